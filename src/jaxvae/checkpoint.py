@@ -1,0 +1,110 @@
+"""Checkpoints on disk through Orbax: named trees of arrays, and JSON that says what they are."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jax
+from orbax.checkpoint import v1 as ocp
+
+from jaxvae.errors import UserError
+
+FORMAT_VERSION = 1
+KEEP_LAST = 2
+
+
+@contextmanager
+def open_checkpoints(folder: Path) -> Iterator[Any]:
+    """An Orbax checkpointer that keeps the last two checkpoints and the one with the best `objective`."""
+    policies = ocp.training.preservation_policies
+    keep = policies.AnyPreservationPolicy(
+        [
+            policies.LatestN(KEEP_LAST),
+            policies.BestN(
+                get_metric_fn=lambda metrics: metrics["objective"], n=1, keep_checkpoints_without_metrics=False
+            ),
+        ]
+    )
+    with ocp.training.Checkpointer(
+        folder.resolve(), preservation_policy=keep, cleanup_tmp_directories=True
+    ) as checkpointer:
+        yield checkpointer
+
+
+def save(
+    checkpointer: Any, step: int, trees: dict[str, Any], *, about: dict[str, Any], objective: float | None
+) -> None:
+    """Starts saving named trees; returns once they are copied, and Orbax renames the folder when it is whole.
+
+    Args:
+        checkpointer: from `open_checkpoints`; leaving that block waits for the writing to end.
+        step: number of updates made.
+        trees: pytrees of arrays by name.
+        about: JSON that makes the checkpoint describe itself.
+        objective: what the best checkpoint is chosen by, larger is better; None where it was not measured.
+    """
+    checkpointer.save_checkpointables_async(
+        step,
+        trees,
+        force=True,
+        overwrite=True,
+        metrics=None if objective is None else {"objective": objective},
+        custom_metadata={"format_version": FORMAT_VERSION, **about},
+    )
+
+
+def steps(folder: Path) -> list[int]:
+    """The steps that have a whole checkpoint in the folder, ascending."""
+    names = [path.name for path in folder.glob("*") if path.name.isdecimal()] if folder.is_dir() else []
+    return sorted(int(name) for name in names if ocp.is_orbax_checkpoint((folder / name).resolve()))
+
+
+def read_about(folder: Path, step: int) -> dict[str, Any]:
+    """The JSON saved with a checkpoint; `UserError` if a newer format wrote it or it is damaged."""
+    about = _metadata(folder, step).custom_metadata
+    if not isinstance(about, dict) or "format_version" not in about:
+        raise UserError(f"the checkpoint {folder / str(step)} was not written by jaxvae, or is damaged.")
+    if about["format_version"] > FORMAT_VERSION:
+        raise UserError(
+            f"the checkpoint {folder / str(step)} has format {about['format_version']}, written by jaxvae "
+            f"{about.get('versions', {}).get('jaxvae', 'of a later version')}, but this one reads formats up to "
+            f"{FORMAT_VERSION}; install a newer jaxvae."
+        )
+    return about
+
+
+def names(folder: Path, step: int) -> set[str]:
+    """Names of the trees in a checkpoint."""
+    return set(_metadata(folder, step).metadata)
+
+
+def read_tree(folder: Path, step: int, name: str) -> Any:
+    """A tree as nested dicts and lists of arrays on the first device here, whatever devices it was saved from."""
+    return _load(folder, step, name, _metadata(folder, step).metadata[name])
+
+
+def read_like(folder: Path, step: int, name: str, like: Any) -> Any:
+    """A tree in the structure of `like`, from `jax.eval_shape`, on the first device here."""
+    return _load(folder, step, name, like)
+
+
+def _load(folder: Path, step: int, name: str, like: Any) -> Any:
+    here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    # Without a sharding Orbax asks for the devices that the tree was saved from.
+    abstract = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), like)
+    try:
+        return ocp.load_checkpointables((folder / str(step)).resolve(), {name: abstract})[name]
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(_damaged(folder, step)) from error
+
+
+def _metadata(folder: Path, step: int) -> Any:
+    try:
+        return ocp.checkpointables_metadata((folder / str(step)).resolve())
+    except (OSError, ValueError, KeyError, ocp.errors.InvalidLayoutError) as error:
+        raise UserError(_damaged(folder, step)) from error
+
+
+def _damaged(folder: Path, step: int) -> str:
+    return f"the checkpoint {folder / str(step)} is damaged and cannot be read; delete it to go on from the one before it."

@@ -1,0 +1,6 @@
+"""Pictures from any source, in one prepared format."""
+
+from jaxvae.data.prepare import prepare
+from jaxvae.data.prepared import Prepared, Split, open_prepared
+
+__all__ = ["Prepared", "Split", "open_prepared", "prepare"]

@@ -1,0 +1,80 @@
+"""The TFDS sets that come as arrays of bytes, read without TensorFlow.
+
+TFDS's own readers of the MNIST and CIFAR files call TensorFlow to open a file, and its writer calls it to encode an
+array as an image. The readers here hand on PNG files instead, which TFDS stores as they are.
+"""
+
+import io
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from jaxvae.errors import UserError
+
+Examples = Iterator[tuple[Any, dict[str, Any]]]
+
+
+def reader_for(builder: type) -> Callable[..., Examples] | None:
+    """What is to stand for the builder's `_generate_examples`; None where its own will do."""
+    for bases, reader in ((tfds.image_classification.MNIST, _mnist), (tfds.image_classification.Cifar10, _cifar)):
+        if issubclass(builder, bases):
+            return reader
+    return None
+
+
+def encoded(examples: Examples) -> Examples:
+    """The examples with their eight-bit arrays that are pictures, [h, w, c], as PNG files."""
+    for key, example in examples:
+        yield key, {name: _png(value) if _is_picture(value) else value for name, value in example.items()}
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """The array of bytes in an idx file, the format of MNIST; `UserError` where it is cut short or is no such file."""
+    data = path.read_bytes()
+    if data[:3] != b"\\0\\0\\x08":
+        raise UserError(f"{path.name} is not an idx file of bytes, the format of MNIST.")
+    header = 4 + 4 * data[3]
+    shape = np.frombuffer(data, ">u4", data[3], 4).astype(int) if len(data) >= header else np.array([1])
+    if len(data) < header + shape.prod():
+        raise UserError(
+            f"{path.name} is incomplete: it says it holds {shape.prod()} bytes, but has {len(data) - header}."
+        )
+    return np.frombuffer(data, np.uint8, shape.prod(), header).reshape(shape)
+
+
+def _mnist(builder: Any, num_examples: int, data_path: Path, label_path: Path) -> Examples:
+    images, labels = read_idx(Path(data_path)), read_idx(Path(label_path))
+    if len(images) != len(labels):
+        raise UserError(f"{data_path.name} holds {len(images)} pictures, but {label_path.name} {len(labels)} labels.")
+    for i, (image, label) in enumerate(zip(images, labels, strict=True)):
+        yield i, {"image": image[:, :, None], "label": int(label)}
+
+
+def _cifar(builder: Any, split_prefix: str, filepaths: Iterable[str]) -> Examples:
+    keys = builder._cifar_info.label_keys
+    index = 0
+    for path in map(Path, filepaths):
+        # Per record one byte for each label, then the picture, colour by colour.
+        data = np.fromfile(path, np.uint8)
+        length = len(keys) + 3 * 32 * 32
+        if len(data) % length:
+            raise UserError(f"{path.name} is incomplete: {len(data)} bytes are no multiple of {length}.")
+        for record in data.reshape(-1, length):
+            labels = dict(zip(keys, record.tolist(), strict=False))
+            image = record[len(keys) :].reshape(3, 32, 32).transpose(1, 2, 0)
+            yield index, {**labels, "id": f"{split_prefix}{index:05d}", "image": image}
+            index += 1
+
+
+def _is_picture(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.ndim == 3 and value.shape[2] in (1, 3, 4)
+
+
+def _png(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array).save(buffer, "png", compress_level=1)
+    return buffer.getvalue()

@@ -1,0 +1,36 @@
+"""The order of the data: a pure function of (seed, step), so that resuming needs no iterator and hosts can share it."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+import numpy as np
+
+
+def batch_indices(seed: int, step: int, batch_size: int, count: int) -> np.ndarray:
+    """Which of `count` examples make up batch `step`: int32 [batch_size].
+
+    The epochs, each a permutation of its own, are laid end to end, and batch t is the t-th stretch of them: every
+    example is seen once an epoch, and no batch is ragged.
+    """
+    positions = np.arange(step * batch_size, (step + 1) * batch_size)
+    epochs = positions // count
+    parts = [_permutation(seed, int(epoch), count)[positions[epochs == epoch] % count] for epoch in np.unique(epochs)]
+    return np.concatenate(parts)
+
+
+@lru_cache(maxsize=4)
+def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
+    random = np.random.Generator(np.random.Philox(key=[seed, epoch]))
+    return random.permutation(count).astype(np.int32)
+
+
+def once(count: int, batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
+    """Every example exactly once, in order, in batches of one size: (indices [batch_size], how many of them count).
+
+    The last batch repeats the first example to keep its shape, so that nothing is compiled twice; the count says
+    how many of its rows are real.
+    """
+    for start in range(0, count, batch_size):
+        indices = np.arange(start, start + batch_size)
+        real = min(batch_size, count - start)
+        yield np.where(indices < count, indices, 0), real

@@ -1,0 +1,31 @@
+"""From stored bytes to what the model sees: float32 in [0, 1], inside the compiled step."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float, UInt8
+
+
+def to_float(key: Array, images: UInt8[Array, "b h w c"], pixels: str) -> Float[Array, "b h w c"]:
+    """Pictures as the config's `data.pixels` says.
+
+    "scaled" is v / 255. "dequantized" is (v + u) / 256 with u uniform in [0, 1), which turns a density into a bound
+    on the probability of the byte (Theis et al. 2016, section 3.1). "binarized" draws 1 with probability v / 255, anew at each
+    call (Salakhutdinov & Murray 2008).
+    """
+    values = images.astype(jnp.float32)
+    if pixels == "dequantized":
+        return (values + jax.random.uniform(key, images.shape)) / 256.0
+    if pixels == "binarized":
+        return jax.random.bernoulli(key, values / 255.0).astype(jnp.float32)
+    return values / 255.0
+
+
+def scaled(images: UInt8[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+    """Pictures as v / 255: what is encoded where a code is wanted rather than a likelihood."""
+    return images.astype(jnp.float32) / 255.0
+
+
+def bit_depth(pixels: str) -> int | None:
+    """Bits per stored value of which log p(x) is then the probability, or None where it is a density of grey values."""
+    return {"dequantized": 8, "binarized": 1}.get(pixels)

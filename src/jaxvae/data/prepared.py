@@ -1,0 +1,152 @@
+"""The prepared data set: one folder with a memory-mapped uint8 array per split and a JSON that describes it.
+
+    train.npy validation.npy test.npy                  uint8 [n, h, w, c]
+    train.attributes.npy …                             int16 [n, a]
+    dataset.json                                       shape, counts, attributes, recipe, origin, SHA-256 per file
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxvae.data.scratch import scratch
+from jaxvae.data.source import SPLITS, Example, Source
+from jaxvae.errors import UserError
+
+FORMAT_VERSION = 1
+
+
+class Split(NamedTuple):
+    """Pictures uint8 [n, h, w, c] and attributes int16 [n, a], mapped from disk."""
+
+    images: np.ndarray
+    attributes: np.ndarray
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A prepared data set on disk."""
+
+    path: Path
+    info: dict[str, Any]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of each picture."""
+        height, width, channels = self.info["shape"]
+        return height, width, channels
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """Names of the attribute columns."""
+        return tuple(self.info["attributes"])
+
+    def split(self, name: str) -> Split:
+        """The pictures and attributes of `train`, `validation` or `test`."""
+        if name not in SPLITS:
+            raise UserError(f"there is no split {name!r}; a data set has {', '.join(SPLITS)}.")
+        arrays = [_mapped(self.path / f"{name}{suffix}.npy") for suffix in ("", ".attributes")]
+        if len(arrays[0]) != self.info["splits"][name]["n"] or arrays[0].shape[1:] != self.shape:
+            raise UserError(f"{self.path} is damaged: {name}.npy does not match dataset.json; delete it and prepare again.")
+        return Split(*arrays)
+
+
+def open_prepared(path: Path) -> Prepared:
+    """Opens a prepared data set; `UserError` where there is none, or one that a newer version wrote."""
+    try:
+        info = json.loads((path / "dataset.json").read_text())
+    except FileNotFoundError as error:
+        raise UserError(f"there is no prepared data set in {path}; python -m jaxvae.prepare makes one.") from error
+    except ValueError as error:
+        raise UserError(f"{path / 'dataset.json'} is damaged; delete {path} and prepare it again.") from error
+    if info["format_version"] > FORMAT_VERSION:
+        raise UserError(
+            f"{path} has data format {info['format_version']}, but this jaxvae reads formats up to {FORMAT_VERSION}; "
+            "install a newer jaxvae, or delete it and prepare it again."
+        )
+    return Prepared(path, info)
+
+
+def write_prepared(path: Path, name: str, recipe: dict[str, Any], source: Source) -> Prepared:
+    """Writes a source beside `path` and renames it there when it is whole; returns it opened."""
+    with _whole_or_nothing(path) as partial:
+        info: dict[str, Any] = {
+            "format_version": FORMAT_VERSION,
+            "name": name,
+            "shape": None,
+            "attributes": list(source.attributes),
+            "classes": {column: list(names) for column, names in source.classes.items()},
+            "recipe": recipe,
+            "splits": {},
+        }
+        for split in SPLITS:
+            counts, shape = _write_split(partial, split, source.splits[split](), len(source.attributes))
+            if counts["n"] == 0:
+                raise UserError(f"{name} has no pictures for the {split} split; it needs at least one in each.")
+            if info["shape"] not in (None, shape):
+                raise UserError(f"the {split} pictures of {name} are {shape}, but those before are {info['shape']}.")
+            info["shape"] = shape
+            info["splits"][split] = counts
+        info["origin"] = source.origin  # Last: a source may have counted skipped files while it was read.
+        (partial / "dataset.json").write_text(json.dumps(info, indent=2) + "\n")
+    return open_prepared(path)
+
+
+def _write_split(
+    folder: Path, split: str, examples: Iterable[Example], columns: int
+) -> tuple[dict[str, Any], list[int] | None]:
+    shape: list[int] | None = None
+    low, high = 255, 0
+    rows: list[tuple[int, ...]] = []
+    with (folder / f"{split}.npy").open("wb") as file:
+        for image, attributes in examples:
+            if shape is None:
+                shape = list(image.shape)
+                _write_header(file, 0, shape)
+            if list(image.shape) != shape:
+                raise UserError(
+                    f"the pictures are not of one shape: {shape} and {list(image.shape)}; "
+                    "--data.size N brings them to one size and --data.color rgb to one colour mode."
+                )
+            low, high = min(low, int(image.min())), max(high, int(image.max()))
+            file.write(np.ascontiguousarray(image, np.uint8).data)
+            rows.append(attributes)
+        if shape is not None:
+            # NumPy pads the header so that the first axis can be written once it is known.
+            file.seek(0)
+            _write_header(file, len(rows), shape)
+    table = np.asarray(rows, np.int16).reshape(len(rows), columns)
+    np.save(folder / f"{split}.attributes.npy", table, allow_pickle=False)
+    names = [f"{split}.npy", f"{split}.attributes.npy"]
+    sums = {name: _sha256(folder / name) for name in names}
+    return {"n": len(rows), "range": [low, high], "sha256": sums}, shape
+
+
+def _write_header(file: Any, count: int, shape: list[int]) -> None:
+    header = {"descr": "|u1", "fortran_order": False, "shape": (count, *shape)}
+    np.lib.format.write_array_header_1_0(file, header)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _mapped(path: Path) -> np.ndarray:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is missing or damaged; delete {path.parent} and prepare it again.") from error
+
+
+@contextmanager
+def _whole_or_nothing(path: Path) -> Iterator[Path]:
+    with scratch(path.with_name(f".{path.name}.partial")) as partial:
+        yield partial
+        partial.rename(path)

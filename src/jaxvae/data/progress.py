@@ -1,0 +1,30 @@
+"""How far a long preparation has come: a bar in a terminal, a line now and then elsewhere."""
+
+import logging
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from tqdm import tqdm
+
+T = TypeVar("T")
+
+LOG_EVERY_SECONDS = 30.0
+
+logger = logging.getLogger("jaxvae")
+
+
+def progress(items: Iterable[T], total: int, doing: str) -> Iterator[T]:
+    """Hands the items on and tells how many of `total` have gone by; `doing` reads like "preparing train"."""
+    if sys.stderr.isatty():
+        yield from tqdm(items, total=total, desc=doing, unit=" pictures")
+        return
+    start = last = time.monotonic()
+    for count, item in enumerate(items):
+        now = time.monotonic()
+        if now - last > LOG_EVERY_SECONDS:
+            rate = count / (now - start)
+            logger.info("%s: %d of %d pictures, %.0f a second", doing, count, total, rate)
+            last = now
+        yield item

@@ -1,0 +1,94 @@
+"""Finding the picture that a user means: `test:12`, a wish such as `sunglasses=0`, or an image file."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from jaxvae.data.pictures import fit, read_picture
+from jaxvae.data.prepared import Prepared, open_prepared
+from jaxvae.data.source import SPLITS
+from jaxvae.errors import UserError, nearest
+
+
+def select(which: str, data: dict[str, Any]) -> np.ndarray:
+    """The picture that `which` names, as uint8 [h, w, c].
+
+    Args:
+        which: `SPLIT:INDEX`; `ATTRIBUTE=VALUE`, the first test picture that fits, several joined by commas
+            (`sunglasses=1,hat=0`); or the path of an image file of any size, which is cut and resized.
+        data: the JSON of the prepared data set that a checkpoint carries.
+
+    Raises:
+        UserError: for an unknown split, index, attribute, value or file.
+    """
+    if match := re.fullmatch(r"(\w+):(-?\d+)", which):
+        return by_index(match[1], int(match[2]), data)
+    if "=" in which and not Path(which).exists():
+        return by_wish(which, data)
+    if Path(which).exists():
+        return from_file(Path(which), data)
+    raise UserError(
+        f"there is no picture {which!r}: give test:NUMBER, a wish such as {_example_wish(data)}, or an image file."
+    )
+
+
+def by_index(split: str, index: int, data: dict[str, Any]) -> np.ndarray:
+    """Picture number `index` of a split."""
+    if split not in SPLITS:
+        raise UserError(f"there is no split {split!r}: {nearest(split, SPLITS)}")
+    images = data_set(data).split(split).images
+    if not 0 <= index < len(images):
+        raise UserError(f"{split}:{index} does not exist; {split} has pictures 0 to {len(images) - 1}.")
+    return np.asarray(images[index])
+
+
+def by_wish(wish: str, data: dict[str, Any]) -> np.ndarray:
+    """The first test picture with the wished values of its attributes."""
+    split = data_set(data).split("test")
+    fits = np.ones(len(split.images), bool)
+    for part in wish.split(","):
+        name, _, value = (text.strip() for text in part.partition("="))
+        if name not in data["attributes"]:
+            raise UserError(f"{data['name']} has no attribute {name!r}: {nearest(name, data['attributes'])}")
+        fits &= split.attributes[:, data["attributes"].index(name)] == _value(name, value, data)
+    if not fits.any():
+        raise UserError(f"no test picture of {data['name']} has {wish}.")
+    return np.asarray(split.images[int(np.argmax(fits))])
+
+
+def from_file(path: Path, data: dict[str, Any]) -> np.ndarray:
+    """An image file, cut to the shape of the data set's pictures around its centre and resized."""
+    height, width, channels = data["shape"]
+    array = fit(read_picture(path), crop=None, size=None, color="grey" if channels == 1 else "rgb")
+    image = Image.fromarray(array[:, :, 0] if channels == 1 else array)
+    return np.asarray(ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC)).reshape(height, width, channels)
+
+
+def data_set(data: dict[str, Any]) -> Prepared:
+    """The prepared data set that a checkpoint was trained on; `UserError` if it has gone or is another one."""
+    path = Path(data["path"])
+    if not path.exists():
+        raise UserError(
+            f"the pictures of this run are no longer in {path}; prepare {data['name']} again, or give image files."
+        )
+    prepared = open_prepared(path)
+    if prepared.info["splits"] != data["splits"]:
+        raise UserError(f"{path} no longer holds the pictures that this run was trained on; give image files.")
+    return prepared
+
+
+def _value(name: str, value: str, data: dict[str, Any]) -> int:
+    classes = data["classes"].get(name, [])
+    if value in classes:
+        return int(classes.index(value))
+    if re.fullmatch(r"-?\d+", value):
+        return int(value)
+    known = ", ".join(classes) if classes else "0 and 1"
+    raise UserError(f"{name}={value} cannot be met; the values of {name} are {known}.")
+
+
+def _example_wish(data: dict[str, Any]) -> str:
+    return f"{data['attributes'][0]}=1" if data["attributes"] else "sunglasses=0 (where pictures have attributes)"

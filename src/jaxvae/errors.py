@@ -1,0 +1,21 @@
+"""Mistakes that a user can mend, told in a sentence."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(ValueError):
+    """Something the user gave is wrong; the message says what, its value, and what would be right.
+
+    Commands print the message alone and exit with code 2; library callers can catch it as a ValueError.
+    """
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A clause that names what the user may have meant: " Did you mean 'beard' or 'bald'? "."""
+    names = list(known)
+    by_lower = {each.lower(): each for each in names}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.5)
+    if close:
+        return f"did you mean {' or '.join(repr(by_lower[each]) for each in close)}?"
+    return f"the known ones are {', '.join(names)}." if names else "there are none."

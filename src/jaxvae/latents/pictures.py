@@ -1,0 +1,56 @@
+"""Pictures in, pictures out: what the commands and the training loop both show. Pictures are uint8 [n, h, w, c]."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxvae.data.pixels import scaled
+from jaxvae.latents.fitted import Mixture, draw, unflatten
+from jaxvae.latents.paths import PATHS
+from jaxvae.render import to_bytes
+from jaxvae.vae import VAE, Code, Params
+
+COMPILED_BATCH = 64
+
+
+def codes(vae: VAE, params: Params, images: np.ndarray) -> Code:
+    """Posterior means of the pictures."""
+    return vae.encode(params, scaled(jnp.asarray(images))).mean
+
+
+def decoded(vae: VAE, params: Params, z: Code) -> np.ndarray:
+    """Means of the likelihood at each code, as pictures."""
+    decode = jax.jit(lambda params, z: vae.decode(params, z).mean)
+    count = len(jax.tree.leaves(z)[0])
+    parts = (jax.tree.map(lambda leaf: leaf[i : i + COMPILED_BATCH], z) for i in range(0, count, COMPILED_BATCH))
+    return np.concatenate([to_bytes(decode(params, part)) for part in parts])
+
+
+def reconstructed(vae: VAE, params: Params, images: np.ndarray) -> np.ndarray:
+    """Each picture encoded to its posterior mean and decoded again."""
+    return decoded(vae, params, codes(vae, params, images))
+
+
+def interpolated(
+    vae: VAE, params: Params, first: np.ndarray, second: np.ndarray, degrees: np.ndarray, path: str = "linear"
+) -> np.ndarray:
+    """The decoded path between two pictures uint8 [h, w, c], at degrees from 0 (the first) to 1 (the second)."""
+    both = codes(vae, params, np.stack([first, second]))
+    ends = (jax.tree.map(lambda leaf, i=i: leaf[i], both) for i in (0, 1))
+    return decoded(vae, params, PATHS[path](*ends, jnp.asarray(degrees, jnp.float32)))
+
+
+def sampled_from_prior(vae: VAE, params: Params, key: Array, count: int, temperature: float = 1.0) -> np.ndarray:
+    """Decoded draws from the model's prior; `temperature` multiplies the distance from the prior's mean."""
+    prior = vae.prior(params)
+    z = jax.tree.map(lambda mean, each: mean[None] + temperature * (each - mean[None]), prior.mean, prior.sample(key, (count,)))
+    return decoded(vae, params, z)
+
+
+def sampled_from_mixture(
+    vae: VAE, params: Params, mixture: Mixture, key: Array, count: int, temperature: float = 1.0
+) -> np.ndarray:
+    """Decoded draws from the mixture fitted to the training codes."""
+    z = unflatten(draw(key, mixture, count, temperature), vae.prior(params).mean)
+    return decoded(vae, params, z)

@@ -1,0 +1,64 @@
+"""The convolutional encoder and its mirror, for any picture size and number of channels."""
+
+from typing import Any
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import Array
+from jaxtyping import Float
+
+from jaxvae.networks.layers import Down, Up, bounded, halved, kernel_init
+
+
+def sizes(height: int, width: int, levels: int) -> list[tuple[int, int]]:
+    """Height and width at each level, finest first: the picture, then after each halving."""
+    path = [(height, width)]
+    for _ in range(levels):
+        path.append((halved(path[-1][0]), halved(path[-1][1])))
+    return path
+
+
+class ConvEncoder(nn.Module):
+    """Picture to the mean and log-variance of q(z|x)."""
+
+    channels: tuple[int, ...]
+    latent: int
+    spatial: bool
+    down: str
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> tuple[Float[Array, "b *d"], Float[Array, "b *d"]]:
+        x = (2.0 * x - 1.0).astype(self.dtype)
+        for channels in self.channels:
+            x = nn.relu(Down(channels, self.down, self.dtype)(x))
+        if self.spatial:
+            heads = nn.Conv(2 * self.latent, (1, 1), dtype=self.dtype)(x)
+        else:
+            heads = nn.Dense(2 * self.latent, dtype=self.dtype)(x.reshape(x.shape[0], -1))
+        mean, log_variance = jnp.split(heads.astype(jnp.float32), 2, axis=-1)
+        return mean, bounded(log_variance)
+
+
+class ConvDecoder(nn.Module):
+    """Code to the natural parameter of p(x|z) for each pixel."""
+
+    shape: tuple[int, int, int]
+    channels: tuple[int, ...]
+    spatial: bool
+    up: str
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, z: Float[Array, "b *d"]) -> Float[Array, "b h w c"]:
+        height, width, colors = self.shape
+        *finer, (low, side) = sizes(height, width, len(self.channels))
+        z = z.astype(self.dtype)
+        if self.spatial:
+            x = nn.Conv(self.channels[-1], (3, 3), dtype=self.dtype, kernel_init=kernel_init)(z)
+        else:
+            x = nn.Dense(low * side * self.channels[-1], dtype=self.dtype, kernel_init=kernel_init)(z)
+            x = x.reshape(-1, low, side, self.channels[-1])
+        for size, channels in zip(reversed(finer), (*self.channels[-2::-1], colors), strict=True):
+            x = Up(channels, size, self.up, self.dtype)(nn.relu(x))
+        return x.astype(jnp.float32)

@@ -1,0 +1,88 @@
+"""The layers that the networks are built of: halving, doubling, and the bounded log-variance."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import Array
+from jaxtyping import Float
+
+from jaxvae.networks.convolution import conv_transpose
+
+LOG_VARIANCE_RANGE = (-12.0, 4.0)
+
+# He et al. 2015: keeps the variance of activations through layers of rectified units.
+kernel_init = nn.initializers.variance_scaling(2.0, "fan_in", "truncated_normal")
+
+
+def bounded(log_variance: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Keeps a log-variance within LOG_VARIANCE_RANGE, smoothly: nearly the identity inside, flat outside.
+
+    A hard clip has no gradient at its bounds, and a unit that reached one would stay there.
+    """
+    low, high = LOG_VARIANCE_RANGE
+    log_variance = high - jax.nn.softplus(high - log_variance)
+    return low + jax.nn.softplus(log_variance - low)
+
+
+def halved(size: int) -> int:
+    """The side of a picture after one halving: odd sides round up."""
+    return (size + 1) // 2
+
+
+class Down(nn.Module):
+    """Halves height and width (odd sides round up) and sets the number of channels."""
+
+    channels: int
+    kind: str
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b h2 w2 o"]:
+        if self.kind == "stride":
+            # Padding (1, 1), with one pixel more behind an odd side; "SAME" would pad odd sides on the other side first.
+            padding = [(1, 1 + size % 2) for size in x.shape[1:3]]
+            return nn.Conv(self.channels, (4, 4), 2, padding, dtype=self.dtype, kernel_init=kernel_init)(x)
+        x = nn.Conv(self.channels, (3, 3), dtype=self.dtype, kernel_init=kernel_init)(x)
+        pool = nn.max_pool if self.kind == "max_pool" else _average_pool
+        return pool(x, (2, 2), (2, 2), "SAME")
+
+
+def _average_pool(x: Array, window: tuple[int, int], strides: tuple[int, int], padding: str) -> Array:
+    # At the rim of an odd side the mean is of the pixels that are there.
+    return nn.avg_pool(x, window, strides, padding, count_include_pad=False)
+
+
+class Up(nn.Module):
+    """Doubles height and width, cuts them to `size`, and sets the number of channels: the mirror of `Down`."""
+
+    channels: int
+    size: tuple[int, int]
+    kind: str
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b h2 w2 o"]:
+        height, width = self.size
+        if self.kind == "deconv":
+            return Deconv(self.channels, self.dtype)(x)[:, :height, :width]
+        x = jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)[:, :height, :width]
+        return nn.Conv(self.channels, (3, 3), dtype=self.dtype, kernel_init=kernel_init)(x)
+
+
+class Deconv(nn.Module):
+    """The transposed 4x4 convolution of stride 2, with a bias."""
+
+    channels: int
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b 2h 2w o"]:
+        shape = (4, 4, self.channels, x.shape[-1])
+        # Each output pixel sums 2x2 of the 4x4 taps, hence a quarter of the kernel's fan-in.
+        init = nn.initializers.variance_scaling(8.0, "fan_in", "truncated_normal", in_axis=-1, out_axis=-2)
+        kernel = self.param("kernel", init, shape)
+        bias = self.param("bias", nn.initializers.zeros_init(), (self.channels,))
+        x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
+        return conv_transpose(x, kernel) + bias[None, None, None, :]

@@ -1,0 +1,44 @@
+"""Dense layers on the flattened picture."""
+
+from typing import Any
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import Array
+from jaxtyping import Float
+
+from jaxvae.networks.layers import bounded, kernel_init
+
+
+class MLPEncoder(nn.Module):
+    """Picture to the mean and log-variance of q(z|x)."""
+
+    hidden: tuple[int, ...]
+    latent: int
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> tuple[Float[Array, "b d"], Float[Array, "b d"]]:
+        x = (2.0 * x - 1.0).astype(self.dtype).reshape(x.shape[0], -1)
+        for units in self.hidden:
+            x = nn.relu(nn.Dense(units, dtype=self.dtype, kernel_init=kernel_init)(x))
+        heads = nn.Dense(2 * self.latent, dtype=self.dtype)(x)
+        mean, log_variance = jnp.split(heads.astype(jnp.float32), 2, axis=-1)
+        return mean, bounded(log_variance)
+
+
+class MLPDecoder(nn.Module):
+    """Code to the natural parameter of p(x|z) for each pixel."""
+
+    shape: tuple[int, int, int]
+    hidden: tuple[int, ...]
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, z: Float[Array, "b d"]) -> Float[Array, "b h w c"]:
+        x = z.astype(self.dtype)
+        for units in reversed(self.hidden):
+            x = nn.relu(nn.Dense(units, dtype=self.dtype, kernel_init=kernel_init)(x))
+        height, width, colors = self.shape
+        x = nn.Dense(height * width * colors, dtype=self.dtype)(x)
+        return x.reshape(-1, *self.shape).astype(jnp.float32)

@@ -1,0 +1,71 @@
+"""Pictures on disk: grids, strips and animations. Every file is written beside its place and renamed when whole."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from jaxvae.errors import UserError
+
+SMALLEST_SIDE = 128  # Pictures of a few pixels are enlarged, by repeating pixels, to about this.
+GAP = 2
+
+
+def to_bytes(images: np.ndarray) -> np.ndarray:
+    """Float pictures in [0, 1] (values outside are cut off) as uint8."""
+    return np.rint(np.clip(np.asarray(images, np.float32), 0.0, 1.0) * 255.0).astype(np.uint8)
+
+
+def grid(images: np.ndarray, columns: int) -> Image.Image:
+    """Pictures uint8 [n, h, w, c] in rows of `columns`, on white."""
+    count, height, width, channels = images.shape
+    rows = -(-count // columns)
+    sheet = np.full((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, channels), 255, np.uint8)
+    for i, image in enumerate(images):
+        top, left = (i // columns) * (height + GAP), (i % columns) * (width + GAP)
+        sheet[top : top + height, left : left + width] = image
+    scale = max(1, SMALLEST_SIDE // max(height, width))
+    picture = _picture(sheet)
+    return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
+
+
+def over_under(above: np.ndarray, below: np.ndarray, columns: int) -> Image.Image:
+    """Rows of pictures, each over the row of its counterparts; both uint8 [n, h, w, c]."""
+    starts = range(0, len(above), columns)
+    blank = np.full((-len(above) % columns, *above.shape[1:]), 255, np.uint8)
+    rows = [np.concatenate([part[i : i + columns], blank[: max(0, i + columns - len(part))]])
+            for i in starts for part in (above, below)]  # fmt: skip
+    return grid(np.concatenate(rows), min(columns, len(above)) if len(above) < columns else columns)
+
+
+def save_png(picture: Image.Image, path: Path) -> Path:
+    """Writes a PNG."""
+    return _save(picture, path, format="PNG", optimize=True)
+
+
+def save_gif(images: np.ndarray, path: Path, seconds: float = 2.5) -> Path:
+    """Writes pictures uint8 [n, h, w, c] as an animation that runs there and back without end."""
+    there_and_back = np.concatenate([images, images[-2:0:-1]])
+    frames = [grid(image[None], 1) for image in there_and_back]
+    milliseconds = max(20, round(1000 * seconds / len(images)))
+    return _save(
+        frames[0], path, format="GIF", save_all=True, append_images=frames[1:], duration=milliseconds, loop=0
+    )
+
+
+def _save(picture: Image.Image, path: Path, **options: object) -> Path:
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture.save(partial, **options)  # type: ignore[arg-type]
+        os.replace(partial, path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror or error}.") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def _picture(array: np.ndarray) -> Image.Image:
+    return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)

@@ -1,0 +1,124 @@
+"""A run is one folder: config.json, metrics.jsonl, checkpoints/, samples/, tensorboard/. Here it is found and opened."""
+
+import importlib.metadata
+import json
+import platform
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from jaxvae import checkpoint
+from jaxvae.config import Config, from_json, to_json
+from jaxvae.data.prepared import Prepared
+from jaxvae.errors import UserError
+from jaxvae.latents.fitted import Mixture
+from jaxvae.vae import VAE, Params, build
+
+RUNS = Path("runs")
+
+
+class Info(NamedTuple):
+    """What a checkpoint says of itself.
+
+    `data` is the JSON of the prepared data set with its `path`; `versions` those of the packages that wrote it;
+    `fitted` the mixture fitted to the training codes, or None before training has ended.
+    """
+
+    run: Path
+    step: int
+    config: Config
+    data: dict[str, Any]
+    versions: dict[str, str]
+    fitted: Mixture | None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the pictures."""
+        height, width, channels = self.data["shape"]
+        return height, width, channels
+
+
+class Loaded(NamedTuple):
+    """A trained model: pure functions, the parameters to call them with, and where they come from."""
+
+    vae: VAE
+    params: Params
+    info: Info
+
+
+def load(path: str | Path | None = None, step: int | None = None) -> Loaded:
+    """Opens a trained model from its run folder alone.
+
+    Args:
+        path: the run folder; None takes the newest in `runs/`.
+        step: which checkpoint; None takes the last.
+
+    Returns:
+        (vae, params, info). `params` are the averaged parameters where the run kept them (`train.ema_decay`).
+
+    Raises:
+        UserError: no run, no checkpoint, a damaged one, or one that a newer jaxvae wrote.
+    """
+    run = newest_run() if path is None else Path(path)
+    folder = run / "checkpoints"
+    known = checkpoint.steps(folder)
+    if not known:
+        what = "holds no checkpoint yet" if run.is_dir() else "does not exist"
+        raise UserError(f"the run {run} {what}; python -m jaxvae.train --run {run} makes one.")
+    if step is not None and step not in known:
+        raise UserError(f"{run} has no checkpoint at step {step}; it has {', '.join(map(str, known))}.")
+    step = known[-1] if step is None else step
+    about = checkpoint.read_about(folder, step)
+    config = from_json(about["config"])
+    trees = checkpoint.names(folder, step)
+    params = checkpoint.read_tree(folder, step, "ema" if "ema" in trees else "params")
+    fitted = Mixture(**checkpoint.read_tree(folder, step, "fitted")) if "fitted" in trees else None
+    info = Info(run, step, config, about["data"], about["versions"], fitted)
+    return Loaded(build(config.model, info.shape), params, info)
+
+
+def newest_run(root: Path = RUNS) -> Path:
+    """The run in `root` that wrote metrics last."""
+    runs = [path.parent for path in root.glob("*/config.json")]
+    if not runs:
+        raise UserError(f"there is no run in {root.resolve()}; make train (or python -m jaxvae.train) makes one.")
+    return max(runs, key=lambda run: (run / "metrics.jsonl" if (run / "metrics.jsonl").exists() else run).stat().st_mtime)
+
+
+def complete(run: Path, config: Config) -> bool:
+    """Whether the run has made all its steps."""
+    return checkpoint.steps(run / "checkpoints")[-1:] == [config.train.steps]
+
+
+def beside(run: Path) -> Path:
+    """A folder for a new run next to one that exists: NAME-2, NAME-3, …"""
+    numbered = (run if number == 1 else run.with_name(f"{run.name}-{number}") for number in count(1))
+    return next(path for path in numbered if not path.exists())
+
+
+def about(config: Config, prepared: Prepared) -> dict[str, Any]:
+    """The JSON that a checkpoint carries so that it opens with nothing else."""
+    packages = ("jaxvae", "jax", "flax", "optax", "orbax-checkpoint")
+    versions = {name: importlib.metadata.version(name) for name in packages} | {"python": platform.python_version()}
+    data = {**prepared.info, "path": str(prepared.path.resolve())}
+    return {"config": to_json(config), "data": data, "versions": versions, "backend": jax.default_backend()}
+
+
+def read_config(run: Path) -> Config | None:
+    """The config that a run folder was started with, or None where there is no run."""
+    try:
+        return from_json(json.loads((run / "config.json").read_text()))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise UserError(f"{run / 'config.json'} cannot be read: {error}") from error
+
+
+def write_config(run: Path, config: Config) -> None:
+    """Starts a run folder."""
+    run.mkdir(parents=True, exist_ok=True)
+    partial = run / "config.json.partial"
+    partial.write_text(json.dumps(to_json(config), indent=2) + "\n")
+    partial.rename(run / "config.json")

@@ -1,0 +1,145 @@
+"""The loop around the train step: on the host, it does no device arithmetic and waits for nothing it does not need."""
+
+import math
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxvae import checkpoint
+from jaxvae.config import Config
+from jaxvae.data.prepared import Prepared
+from jaxvae.errors import UserError
+from jaxvae.evaluation.split import build_encode, build_evaluation
+from jaxvae.latents.fitted import Mixture, fit
+from jaxvae.run import about
+from jaxvae.training.feed import feeding, fits_on_device
+from jaxvae.training.gallery import ends, show
+from jaxvae.training.record import Record, progress, recording, say, write
+from jaxvae.training.signals import stop_requests
+from jaxvae.training.state import Keys, TrainState, init_state, split_root
+from jaxvae.training.step import Metrics, build_train_step
+from jaxvae.vae import VAE, build
+
+Pending = list[tuple[int, Metrics]]
+
+
+def train(config: Config, prepared: Prepared, run: Path) -> list[Path]:
+    """Trains, or goes on where an interrupted run stopped; returns the paths of the final pictures.
+
+    Raises:
+        UserError: a loss or gradient is not finite, or a picture that the config names does not exist.
+        KeyboardInterrupt: on SIGINT or SIGTERM, after the step under way is saved.
+    """
+    vae, settings = build(config.model, prepared.shape), config.train
+    ends(prepared, config)  # A wish that cannot be met ends the run now rather than at its first picture.
+    images, folder = prepared.split("train").images, run / "checkpoints"
+    keys = split_root(config.seed)
+    state = start(folder, keys, vae, config)
+    first = int(state.step)
+    evaluate = build_evaluation(vae, config)
+    train_step = build_train_step(vae, config)
+    with (
+        checkpoint.open_checkpoints(folder) as checkpointer,
+        recording(run, first_step=first, steps=settings.steps, batch_size=settings.batch_size) as record,
+        feeding(
+            train_step, images, seed=config.seed, batch_size=settings.batch_size, resident=fits_on_device(images)
+        ) as advance,
+        stop_requests() as stop,
+    ):
+        save = partial(checkpoint.save, checkpointer, about=about(config, prepared))
+        if first:
+            say(record, f"continuing {run} at step {first} of {settings.steps}")
+        pending: Pending = []
+        clock = time.monotonic()
+        for step in range(first + 1, settings.steps + 1):
+            state, metrics = advance(state, step - 1)
+            pending.append((step, metrics))
+            last, stopping = step == settings.steps, bool(stop)
+            validates, draws = last or step % settings.validate_every == 0, step % settings.picture_every == 0
+            pauses = validates or draws or stopping
+            if step % settings.log_every == 0 or pauses:
+                # The newest step runs on; its numbers are fetched next time, unless the loop is about to wait anyhow.
+                ready, pending = (pending, []) if pauses else (pending[:-1], pending[-1:])
+                rate = len(ready) * settings.batch_size / (time.monotonic() - clock)
+                clock = time.monotonic()
+                if bad := log(record, ready, config, rate):
+                    save(int(state.step), trees(state), objective=None)
+                    raise UserError(f"{bad} The last good state, of step {int(state.step)}, is kept in {run}.")
+            if stopping and not last:
+                save(step, trees(state), objective=None)
+                raise KeyboardInterrupt(f"stopped after step {step}, which is saved; the same command goes on from there.")
+            if validates and not last:
+                measured = validate(evaluate, state, keys, prepared, "validation", record)
+                save(step, trees(state), objective=objective(measured))
+            if draws and not last:
+                show(vae, state.evaluated, None, keys.pictures, prepared, config, run / "samples" / f"step-{step:06d}")
+            clock = time.monotonic() if pauses else clock
+
+        measured = validate(evaluate, state, keys, prepared, "validation", record)
+        validate(evaluate, state, keys, prepared, "test", record)
+        mixture = fitted(vae, state, config, images, record)
+        extra = {} if mixture is None else {"fitted": mixture._asdict()}
+        save(settings.steps, trees(state) | extra, objective=objective(measured))
+        return show(vae, state.evaluated, mixture, keys.pictures, prepared, config, run / "samples")
+
+
+def start(folder: Path, keys: Keys, vae: VAE, config: Config) -> TrainState:
+    """The state of the last checkpoint, or a new one where there is none."""
+    known = checkpoint.steps(folder)
+    if not known:
+        return init_state(keys, vae, config.train)
+    like = jax.eval_shape(lambda: trees(init_state(keys, vae, config.train)))
+    saved = {name: checkpoint.read_like(folder, known[-1], name, like[name]) for name in like}
+    return TrainState(params=saved["params"], ema=saved.get("ema"), **saved["train"])
+
+
+def trees(state: TrainState) -> dict[str, Any]:
+    """The state as the named trees of a checkpoint: the parameters apart, so that they open without an optimizer."""
+    named = {"params": state.params, "ema": state.ema}
+    named["train"] = {"step": state.step, "opt_state": state.opt_state, "key": state.key}
+    return {name: tree for name, tree in named.items() if tree is not None}
+
+
+def log(record: Record, ready: Pending, config: Config, images_per_second: float) -> str | None:
+    """Writes the metrics of finished steps; returns a sentence that names the first term that is not finite."""
+    for step, metrics in jax.device_get(ready):
+        values = {name: float(value) for name, value in metrics.items()}
+        for name, value in values.items():
+            if not math.isfinite(value):
+                return f"{name} is {value} at step {step}; a smaller --train.learning-rate often helps."
+        if step % config.train.log_every == 0:
+            values["images_per_second"] = round(images_per_second, 1)
+            write(record, step, "train", values)
+            progress(record, step, config.train.steps, config.train.batch_size, values)
+    return None
+
+
+def validate(
+    evaluate: Any, state: TrainState, keys: Keys, prepared: Prepared, split: str, record: Record
+) -> dict[str, float]:
+    """Measures a whole split and writes it down."""
+    measured: dict[str, float] = evaluate(state.evaluated, keys.validation, prepared.split(split).images)
+    write(record, int(state.step), split, measured)
+    numbers = "  ".join(f"{name} {value:.2f}" for name, value in measured.items() if name != "n")
+    say(record, f"step {int(state.step)}  {split}  {numbers}")
+    return measured
+
+
+def objective(measured: dict[str, float]) -> float:
+    """What the best checkpoint is chosen by: the ELBO, or log p(x|z) of an autoencoder, in nats."""
+    return measured.get("elbo_nats", measured["log_likelihood_nats"])
+
+
+def fitted(vae: VAE, state: TrainState, config: Config, images: np.ndarray, record: Record) -> Mixture | None:
+    """The mixture fitted to the training codes, where the config asks for one and the code is not too large."""
+    if not config.train.mixture_components:
+        return None
+    rows = build_encode(vae, config.train.batch_size)(state.evaluated, images)
+    mixture = fit(rows, config.train.mixture_components, config.seed)
+    if mixture is None:
+        say(record, f"no mixture is fitted to the codes: {rows.shape[1]} latent units are too many for full covariances.")
+    return mixture

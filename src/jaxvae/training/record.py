@@ -1,0 +1,89 @@
+"""What a run writes down: metrics.jsonl always, TensorBoard beside it, a line or a bar for whoever watches."""
+
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tqdm import tqdm
+
+LINE_SECONDS = 10.0
+
+
+class Record(NamedTuple):
+    """The open files of a run and the watcher's progress bar."""
+
+    lines: Any
+    board: Any
+    bar: Any
+    started: list[float]
+
+
+@contextmanager
+def recording(run: Path, *, first_step: int, steps: int, batch_size: int) -> Iterator[Record]:
+    """Opens the record of a run at `first_step`; lines of later steps, left by an interruption, are dropped."""
+    from tensorboardX import SummaryWriter  # Here, since only training needs it.
+
+    path = run / "metrics.jsonl"
+    _drop_after(path, first_step)
+    board = SummaryWriter(str(run / "tensorboard"), purge_step=first_step + 1, write_to_disk=True)
+    bar = tqdm(
+        total=steps * batch_size, initial=first_step * batch_size, unit=" images", unit_scale=True,
+        disable=None, dynamic_ncols=True, smoothing=0.05,
+    )  # fmt: skip
+    try:
+        with path.open("a") as lines:
+            yield Record(lines, board, bar, [time.monotonic()])
+    finally:
+        bar.close()
+        board.close()
+
+
+def write(record: Record, step: int, kind: str, metrics: dict[str, float]) -> None:
+    """One line of metrics.jsonl and the same numbers in TensorBoard; `kind` is "train" or "validation"."""
+    # JSON has no NaN and no infinity.
+    plain = {name: value if math.isfinite(value) else str(value) for name, value in metrics.items()}
+    record.lines.write(json.dumps({"step": step, "kind": kind, **plain}) + "\n")
+    record.lines.flush()
+    for name, value in metrics.items():
+        record.board.add_scalar(f"{kind}/{name}", value, step)
+
+
+def progress(record: Record, step: int, steps: int, batch_size: int, metrics: dict[str, float]) -> None:
+    """Moves the bar; where the output is no terminal, prints a plain line now and then."""
+    shown = {name: metrics[name] for name in ("elbo_nats", "log_likelihood_nats", "kl_nats") if name in metrics}
+    record.bar.set_postfix({name: f"{value:.1f}" for name, value in shown.items()}, refresh=False)
+    record.bar.update(step * batch_size - record.bar.n if not record.bar.disable else 0)
+    if record.bar.disable and time.monotonic() - record.started[0] > LINE_SECONDS:
+        record.started[0] = time.monotonic()
+        rate = metrics["images_per_second"]
+        left = (steps - step) * batch_size / rate
+        numbers = "  ".join(f"{name} {value:.1f}" for name, value in shown.items())
+        say(record, f"step {step}/{steps}  {numbers}  {rate:.0f} images/s  {left / 60:.1f} min left")
+
+
+def say(record: Record, text: str) -> None:
+    """A line of its own above the bar."""
+    record.bar.write(text, file=sys.stdout)
+    sys.stdout.flush()
+
+
+def _drop_after(path: Path, step: int) -> None:
+    if not path.exists():
+        return
+    kept = [line for line in path.read_text().splitlines(keepends=True) if _step_of(line) <= step]
+    partial = path.with_suffix(".jsonl.partial")
+    partial.write_text("".join(kept))
+    os.replace(partial, path)
+
+
+def _step_of(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except ValueError:
+        return math.inf  # A line cut off by a crash.

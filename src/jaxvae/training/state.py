@@ -1,0 +1,65 @@
+"""Everything that a run is, and the optimizer that moves it."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+
+from jaxvae.config import TrainConfig
+from jaxvae.vae import VAE, Params
+
+
+class Keys(NamedTuple):
+    """The run's root key, split once by what each part is for."""
+
+    init: Array
+    train: Array
+    validation: Array
+    pictures: Array
+
+
+def split_root(seed: int) -> Keys:
+    """The keys of a run, all of them from its seed."""
+    return Keys(*jax.random.split(jax.random.key(seed), len(Keys._fields)))
+
+
+class TrainState(NamedTuple):
+    """`step` counts updates made; `key` never changes: each step folds its number in.
+
+    `ema` is the running mean of the parameters, or None when it is off.
+    """
+
+    step: Array
+    params: Params
+    ema: Params | None
+    opt_state: Any
+    key: Array
+
+    @property
+    def evaluated(self) -> Params:
+        """The parameters to evaluate and to sample with."""
+        return self.params if self.ema is None else self.ema
+
+
+def learning_rate(config: TrainConfig) -> optax.Schedule:
+    """Linear warm-up to the peak, then a cosine to zero at the last step (Loshchilov & Hutter 2017)."""
+    warmup = min(config.warmup_steps, config.steps - 1)
+    return optax.warmup_cosine_decay_schedule(0.0, config.learning_rate, warmup, config.steps)
+
+
+def build_optimizer(config: TrainConfig) -> optax.GradientTransformation:
+    """AdamW behind a clip of the gradient's global norm."""
+    return optax.chain(
+        optax.clip_by_global_norm(config.clip_norm),
+        optax.adamw(learning_rate(config), weight_decay=config.weight_decay),
+    )
+
+
+def init_state(keys: Keys, vae: VAE, config: TrainConfig) -> TrainState:
+    """The state before the first step."""
+    params = vae.init(keys.init)
+    # A copy: the train step donates the state, and no buffer may be given away twice.
+    ema = jax.tree.map(jnp.copy, params) if config.ema_decay else None
+    return TrainState(jnp.zeros((), jnp.int32), params, ema, build_optimizer(config).init(params), keys.train)

@@ -1,0 +1,79 @@
+"""The train step: `encode`, `sample` and `decode` composed, differentiated, and handed to Optax. Pure; jitted once."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+from jaxtyping import UInt8
+
+from jaxvae.config import Config
+from jaxvae.data.pixels import bit_depth, to_float
+from jaxvae.evaluation.terms import active_units, bits_per_dim
+from jaxvae.objectives import Terms, beta_at, build_objective, elbo
+from jaxvae.training.state import TrainState, build_optimizer, learning_rate
+from jaxvae.vae import VAE, Params
+
+Metrics = dict[str, Array]
+TrainStep = Callable[[TrainState, UInt8[Array, "b h w c"]], tuple[TrainState, Metrics]]
+
+
+def build_train_step(vae: VAE, config: Config) -> TrainStep:
+    """The function (state, pictures uint8 [b, h, w, c]) -> (state, metrics)."""
+    objective = build_objective(config.objective)
+    optimizer = build_optimizer(config.train)
+
+    def loss(params: Params, key: Array, x: Array, step: Array) -> tuple[Array, Terms]:
+        terms = objective.terms(vae, params, key, x)
+        return -jnp.mean(objective.value(terms, step)), terms
+
+    def train_step(state: TrainState, images: UInt8[Array, "b h w c"]) -> tuple[TrainState, Metrics]:
+        # 1. All randomness of this step comes from the root key and the step's number.
+        pixel_key, flip_key, noise_key = jax.random.split(jax.random.fold_in(state.key, state.step), 3)
+        x = to_float(pixel_key, images, config.data.pixels)
+        x = mirrored(flip_key, x) if config.data.flip else x
+
+        # 2. The objective and its gradient.
+        gradient = jax.value_and_grad(loss, has_aux=True)
+        (value, terms), gradients = gradient(state.params, noise_key, x, state.step)
+
+        # 3. The update.
+        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        ema = None if state.ema is None else optax.incremental_update(params, state.ema, 1.0 - config.train.ema_decay)
+
+        # 4. An update that is not finite is not made; the loop stops the run and names the term.
+        gradient_norm = optax.global_norm(gradients)
+        finite = jnp.isfinite(value) & jnp.isfinite(gradient_norm)
+        after, before = (state.step + 1, params, ema, opt_state), state[:4]
+        kept = jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, before)
+        new_state = TrainState(*kept, key=state.key)
+        metrics = {
+            "loss": value,
+            **term_metrics(terms, bit_depth(config.data.pixels), x[0].size),
+            "gradient_norm": gradient_norm,
+            "active_units": active_units(terms.mean),
+            "beta": beta_at(config.objective, state.step),
+            "learning_rate": learning_rate(config.train)(state.step),
+        }
+        return new_state, metrics
+
+    return train_step
+
+
+def term_metrics(terms: Terms, depth: int | None, dimensions: int) -> Metrics:
+    """Means over the batch of the terms, in nats, and bits per dimension where the pixels allow them."""
+    metrics = {"log_likelihood_nats": jnp.mean(terms.log_likelihood)}
+    if terms.kl is not None:
+        bound = elbo(terms)
+        metrics |= {"kl_nats": jnp.mean(terms.kl), "elbo_nats": jnp.mean(bound)}
+        if depth is not None:
+            metrics["bits_per_dim"] = jnp.mean(bits_per_dim(bound, depth, dimensions))
+    return metrics
+
+
+def mirrored(key: Array, x: Array) -> Array:
+    """Each picture [b, h, w, c] mirrored left to right with probability one half."""
+    coins = jax.random.bernoulli(key, 0.5, (x.shape[0], 1, 1, 1))
+    return jnp.where(coins, x[:, :, ::-1], x)
