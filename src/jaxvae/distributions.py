@@ -70,8 +70,8 @@ class Bernoulli:
 
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Float[Array, "*k_b_event"]:
         """Draws zeros and ones, `shape` times for each example."""
-        coins = jax.random.bernoulli(key, self.mean, shape + self.logits.shape)
-        return coins.astype(self.logits.dtype)
+        uniform = jax.random.uniform(key, shape + self.logits.shape)
+        return (uniform < _align(self.mean, uniform)).astype(self.logits.dtype)
 
     def log_prob(self, value: Float[Array, "*k_b_event"]) -> Float[Array, "*k_b"]:
         """Σ x log p + (1 - x) log(1 - p) in nats; for grey values in [0, 1] the (negative) cross-entropy."""

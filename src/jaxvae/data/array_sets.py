@@ -35,7 +35,7 @@ def encoded(examples: Examples) -> Examples:
 def read_idx(path: Path) -> np.ndarray:
     """The array of bytes in an idx file, the format of MNIST; `UserError` where it is cut short or is no such file."""
     data = path.read_bytes()
-    if data[:3] != b"\\0\\0\\x08":
+    if data[:3] != b"\0\0\x08":
         raise UserError(f"{path.name} is not an idx file of bytes, the format of MNIST.")
     header = 4 + 4 * data[3]
     shape = np.frombuffer(data, ">u4", data[3], 4).astype(int) if len(data) >= header else np.array([1])

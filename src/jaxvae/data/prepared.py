@@ -1,8 +1,8 @@
 """The prepared data set: one folder with a memory-mapped uint8 array per split and a JSON that describes it.
 
-    train.npy validation.npy test.npy                  uint8 [n, h, w, c]
-    train.attributes.npy …                             int16 [n, a]
-    dataset.json                                       shape, counts, attributes, recipe, origin, SHA-256 per file
+train.npy validation.npy test.npy                  uint8 [n, h, w, c]
+train.attributes.npy …                             int16 [n, a]
+dataset.json                                       shape, counts, attributes, recipe, origin, SHA-256 per file
 """
 
 import hashlib
@@ -53,7 +53,9 @@ class Prepared:
             raise UserError(f"there is no split {name!r}; a data set has {', '.join(SPLITS)}.")
         arrays = [_mapped(self.path / f"{name}{suffix}.npy") for suffix in ("", ".attributes")]
         if len(arrays[0]) != self.info["splits"][name]["n"] or arrays[0].shape[1:] != self.shape:
-            raise UserError(f"{self.path} is damaged: {name}.npy does not match dataset.json; delete it and prepare again.")
+            raise UserError(
+                f"{self.path} is damaged: {name}.npy does not match dataset.json; delete it and prepare again."
+            )
         return Split(*arrays)
 
 
@@ -140,7 +142,7 @@ def _sha256(path: Path) -> str:
 
 def _mapped(path: Path) -> np.ndarray:
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     except (OSError, ValueError) as error:
         raise UserError(f"{path} is missing or damaged; delete {path.parent} and prepare it again.") from error
 

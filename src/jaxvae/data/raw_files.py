@@ -7,6 +7,7 @@ archives with TensorFlow, checks the published checksums and knows no folder of 
 import io
 import logging
 import shutil
+import socket
 import tarfile
 import zipfile
 import zlib
@@ -14,6 +15,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from etils import epath
 from tensorflow_datasets.core.download import extractor, resource
@@ -45,6 +48,7 @@ class RawFiles:
 
     @property
     def manual_dir(self) -> Path:
+        """The folder of files that have no address."""
         return self._manual_dir()
 
     def download(self, urls: Any) -> Any:
@@ -58,6 +62,7 @@ class RawFiles:
         return _mapped(self._extract_one, archives)
 
     def download_and_extract(self, urls: Any) -> Any:
+        """One after the other."""
         return self.extract(self.download(urls))
 
     def iter_archive(self, archive: Any) -> Iterator[tuple[str, BinaryIO]]:
@@ -98,20 +103,43 @@ def in_folder(name: str, folder: Path, published: dict[str, Any], homepage: str)
 
     def locate(urls: list[str]) -> list[Path]:
         paths = [folder / (file_name(url, published)) for url in urls]
-        missing = {path.name: url for path, url in zip(paths, urls, strict=True) if not path.is_file()}
+        found = list(zip(paths, urls, strict=True))
+        missing = {path.name: url for path, url in found if not path.is_file()}
         if missing:
             files = ", ".join(f"{file} ({url})" for file, url in missing.items())
             raise UserError(f"{folder} lacks {len(missing)} of the files of {name}: {files}; see also {homepage}.")
-        for path, url in zip(paths, urls, strict=True):
-            size, expected = path.stat().st_size, getattr(published.get(url), "size", None)
-            if expected is not None and size != expected:
-                logger.warning(
-                    "%s has %d bytes where %d were published: it was packed anew, or is incomplete.",
-                    path,
-                    size,
-                    expected,
-                )
+        other = [
+            f"{path.name} has {path.stat().st_size} bytes, not {published[url].size}"
+            for path, url in found
+            if url in published and path.stat().st_size != published[url].size
+        ]
+        if other:
+            logger.warning(
+                "files in %s were packed anew since they were published, or are incomplete: %s", folder, ", ".join(other)
+            )
         return paths
+
+    return locate
+
+
+def downloaded(manager: Any) -> Callable[[list[str]], list[Any]]:
+    """Downloads files with TFDS's own download manager, for `RawFiles.locate`."""
+
+    def locate(urls: list[str]) -> list[Any]:
+        # Without a network TFDS tries for minutes and fills the terminal. Behind a proxy only the proxy knows names.
+        hosts = {urlsplit(url).hostname for url in urls} - {None}
+        for host in hosts if not getproxies() else ():
+            try:
+                socket.getaddrinfo(host, None)
+            except OSError as error:
+                raise ConnectionError(f"{host} is not to be found, there may be no network") from error
+        urllib3 = logging.getLogger("urllib3.connectionpool")
+        level = urllib3.level
+        urllib3.setLevel(logging.ERROR)
+        try:
+            return list(manager.download(urls))
+        finally:
+            urllib3.setLevel(level)
 
     return locate
 

@@ -10,7 +10,7 @@ from jaxvae.errors import UserError
 
 @contextmanager
 def scratch(path: Path) -> Iterator[Path]:
-    """An empty folder for work in progress; afterwards it is gone, with those of its parents made for it and left empty.
+    """An empty folder for work in progress; afterwards it is gone, and so are parents made for it that stayed empty.
 
     What a killed process left under that name is removed first. Raises `UserError` where no folder can be made.
     """

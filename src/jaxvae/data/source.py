@@ -1,6 +1,6 @@
 """What every source of pictures hands to `prepare`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +25,7 @@ class Source(NamedTuple):
     """
 
     attributes: tuple[str, ...]
-    classes: dict[str, tuple[str, ...]]
-    splits: dict[str, Callable[[], Iterator[Example]]]
+    classes: Mapping[str, tuple[str, ...]]
+    splits: Mapping[str, Callable[[], Iterator[Example]]]
     origin: dict[str, object]
     close: Callable[[], object] = lambda: None

@@ -39,29 +39,29 @@ def tfds_source(config: DataConfig) -> Source:
     """
     name, _, variant = config.name.partition("/")
     name = ALIASES.get(name, name)
-    cls = _builder_class(name, variant)
+    cls = _builder_class(name, variant, config.name)
     folder = _folder(config.raw)
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()
     # TFDS prints to standard output, among other things a page when it misses TensorFlow.
     with ExitStack() as stack, redirect_stdout(io.StringIO()):
         work = stack.enter_context(scratch(Path(config.root) / f".{name}.tfds"))
-        builder, downloads = _builder(without_tensorflow(cls, folder, work, stack), variant, work, folder)
-        choose(name, builder.info.features)  # Complains before anything is downloaded.
-        with failures_told(builder, folder):
+        with failures_told(cls, folder):
+            builder, downloads = _builder(without_tensorflow(cls, folder, work, stack), variant, work, folder)
+            choose(name, builder.info.features)  # Complains before anything is downloaded.
             builder.download_and_prepare(download_dir=downloads)
-        # Some builders learn the names of their classes from the files.
+        # Chosen once more: some builders learn the names of their classes from the files.
         return _source(config, builder, choose(name, builder.info.features), stack.pop_all())
 
 
-def _builder_class(name: str, variant: str) -> Any:
+def _builder_class(name: str, variant: str, asked: str) -> Any:
     try:
         cls = tfds.builder_cls(name)
     except ValueError as error:  # Names that cannot be one, too.
         known = ["avatars", "folder", *tfds.list_builders(with_community_datasets=False)]
         close = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.6)
         raise UserError(
-            f"there is no data set, folder or array file {name!r}; {nearest(name, close or OFTEN_WANTED)}"
+            f"there is no data set, folder or array file {asked!r}; {nearest(name, close or OFTEN_WANTED)}"
         ) from error
     if variant and variant not in cls.builder_configs:
         raise UserError(f"{name} has no variant {variant!r}; {nearest(variant, cls.builder_configs)}")

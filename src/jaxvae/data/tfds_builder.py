@@ -7,10 +7,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import tensorflow_datasets as tfds
-
 from jaxvae.data.array_sets import encoded, reader_for
-from jaxvae.data.raw_files import RawFiles, file_name, in_folder
+from jaxvae.data.raw_files import RawFiles, downloaded, file_name, in_folder
 from jaxvae.errors import UserError
 
 
@@ -30,7 +28,7 @@ def without_tensorflow(cls: Any, folder: Path | None, work: Path, stack: ExitSta
 
         published = self.url_infos or {}
         homepage = self.info.homepage or "its home page"
-        locate = manager.download if folder is None else in_folder(cls.name, folder, published, homepage)
+        locate = downloaded(manager) if folder is None else in_folder(cls.name, folder, published, homepage)
         return cls._split_generators(self, RawFiles(locate, manual_dir, work, stack), *args, **kwargs)
 
     read = reader_for(cls) or cls._generate_examples
@@ -48,7 +46,7 @@ def without_tensorflow(cls: Any, folder: Path | None, work: Path, stack: ExitSta
 
 
 @contextmanager
-def failures_told(builder: Any, folder: Path | None) -> Iterator[None]:
+def failures_told(cls: Any, folder: Path | None) -> Iterator[None]:
     """Turns what a builder stumbles over into a `UserError` that says what can be done."""
     try:
         yield
@@ -57,20 +55,20 @@ def failures_told(builder: Any, folder: Path | None) -> Iterator[None]:
     except ImportError as error:
         if "tensorflow" in str(error.name or error).lower():
             raise UserError(
-                f"TFDS needs TensorFlow to prepare {builder.name}, once: pip install 'jaxvae[tensorflow]'."
+                f"TFDS needs TensorFlow to prepare {cls.name}, once: pip install 'jaxvae[tensorflow]'."
             ) from error
-        raise UserError(f"TFDS needs another package to prepare {builder.name} ({_first_line(error)}).") from error
+        raise UserError(f"TFDS needs another package to prepare {cls.name} ({_first_line(error)}).") from error
     except Exception as error:
         if folder is not None:
             raise UserError(
-                f"{builder.name} cannot be made from the files in {folder} ({_first_line(error)}); "
+                f"{cls.name} cannot be made from the files in {folder} ({_first_line(error)}); "
                 "one of them may be incomplete or of another version."
             ) from error
-        published = builder.url_infos or {}
+        published = cls.url_infos or {}
         files = ", ".join(file_name(url, published) for url in list(published)[:8]) or "its files"
         raise UserError(
-            f"{builder.name} cannot be downloaded or prepared ({_first_line(error)}). Download {files} by hand, "
-            f"see {builder.info.homepage}. {_give_folder()}"
+            f"{cls.name} cannot be downloaded or prepared ({_first_line(error)}). Download {files} by hand, "
+            f"see https://www.tensorflow.org/datasets/catalog/{cls.name}. {_give_folder()}"
         ) from error
 
 
@@ -80,4 +78,4 @@ def _give_folder() -> str:
 
 def _first_line(error: BaseException) -> str:
     text = str(error).strip().split("\n")[0]
-    return f"{type(error).__name__}: {text[:200]}".rstrip(".: ")
+    return f"{type(error).__name__}: {text if len(text) <= 200 else text[:199] + '…'}".rstrip(".: ")

@@ -44,13 +44,14 @@ def choose(name: str, features: Any) -> Chosen:
         raise UserError(f"{name} has no pictures; it holds {', '.join(dict(features))}.")
     picture = "image" if "image" in pictures else pictures[0]
     columns = _distinct(list(_columns(features, ())))
-    wanted: dict[str, Any] = {picture: True}
+    wanted: dict[str, Any] = {picture: features[picture]}
     for column in columns:
         place = wanted
         for key in column.path[:-1]:
             place = place.setdefault(key, {})
-        place[column.path[-1]] = True
-    return Chosen(picture, columns, tfds.decode.PartialDecoding(wanted).extract_features(features))
+        place[column.path[-1]] = _at(features, column.path)
+    # Not through tfds.decode.PartialDecoding, which calls TensorFlow.
+    return Chosen(picture, columns, tfds.features.FeaturesDict(wanted))
 
 
 def _columns(features: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[Column]:
@@ -61,9 +62,8 @@ def _columns(features: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[Co
         elif isinstance(feature, tfds.features.ClassLabel):
             if (feature.num_classes or 0) <= np.iinfo(np.int16).max:  # What a prepared data set can hold.
                 yield Column(key, path, tuple(feature.names or ()))
-        elif type(feature) in (tfds.features.Scalar, tfds.features.Tensor) and feature.shape == ():
-            if feature.np_dtype == np.bool_:
-                yield Column(key, path, ())
+        elif isinstance(feature, tfds.features.Tensor) and feature.shape == () and feature.np_dtype == np.bool_:
+            yield Column(key, path, ())
 
 
 def _distinct(columns: list[Column]) -> tuple[Column, ...]:

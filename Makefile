@@ -1,0 +1,78 @@
+# make alone prints the targets. Variables: DATASET, ARGS, RAW, PYTHON, ACCELERATOR.
+
+DATASET     ?= avatars
+ARGS        ?=
+RAW         ?=
+PYTHON      ?= python3
+ACCELERATOR ?= auto
+
+BIN := .venv/bin
+EXPERIMENT := experiments/$(DATASET).py
+RAW_FLAG := $(if $(RAW),--data.raw "$(RAW)")
+
+# What the machine has: an NVIDIA driver (CUDA 13 needs 580 or newer) or a TPU on the PCI bus.
+ifeq ($(ACCELERATOR),cpu)
+JAX_FOR := cpu
+else ifeq ($(ACCELERATOR),tpu)
+JAX_FOR := tpu
+else
+DRIVER  := $(firstword $(subst ., ,$(shell nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null)))
+GPU     := $(if $(DRIVER),$(shell [ "$(DRIVER)" -ge 580 ] 2>/dev/null && echo cuda || echo cuda12))
+TPU     := $(shell cat /sys/bus/pci/devices/*/uevent 2>/dev/null | grep -qiE 'PCI_ID=1AE0:(0027|0056|005E|0062|0063|006F|0076)' && echo tpu)
+JAX_FOR := $(or $(GPU),$(if $(filter cuda,$(ACCELERATOR)),cuda,$(or $(TPU),cpu)))
+endif
+READY := .venv/ready-$(JAX_FOR)
+comma := ,
+
+.DEFAULT_GOAL := help
+.PHONY: help setup train interpolate sample reconstruct test test-all check clean
+
+help:  ## this text
+	@echo "jaxvae: variational autoencoders in JAX"
+	@echo
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1|/' | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
+	@echo
+	@echo "  DATASET=$(DATASET)      an experiment: $(basename $(notdir $(wildcard experiments/*.py)))"
+	@echo '  RAW=DIR              hand-downloaded files of the data set, or the pictures for DATASET=folder'
+	@echo '  ARGS="--seed 1"      handed on to the command; ARGS=--help lists what it takes'
+	@echo "  ACCELERATOR=$(ACCELERATOR)     auto, cpu, cuda or tpu: which JAX is installed"
+	@echo "  PYTHON=$(PYTHON)       the interpreter that .venv is made with (3.11 or newer)"
+
+setup: $(READY)  ## make .venv and install everything into it
+
+# Made once, and again when the dependencies or the accelerator change.
+$(READY): pyproject.toml
+	@case "$(ACCELERATOR)" in auto|cpu|cuda|tpu) ;; *) echo "error: ACCELERATOR is $(ACCELERATOR), but must be auto, cpu, cuda or tpu."; exit 2;; esac
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is missing or older than Python 3.11; name another, as in make PYTHON=python3.12."; exit 2; }
+	@echo "making .venv with JAX for: $(JAX_FOR)"
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev$(if $(filter-out cpu,$(JAX_FOR)),$(comma)$(JAX_FOR))]'
+	@touch $@
+
+train: $(READY)  ## prepare the data, train, show the result
+	@test -f $(EXPERIMENT) || { echo "error: there is no $(EXPERIMENT); DATASET is one of: $(basename $(notdir $(wildcard experiments/*.py)))."; exit 2; }
+	$(BIN)/python -m jaxvae.train $(EXPERIMENT) $(RAW_FLAG) $(ARGS)
+
+interpolate: $(READY)  ## newest run: a strip from one test picture to another
+	$(BIN)/python -m jaxvae.interpolate $(ARGS)
+
+sample: $(READY)  ## newest run: a grid of new pictures
+	$(BIN)/python -m jaxvae.sample $(ARGS)
+
+reconstruct: $(READY)  ## newest run: originals over their reconstructions
+	$(BIN)/python -m jaxvae.reconstruct $(ARGS)
+
+test: $(READY)  ## the CPU test suite, on two simulated devices
+	$(BIN)/python -m pytest -n 2 -m "not slow" $(ARGS)
+
+test-all: $(READY)  ## the same with the slow tests
+	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+check: $(READY)  ## format, lint and types
+	$(BIN)/ruff format --check src tests experiments
+	$(BIN)/ruff check src tests experiments
+	$(BIN)/mypy
+
+clean:  ## remove .venv and what tools left; runs/ and data/ stay
+	rm -rf .venv build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find src tests experiments -name __pycache__ -type d -prune -exec rm -rf {} +

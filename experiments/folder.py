@@ -1,0 +1,13 @@
+"""Pictures of your own: any sizes and formats, cut to their centred square and resized.
+
+    make train DATASET=folder RAW=/my/pictures
+"""
+
+from jaxvae import Config, DataConfig, ModelConfig, TrainConfig
+
+config = Config(
+    name="folder",
+    data=DataConfig(name="folder", size=64, color="rgb", pixels="dequantized", flip=True),
+    model=ModelConfig(latent=64),
+    train=TrainConfig(steps=3000, batch_size=32),
+)

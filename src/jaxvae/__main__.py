@@ -1,0 +1,15 @@
+"""`python -m jaxvae`: the commands."""
+
+COMMANDS = {
+    "prepare": "bring a data set into the prepared format",
+    "train": "train a model, or go on with an interrupted run",
+    "reconstruct": "originals over their reconstructions, with the PSNR",
+    "sample": "a grid of new pictures",
+    "interpolate": "a strip or animation from one picture to another",
+}
+
+if __name__ == "__main__":
+    print("jaxvae: variational autoencoders in JAX\n")
+    for name, purpose in COMMANDS.items():
+        print(f"  python -m jaxvae.{name:<12} {purpose}")
+    print("\nEach explains itself with --help.")

@@ -1,0 +1,57 @@
+"""`python -m jaxvae.sample [RUN]`: new pictures."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from jaxvae.cli import Output, run_command
+
+
+def sample(
+    run: Annotated[Path | None, tyro.conf.Positional] = None,
+    n: int = 64,
+    temperature: float = 1.0,
+    seed: int = 0,
+    prior: Literal["fitted", "model"] = "fitted",
+    output: Annotated[Output, tyro.conf.arg(name="")] = Output(),
+) -> None:
+    """Decodes draws from latent space into a grid of new pictures.
+
+    Args:
+        run: The run's folder; the newest in runs/ when left out.
+        n: How many pictures.
+        temperature: Multiplies the spread of the draws: below 1 tamer, above 1 wilder.
+        seed: Of the draws.
+        prior: `fitted`, the Gaussian mixture fitted to the training codes, or `model`, the prior of the training, N(0, I).
+    """
+    import jax
+
+    from jaxvae.errors import UserError
+    from jaxvae.latents.pictures import sampled_from_mixture, sampled_from_prior
+    from jaxvae.render import grid, save_png
+    from jaxvae.run import load
+
+    if n < 1:
+        raise UserError(f"--n is {n}, but must be at least 1.")
+    if temperature < 0:
+        raise UserError(f"--temperature is {temperature}, but must be at least 0.")
+    vae, params, info = load(run)
+    name = f"samples-{prior}-n{n}-t{temperature:g}-seed{seed}.png"
+    target = output.place(info.run / "samples" / name)
+    key = jax.random.key(seed)
+    if prior == "model":
+        pictures = sampled_from_prior(vae, params, key, n, temperature)
+    elif info.fitted is not None:
+        pictures = sampled_from_mixture(vae, params, info.fitted, key, n, temperature)
+    else:
+        raise UserError(
+            f"{info.run} has no fitted mixture: it is fitted when training ends, if --train.mixture-components is "
+            f"above 0. --prior model draws from N(0, I) instead."
+        )
+    save_png(grid(pictures, columns=max(1, round(n**0.5))), target)
+    output.report(picture=target, run=info.run, step=info.step, n=n, prior=prior, temperature=temperature, seed=seed)
+
+
+if __name__ == "__main__":
+    run_command(sample, "sample")

@@ -1,0 +1,68 @@
+import os
+
+# Before JAX is imported anywhere: the suite runs on the CPU, as two devices.
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")
+
+import dataclasses
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from jaxvae.config import Config, DataConfig, ModelConfig, TrainConfig
+from jaxvae.data.prepared import Prepared, write_prepared
+from jaxvae.data.source import SPLITS, Example, Source
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_debug_key_reuse", True)
+
+COUNTS = {"train": 160, "validation": 50, "test": 21}
+
+
+def discs(split: str, size: int = 16) -> list[Example]:
+    """Coloured discs; attributes: red or blue, high or low, and which of three sizes."""
+    random = np.random.default_rng(SPLITS.index(split))
+    rows, columns = np.mgrid[:size, :size]
+    examples = []
+    for _ in range(COUNTS[split]):
+        red, high, wide = random.integers(2), random.integers(2), random.integers(3)
+        center = (size * (0.3 if high else 0.7), size * random.uniform(0.4, 0.6))
+        inside = (rows - center[0]) ** 2 + (columns - center[1]) ** 2 < (size * (0.15 + 0.05 * wide)) ** 2
+        image = np.full((size, size, 3), 230, np.uint8)
+        image[inside] = (220, 30, 30) if red else (30, 30, 220)
+        examples.append(Example(image, (int(red), int(high), int(wide))))
+    return examples
+
+
+@pytest.fixture(scope="session")
+def disc_set(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    splits = {name: (lambda name=name: iter(discs(name))) for name in SPLITS}
+    source = Source(("red", "high", "width"), {"width": ("small", "medium", "large")}, splits, {"made": "discs"})
+    return write_prepared(tmp_path_factory.mktemp("data") / "discs", "discs", {"name": "discs"}, source)
+
+
+def tiny_config(**changes: object) -> Config:
+    config = Config(
+        name="discs",
+        data=DataConfig(name="discs", size=None, pixels="dequantized", walk_from="red=0", walk_to="red=1"),
+        model=ModelConfig(latent=4, channels=(8, 8)),
+        train=TrainConfig(
+            steps=40, batch_size=16, learning_rate=3e-3, warmup_steps=5, log_every=5, validate_every=20,
+            picture_every=20, mixture_components=2,
+        ),
+    )  # fmt: skip
+    return dataclasses.replace(config, **changes)
+
+
+@pytest.fixture(scope="session")
+def disc_run(disc_set: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short finished run on the discs."""
+    from jaxvae.run import write_config
+    from jaxvae.training.loop import train
+
+    run = tmp_path_factory.mktemp("runs") / "discs"
+    write_config(run, tiny_config())
+    train(tiny_config(), disc_set, run)
+    return run

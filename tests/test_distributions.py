@@ -1,0 +1,96 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+from jax.test_util import check_grads
+
+from jaxvae.distributions import Bernoulli, Normal, standard_normal
+
+RANDOM = np.random.default_rng(0)
+MEAN, LOG_VARIANCE = RANDOM.normal(size=(2, 5, 3)).astype(np.float32)
+X = RANDOM.normal(size=(5, 3)).astype(np.float32)
+
+
+def normal() -> Normal:
+    return Normal(jnp.asarray(MEAN), jnp.asarray(LOG_VARIANCE), 1)
+
+
+def test_normal_log_prob_agrees_with_scipy_per_example():
+    expected = scipy.stats.norm.logpdf(X, MEAN, np.exp(LOG_VARIANCE / 2)).sum(axis=1)
+    np.testing.assert_allclose(normal().log_prob(X), expected, rtol=2e-6)
+    np.testing.assert_allclose(jax.jit(lambda p, x: p.log_prob(x))(normal(), X), expected, rtol=2e-6)
+
+
+def test_normal_log_prob_takes_importance_samples_on_a_leading_axis():
+    stacked = jnp.stack([X, 2 * X])
+    result = normal().log_prob(stacked)
+    assert result.shape == (2, 5)
+    np.testing.assert_allclose(result[1], normal().log_prob(2 * X), rtol=1e-6)
+
+
+def test_normal_kl_closed_form_agrees_with_numerical_integration():
+    first = Normal(jnp.asarray([[0.7]]), jnp.asarray([[-1.2]]), 1)
+    second = Normal(jnp.asarray([[-0.3]]), jnp.asarray([[0.4]]), 1)
+    grid = np.linspace(-12, 12, 200_001)
+    p = scipy.stats.norm(0.7, np.exp(-0.6))
+    q = scipy.stats.norm(-0.3, np.exp(0.2))
+    expected = np.trapezoid(p.pdf(grid) * (p.logpdf(grid) - q.logpdf(grid)), grid)
+    np.testing.assert_allclose(first.kl(second), [expected], rtol=1e-6)
+
+
+def test_normal_kl_to_an_unbatched_prior_is_the_textbook_formula():
+    expected = 0.5 * np.sum(np.exp(LOG_VARIANCE) + MEAN**2 - 1 - LOG_VARIANCE, axis=1)
+    np.testing.assert_allclose(normal().kl(standard_normal((3,))), expected, rtol=1e-5)
+
+
+def test_normal_kl_of_equal_distributions_is_zero_and_never_negative():
+    np.testing.assert_array_equal(normal().kl(normal()), np.zeros(5))
+    close = Normal(jnp.zeros((1, 1)), jnp.full((1, 1), 1e-4), 1)
+    assert float(close.kl(standard_normal((1,)))[0]) >= 0.0
+
+
+@pytest.mark.parametrize("log_variance", [-60.0, 60.0])
+def test_normal_stays_finite_at_extreme_variances(log_variance):
+    extreme = Normal(jnp.zeros((1, 1)), jnp.full((1, 1), log_variance), 1)
+    assert np.isfinite(extreme.log_prob(jnp.zeros((1, 1)))).all()
+    assert np.isfinite(extreme.kl(standard_normal((1,)))).all()
+
+
+def test_normal_samples_have_the_stated_moments_and_shape():
+    draws = Normal(jnp.full((1, 2), 3.0), jnp.full((1, 2), np.log(4.0)), 1).sample(jax.random.key(0), (40_000,))
+    assert draws.shape == (40_000, 1, 2)
+    np.testing.assert_allclose(draws.mean(axis=0), [[3.0, 3.0]], atol=0.05)
+    np.testing.assert_allclose(draws.std(axis=0), [[2.0, 2.0]], atol=0.05)
+
+
+def test_bernoulli_log_prob_agrees_with_scipy():
+    logits = jnp.asarray(RANDOM.normal(size=(4, 2, 2, 1)).astype(np.float32))
+    bits = jnp.asarray(RANDOM.integers(2, size=(4, 2, 2, 1)).astype(np.float32))
+    expected = scipy.stats.bernoulli.logpmf(np.asarray(bits), 1 / (1 + np.exp(-np.asarray(logits)))).sum(axis=(1, 2, 3))
+    np.testing.assert_allclose(Bernoulli(logits, 3).log_prob(bits), expected, rtol=1e-5)
+
+
+def test_bernoulli_is_exact_at_extreme_logits():
+    logits = jnp.asarray([[110.0], [-1e4], [1e4], [1e4]])
+    bits = jnp.asarray([[0.0], [0.0], [1.0], [0.0]])
+    coins = Bernoulli(logits, 1)
+    np.testing.assert_array_equal(coins.log_prob(bits), [-110.0, 0.0, 0.0, -1e4])
+    assert np.isfinite(jax.grad(lambda each: Bernoulli(each, 1).log_prob(bits).sum())(logits)).all()
+
+
+def test_bernoulli_probabilities_sum_to_one():
+    coins = Bernoulli(jnp.asarray([[0.3, -2.0]]), 1)
+    outcomes = jnp.asarray([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])[:, None]
+    np.testing.assert_allclose(jnp.exp(coins.log_prob(outcomes)).sum(), 1.0, rtol=1e-6)
+
+
+def test_bernoulli_samples_are_bits_with_the_stated_mean():
+    draws = Bernoulli(jnp.asarray([[-1.0, 2.0]]), 1).sample(jax.random.key(0), (20_000,))
+    assert set(np.unique(draws)) == {0.0, 1.0}
+    np.testing.assert_allclose(draws.mean(axis=(0, 1)), jax.nn.sigmoid(jnp.asarray([-1.0, 2.0])), atol=0.01)
+
+
+def test_gradients_agree_with_finite_differences():
+    check_grads(lambda m, v: Normal(m, v, 1).log_prob(X), (MEAN, LOG_VARIANCE), order=1, modes=["rev"], rtol=1e-2)
+    check_grads(lambda m, v: Normal(m, v, 1).kl(standard_normal((3,))), (MEAN, LOG_VARIANCE), 1, ["rev"], rtol=1e-2)

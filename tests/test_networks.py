@@ -1,0 +1,113 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+from jax.test_util import check_grads
+
+from jaxvae.config import ModelConfig
+from jaxvae.networks import build_networks
+from jaxvae.networks.convolution import conv_transpose
+from jaxvae.networks.layers import LOG_VARIANCE_RANGE, bounded
+
+RANDOM = np.random.default_rng(0)
+
+
+def plain_transpose(x, kernel):
+    """The same through lax.conv_transpose, whose weight gradient is JAX's own."""
+    return lax.conv_transpose(
+        x, kernel, (2, 2), ((2, 2), (2, 2)), dimension_numbers=("NHWC", "HWIO", "NHWC"), transpose_kernel=True
+    )
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 4, 3), (1, 5, 3, 2), (3, 1, 1, 1)])
+def test_conv_transpose_equals_lax_in_value_and_both_gradients(shape):
+    x = jnp.asarray(RANDOM.normal(size=shape), jnp.float32)
+    kernel = jnp.asarray(RANDOM.normal(size=(4, 4, 5, shape[-1])), jnp.float32)
+    ours, back = jax.vjp(conv_transpose, x, kernel)
+    theirs, their_back = jax.vjp(plain_transpose, x, kernel)
+    assert ours.shape == (shape[0], 2 * shape[1], 2 * shape[2], 5)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+    cotangent = jnp.asarray(RANDOM.normal(size=ours.shape), jnp.float32)
+    for mine, other in zip(back(cotangent), their_back(cotangent), strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-4)
+
+
+def test_conv_transpose_gradient_agrees_with_finite_differences():
+    x, kernel = RANDOM.normal(size=(1, 2, 2, 2)), RANDOM.normal(size=(4, 4, 3, 2))
+    check_grads(conv_transpose, (jnp.float32(x), jnp.float32(kernel)), order=1, modes=["rev"], rtol=1e-2)
+
+
+def test_bounded_is_nearly_the_identity_inside_and_flat_outside():
+    low, high = LOG_VARIANCE_RANGE
+    inside = jnp.linspace(-6.0, 0.0, 5)
+    np.testing.assert_allclose(bounded(inside), inside, atol=0.02)
+    assert low <= float(bounded(jnp.asarray(-1e4))) and float(bounded(jnp.asarray(1e4))) <= high
+    slope = jax.grad(bounded)(jnp.asarray(high + 1.0))
+    assert 0.0 < float(slope) < 0.5
+
+
+MODELS = {
+    "mlp": ModelConfig(network="mlp", hidden=(7, 5), latent=3),
+    "stride-deconv": ModelConfig(channels=(4, 6), latent=3),
+    "max_pool-unpool": ModelConfig(channels=(4, 6), latent=3, down="max_pool", up="unpool"),
+    "avg_pool-deconv": ModelConfig(channels=(4, 6), latent=3, down="avg_pool", up="deconv"),
+    "spatial": ModelConfig(channels=(4, 6), latent=3, latent_kind="spatial"),
+    "spatial-pool": ModelConfig(channels=(4, 6), latent=3, latent_kind="spatial", down="max_pool", up="unpool"),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("shape", [(8, 8, 3), (7, 10, 1), (1, 1, 3), (13, 5, 2)])
+def test_every_network_takes_every_size(name, shape):
+    networks = build_networks(MODELS[name], shape)
+    params = networks.init(jax.random.key(0))
+    x = jnp.asarray(RANDOM.uniform(size=(2, *shape)), jnp.float32)
+    mean, log_variance = networks.encode(params, x)
+    assert mean.shape == log_variance.shape == (2, *networks.latent_shape)
+    assert networks.decode(params, mean).shape == x.shape
+
+
+def test_a_spatial_code_keeps_a_map_at_the_coarsest_size():
+    assert build_networks(MODELS["spatial"], (13, 6, 3)).latent_shape == (4, 2, 3)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_jit_equals_eager_and_every_parameter_has_a_gradient(name):
+    networks = build_networks(MODELS[name], (8, 8, 3))
+    params = networks.init(jax.random.key(1))
+    x = jnp.asarray(RANDOM.uniform(size=(3, 8, 8, 3)), jnp.float32)
+
+    def total(params):
+        mean, log_variance = networks.encode(params, x)
+        return jnp.sum(jnp.square(networks.decode(params, mean + jnp.exp(log_variance))))
+
+    np.testing.assert_allclose(jax.jit(total)(params), total(params), rtol=1e-5)
+    for path, gradient in jax.tree.leaves_with_path(jax.grad(total)(params)):
+        assert np.abs(gradient).max() > 0, jax.tree_util.keystr(path)
+
+
+@pytest.mark.parametrize("name", ["mlp", "stride-deconv", "max_pool-unpool"])
+def test_bfloat16_computes_close_to_float32_with_float32_parameters_and_results(name):
+    x = jnp.asarray(RANDOM.uniform(size=(3, 8, 8, 3)), jnp.float32)
+    results = []
+    for dtype in ("float32", "bfloat16"):
+        config = ModelConfig(**{**vars(MODELS[name]), "dtype": dtype})
+        networks = build_networks(config, (8, 8, 3))
+        params = networks.init(jax.random.key(0))
+        assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}
+        mean, log_variance = networks.encode(params, x)
+        output = networks.decode(params, mean)
+        assert mean.dtype == log_variance.dtype == output.dtype == jnp.float32
+        results.append(np.asarray(output))
+    assert not np.array_equal(*results)
+    np.testing.assert_allclose(*results, atol=0.05 * np.abs(results[0]).max())
+
+
+def test_an_average_pool_at_an_odd_rim_averages_what_is_there():
+    networks = build_networks(ModelConfig(channels=(1,), latent=1, down="avg_pool"), (3, 3, 1))
+    params = networks.init(jax.random.key(0))
+    params["encoder"]["Down_0"]["Conv_0"] = {"kernel": jnp.zeros((3, 3, 1, 1)), "bias": jnp.ones(1)}
+    params["encoder"]["Dense_0"] = {"kernel": jnp.ones((4, 2)), "bias": jnp.zeros(2)}
+    mean, _ = networks.encode(params, jnp.zeros((1, 3, 3, 1)))
+    np.testing.assert_allclose(mean, [[4.0]])
