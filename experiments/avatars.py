@@ -1,6 +1,6 @@
 """The default: cartoon faces on a laptop's CPU.
 
-    make train                                  (or python -m jaxvae.train experiments/avatars.py)
+make train                                  (or python -m jaxvae.train experiments/avatars.py)
 """
 
 from jaxvae import Config, DataConfig, ModelConfig, TrainConfig

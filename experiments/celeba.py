@@ -2,8 +2,8 @@
 
     make train DATASET=celeba RAW=/folder/of/the/five/files
 
-The download that TFDS tries first is refused to most people; README.md says which five files RAW must hold. The crop is the
-one of the autoencoder literature, 140x140 around the centre (Ghosh et al. 2020).
+The download that TFDS tries first is refused to most people; README.md says which five files RAW must hold. The crop
+is the one of the autoencoder literature, 140x140 around the centre (Ghosh et al. 2020).
 """
 
 from jaxvae import Config, DataConfig, ModelConfig, TrainConfig
@@ -11,7 +11,8 @@ from jaxvae import Config, DataConfig, ModelConfig, TrainConfig
 config = Config(
     name="celeba",
     data=DataConfig(
-        name="celeb_a", crop=140, size=64, pixels="dequantized", flip=True, walk_from="Eyeglasses=0", walk_to="Eyeglasses=1"
+        name="celeb_a", crop=140, size=64, pixels="dequantized", flip=True,
+        walk_from="Eyeglasses=0", walk_to="Eyeglasses=1",
     ),
     model=ModelConfig(latent=128, channels=(64, 128, 256, 512)),
     train=TrainConfig(

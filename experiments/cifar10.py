@@ -1,13 +1,15 @@
 """Small photographs of ten kinds of things, 32x32, for a GPU.
 
-    make train DATASET=cifar10                  (downloads; or RAW=/folder/of/cifar-10-binary.tar.gz)
+make train DATASET=cifar10                  (downloads; or RAW=/folder/of/cifar-10-binary.tar.gz)
 """
 
 from jaxvae import Config, DataConfig, ModelConfig, TrainConfig
 
 config = Config(
     name="cifar10",
-    data=DataConfig(name="cifar10", size=None, pixels="dequantized", flip=True, walk_from="label=cat", walk_to="label=dog"),
+    data=DataConfig(
+        name="cifar10", size=None, pixels="dequantized", flip=True, walk_from="label=cat", walk_to="label=dog"
+    ),
     model=ModelConfig(latent=128, channels=(64, 128, 256)),
     train=TrainConfig(
         steps=50_000, batch_size=128, learning_rate=5e-4, warmup_steps=1000, ema_decay=0.999, log_every=50,

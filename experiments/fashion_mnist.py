@@ -1,13 +1,15 @@
 """Pieces of clothing, pixels drawn as coins at every step (dynamic binarisation), dense layers.
 
-    make train DATASET=fashion_mnist              (downloads; or RAW=/folder/of/the/four/files)
+make train DATASET=fashion_mnist              (downloads; or RAW=/folder/of/the/four/files)
 """
 
 from jaxvae import Config, DataConfig, ModelConfig, TrainConfig
 
 config = Config(
     name="fashion_mnist",
-    data=DataConfig(name="fashion_mnist", size=None, pixels="binarized", walk_from="label=Sneaker", walk_to="label=Ankle boot"),
+    data=DataConfig(
+        name="fashion_mnist", size=None, pixels="binarized", walk_from="label=Sneaker", walk_to="label=Ankle boot"
+    ),
     model=ModelConfig(network="mlp", hidden=(400,), latent=20, likelihood="bernoulli"),
     train=TrainConfig(
         steps=15_000, batch_size=100, learning_rate=1e-3, log_every=50, validate_every=2500, picture_every=5000

@@ -1,6 +1,6 @@
 """Pictures of your own: any sizes and formats, cut to their centred square and resized.
 
-    make train DATASET=folder RAW=/my/pictures
+make train DATASET=folder RAW=/my/pictures
 """
 
 from jaxvae import Config, DataConfig, ModelConfig, TrainConfig

@@ -1,6 +1,6 @@
 """Handwritten digits, pixels drawn as coins at every step (dynamic binarisation), dense layers.
 
-    make train DATASET=mnist                    (downloads; or RAW=/folder/of/the/four/files)
+make train DATASET=mnist                    (downloads; or RAW=/folder/of/the/four/files)
 """
 
 from jaxvae import Config, DataConfig, ModelConfig, TrainConfig

@@ -59,10 +59,8 @@ def tiny_config(**changes: object) -> Config:
 @pytest.fixture(scope="session")
 def disc_run(disc_set: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A short finished run on the discs."""
-    from jaxvae.run import write_config
     from jaxvae.training.loop import train
 
     run = tmp_path_factory.mktemp("runs") / "discs"
-    write_config(run, tiny_config())
     train(tiny_config(), disc_set, run)
     return run

@@ -46,7 +46,7 @@ def save(
     """
     checkpointer.save_checkpointables_async(
         step,
-        trees,
+        dict(trees),  # Orbax adds an entry of its own.
         force=True,
         overwrite=True,
         metrics=None if objective is None else {"objective": objective},
@@ -107,4 +107,6 @@ def _metadata(folder: Path, step: int) -> Any:
 
 
 def _damaged(folder: Path, step: int) -> str:
-    return f"the checkpoint {folder / str(step)} is damaged and cannot be read; delete it to go on from the one before it."
+    return (
+        f"the checkpoint {folder / str(step)} is damaged and cannot be read; delete it to go on from the one before it."
+    )

@@ -77,7 +77,9 @@ class ModelConfig:
             sizes = getattr(self, name)
             _require(bool(sizes) and min(sizes) >= 1, f"model.{name}", sizes, "one or more sizes of at least 1")
         if self.latent_kind == "spatial":
-            _require(self.network == "conv", "model.network", self.network, "'conv' when model.latent_kind is 'spatial'")
+            _require(
+                self.network == "conv", "model.network", self.network, "'conv' when model.latent_kind is 'spatial'"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -32,11 +33,11 @@ def grid(images: np.ndarray, columns: int) -> Image.Image:
 
 def over_under(above: np.ndarray, below: np.ndarray, columns: int) -> Image.Image:
     """Rows of pictures, each over the row of its counterparts; both uint8 [n, h, w, c]."""
-    starts = range(0, len(above), columns)
+    columns = min(columns, len(above))
     blank = np.full((-len(above) % columns, *above.shape[1:]), 255, np.uint8)
-    rows = [np.concatenate([part[i : i + columns], blank[: max(0, i + columns - len(part))]])
-            for i in starts for part in (above, below)]  # fmt: skip
-    return grid(np.concatenate(rows), min(columns, len(above)) if len(above) < columns else columns)
+    above, below = np.concatenate([above, blank]), np.concatenate([below, blank])
+    starts = range(0, len(above), columns)
+    return grid(np.concatenate([part[i : i + columns] for i in starts for part in (above, below)]), columns)
 
 
 def save_png(picture: Image.Image, path: Path) -> Path:
@@ -49,21 +50,20 @@ def save_gif(images: np.ndarray, path: Path, seconds: float = 2.5) -> Path:
     there_and_back = np.concatenate([images, images[-2:0:-1]])
     frames = [grid(image[None], 1) for image in there_and_back]
     milliseconds = max(20, round(1000 * seconds / len(images)))
-    return _save(
-        frames[0], path, format="GIF", save_all=True, append_images=frames[1:], duration=milliseconds, loop=0
-    )
+    return _save(frames[0], path, format="GIF", save_all=True, append_images=frames[1:], duration=milliseconds, loop=0)
 
 
-def _save(picture: Image.Image, path: Path, **options: object) -> Path:
+def _save(picture: Image.Image, path: Path, **options: Any) -> Path:
     partial = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        picture.save(partial, **options)  # type: ignore[arg-type]
-        os.replace(partial, path)
+        try:
+            picture.save(partial, **options)
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror or error}.") from error
-    finally:
-        partial.unlink(missing_ok=True)
     return path
 
 

@@ -1,4 +1,4 @@
-"""A run is one folder: config.json, metrics.jsonl, checkpoints/, samples/, tensorboard/. Here it is found and opened."""
+"""A run is one folder: config.json, metrics.jsonl, checkpoints/, samples/, tensorboard/. Here it is found and read."""
 
 import importlib.metadata
 import json
@@ -84,7 +84,9 @@ def newest_run(root: Path = RUNS) -> Path:
     runs = [path.parent for path in root.glob("*/config.json")]
     if not runs:
         raise UserError(f"there is no run in {root.resolve()}; make train (or python -m jaxvae.train) makes one.")
-    return max(runs, key=lambda run: (run / "metrics.jsonl" if (run / "metrics.jsonl").exists() else run).stat().st_mtime)
+    return max(
+        runs, key=lambda run: (run / "metrics.jsonl" if (run / "metrics.jsonl").exists() else run).stat().st_mtime
+    )
 
 
 def complete(run: Path, config: Config) -> bool:

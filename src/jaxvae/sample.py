@@ -23,7 +23,7 @@ def sample(
         n: How many pictures.
         temperature: Multiplies the spread of the draws: below 1 tamer, above 1 wilder.
         seed: Of the draws.
-        prior: `fitted`, the Gaussian mixture fitted to the training codes, or `model`, the prior of the training, N(0, I).
+        prior: `fitted`, the Gaussian mixture fitted to the training codes, or `model`, the prior N(0, I).
     """
     import jax
 

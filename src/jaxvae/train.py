@@ -15,9 +15,9 @@ from jaxvae.errors import UserError, nearest
 
 DESCRIPTION = """Trains a variational autoencoder and shows what it learned.
 
-EXPERIMENT.py, the first argument, is a file such as experiments/avatars.py; its values are the defaults below, and each can be
-overridden. Without one, --data.name NAME trains on any data set with the default model. The same command again goes
-on where an interrupted run stopped."""
+EXPERIMENT.py, the first argument, is a file such as experiments/avatars.py; its values are the defaults below, and
+each can be overridden. Without one, --data.name NAME trains on any data set with the default model. The same command
+again goes on where an interrupted run stopped."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,9 @@ class Arguments:
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line, prepares the data, trains, and says where the pictures are."""
-    experiment, rest = (arguments[0], arguments[1:]) if arguments and not arguments[0].startswith("-") else (None, arguments)
+    experiment, rest = (
+        (arguments[0], arguments[1:]) if arguments and not arguments[0].startswith("-") else (None, arguments)
+    )
     parsed = tyro.cli(
         Arguments,
         prog=f"python -m jaxvae.train {experiment or '[EXPERIMENT.py]'}",
@@ -46,7 +48,7 @@ def main(arguments: Sequence[str]) -> None:
     # Imported once the arguments are known to be right: JAX and Orbax take seconds.
     from jaxvae.data import prepare
     from jaxvae.data.describe import describe
-    from jaxvae.run import beside, complete, read_config, write_config
+    from jaxvae.run import beside, complete, read_config
     from jaxvae.training.loop import train
 
     run = parsed.run or Path("runs") / run_name(config)
@@ -62,7 +64,6 @@ def main(arguments: Sequence[str]) -> None:
         return
     prepared = prepare(config.data)
     print(describe(prepared), flush=True)
-    write_config(run, config)
     pictures = train(config, prepared, run)
     print("\n".join(["", "pictures:", *(f"  {path}" for path in pictures), "", *suggestions(run, config)]))
 

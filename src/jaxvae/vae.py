@@ -1,7 +1,7 @@
 """The model: four pure functions, and the draw between two of them.
 
-    x ──encode──▶ q(z|x) ──sample(key)──▶ z ──decode──▶ p(x|z)
-                     └──────── KL ───────▶ p(z)
+x ──encode──▶ q(z|x) ──sample(key)──▶ z ──decode──▶ p(x|z)
+                 └──────── KL ───────▶ p(z)
 """
 
 from collections.abc import Callable

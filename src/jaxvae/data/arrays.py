@@ -76,14 +76,14 @@ def arrays(config: DataConfig) -> Source:
 
 def _load(path: Path) -> dict[str, np.ndarray]:
     try:
-        loaded = np.load(path, mmap_mode="r" if path.suffix == ".npy" else None, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {"images": loaded}
-        with loaded:
+        if path.suffix == ".npy":
+            return {"images": np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))}
+        # Opened here, since NumPy leaves a damaged file open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as loaded:
             return dict(loaded)
     except FileNotFoundError as error:
         raise UserError(f"there is no file {path}.") from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         if "Object arrays" in str(error):
             raise UserError(
                 f"{path} holds Python objects; save arrays of numbers, all pictures of one shape."

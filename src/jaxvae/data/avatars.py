@@ -45,7 +45,7 @@ HAIR_COLORS = {"dark_hair": ("BLACK", "BROWN_DARK"), "brown_hair": ("BROWN", "AU
 SKIN_COLORS = {True: ("PALE", "LIGHT"), False: ("BROWN", "DARK_BROWN", "BLACK")}
 CLOTHES = ("SHIRT_CREW_NECK", "SHIRT_V_NECK", "HOODIE", "BLAZER_SHIRT")
 CLOTH_COLORS = ("BLACK", "BLUE_02", "GRAY_01", "PASTEL_GREEN", "PINK", "RED")
-BACKGROUNDS = ("#DCE9F5", "#F5E6DC", "#E3F2E1", "#EDE3F3", "#FFFFFF")
+BACKGROUNDS = ("#BFDDF5", "#F8DCC0", "#C4E6C3", "#DCC8EC", "#FFFFFF")
 
 ATTRIBUTES = ("sunglasses", "glasses", "hat", "beard", "moustache", "smile", "open_mouth", "long_hair",
               *HAIR_COLORS, "pale_skin", "closed_eyes", "angry")  # fmt: skip
@@ -54,7 +54,9 @@ ATTRIBUTES = ("sunglasses", "glasses", "hat", "beard", "moustache", "smile", "op
 def avatars(config: DataConfig) -> Source:
     """The faces as a source of pictures; drawing uses every core."""
     if config.crop is not None:
-        raise UserError(f"data.crop is {config.crop}, but the avatars are drawn to size; leave it out and set data.size.")
+        raise UserError(
+            f"data.crop is {config.crop}, but the avatars are drawn to size; leave it out and set data.size."
+        )
     size = config.size or 64
     splits = {name: partial(_draw_split, name, size, config.color) for name in SPLITS}
     return Source(ATTRIBUTES, {}, splits, {"drawn_by": ["python-avatars", "resvg-py"], "seed": SEED, "counts": COUNTS})
@@ -82,7 +84,7 @@ def _draw_chunk(split: str, start: int, size: int, color: str) -> list[Example]:
 def _draw(random: np.random.Generator, size: int, color: str) -> Example:
     avatar, attributes = choose(random)
     svg = avatar.render()
-    left, top, right, bottom = FACE_BOX
+    left, top, right, _ = FACE_BOX
     # Rendered at the scale at which the head's square is as large as asked, then cut: no resampling.
     width = round(CANVAS * size / (right - left))
     png = resvg_py.svg_to_bytes(svg_string=svg, width=width, background=avatar.background_color, skip_system_fonts=True)

@@ -89,7 +89,7 @@ def _root(config: DataConfig) -> Path:
 
 def _image_files(root: Path) -> list[Path]:
     suffixes = {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}
-    files = (Path(folder, name) for folder, _, names in os.walk(root, followlinks=True) for name in names)
+    files = (Path(folder, name) for folder, _, names in os.walk(root) for name in names)
     return sorted(
         path
         for path in files

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jaxtyping import Float, UInt8
 
@@ -10,8 +11,8 @@ def to_float(key: Array, images: UInt8[Array, "b h w c"], pixels: str) -> Float[
     """Pictures as the config's `data.pixels` says.
 
     "scaled" is v / 255. "dequantized" is (v + u) / 256 with u uniform in [0, 1), which turns a density into a bound
-    on the probability of the byte (Theis et al. 2016, section 3.1). "binarized" draws 1 with probability v / 255, anew at each
-    call (Salakhutdinov & Murray 2008).
+    on the probability of the byte (Theis et al. 2016, section 3.1). "binarized" draws 1 with probability v / 255, anew
+    at each call (Salakhutdinov & Murray 2008).
     """
     values = images.astype(jnp.float32)
     if pixels == "dequantized":
@@ -21,9 +22,9 @@ def to_float(key: Array, images: UInt8[Array, "b h w c"], pixels: str) -> Float[
     return values / 255.0
 
 
-def scaled(images: UInt8[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+def scaled(images: UInt8[Array | np.ndarray, "b h w c"]) -> Float[Array, "b h w c"]:
     """Pictures as v / 255: what is encoded where a code is wanted rather than a likelihood."""
-    return images.astype(jnp.float32) / 255.0
+    return jnp.asarray(images, jnp.float32) / 255.0
 
 
 def bit_depth(pixels: str) -> int | None:

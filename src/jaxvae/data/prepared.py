@@ -88,12 +88,10 @@ def write_prepared(path: Path, name: str, recipe: dict[str, Any], source: Source
             "splits": {},
         }
         for split in SPLITS:
-            counts, shape = _write_split(partial, split, source.splits[split](), len(source.attributes))
+            examples, columns = source.splits[split](), len(source.attributes)
+            counts, info["shape"] = _write_split(partial, split, examples, columns, info["shape"])
             if counts["n"] == 0:
                 raise UserError(f"{name} has no pictures for the {split} split; it needs at least one in each.")
-            if info["shape"] not in (None, shape):
-                raise UserError(f"the {split} pictures of {name} are {shape}, but those before are {info['shape']}.")
-            info["shape"] = shape
             info["splits"][split] = counts
         info["origin"] = source.origin  # Last: a source may have counted skipped files while it was read.
         (partial / "dataset.json").write_text(json.dumps(info, indent=2) + "\n")
@@ -101,15 +99,15 @@ def write_prepared(path: Path, name: str, recipe: dict[str, Any], source: Source
 
 
 def _write_split(
-    folder: Path, split: str, examples: Iterable[Example], columns: int
+    folder: Path, split: str, examples: Iterable[Example], columns: int, shape: list[int] | None
 ) -> tuple[dict[str, Any], list[int] | None]:
-    shape: list[int] | None = None
     low, high = 255, 0
     rows: list[tuple[int, ...]] = []
     with (folder / f"{split}.npy").open("wb") as file:
         for image, attributes in examples:
             if shape is None:
                 shape = list(image.shape)
+            if not rows:
                 _write_header(file, 0, shape)
             if list(image.shape) != shape:
                 raise UserError(

@@ -24,7 +24,7 @@ def progress(items: Iterable[T], total: int, doing: str) -> Iterator[T]:
     for count, item in enumerate(items):
         now = time.monotonic()
         if now - last > LOG_EVERY_SECONDS:
-            rate = count / (now - start)
+            rate = count / max(now - start, 1e-9)
             logger.info("%s: %d of %d pictures, %.0f a second", doing, count, total, rate)
             last = now
         yield item

@@ -5,25 +5,20 @@ archives with TensorFlow, checks the published checksums and knows no folder of 
 """
 
 import io
-import logging
 import shutil
-import socket
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 from etils import epath
 from tensorflow_datasets.core.download import extractor, resource
 
+from jaxvae.data.raw_locations import Locate
 from jaxvae.errors import UserError
-
-logger = logging.getLogger("jaxvae")
 
 
 class RawFiles:
@@ -38,7 +33,7 @@ class RawFiles:
 
     def __init__(
         self,
-        locate: Callable[[list[str]], Iterable[Any]],
+        locate: Locate,
         manual_dir: Callable[[], Path],
         work: Path,
         stack: ExitStack,
@@ -47,9 +42,9 @@ class RawFiles:
         self._unpacked = 0
 
     @property
-    def manual_dir(self) -> Path:
+    def manual_dir(self) -> Any:
         """The folder of files that have no address."""
-        return self._manual_dir()
+        return epath.Path(self._manual_dir())
 
     def download(self, urls: Any) -> Any:
         """The paths of the files, in the same nesting of dicts and lists as their addresses."""
@@ -92,61 +87,6 @@ class RawFiles:
                 with goal.open("wb") as out:
                     shutil.copyfileobj(member, out)
         return epath.Path(target)
-
-
-def in_folder(name: str, folder: Path, published: dict[str, Any], homepage: str) -> Callable[[list[str]], list[Path]]:
-    """Looks files up in a folder by the names under which they were published, for `RawFiles.locate`.
-
-    A missing file is a `UserError` that names all that are missing; a size other than the published one is a warning,
-    since mirrors repack archives.
-    """
-
-    def locate(urls: list[str]) -> list[Path]:
-        paths = [folder / (file_name(url, published)) for url in urls]
-        found = list(zip(paths, urls, strict=True))
-        missing = {path.name: url for path, url in found if not path.is_file()}
-        if missing:
-            files = ", ".join(f"{file} ({url})" for file, url in missing.items())
-            raise UserError(f"{folder} lacks {len(missing)} of the files of {name}: {files}; see also {homepage}.")
-        other = [
-            f"{path.name} has {path.stat().st_size} bytes, not {published[url].size}"
-            for path, url in found
-            if url in published and path.stat().st_size != published[url].size
-        ]
-        if other:
-            logger.warning(
-                "files in %s were packed anew since they were published, or are incomplete: %s", folder, ", ".join(other)
-            )
-        return paths
-
-    return locate
-
-
-def downloaded(manager: Any) -> Callable[[list[str]], list[Any]]:
-    """Downloads files with TFDS's own download manager, for `RawFiles.locate`."""
-
-    def locate(urls: list[str]) -> list[Any]:
-        # Without a network TFDS tries for minutes and fills the terminal. Behind a proxy only the proxy knows names.
-        hosts = {urlsplit(url).hostname for url in urls} - {None}
-        for host in hosts if not getproxies() else ():
-            try:
-                socket.getaddrinfo(host, None)
-            except OSError as error:
-                raise ConnectionError(f"{host} is not to be found, there may be no network") from error
-        urllib3 = logging.getLogger("urllib3.connectionpool")
-        level = urllib3.level
-        urllib3.setLevel(logging.ERROR)
-        try:
-            return list(manager.download(urls))
-        finally:
-            urllib3.setLevel(level)
-
-    return locate
-
-
-def file_name(url: str, published: dict[str, Any]) -> str:
-    """The name under which the file at an address was published."""
-    return getattr(published.get(url), "filename", None) or url.split("?")[0].rstrip("/").rsplit("/", 1)[-1]
 
 
 def _method(archive: Any) -> tuple[Path, Any]:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from jaxvae.data.array_sets import encoded, reader_for
-from jaxvae.data.raw_files import RawFiles, downloaded, file_name, in_folder
+from jaxvae.data.raw_files import RawFiles
+from jaxvae.data.raw_locations import downloaded, file_name, in_folder
 from jaxvae.errors import UserError
 
 

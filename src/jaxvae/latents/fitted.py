@@ -6,6 +6,7 @@ that it knows (Ghosh et al. 2020, section 5; Dai & Wipf 2019).
 """
 
 import math
+import warnings
 from typing import Any, NamedTuple
 
 import jax
@@ -35,7 +36,8 @@ def unflatten(rows: Float[Array, "b d"], like: Any) -> Any:
     leaves, structure = jax.tree.flatten(like)
     ends = np.cumsum([math.prod(leaf.shape) for leaf in leaves])
     parts = jnp.split(rows, ends[:-1], axis=1)
-    return structure.unflatten([part.reshape(-1, *leaf.shape) for part, leaf in zip(parts, leaves, strict=True)])
+    shaped = [part.reshape(-1, *leaf.shape) for part, leaf in zip(parts, leaves, strict=True)]
+    return jax.tree.unflatten(structure, shaped)
 
 
 def fit(codes: Float[np.ndarray, "n d"], components: int, seed: int) -> Mixture | None:
@@ -43,7 +45,9 @@ def fit(codes: Float[np.ndarray, "n d"], components: int, seed: int) -> Mixture 
 
     A full covariance of d units needs several times d codes: components are limited to n // (2 d), at least one.
     """
-    from sklearn.mixture import GaussianMixture  # Here, since only training needs it and it takes a second to import.
+    # Here, since only training needs scikit-learn, which takes a second to import.
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
 
     count, units = codes.shape
     if units > LARGEST:
@@ -52,7 +56,10 @@ def fit(codes: Float[np.ndarray, "n d"], components: int, seed: int) -> Mixture 
     # scikit-learn adds reg_covar to each variance: a thousandth of a typical one keeps collapsed units invertible.
     ridge = 1e-3 * float(np.mean(np.var(codes, axis=0))) + 1e-6
     model = GaussianMixture(components, covariance_type="full", reg_covar=ridge, random_state=seed, max_iter=50)
-    model.fit(codes.astype(np.float64))
+    with warnings.catch_warnings():
+        # A mixture that fifty rounds have not quite settled, or with a component to spare, serves for sampling.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(codes.astype(np.float64))
     factors = np.linalg.cholesky(model.covariances_)
     return Mixture(*(jnp.asarray(each, jnp.float32) for each in (model.weights_, model.means_, factors)))
 

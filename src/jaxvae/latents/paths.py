@@ -25,7 +25,7 @@ def spherical(first: Any, second: Any, degrees: Float[Array, " b"]) -> Any:
     """The great circle between the directions of the two codes, with the norm interpolated (Shoemake 1985; White 2016).
 
     Codes of N(0, I) in many dimensions lie near a sphere, which a straight line cuts through. Ends that point the
-    same way, or in opposite ones, have no great circle of their own; they are joined by the straight line.
+    same way, in opposite ones, or nowhere have no great circle of their own; they are joined by the straight line.
     """
 
     def along(a: Array, b: Array) -> Array:
@@ -34,11 +34,12 @@ def spherical(first: Any, second: Any, degrees: Float[Array, " b"]) -> Any:
         angle = jnp.arccos(jnp.clip(cosine, -1.0, 1.0))
         t = degrees.reshape(-1, *(1,) * a.ndim)
         sine = jnp.sin(angle)
-        safe = jnp.where(sine > 1e-3, sine, 1.0)
+        turns = (sine > 1e-3) & (norms[0] * norms[1] > 1e-12)
+        safe = jnp.where(turns, sine, 1.0)
         direction = (jnp.sin((1.0 - t) * angle) * (a / jnp.maximum(norms[0], 1e-12))[None]
                      + jnp.sin(t * angle) * (b / jnp.maximum(norms[1], 1e-12))[None]) / safe  # fmt: skip
         circle = ((1.0 - t) * norms[0] + t * norms[1]) * direction
-        return jnp.where(sine > 1e-3, circle, linear(a, b, degrees))
+        return jnp.where(turns, circle, linear(a, b, degrees))
 
     return jax.tree.map(along, first, second)
 

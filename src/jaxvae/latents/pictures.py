@@ -1,5 +1,7 @@
 """Pictures in, pictures out: what the commands and the training loop both show. Pictures are uint8 [n, h, w, c]."""
 
+import operator
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,14 +18,15 @@ COMPILED_BATCH = 64
 
 def codes(vae: VAE, params: Params, images: np.ndarray) -> Code:
     """Posterior means of the pictures."""
-    return vae.encode(params, scaled(jnp.asarray(images))).mean
+    return jax.jit(lambda params, images: vae.encode(params, scaled(images)).mean)(params, images)
 
 
 def decoded(vae: VAE, params: Params, z: Code) -> np.ndarray:
     """Means of the likelihood at each code, as pictures."""
     decode = jax.jit(lambda params, z: vae.decode(params, z).mean)
     count = len(jax.tree.leaves(z)[0])
-    parts = (jax.tree.map(lambda leaf: leaf[i : i + COMPILED_BATCH], z) for i in range(0, count, COMPILED_BATCH))
+    stretches = [slice(start, start + COMPILED_BATCH) for start in range(0, count, COMPILED_BATCH)]
+    parts = [jax.tree.map(operator.itemgetter(stretch), z) for stretch in stretches]
     return np.concatenate([to_bytes(decode(params, part)) for part in parts])
 
 
@@ -37,14 +40,16 @@ def interpolated(
 ) -> np.ndarray:
     """The decoded path between two pictures uint8 [h, w, c], at degrees from 0 (the first) to 1 (the second)."""
     both = codes(vae, params, np.stack([first, second]))
-    ends = (jax.tree.map(lambda leaf, i=i: leaf[i], both) for i in (0, 1))
-    return decoded(vae, params, PATHS[path](*ends, jnp.asarray(degrees, jnp.float32)))
+    ends = [jax.tree.map(operator.itemgetter(index), both) for index in (0, 1)]
+    return decoded(vae, params, PATHS[path](ends[0], ends[1], jnp.asarray(degrees, jnp.float32)))
 
 
 def sampled_from_prior(vae: VAE, params: Params, key: Array, count: int, temperature: float = 1.0) -> np.ndarray:
     """Decoded draws from the model's prior; `temperature` multiplies the distance from the prior's mean."""
     prior = vae.prior(params)
-    z = jax.tree.map(lambda mean, each: mean[None] + temperature * (each - mean[None]), prior.mean, prior.sample(key, (count,)))
+    z = jax.tree.map(
+        lambda mean, each: mean[None] + temperature * (each - mean[None]), prior.mean, prior.sample(key, (count,))
+    )
     return decoded(vae, params, z)
 
 

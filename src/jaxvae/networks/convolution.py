@@ -28,7 +28,8 @@ def conv_transpose(
 ) -> Float[Array, "b 2h 2w o"]:
     """The transposed convolution that doubles height and width: 4x4 kernel, stride 2.
 
-    It is the input-gradient of `conv(·, kernel, 2, ((1, 1), (1, 1)))`, so the kernel's last two axes are (output, input).
+    It is the input-gradient of `conv(·, kernel, 2, ((1, 1), (1, 1)))`, so the kernel ends in
+    the axes (output, input).
     """
     return _transpose(x, kernel, stride)
 

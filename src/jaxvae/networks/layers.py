@@ -41,17 +41,14 @@ class Down(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b h2 w2 o"]:
         if self.kind == "stride":
-            # Padding (1, 1), with one pixel more behind an odd side; "SAME" would pad odd sides on the other side first.
+            # One pixel before and one behind; behind an odd side one more, so that it rounds up.
             padding = [(1, 1 + size % 2) for size in x.shape[1:3]]
             return nn.Conv(self.channels, (4, 4), 2, padding, dtype=self.dtype, kernel_init=kernel_init)(x)
         x = nn.Conv(self.channels, (3, 3), dtype=self.dtype, kernel_init=kernel_init)(x)
-        pool = nn.max_pool if self.kind == "max_pool" else _average_pool
-        return pool(x, (2, 2), (2, 2), "SAME")
-
-
-def _average_pool(x: Array, window: tuple[int, int], strides: tuple[int, int], padding: str) -> Array:
-    # At the rim of an odd side the mean is of the pixels that are there.
-    return nn.avg_pool(x, window, strides, padding, count_include_pad=False)
+        if self.kind == "max_pool":
+            return nn.max_pool(x, (2, 2), (2, 2), "SAME")
+        # At the rim of an odd side the mean is of the pixels that are there.
+        return nn.avg_pool(x, (2, 2), (2, 2), "SAME", count_include_pad=False)
 
 
 class Up(nn.Module):

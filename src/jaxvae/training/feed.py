@@ -1,4 +1,4 @@
-"""Batches to the compiled step: gathered on the device where the set fits there, one batch ahead on the host where not."""
+"""Batches to the compiled step: gathered on the device where the set fits, one batch ahead on the host where not."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
@@ -49,6 +50,6 @@ def feeding(
         def advance(state: TrainState, step: int) -> tuple[TrainState, Metrics]:
             batch = ahead.pop(step).result() if step in ahead else images[order(step)]
             ahead[step + 1] = background.submit(lambda: images[order(step + 1)])
-            return compiled(state, batch)
+            return compiled(state, jnp.asarray(batch))
 
         yield advance

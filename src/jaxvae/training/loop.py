@@ -15,7 +15,7 @@ from jaxvae.data.prepared import Prepared
 from jaxvae.errors import UserError
 from jaxvae.evaluation.split import build_encode, build_evaluation
 from jaxvae.latents.fitted import Mixture, fit
-from jaxvae.run import about
+from jaxvae.run import about, write_config
 from jaxvae.training.feed import feeding, fits_on_device
 from jaxvae.training.gallery import ends, show
 from jaxvae.training.record import Record, progress, recording, say, write
@@ -35,7 +35,8 @@ def train(config: Config, prepared: Prepared, run: Path) -> list[Path]:
         KeyboardInterrupt: on SIGINT or SIGTERM, after the step under way is saved.
     """
     vae, settings = build(config.model, prepared.shape), config.train
-    ends(prepared, config)  # A wish that cannot be met ends the run now rather than at its first picture.
+    ends(prepared, config)  # A wish that cannot be met is told now rather than at the first picture.
+    write_config(run, config)
     images, folder = prepared.split("train").images, run / "checkpoints"
     keys = split_root(config.seed)
     state = start(folder, keys, vae, config)
@@ -71,12 +72,16 @@ def train(config: Config, prepared: Prepared, run: Path) -> list[Path]:
                     raise UserError(f"{bad} The last good state, of step {int(state.step)}, is kept in {run}.")
             if stopping and not last:
                 save(step, trees(state), objective=None)
-                raise KeyboardInterrupt(f"stopped after step {step}, which is saved; the same command goes on from there.")
+                raise KeyboardInterrupt(
+                    f"stopped after step {step}, which is saved; the same command goes on from there."
+                )
             if validates and not last:
                 measured = validate(evaluate, state, keys, prepared, "validation", record)
                 save(step, trees(state), objective=objective(measured))
             if draws and not last:
-                show(vae, state.evaluated, None, keys.pictures, prepared, config, run / "samples" / f"step-{step:06d}")
+                # The same draws each time, so that the pictures of two steps can be compared.
+                key = jax.random.clone(keys.pictures)
+                show(vae, state.evaluated, None, key, prepared, config, run / "samples" / f"step-{step:06d}")
             clock = time.monotonic() if pauses else clock
 
         measured = validate(evaluate, state, keys, prepared, "validation", record)
@@ -141,5 +146,8 @@ def fitted(vae: VAE, state: TrainState, config: Config, images: np.ndarray, reco
     rows = build_encode(vae, config.train.batch_size)(state.evaluated, images)
     mixture = fit(rows, config.train.mixture_components, config.seed)
     if mixture is None:
-        say(record, f"no mixture is fitted to the codes: {rows.shape[1]} latent units are too many for full covariances.")
+        say(
+            record,
+            f"no mixture is fitted to the codes: {rows.shape[1]} latent units are too many for full covariances.",
+        )
     return mixture

@@ -44,11 +44,11 @@ def build_train_step(vae: VAE, config: Config) -> TrainStep:
         ema = None if state.ema is None else optax.incremental_update(params, state.ema, 1.0 - config.train.ema_decay)
 
         # 4. An update that is not finite is not made; the loop stops the run and names the term.
-        gradient_norm = optax.global_norm(gradients)
+        gradient_norm = optax.tree.norm(gradients)
         finite = jnp.isfinite(value) & jnp.isfinite(gradient_norm)
         after, before = (state.step + 1, params, ema, opt_state), state[:4]
-        kept = jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, before)
-        new_state = TrainState(*kept, key=state.key)
+        step, params, ema, opt_state = jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, before)
+        new_state = TrainState(step, params, ema, opt_state, state.key)
         metrics = {
             "loss": value,
             **term_metrics(terms, bit_depth(config.data.pixels), x[0].size),

@@ -1,0 +1,253 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import jaxvae.train
+from jaxvae.cli import run_command, told
+from jaxvae.interpolate import interpolate
+from jaxvae.prepare import prepare
+from jaxvae.reconstruct import reconstruct
+from jaxvae.sample import sample
+
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+
+
+@pytest.fixture
+def call(monkeypatch, tmp_path, capsys):
+    """Runs a command in an empty folder; returns (exit code, standard output, standard error)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(command, *arguments):
+        monkeypatch.setattr(sys, "argv", ["command", *map(str, arguments)])
+        code = 0
+        try:
+            if command == "train":
+                told(lambda: jaxvae.train.main(sys.argv[1:]))
+            else:
+                run_command(command, command.__name__)
+        except SystemExit as leaving:
+            code = leaving.code or 0
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+def mistake(result, *phrases):
+    code, out, err = result
+    assert code == 2, (code, out, err)
+    for phrase in phrases:
+        assert phrase in out + err
+    assert "Traceback" not in err
+    assert list(Path.cwd().iterdir()) == []
+
+
+def picture(line_or_path) -> Image.Image:
+    with Image.open(line_or_path) as image:
+        return image.copy()
+
+
+def test_interpolate_shows_originals_at_the_ends_and_the_path_between(call, disc_run, disc_set, tmp_path):
+    code, out, _ = call(
+        interpolate, disc_run, "--from", "test:1", "--to", "red=1", "--steps", 4, "--out", "x.png", "--json"
+    )
+    assert code == 0
+    result = json.loads(out)
+    assert result["picture"] == "x.png"
+    assert result["degrees"] == pytest.approx([0, 1 / 3, 2 / 3, 1])
+    strip = np.asarray(picture("x.png"))
+    side = strip.shape[0]
+    scale = side // 16
+    np.testing.assert_array_equal(strip[::scale, :side:scale], disc_set.split("test").images[1])
+
+
+def test_interpolate_one_degree_is_one_picture_and_a_gif_is_an_animation(call, disc_run):
+    assert call(interpolate, disc_run, "--degree", "0.5", "--path", "spherical", "--out", "half.png")[0] == 0
+    assert picture("half.png").size == (128, 128)
+    assert call(interpolate, disc_run, "--steps", 5, "--gif", "--out", "walk.png")[0] == 0
+    with Image.open("walk.gif") as animation:
+        assert animation.n_frames == 8
+
+
+def test_sample_depends_on_seed_prior_and_temperature(call, disc_run):
+    made = {}
+    for name, arguments in {
+        "a": [], "b": [], "seed": ["--seed", 1], "model": ["--prior", "model"], "cold": ["--temperature", 0.1],
+    }.items():  # fmt: skip
+        assert call(sample, disc_run, "--n", 4, "--out", f"{name}.png", *arguments)[0] == 0
+        made[name] = np.asarray(picture(f"{name}.png"))
+    np.testing.assert_array_equal(made["a"], made["b"])
+    for name in ("seed", "model", "cold"):
+        assert not np.array_equal(made["a"], made[name])
+
+
+def test_reconstruct_prints_the_psnr_of_what_it_shows(call, disc_run, disc_set):
+    code, out, _ = call(reconstruct, disc_run, "--which", "test:0", "red=1", "--out", "r.png", "--json")
+    result = json.loads(out)
+    assert code == 0
+    assert result["n"] == 2
+    sheet = np.asarray(picture("r.png")).astype(float)
+    scale, side = sheet.shape[1] // 34, 16
+    above, below = sheet[::scale, ::scale][:side, :side], sheet[::scale, ::scale][side + 2 :, :side]
+    by_hand = 10 * np.log10(255**2 / np.mean((above - below[:side]) ** 2))
+    assert result["psnr_db_each"][0] == pytest.approx(by_hand, abs=0.05)
+
+
+def test_an_image_file_of_the_users_own_is_taken(call, disc_run):
+    Image.new("RGB", (301, 57), "red").save("mine.jpg")
+    assert call(interpolate, disc_run, "--from", "mine.jpg", "--to", "test:0", "--out", "x.png")[0] == 0
+
+
+def test_results_without_a_name_go_into_the_run_and_the_newest_run_is_the_default(call, disc_run, tmp_path):
+    shutil.copytree(disc_run, tmp_path / "runs" / "discs")
+    code, out, _ = call(interpolate)
+    assert code == 0
+    path = Path(out.splitlines()[0].removeprefix("picture: "))
+    assert path.parent == Path("runs/discs/samples")
+    assert path.exists()
+
+
+def test_a_file_is_not_replaced_unless_asked(call, disc_run):
+    Path("x.png").write_text("precious")
+    code, _, err = call(sample, disc_run, "--out", "x.png")
+    assert (code, Path("x.png").read_text()) == (2, "precious")
+    assert "x.png exists" in err
+    assert call(sample, disc_run, "--n", 1, "--out", "x.png", "--overwrite")[0] == 0
+
+
+BAD_INTERPOLATIONS = {
+    "one step": (["--steps", "1"], "--steps is 1, but a path needs at least 2"),
+    "degree": (["--degree", "7"], "--degree is 7, but must be between 0"),
+    "attribute": (["--from", "rad=1"], "no attribute 'rad': did you mean 'red'"),
+    "index": (["--to", "test:999"], "test has pictures 0 to 20"),
+    "suffix": (["--out", "x.jpg"], "must end in .png"),
+    "gif of one": (["--degree", "0.5", "--gif"], "give one of them"),
+    "path": (["--path", "winding"], "winding"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_INTERPOLATIONS)
+def test_bad_arguments_of_interpolate(call, disc_run, name):
+    arguments, phrase = BAD_INTERPOLATIONS[name]
+    mistake(call(interpolate, disc_run, "--out", "y.png", *arguments), phrase)
+
+
+def test_bad_arguments_of_sample(call, disc_run):
+    mistake(call(sample, disc_run, "--n", 0, "--out", "y.png"), "--n is 0, but must be at least 1")
+    mistake(call(sample, disc_run, "--temperature", -1, "--out", "y.png"), "--temperature is -1")
+    mistake(call(sample, disc_run, "--prior", "modle"), "modle")
+
+
+def test_a_run_without_a_mixture_names_the_way_out(call, disc_run, tmp_path_factory):
+    run = tmp_path_factory.mktemp("early") / "run"
+    shutil.copytree(disc_run, run)
+    shutil.rmtree(run / "checkpoints" / "40")
+    mistake(call(sample, run), "has no fitted mixture", "--prior model")
+
+
+def test_no_run_and_a_run_without_a_checkpoint(call, tmp_path_factory):
+    mistake(call(sample), "there is no run in", "make train")
+    mistake(call(sample, "nowhere"), "the run nowhere does not exist")
+    empty = tmp_path_factory.mktemp("empty")
+    mistake(call(reconstruct, empty), "holds no checkpoint yet")
+
+
+def test_unknown_experiment_field_and_value(call):
+    mistake(call("train", EXPERIMENTS / "avatar.py"), "there is no experiment", "did you mean", "avatars.py")
+    mistake(call("train", EXPERIMENTS / "avatars.py", "--train.stesp", 3), "--train.steps")
+    mistake(call("train", EXPERIMENTS / "avatars.py", "--train.steps", 0), "train.steps is 0, but must be at least 1")
+    mistake(call("train", EXPERIMENTS / "avatars.py", "--train.steps", "many"), "many")
+    mistake(
+        call("train", EXPERIMENTS / "avatars.py", "--model.likelihood", "bernoulli"), "data.pixels is 'dequantized'"
+    )
+
+
+def test_an_experiment_file_without_a_config_is_named(call, tmp_path_factory):
+    path = tmp_path_factory.mktemp("x") / "mine.py"
+    path.write_text("configuration = 3\n")
+    mistake(call("train", path), "defines no config")
+
+
+def test_bad_data(call, tmp_path_factory):
+    empty = tmp_path_factory.mktemp("empty")
+    mistake(call(prepare, "avtars"), "avtars", "'avatars'")
+    mistake(call(prepare, "folder", "--raw", empty), str(empty))
+    mistake(call(prepare, "folder"), "RAW=")
+    mistake(call(prepare, "celeb_a", "--raw", empty), "img_align_celeba.zip", "list_attr_celeba.txt")
+    mistake(call(prepare, "nowhere.npz"), "nowhere.npz")
+
+
+def discs_as_npz(path, disc_set):
+    names = ("train", "validation", "test")
+    np.savez(path, **{name: np.asarray(disc_set.split(name).images) for name in names})
+    return path
+
+
+TINY = [
+    "--data.size", "None", "--model.channels", "4", "4", "--model.latent", "2", "--train.batch-size", "16",
+    "--train.mixture-components", "1", "--train.log-every", "1",
+]  # fmt: skip
+
+
+def test_train_prepares_trains_continues_and_refuses_another_configuration(call, disc_set, tmp_path_factory):
+    source = discs_as_npz(tmp_path_factory.mktemp("raw") / "mine.npz", disc_set)
+    arguments = ["--data.name", source, *TINY]
+    code, out, err = call("train", *arguments, "--train.steps", 3)
+    assert code == 0, err
+    for phrase in ("160 train, 50 validation, 21 test", "psnr_db", "runs/mine/samples/interpolation.png", "next:"):
+        assert phrase in out
+    assert json.loads(Path("runs/mine/config.json").read_text())["train"]["steps"] == 3
+
+    code, out, _ = call("train", *arguments, "--train.steps", 3)
+    assert (code, "runs/mine is complete" in out) == (0, True)
+
+    before = {path: path.stat().st_mtime_ns for path in Path("runs").rglob("*")}
+    code, _, err = call("train", *arguments, "--train.steps", 4)
+    assert code == 2
+    assert "train.steps is 3 there and 4 here" in err
+    assert {path: path.stat().st_mtime_ns for path in Path("runs").rglob("*")} == before
+
+    code, out, _ = call("train", *arguments, "--train.steps", 4, "--fresh")
+    assert code == 0
+    assert Path("runs/mine-2/samples/samples.png").exists()
+
+
+def test_a_walk_that_no_picture_meets_ends_the_run_before_it_starts(call, disc_set, tmp_path_factory):
+    source = discs_as_npz(tmp_path_factory.mktemp("raw") / "mine.npz", disc_set)
+    code, _, err = call("train", "--data.name", source, *TINY, "--data.walk-from", "hat=1")
+    assert code == 2
+    assert "no attribute 'hat'" in err
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("name", ["train", "prepare", "sample", "reconstruct", "interpolate"])
+def test_help_explains_every_field_with_its_default(name):
+    out = subprocess.run(
+        [sys.executable, "-m", f"jaxvae.{name}", "--help"], capture_output=True, text=True, check=True,
+        env={**os.environ, "COLUMNS": "200"},
+    ).stdout  # fmt: skip
+    assert f"python -m jaxvae.{name}" in out
+    assert "(default:" in out
+    if name == "train":
+        assert "--train.learning-rate" in out
+        assert "Peak of the schedule" in out
+
+
+def test_the_package_lists_its_commands():
+    out = subprocess.run([sys.executable, "-m", "jaxvae"], capture_output=True, text=True, check=True).stdout
+    for name in ("prepare", "train", "reconstruct", "sample", "interpolate"):
+        assert f"python -m jaxvae.{name}" in out
+
+
+def test_every_experiment_file_holds_a_config():
+    paths = sorted(EXPERIMENTS.glob("*.py"))
+    assert {path.stem for path in paths} >= {"avatars", "celeba", "mnist", "fashion_mnist", "cifar10", "folder"}
+    for path in paths:
+        assert jaxvae.train.read_experiment(path).name == path.stem

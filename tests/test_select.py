@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxvae.data.select import select
+from jaxvae.errors import UserError
+
+
+@pytest.fixture
+def data(disc_set):
+    return {**disc_set.info, "path": str(disc_set.path)}
+
+
+def test_a_number_names_a_picture_of_a_split(data, disc_set):
+    np.testing.assert_array_equal(select("validation:3", data), disc_set.split("validation").images[3])
+
+
+def test_a_wish_is_the_first_test_picture_that_fits_all_its_parts(data, disc_set):
+    test = disc_set.split("test")
+    expected = int(np.argmax((test.attributes[:, 0] == 1) & (test.attributes[:, 2] == 2)))
+    np.testing.assert_array_equal(select("red=1, width=large", data), test.images[expected])
+    np.testing.assert_array_equal(select("red=1,width=2", data), test.images[expected])
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "CMYK"])
+def test_an_image_file_of_any_size_and_mode_is_brought_to_the_shape(data, tmp_path, mode):
+    path = tmp_path / f"x.{'tiff' if mode == 'CMYK' else 'png'}"
+    Image.new("RGB", (90, 40), (200, 10, 10)).convert(mode).save(path)
+    image = select(str(path), data)
+    assert (image.shape, image.dtype) == ((16, 16, 3), np.uint8)
+    np.testing.assert_allclose(image[8, 8].mean(), np.asarray(Image.open(path).convert("RGB")).mean(), atol=2)
+
+
+@pytest.mark.parametrize(
+    ("which", "sentence"),
+    [
+        ("test:21", "test:21 does not exist; test has pictures 0 to 20"),
+        ("tset:1", "did you mean 'test'"),
+        ("red=7", "no test picture of discs has red=7"),
+        ("rde=1", "no attribute 'rde': did you mean 'red'"),
+        ("width=huge", "the values of width are small, medium, large"),
+        ("red=maybe", "the values of red are 0 and 1"),
+        ("nowhere.png", "there is no picture 'nowhere.png'"),
+    ],
+)
+def test_what_cannot_be_found_is_named(data, which, sentence):
+    with pytest.raises(UserError, match=sentence):
+        select(which, data)
+
+
+def test_a_file_that_is_no_image_is_named(data, tmp_path):
+    (tmp_path / "x.png").write_text("not a picture")
+    with pytest.raises(UserError, match=r"x\.png cannot be read as an image"):
+        select(str(tmp_path / "x.png"), data)
+
+
+def test_pictures_that_are_gone_or_others_are_noticed(data, tmp_path):
+    with pytest.raises(UserError, match="no longer in"):
+        select("test:0", {**data, "path": str(tmp_path / "gone")})
+    with pytest.raises(UserError, match="no longer holds the pictures"):
+        select("test:0", {**data, "splits": {}})

@@ -1,0 +1,234 @@
+import dataclasses
+import json
+import math
+import signal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from conftest import tiny_config
+
+from jaxvae import checkpoint
+from jaxvae.config import ModelConfig, ObjectiveConfig, TrainConfig
+from jaxvae.data.batches import batch_indices
+from jaxvae.errors import UserError
+from jaxvae.evaluation.split import build_evaluation
+from jaxvae.objectives import elbo, variational_terms
+from jaxvae.run import load
+from jaxvae.training import loop
+from jaxvae.training.feed import feeding
+from jaxvae.training.state import build_optimizer, init_state, learning_rate, split_root
+from jaxvae.training.step import build_train_step, mirrored
+from jaxvae.vae import build
+
+
+def start(config, shape=(16, 16, 3)):
+    vae = build(config.model, shape)
+    return vae, init_state(split_root(config.seed), vae, config.train)
+
+
+def train_config(**changes):
+    return dataclasses.replace(tiny_config().train, **changes)
+
+
+def test_the_step_reports_the_elbo_of_the_noise_its_key_draws(disc_set):
+    config = tiny_config()
+    vae, state = start(config)
+    images = jnp.asarray(disc_set.split("train").images[:16])
+    pixel_key, _, noise_key = jax.random.split(jax.random.fold_in(split_root(0).train, 0), 3)
+    x = (images + jax.random.uniform(pixel_key, images.shape)) / 256.0
+    expected = jnp.mean(elbo(variational_terms(vae, state.params, noise_key, x)))
+    new, metrics = jax.jit(build_train_step(vae, config))(state, images)
+    np.testing.assert_allclose(metrics["elbo_nats"], expected, rtol=1e-5)
+    np.testing.assert_allclose(metrics["loss"], -expected, rtol=1e-5)
+    np.testing.assert_allclose(metrics["elbo_nats"], metrics["log_likelihood_nats"] - metrics["kl_nats"], rtol=1e-5)
+    assert int(new.step) == 1
+
+
+def test_the_same_step_draws_the_same_noise_and_another_step_other_noise(disc_set):
+    config = tiny_config()
+    vae, state = start(config)
+    step = jax.jit(build_train_step(vae, config))
+    images = jnp.asarray(disc_set.split("train").images[:16])
+    first, again = step(state, images)[1], step(state, images)[1]
+    later = step(state._replace(step=state.step + 1), images)[1]
+    assert float(first["loss"]) == float(again["loss"]) != float(later["loss"])
+
+
+def test_a_small_batch_is_learned_by_heart(disc_set):
+    config = tiny_config(train=train_config(steps=300))
+    vae, state = start(config)
+    step = jax.jit(build_train_step(vae, config), donate_argnums=0)
+    images = jnp.asarray(disc_set.split("train").images[:4])
+    values = []
+    for _ in range(300):
+        state, metrics = step(state, images)
+        values.append(float(metrics["elbo_nats"]))
+    assert np.mean(values[-20:]) > np.mean(values[:20]) + 1000
+
+
+def test_an_update_that_is_not_finite_is_not_made(disc_set):
+    config = tiny_config()
+    vae, state = start(config)
+    broken = state._replace(params={**state.params, "likelihood": {"log_variance": jnp.asarray(jnp.nan)}})
+    new, metrics = jax.jit(build_train_step(vae, config))(broken, jnp.asarray(disc_set.split("train").images[:4]))
+    assert not math.isfinite(metrics["loss"])
+    assert int(new.step) == 0
+    assert jax.tree.all(jax.tree.map(np.array_equal, new.params["encoder"], broken.params["encoder"]))
+
+
+def test_the_running_mean_follows_the_parameters(disc_set):
+    config = tiny_config(train=train_config(ema_decay=0.9, warmup_steps=0))
+    vae, state = start(config)
+    new, _ = jax.jit(build_train_step(vae, config))(state, jnp.asarray(disc_set.split("train").images[:4]))
+    name = "kernel"
+    before, after = (each.params["encoder"]["Dense_0"][name] for each in (state, new))
+    assert not np.array_equal(before, after)
+    np.testing.assert_allclose(new.ema["encoder"]["Dense_0"][name], 0.9 * before + 0.1 * after, rtol=1e-5, atol=1e-7)
+    assert new.evaluated is new.ema
+
+
+def test_the_learning_rate_rises_to_its_peak_and_falls_to_zero():
+    schedule = learning_rate(TrainConfig(steps=100, warmup_steps=10, learning_rate=0.5))
+    assert float(schedule(0)) == 0.0
+    assert float(schedule(10)) == pytest.approx(0.5)
+    assert float(schedule(55)) == pytest.approx(0.25, rel=0.01)
+    assert float(schedule(100)) == pytest.approx(0.0, abs=1e-6)
+    assert math.isfinite(float(learning_rate(TrainConfig(steps=1))(0)))
+
+
+def test_gradients_above_the_norm_are_scaled_down():
+    optimizer = build_optimizer(TrainConfig(clip_norm=1.0))
+    updates = [optax.tree.scale(size, {"w": jnp.asarray([3.0, 4.0])}) for size in (1.0, 100.0)]
+    moved = [optimizer.update(each, optimizer.init(each), each)[1] for each in updates]
+    np.testing.assert_allclose(moved[0][1][0].mu["w"], moved[1][1][0].mu["w"], rtol=1e-6)
+
+
+def test_mirroring_turns_some_pictures_left_to_right_and_leaves_the_rest():
+    x = jnp.broadcast_to(jnp.arange(3.0)[None, None, :, None], (200, 2, 3, 1))
+    turned = np.asarray(mirrored(jax.random.key(0), x))
+    left = turned[:, 0, 0, 0]
+    assert set(left) == {0.0, 2.0}
+    assert 60 < (left == 2.0).sum() < 140
+    np.testing.assert_array_equal(turned[left == 2.0][0], x[0, :, ::-1])
+
+
+@pytest.mark.parametrize("resident", [True, False])
+def test_both_ways_of_feeding_run_the_same_batches(disc_set, resident):
+    images = disc_set.split("train").images
+
+    def first_pixels(state, batch):
+        return state + 1, {"sum": batch.astype(jnp.float32).sum()}
+
+    with feeding(first_pixels, images, seed=3, batch_size=7, resident=resident) as advance:
+        state, sums = jnp.zeros(()), []
+        for step in (0, 1, 2, 40):
+            state, metrics = advance(state, step)
+            sums.append(float(metrics["sum"]))
+    expected = [float(images[batch_indices(3, step, 7, len(images))].sum()) for step in (0, 1, 2, 40)]
+    assert sums == pytest.approx(expected)
+
+
+def test_evaluation_counts_a_ragged_last_batch_right(disc_set):
+    config = tiny_config(model=ModelConfig(latent=4, channels=(8, 8)))
+    vae, state = start(config)
+    images = disc_set.split("test").images
+    # The terms that are not drawn depend on the picture alone, so every batch size must give the same mean.
+    results = []
+    for batch_size in (5, 21, 64):
+        sized = dataclasses.replace(config, train=train_config(batch_size=batch_size))
+        results.append(build_evaluation(vae, sized)(state.params, jax.random.key(0), images))
+    for other in results[1:]:
+        assert other["psnr_db"] == pytest.approx(results[0]["psnr_db"], rel=1e-5)
+        assert other["n"] == 21
+
+
+def lines(run, kind="train"):
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [row for row in rows if row["kind"] == kind]
+
+
+def test_a_run_learns_and_writes_everything_down(disc_run):
+    rows = lines(disc_run)
+    assert [row["step"] for row in rows] == list(range(5, 41, 5))
+    assert rows[-1]["elbo_nats"] > rows[0]["elbo_nats"]
+    assert {"log_likelihood_nats", "kl_nats", "elbo_nats", "bits_per_dim", "gradient_norm", "active_units"} <= set(
+        rows[0]
+    )
+    assert [row["step"] for row in lines(disc_run, "validation")] == [20, 40]
+    assert [row["n"] for row in lines(disc_run, "validation") + lines(disc_run, "test")] == [50, 50, 21]
+    assert list((disc_run / "tensorboard").iterdir())
+    names = {"reconstructions.png", "samples.png", "interpolation.png"}
+    for folder in (disc_run / "samples", disc_run / "samples" / "step-000020"):
+        assert names <= {path.name for path in folder.iterdir()}
+
+
+def test_a_run_opens_from_its_folder_alone(disc_run, disc_set):
+    vae, params, info = load(disc_run)
+    assert info.config == tiny_config()
+    assert info.step == 40
+    assert info.fitted.means.shape[1] == 4
+    assert info.data["attributes"] == ["red", "high", "width"]
+    assert {"jax", "jaxvae", "flax", "python"} <= set(info.versions)
+    measured = build_evaluation(vae, info.config)(params, split_root(0).validation, disc_set.split("validation").images)
+    assert measured["elbo_nats"] == pytest.approx(lines(disc_run, "validation")[-1]["elbo_nats"], rel=1e-6)
+
+
+def test_an_interrupted_run_goes_on_bit_for_bit(disc_run, disc_set, tmp_path, monkeypatch):
+    config = tiny_config()
+    original = loop.log
+
+    def interrupting(record, ready, *rest):
+        if any(step == 25 for step, _ in ready):
+            signal.raise_signal(signal.SIGINT)
+        return original(record, ready, *rest)
+
+    monkeypatch.setattr(loop, "log", interrupting)
+    run = tmp_path / "cut"
+    with pytest.raises(KeyboardInterrupt, match="saved"):
+        loop.train(config, disc_set, run)
+    stopped = checkpoint.steps(run / "checkpoints")[-1]
+    assert 25 < stopped < 40
+    monkeypatch.undo()
+    loop.train(config, disc_set, run)
+    whole, cut = load(disc_run), load(run)
+    assert jax.tree.all(jax.tree.map(np.array_equal, whole.params, cut.params))
+    drop = "images_per_second"
+    for kind in ("train", "validation", "test"):
+        pairs = zip(lines(disc_run, kind), lines(run, kind), strict=True)
+        assert all({**a, drop: 0} == {**b, drop: 0} for a, b in pairs)
+
+
+def test_the_last_two_and_the_best_checkpoints_are_kept(disc_set, tmp_path):
+    with checkpoint.open_checkpoints(tmp_path) as checkpointer:
+        for step, objective in [(1, 5.0), (2, 9.0), (3, 1.0), (4, 2.0), (5, None)]:
+            checkpoint.save(checkpointer, step, {"params": {"w": jnp.ones(2)}}, about={}, objective=objective)
+    assert checkpoint.steps(tmp_path) == [2, 4, 5]
+
+
+def test_a_loss_that_is_not_finite_names_term_and_step_and_keeps_the_last_good_state(disc_set, tmp_path):
+    config = tiny_config(train=train_config(learning_rate=1e18, clip_norm=1e30, warmup_steps=0))
+    with pytest.raises(UserError, match=r"(\w+) is (nan|inf|-inf) at step \d+.*last good state, of step \d+"):
+        loop.train(config, disc_set, tmp_path / "run")
+    state = load(tmp_path / "run")
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"objective": ObjectiveConfig(name="autoencoder")}, {"log_likelihood_nats"}),
+        ({"model": ModelConfig(latent=2, channels=(4, 4), latent_kind="spatial", down="max_pool", up="unpool")},
+         {"kl_nats"}),
+        ({"model": ModelConfig(network="mlp", hidden=(16,), latent=3)}, {"bits_per_dim"}),
+    ],
+)  # fmt: skip
+def test_every_kind_of_model_trains_to_pictures(disc_set, tmp_path, changes, expected):
+    config = tiny_config(train=train_config(steps=6, ema_decay=0.9), **changes)
+    pictures = loop.train(config, disc_set, tmp_path / "run")
+    assert all(path.exists() for path in pictures)
+    assert expected <= set(lines(tmp_path / "run", "test")[0])
+    if config.objective.name == "autoencoder":
+        assert "kl_nats" not in lines(tmp_path / "run")[0]
