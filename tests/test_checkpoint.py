@@ -60,7 +60,7 @@ def test_a_newer_format_is_refused_by_name(disc_run, tmp_path):
     metadata = json.loads(path.read_text())
     metadata["custom_metadata"] |= {"format_version": 99, "versions": {"jaxvae": "9.9"}}
     path.write_text(json.dumps(metadata))
-    with pytest.raises(UserError, match="format 99, written by jaxvae 9.9"):
+    with pytest.raises(UserError, match=r"format 99, written by jaxvae 9\.9"):
         load(run)
 
 

@@ -70,6 +70,7 @@ def run_command(function: Callable[..., None], name: str) -> None:
 def told(body: Callable[[], Any]) -> None:
     """Calls `body`; a `UserError` becomes its sentence and exit code 2, an interruption its message and 130."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    logging.getLogger("jaxvae").setLevel(logging.INFO)
     logging.getLogger("absl").setLevel(logging.ERROR)
     try:
         body()

@@ -9,16 +9,16 @@ import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from itertools import repeat
+from itertools import chain, repeat
 
 import numpy as np
 import python_avatars as pa
 import resvg_py
 from PIL import Image
-from tqdm import tqdm
 
 from jaxvae.config import DataConfig
 from jaxvae.data.pictures import fit
+from jaxvae.data.progress import progress
 from jaxvae.data.source import SPLITS, Example, Source
 from jaxvae.errors import UserError
 
@@ -67,13 +67,9 @@ def _draw_split(split: str, size: int, color: str) -> Iterator[Example]:
     starts = range(0, count, CHUNK)
     # Fresh processes, not forks: JAX has threads by now, and a forked lock never opens.
     context = multiprocessing.get_context("spawn")
-    with (
-        ProcessPoolExecutor(min(multiprocessing.cpu_count(), len(starts)), mp_context=context) as pool,
-        tqdm(total=count, desc=f"drawing avatars, {split}", unit=" faces", disable=None) as bar,
-    ):
-        for examples in pool.map(_draw_chunk, repeat(split), starts, repeat(size), repeat(color)):
-            yield from examples
-            bar.update(len(examples))
+    with ProcessPoolExecutor(min(multiprocessing.cpu_count(), len(starts)), mp_context=context) as pool:
+        chunks = pool.map(_draw_chunk, repeat(split), starts, repeat(size), repeat(color))
+        yield from progress(chain.from_iterable(chunks), count, f"drawing avatars, {split}")
 
 
 def _draw_chunk(split: str, start: int, size: int, color: str) -> list[Example]:

@@ -14,8 +14,8 @@ def describe(prepared: Prepared) -> str:
         f"data set {info['name']} in {prepared.path}",
         f"  pictures    {counts}; {height}x{width}, {'grey' if channels == 1 else 'colour'}, values {low} to {high}",
     ]
-    if skipped := info["origin"].get("skipped"):
-        lines.append(f"  skipped     {skipped} unreadable files")
+    if unreadable := info["origin"].get("unreadable"):
+        lines.append(f"  skipped     {len(unreadable)} unreadable files")
     attributes = prepared.split("train").attributes
     shares = []
     for column, name in enumerate(prepared.attributes):
