@@ -9,5 +9,5 @@ config = Config(
     name="folder",
     data=DataConfig(name="folder", size=64, color="rgb", pixels="dequantized", flip=True),
     model=ModelConfig(latent=64),
-    train=TrainConfig(steps=3000, batch_size=32),
+    train=TrainConfig(steps=3000, batch_size=32, learning_rate=3e-3, warmup_steps=200, mixture_components=30),
 )
