@@ -25,7 +25,7 @@ READY := .venv/ready-$(JAX_FOR)
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train interpolate sample reconstruct test test-all check clean
+.PHONY: help setup experiment train interpolate sample reconstruct test check clean
 
 help:  ## this text
 	@echo "jaxvae: variational autoencoders in JAX"
@@ -49,9 +49,11 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev$(if $(filter-out cpu,$(JAX_FOR)),$(comma)$(JAX_FOR))]'
 	@touch $@
 
-train: $(READY)  ## prepare the data, train, show the result
-	@test -f $(EXPERIMENT) || { echo "error: there is no $(EXPERIMENT); DATASET is one of: $(basename $(notdir $(wildcard experiments/*.py)))."; exit 2; }
+train: experiment $(READY)  ## prepare the data, train, show the result
 	$(BIN)/python -m jaxvae.train $(EXPERIMENT) $(RAW_FLAG) $(ARGS)
+
+experiment:
+	@test -f $(EXPERIMENT) || { echo "error: DATASET is $(DATASET), but must be one of: $(basename $(notdir $(wildcard experiments/*.py)))."; exit 2; }
 
 interpolate: $(READY)  ## newest run: a strip from one test picture to another
 	$(BIN)/python -m jaxvae.interpolate $(ARGS)
@@ -63,9 +65,6 @@ reconstruct: $(READY)  ## newest run: originals over their reconstructions
 	$(BIN)/python -m jaxvae.reconstruct $(ARGS)
 
 test: $(READY)  ## the CPU test suite, on two simulated devices
-	$(BIN)/python -m pytest -n 2 -m "not slow" $(ARGS)
-
-test-all: $(READY)  ## the same with the slow tests
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 check: $(READY)  ## format, lint and types

@@ -1,13 +1,15 @@
 """The default: cartoon faces on a laptop's CPU.
 
-    make train                                  (or python -m jaxvae.train experiments/avatars.py)
+make train                                  (or python -m jaxvae.train experiments/avatars.py)
 """
 
 from jaxvae import Config, DataConfig, ModelConfig, TrainConfig
 
 config = Config(
     name="avatars",
-    data=DataConfig(name="avatars", size=64, pixels="dequantized", walk_from="sunglasses=0", walk_to="sunglasses=1"),
+    data=DataConfig(
+        name="avatars", size=64, pixels="dequantized", walk_from="sunglasses=0,glasses=0", walk_to="sunglasses=1"
+    ),
     model=ModelConfig(latent=64),
     train=TrainConfig(steps=3000, batch_size=32, learning_rate=3e-3, warmup_steps=200, mixture_components=30),
 )

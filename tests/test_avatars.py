@@ -1,9 +1,11 @@
 import numpy as np
+import pytest
 import python_avatars as pa
 
 from jaxvae.config import DataConfig
 from jaxvae.data import avatars
 from jaxvae.data.avatars import ATTRIBUTES, choose
+from jaxvae.errors import UserError
 
 
 def test_a_face_is_the_same_each_time_and_faces_differ():
@@ -45,6 +47,12 @@ def test_sunglasses_darken_the_eyes_and_leave_the_shoulders(monkeypatch):
     changed = np.abs(without - with_them).max(axis=2) > 30
     assert changed[20:45].any()
     assert not changed[50:].any()
+
+
+@pytest.mark.parametrize(("field", "value"), [("crop", 100), ("raw", "/pictures")])
+def test_fields_that_drawing_has_no_use_for_are_refused(field, value):
+    with pytest.raises(UserError, match=f"data.{field} is '?{value}"):
+        avatars.avatars(DataConfig(**{field: value}))
 
 
 def test_sizes_and_grey_are_drawn_as_asked():

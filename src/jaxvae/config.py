@@ -113,7 +113,7 @@ class TrainConfig:
     weight_decay: float = 0.0
     """Decoupled weight decay (AdamW)."""
     clip_norm: float = 100.0
-    """Largest global norm of the gradient; larger ones are scaled down."""
+    """Largest global norm of the gradient, of an objective summed over pixels; larger ones are scaled down."""
     ema_decay: float = 0.0
     """Decay of the running mean of the parameters that evaluation and sampling then use; 0 is off."""
     log_every: int = 10

@@ -57,6 +57,8 @@ def avatars(config: DataConfig) -> Source:
         raise UserError(
             f"data.crop is {config.crop}, but the avatars are drawn to size; leave it out and set data.size."
         )
+    if config.raw is not None:
+        raise UserError(f"data.raw is {config.raw!r}, but the avatars are drawn, not read; leave it out.")
     size = config.size or 64
     splits = {name: partial(_draw_split, name, size, config.color) for name in SPLITS}
     return Source(ATTRIBUTES, {}, splits, {"drawn_by": ["python-avatars", "resvg-py"], "seed": SEED, "counts": COUNTS})

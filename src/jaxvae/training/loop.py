@@ -60,29 +60,29 @@ def train(config: Config, prepared: Prepared, run: Path) -> list[Path]:
             state, metrics = advance(state, step - 1)
             pending.append((step, metrics))
             last, stopping = step == settings.steps, bool(stop)
-            validates, draws = last or step % settings.validate_every == 0, step % settings.picture_every == 0
-            pauses = validates or draws or stopping
-            if step % settings.log_every == 0 or pauses:
+            validates = step % settings.validate_every == 0 and not last
+            draws = step % settings.picture_every == 0 and not last
+            waits = validates or draws or stopping or last
+            if step % settings.log_every == 0 or waits:
                 # The newest step runs on; its numbers are fetched next time, unless the loop is about to wait anyhow.
-                ready, pending = (pending, []) if pauses else (pending[:-1], pending[-1:])
+                ready, pending = (pending, []) if waits else (pending[:-1], pending[-1:])
                 rate = len(ready) * settings.batch_size / (time.monotonic() - clock)
                 clock = time.monotonic()
                 if bad := log(record, ready, config, rate):
                     save(int(state.step), trees(state), objective=None)
                     raise UserError(f"{bad} The last good state, of step {int(state.step)}, is kept in {run}.")
-            if stopping and not last:
-                save(step, trees(state), objective=None)
-                raise KeyboardInterrupt(
-                    f"stopped after step {step}, which is saved; the same command goes on from there."
-                )
-            if validates and not last:
+            if validates:
                 measured = validate(evaluate, state, keys, prepared, "validation", record)
                 save(step, trees(state), objective=objective(measured))
-            if draws and not last:
+            if draws:
                 # The same draws each time, so that the pictures of two steps can be compared.
                 key = jax.random.clone(keys.pictures)
                 show(vae, state.evaluated, None, key, prepared, config, run / "samples" / f"step-{step:06d}")
-            clock = time.monotonic() if pauses else clock
+            if stopping and not last:
+                if not validates:
+                    save(step, trees(state), objective=None)
+                raise KeyboardInterrupt(f"stopped after step {step}; the same command goes on from there.")
+            clock = time.monotonic() if waits else clock
 
         measured = validate(evaluate, state, keys, prepared, "validation", record)
         validate(evaluate, state, keys, prepared, "test", record)

@@ -7,21 +7,23 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any
 
 from tqdm import tqdm
 
 LINE_SECONDS = 10.0
 
 
-class Record(NamedTuple):
-    """The open files of a run and the watcher's progress bar."""
+@dataclass
+class Record:
+    """The open files of a run, the watcher's progress bar, and when the last plain line was printed."""
 
-    lines: Any
+    lines: IO[str]
     board: Any
     bar: Any
-    started: list[float]
+    line_time: float
 
 
 @contextmanager
@@ -38,7 +40,7 @@ def recording(run: Path, *, first_step: int, steps: int, batch_size: int) -> Ite
     )  # fmt: skip
     try:
         with path.open("a") as lines:
-            yield Record(lines, board, bar, [time.monotonic()])
+            yield Record(lines, board, bar, time.monotonic())
     finally:
         bar.close()
         board.close()
@@ -59,8 +61,8 @@ def progress(record: Record, step: int, steps: int, batch_size: int, metrics: di
     shown = {name: metrics[name] for name in ("elbo_nats", "log_likelihood_nats", "kl_nats") if name in metrics}
     record.bar.set_postfix({name: f"{value:.1f}" for name, value in shown.items()}, refresh=False)
     record.bar.update(step * batch_size - record.bar.n if not record.bar.disable else 0)
-    if record.bar.disable and time.monotonic() - record.started[0] > LINE_SECONDS:
-        record.started[0] = time.monotonic()
+    if record.bar.disable and time.monotonic() - record.line_time > LINE_SECONDS:
+        record.line_time = time.monotonic()
         rate = metrics["images_per_second"]
         left = (steps - step) * batch_size / rate
         numbers = "  ".join(f"{name} {value:.1f}" for name, value in shown.items())
