@@ -8,7 +8,7 @@ from jaxvae import Config, DataConfig, ModelConfig, TrainConfig
 config = Config(
     name="fashion_mnist",
     data=DataConfig(
-        name="fashion_mnist", size=None, pixels="binarized", walk_from="label=Sneaker", walk_to="label=Ankle boot"
+        name="fashion_mnist", size=None, pixels="binarized", walk_from="label=Trouser", walk_to="label=Coat"
     ),
     model=ModelConfig(network="mlp", hidden=(400,), latent=20, likelihood="bernoulli"),
     train=TrainConfig(

@@ -1,6 +1,7 @@
 """`python -m jaxvae.train [EXPERIMENT.py] [--field value ...]`: prepares the data, trains, shows the result."""
 
 import runpy
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -81,7 +82,7 @@ def read_experiment(path: Path) -> Config:
 
 def suggestions(run: Path, config: Config) -> list[str]:
     """The commands to try after training."""
-    walk = f"--from {config.data.walk_from} --to {config.data.walk_to}"
+    walk = shlex.join(["--from", config.data.walk_from, "--to", config.data.walk_to])
     return [
         "next:",
         f"  python -m jaxvae.interpolate {run} {walk} --gif",

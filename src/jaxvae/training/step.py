@@ -41,7 +41,7 @@ def build_train_step(vae: VAE, config: Config) -> TrainStep:
         # 3. The update.
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        ema = None if state.ema is None else optax.incremental_update(params, state.ema, 1.0 - config.train.ema_decay)
+        ema = None if state.ema is None else running_mean(state, params, config.train.ema_decay)
 
         # 4. An update that is not finite is not made; the loop stops the run and names the term.
         gradient_norm = optax.tree.norm(gradients)
@@ -60,6 +60,15 @@ def build_train_step(vae: VAE, config: Config) -> TrainStep:
         return new_state, metrics
 
     return train_step
+
+
+def running_mean(state: TrainState, params: Params, decay: float) -> Params:
+    """The mean of the parameters with the new ones in it; early in a run it forgets faster, within about t/10 updates.
+
+    With the full decay from the start, a short run would be judged by the mean's memory of its random beginning.
+    """
+    warmed = jnp.minimum(decay, (1.0 + state.step) / (10.0 + state.step))
+    return optax.incremental_update(params, state.ema, 1.0 - warmed)
 
 
 def term_metrics(terms: Terms, depth: int | None, dimensions: int) -> Metrics:
