@@ -28,6 +28,7 @@ def sample(
     import jax
 
     from jaxvae.errors import UserError
+    from jaxvae.latents.fitted import LARGEST
     from jaxvae.latents.pictures import sampled_from_mixture, sampled_from_prior
     from jaxvae.render import grid, save_png
     from jaxvae.run import load
@@ -47,7 +48,7 @@ def sample(
     else:
         raise UserError(
             f"{info.run} has no fitted mixture: it is fitted when training ends, if --train.mixture-components is "
-            f"above 0. --prior model draws from N(0, I) instead."
+            f"above 0 and a code has at most {LARGEST} units. --prior model draws from N(0, I) instead."
         )
     save_png(grid(pictures, columns=max(1, round(n**0.5))), target)
     output.report(picture=target, run=info.run, step=info.step, n=n, prior=prior, temperature=temperature, seed=seed)

@@ -1,6 +1,8 @@
 """Pictures in, pictures out: what the commands and the training loop both show. Pictures are uint8 [n, h, w, c]."""
 
 import operator
+from functools import lru_cache
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,14 +18,21 @@ from jaxvae.vae import VAE, Code, Params
 COMPILED_BATCH = 64
 
 
+@lru_cache(maxsize=4)
+def _compiled(vae: VAE) -> tuple[Any, Any]:
+    # Kept per model: a run draws its pictures many times, and compiling takes longer than drawing.
+    encode = jax.jit(lambda params, images: vae.encode(params, scaled(images)).mean)
+    return encode, jax.jit(lambda params, z: vae.decode(params, z).mean)
+
+
 def codes(vae: VAE, params: Params, images: np.ndarray) -> Code:
     """Posterior means of the pictures."""
-    return jax.jit(lambda params, images: vae.encode(params, scaled(images)).mean)(params, images)
+    return _compiled(vae)[0](params, images)
 
 
 def decoded(vae: VAE, params: Params, z: Code) -> np.ndarray:
     """Means of the likelihood at each code, as pictures."""
-    decode = jax.jit(lambda params, z: vae.decode(params, z).mean)
+    decode = _compiled(vae)[1]
     count = len(jax.tree.leaves(z)[0])
     stretches = [slice(start, start + COMPILED_BATCH) for start in range(0, count, COMPILED_BATCH)]
     parts = [jax.tree.map(operator.itemgetter(stretch), z) for stretch in stretches]

@@ -13,7 +13,7 @@ from jaxvae import checkpoint
 from jaxvae.config import Config
 from jaxvae.data.prepared import Prepared
 from jaxvae.errors import UserError
-from jaxvae.evaluation.split import build_encode, build_evaluation
+from jaxvae.evaluation.split import Encode, build_encode, build_evaluation
 from jaxvae.latents.fitted import Mixture, fit
 from jaxvae.run import about, write_config
 from jaxvae.training.feed import feeding, fits_on_device
@@ -41,7 +41,7 @@ def train(config: Config, prepared: Prepared, run: Path) -> list[Path]:
     keys = split_root(config.seed)
     state = start(folder, keys, vae, config)
     first = int(state.step)
-    evaluate = build_evaluation(vae, config)
+    evaluate, encode = build_evaluation(vae, config), build_encode(vae, settings.batch_size)
     train_step = build_train_step(vae, config)
     with (
         checkpoint.open_checkpoints(folder) as checkpointer,
@@ -77,7 +77,8 @@ def train(config: Config, prepared: Prepared, run: Path) -> list[Path]:
             if draws:
                 # The same draws each time, so that the pictures of two steps can be compared.
                 key = jax.random.clone(keys.pictures)
-                show(vae, state.evaluated, None, key, prepared, config, run / "samples" / f"step-{step:06d}")
+                mixture = fitted(encode, state, config, prepared.split("validation").images)
+                show(vae, state.evaluated, mixture, key, prepared, config, run / "samples" / f"step-{step:06d}")
             if stopping and not last:
                 if not validates:
                     save(step, trees(state), objective=None)
@@ -86,7 +87,7 @@ def train(config: Config, prepared: Prepared, run: Path) -> list[Path]:
 
         measured = validate(evaluate, state, keys, prepared, "validation", record)
         validate(evaluate, state, keys, prepared, "test", record)
-        mixture = fitted(vae, state, config, images, record)
+        mixture = fitted(encode, state, config, images)
         extra = {} if mixture is None else {"fitted": mixture._asdict()}
         save(settings.steps, trees(state) | extra, objective=objective(measured))
         return show(vae, state.evaluated, mixture, keys.pictures, prepared, config, run / "samples")
@@ -139,15 +140,8 @@ def objective(measured: dict[str, float]) -> float:
     return measured.get("elbo_nats", measured["log_likelihood_nats"])
 
 
-def fitted(vae: VAE, state: TrainState, config: Config, images: np.ndarray, record: Record) -> Mixture | None:
-    """The mixture fitted to the training codes, where the config asks for one and the code is not too large."""
+def fitted(encode: Encode, state: TrainState, config: Config, images: np.ndarray) -> Mixture | None:
+    """The mixture fitted to the codes of the pictures, where the config asks for one and a code is not too large."""
     if not config.train.mixture_components:
         return None
-    rows = build_encode(vae, config.train.batch_size)(state.evaluated, images)
-    mixture = fit(rows, config.train.mixture_components, config.seed)
-    if mixture is None:
-        say(
-            record,
-            f"no mixture is fitted to the codes: {rows.shape[1]} latent units are too many for full covariances.",
-        )
-    return mixture
+    return fit(encode(state.evaluated, images), config.train.mixture_components, config.seed)

@@ -1,0 +1,43 @@
+import json
+
+from jaxvae.training.record import progress, recording, say, write
+
+
+def opened(run, first_step=0):
+    run.mkdir(exist_ok=True)
+    return recording(run, first_step=first_step, steps=10, batch_size=4)
+
+
+def steps(run):
+    return [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_lines_after_the_step_that_a_run_goes_on_from_are_dropped(tmp_path):
+    with opened(tmp_path / "run") as record:
+        for step in (1, 2, 3):
+            write(record, step, "train", {"loss": float(step)})
+    with (tmp_path / "run" / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 4, "ki')  # What a crash leaves.
+    with opened(tmp_path / "run", first_step=2) as record:
+        write(record, 3, "train", {"loss": 0.0})
+    assert steps(tmp_path / "run") == [1, 2, 3]
+
+
+def test_what_is_no_number_in_json_is_written_as_a_word(tmp_path):
+    with opened(tmp_path / "run") as record:
+        write(record, 1, "train", {"loss": float("nan"), "kl_nats": float("inf")})
+    line = json.loads((tmp_path / "run" / "metrics.jsonl").read_text())
+    assert line == {"step": 1, "kind": "train", "loss": "nan", "kl_nats": "inf"}
+
+
+def test_where_there_is_no_terminal_a_plain_line_is_printed_now_and_then(tmp_path, capsys):
+    with opened(tmp_path / "run") as record:
+        metrics = {"elbo_nats": -5.0, "images_per_second": 12.0}
+        progress(record, 1, 10, 4, metrics)
+        assert capsys.readouterr().out == ""
+        record.line_time -= 60
+        progress(record, 4, 10, 4, metrics)
+        progress(record, 5, 10, 4, metrics)
+        say(record, "hello")
+    out = capsys.readouterr().out.splitlines()
+    assert out == ["step 4/10  elbo_nats -5.0  12 images/s  0.0 min left", "hello"]
