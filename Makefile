@@ -16,8 +16,8 @@ JAX_FOR := cpu
 else ifeq ($(ACCELERATOR),tpu)
 JAX_FOR := tpu
 else
-DRIVER  := $(firstword $(subst ., ,$(shell nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null)))
-GPU     := $(if $(DRIVER),$(shell [ "$(DRIVER)" -ge 580 ] 2>/dev/null && echo cuda || echo cuda12))
+DRIVER  := $(shell nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | grep -oE '^[0-9]+' | head -n 1)
+GPU     := $(if $(DRIVER),$(shell [ $(DRIVER) -ge 580 ] && echo cuda || echo cuda12))
 TPU     := $(shell cat /sys/bus/pci/devices/*/uevent 2>/dev/null | grep -qiE 'PCI_ID=1AE0:(0027|0056|005E|0062|0063|006F|0076)' && echo tpu)
 JAX_FOR := $(or $(GPU),$(if $(filter cuda,$(ACCELERATOR)),cuda,$(or $(TPU),cpu)))
 endif

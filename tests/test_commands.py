@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import jaxvae.train
-from jaxvae.cli import run_command, told
+from jaxvae.cli import file_stem, run_command, told
 from jaxvae.interpolate import interpolate
 from jaxvae.prepare import prepare
 from jaxvae.reconstruct import reconstruct
@@ -89,7 +89,7 @@ def test_sample_depends_on_seed_prior_and_temperature(call, disc_run):
 
 
 def test_reconstruct_prints_the_psnr_of_what_it_shows(call, disc_run, disc_set):
-    code, out, _ = call(reconstruct, disc_run, "--which", "test:0", "red=1", "--out", "r.png", "--json")
+    code, out, _ = call(reconstruct, disc_run, "test:0", "red=1", "--out", "r.png", "--json")
     result = json.loads(out)
     assert code == 0
     assert result["n"] == 2
@@ -142,6 +142,8 @@ def test_bad_arguments_of_interpolate(call, disc_run, name):
 def test_bad_arguments_of_sample(call, disc_run):
     mistake(call(sample, disc_run, "--n", 0, "--out", "y.png"), "--n is 0, but must be at least 1")
     mistake(call(sample, disc_run, "--temperature", -1, "--out", "y.png"), "--temperature is -1")
+    mistake(call(sample, disc_run, "--temperature", "nan", "--out", "y.png"), "--temperature is nan")
+    mistake(call(sample, disc_run, "--seed", 10**20, "--out", "y.png"), "--seed is 1000")
     mistake(call(sample, disc_run, "--prior", "modle"), "modle")
 
 
@@ -161,7 +163,10 @@ def test_no_run_and_a_run_without_a_checkpoint(call, tmp_path_factory):
 
 def test_unknown_experiment_field_and_value(call):
     mistake(call("train", EXPERIMENTS / "avatar.py"), "there is no experiment", "did you mean", "avatars.py")
-    mistake(call("train", EXPERIMENTS / "avatars.py", "--train.stesp", 3), "--train.steps")
+    code, out, err = call("train", EXPERIMENTS / "avatars.py", "--train.stesp", 3)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert "--train.stesp" in err
+    assert "Perhaps you meant: --train.steps" in err
     mistake(call("train", EXPERIMENTS / "avatars.py", "--train.steps", 0), "train.steps is 0, but must be at least 1")
     mistake(call("train", EXPERIMENTS / "avatars.py", "--train.steps", "many"), "many")
     mistake(
@@ -173,6 +178,8 @@ def test_an_experiment_file_without_a_config_is_named(call, tmp_path_factory):
     path = tmp_path_factory.mktemp("x") / "mine.py"
     path.write_text("configuration = 3\n")
     mistake(call("train", path), "defines no config")
+    path.write_text("from jaxvae import Config\nconfig = Config(naem='x')\n")
+    mistake(call("train", path), "mine.py cannot be read", "naem")
 
 
 def test_bad_data(call, tmp_path_factory):
@@ -244,6 +251,45 @@ def test_the_package_lists_its_commands():
     out = subprocess.run([sys.executable, "-m", "jaxvae"], capture_output=True, text=True, check=True).stdout
     for name in ("prepare", "train", "reconstruct", "sample", "interpolate"):
         assert f"python -m jaxvae.{name}" in out
+
+
+def test_long_requests_get_short_names_of_their_own():
+    many = [f"test:{i}" for i in range(60)]
+    assert len(file_stem(many)) < 100
+    assert file_stem(many) != file_stem([*many[:-1], "test:99"])
+    assert file_stem(["test:12", "a/me.jpg"]) == "test-12-a-me"
+    assert file_stem(["red=0,width=large"]) == "red=0-width=large"
+
+
+def test_a_run_folder_that_cannot_be_one(call, disc_set, disc_run, tmp_path_factory):
+    place = tmp_path_factory.mktemp("raw")
+    arguments = ["--data.name", discs_as_npz(place / "mine.npz", disc_set), "--data.root", place, *TINY]
+    (place / "file").write_text("")
+    mistake(call("train", *arguments, "--run", place / "file"), "file")
+    bare = shutil.copytree(disc_run, place / "bare")
+    (bare / "config.json").unlink()
+    mistake(call("train", *arguments, "--run", bare), "has checkpoints but no config.json")
+    (bare / "config.json").write_text("[1]")
+    mistake(call("train", *arguments, "--run", bare), "no JSON object")
+
+
+def test_three_pictures_are_enough_to_train_and_walk(call, tmp_path_factory):
+    path = tmp_path_factory.mktemp("raw") / "three.npy"
+    np.save(path, np.random.default_rng(0).integers(0, 256, (3, 9, 6, 1), dtype=np.uint8))
+    code, _, err = call("train", "--data.name", path, *TINY, "--train.steps", 4, "--train.picture-every", 2)
+    assert code == 0, err
+    assert Path("runs/three/samples/interpolation.png").exists()
+
+
+def test_edited_pictures_are_prepared_anew(call, tmp_path_factory):
+    path = tmp_path_factory.mktemp("raw") / "mine.npy"
+    for count, low in [(10, 0), (20, 0), (20, 1)]:
+        np.save(path, np.full((count, 4, 4), low, np.uint8))
+        code, out, _ = call(prepare, path, "--size", "None")
+        assert code == 0
+        assert f"{count * 8 // 10} train" in out
+        assert f"values {low} to {low}" in out
+    assert len(list(Path("data").iterdir())) == 3
 
 
 def test_every_experiment_file_holds_a_config():

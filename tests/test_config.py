@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +34,7 @@ def test_an_unknown_field_is_named():
         (lambda: Config(seed=-1), "seed", "-1"),
         (lambda: Config(model=ModelConfig(likelihood="bernoulli"), data=DataConfig(pixels="dequantized")),
          "data.pixels", "dequantized"),
+        (lambda: Config(data=DataConfig(pixels="binarized")), "data.pixels", "binarized"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_named_with_its_field(make, field, value):
@@ -48,7 +50,8 @@ def test_differences_name_field_and_both_values():
 def test_a_run_is_named_after_the_experiment_or_else_the_data():
     assert run_name(Config(name="mine")) == "mine"
     assert run_name(Config(data=DataConfig(name="cifar10"))) == "cifar10"
-    assert run_name(Config(data=DataConfig(name="/pictures/cats.npz"))) == "cats"
+    assert run_name(Config(data=DataConfig(name="imagenet_resized/8x8"))) == "imagenet_resized-8x8"
+    assert run_name(Config(data=DataConfig(name="."))) == Path.cwd().stem
 
 
 def test_nearest_suggests_what_was_meant():

@@ -35,9 +35,21 @@ def test_temperature_zero_draws_the_means():
     assert {tuple(row) for row in np.asarray(draws)} <= {tuple(row) for row in np.asarray(mixture.means)}
 
 
-def test_few_codes_get_few_components_and_many_units_none():
+def test_few_codes_get_few_components_and_a_single_one_none():
     assert fit(np.random.default_rng(0).normal(size=(30, 8)), 10, seed=0).weights.shape == (1,)
-    assert fit(np.zeros((3, LARGEST + 1)), 1, seed=0) is None
+    assert fit(np.zeros((1, 3)), 1, seed=0) is None
+
+
+def test_very_many_units_are_fitted_within_the_subspace_that_the_codes_fill():
+    random = np.random.default_rng(0)
+    basis = np.linalg.qr(random.normal(size=(LARGEST + 50, 3)))[0]
+    center = random.normal(size=LARGEST + 50)
+    scales = np.asarray([5.0, 3.0, 2.0])
+    codes = (center + (random.normal(size=(400, 3)) * scales) @ basis.T).astype(np.float32)
+    draws = np.asarray(draw(jax.random.key(0), fit(codes, 1, seed=0), 2000)) - center
+    within = draws @ basis
+    np.testing.assert_allclose(within.std(axis=0), scales, rtol=0.15)
+    assert np.square(draws - within @ basis.T).sum(axis=1).mean() < 0.05 * np.square(draws).sum(axis=1).mean()
 
 
 def test_codes_that_do_not_vary_are_fitted_all_the_same():

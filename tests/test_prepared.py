@@ -79,7 +79,7 @@ def test_what_was_there_before_stays(tmp_path):
 
 
 def test_what_a_killed_process_left_is_replaced(tmp_path):
-    stale = tmp_path / ".p.partial"
+    stale = tmp_path / ".p.partial-999999999"
     stale.mkdir()
     (stale / "train.npy").write_bytes(b"half")
     (stale / "junk.bin").write_bytes(b"half")

@@ -1,19 +1,28 @@
 """What every command shares: arguments through tyro, where results go, and a mistake told in one sentence."""
 
+import functools
+import hashlib
+import io
 import json
 import logging
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, TypeVar
 
 import tyro
 
 from jaxvae.errors import UserError
 
+Result = TypeVar("Result")
+
 MISTAKE, INTERRUPTED = 2, 130
+LONGEST_STEM = 80
 
 
 @dataclass(frozen=True)
@@ -58,13 +67,39 @@ class Output:
 
 
 def file_stem(names: Sequence[str]) -> str:
-    """What was asked for, as part of a file name: `test:12` and `me.jpg` become `test-12-me`."""
-    return "-".join(re.sub(r"[^\w=]+", "-", Path(name).stem if Path(name).exists() else name) for name in names)
+    """What was asked for, as part of a file name: `test:12` and `me.jpg` become `test-12-me`; cut where it is long."""
+    stem = "-".join(re.sub(r"[^\w=]+", "-", name.removesuffix(Path(name).suffix)) for name in names)
+    if len(stem) <= LONGEST_STEM:
+        return stem
+    return f"{stem[:LONGEST_STEM]}-{hashlib.sha256(stem.encode()).hexdigest()[:8]}"
+
+
+def parse(what: Callable[..., Result], name: str, arguments: Sequence[str], **options: Any) -> Result:
+    """Makes a dataclass, or calls a quick function, from command-line arguments; `--help` prints and exits.
+
+    Raises `UserError` for arguments that are unknown or of the wrong type: what tyro says of them, on one line.
+    """
+    complaint = io.StringIO()
+    try:
+        with redirect_stderr(complaint):
+            return tyro.cli(what, prog=f"python -m jaxvae.{name}", args=list(arguments), **options)
+    except SystemExit as leaving:
+        if not leaving.code:
+            raise
+        # tyro draws a box, in ASCII where need be: a title, then parts with rules between them.
+        text = re.sub(r"^[│╭╰|+]|[│╮╯|+]$", " ", complaint.getvalue(), flags=re.MULTILINE)
+        _, *parts = re.split(r"[─-]{5,}", text)
+        raise UserError("; ".join(" ".join(part.split()) for part in parts if part.strip())) from leaving
 
 
 def run_command(function: Callable[..., None], name: str) -> None:
     """Runs a command's function with its arguments from the command line."""
-    told(lambda: tyro.cli(function, prog=f"python -m jaxvae.{name}"))
+
+    @functools.wraps(function)
+    def bound(*args: Any, **kwargs: Any) -> Callable[[], None]:
+        return functools.partial(function, *args, **kwargs)
+
+    told(lambda: parse(bound, name, sys.argv[1:])())
 
 
 def told(body: Callable[[], Any]) -> None:
@@ -72,6 +107,7 @@ def told(body: Callable[[], Any]) -> None:
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     logging.getLogger("jaxvae").setLevel(logging.INFO)
     logging.getLogger("absl").setLevel(logging.ERROR)
+    before = signal.signal(signal.SIGTERM, _interrupt)  # So that what is half done is cleaned up.
     try:
         body()
     except UserError as error:
@@ -80,3 +116,9 @@ def told(body: Callable[[], Any]) -> None:
     except KeyboardInterrupt as interruption:
         print(f"interrupted: {interruption}" if str(interruption) else "interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -34,10 +34,10 @@ class DataConfig:
     """What the model sees of a pixel: (v + u) / 256 with u uniform, v / 255, or a coin that falls 1 with v / 255."""
     flip: bool = False
     """Mirror half of the training pictures, drawn anew at each step."""
-    walk_from: str = "test:0"
+    walk_from: str | None = None
     """Where the walks through latent space begin: `test:NUMBER`, or a wish such as `sunglasses=0`."""
-    walk_to: str = "test:1"
-    """Where they end."""
+    walk_to: str | None = None
+    """Where they end. Without these two, at the first two test pictures."""
     skip_share: float = 0.01
     """Largest share of unreadable files that a folder may hold before that is an error."""
 
@@ -152,15 +152,19 @@ class Config:
         # The seed also keys NumPy's Philox, which takes no negative numbers.
         _require(0 <= self.seed < 2**32, "seed", self.seed, "between 0 and 2**32 - 1")
         if self.model.likelihood == "bernoulli":
-            _require(
-                self.data.pixels != "dequantized", "data.pixels", self.data.pixels,
-                "'binarized' or 'scaled' when model.likelihood is 'bernoulli'",
-            )  # fmt: skip
+            wanted = "'binarized' or 'scaled' when model.likelihood is 'bernoulli'"
+            _require(self.data.pixels != "dequantized", "data.pixels", self.data.pixels, wanted)
+        else:
+            wanted = "'dequantized' or 'scaled' when model.likelihood is 'normal', a density"
+            _require(self.data.pixels != "binarized", "data.pixels", self.data.pixels, wanted)
 
 
 def run_name(config: Config) -> str:
     """What the run's folder is called."""
-    return config.name or Path(config.data.name).stem
+    if config.name:
+        return config.name
+    path = Path(config.data.name).expanduser()
+    return (path.resolve().stem if path.exists() else config.data.name.replace("/", "-")) or "run"
 
 
 _converter = cattrs.Converter(forbid_extra_keys=True)
@@ -174,6 +178,8 @@ def to_json(config: Config) -> dict[str, Any]:
 
 def from_json(values: dict[str, Any]) -> Config:
     """The config written by `to_json`; `UserError` names a field that is unknown or of the wrong type."""
+    if not isinstance(values, dict):
+        raise UserError(f"the configuration cannot be read: it is no JSON object but {values!r}.")
     try:
         return _converter.structure(values, Config)
     except cattrs.BaseValidationError as error:

@@ -12,7 +12,7 @@ class UserError(ValueError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A clause that names what the user may have meant: " Did you mean 'beard' or 'bald'? "."""
+    """What the user may have meant, "did you mean 'beard' or 'bald'?", or else all that is known."""
     names = list(known)
     by_lower = {each.lower(): each for each in names}
     close = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.5)

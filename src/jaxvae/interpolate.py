@@ -33,7 +33,7 @@ def interpolate(
     """
     import numpy as np
 
-    from jaxvae.data.select import select
+    from jaxvae.data.select import select, walk_ends
     from jaxvae.errors import UserError
     from jaxvae.latents.pictures import interpolated
     from jaxvae.render import grid, save_gif, save_png
@@ -46,8 +46,9 @@ def interpolate(
     if degree is not None and gif:
         raise UserError("--gif animates a path, but --degree asks for a single picture of it; give one of them.")
     vae, params, info = load(run)
-    names = from_ or info.config.data.walk_from, to or info.config.data.walk_to
-    name = f"interpolation-{file_stem(names)}-{path}" + ("" if degree is None else f"-{degree:g}")
+    ends = walk_ends(info.config.data, info.data)
+    names = from_ or ends[0], to or ends[1]
+    name = f"interpolation-{file_stem(names)}-{path}-" + (f"{steps}" if degree is None else f"at-{degree:g}")
     target = output.place(info.run / "samples" / f"{name}.png")
     animation = output.place_beside(target, ".gif") if gif else None
 

@@ -10,7 +10,7 @@ from jaxvae.cli import Output, file_stem, run_command
 
 def reconstruct(
     run: Annotated[Path | None, tyro.conf.Positional] = None,
-    which: tuple[str, ...] = (),
+    which: Annotated[tuple[str, ...], tyro.conf.Positional] = (),
     n: int = 16,
     output: Annotated[Output, tyro.conf.arg(name="")] = Output(),
 ) -> None:

@@ -113,14 +113,19 @@ def read_config(run: Path) -> Config | None:
     try:
         return from_json(json.loads((run / "config.json").read_text()))
     except FileNotFoundError:
+        if checkpoint.steps(run / "checkpoints"):
+            raise UserError(f"{run} has checkpoints but no config.json; restore it, or give another --run.") from None
         return None
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"{run / 'config.json'} cannot be read: {error}") from error
 
 
 def write_config(run: Path, config: Config) -> None:
     """Starts a run folder."""
-    run.mkdir(parents=True, exist_ok=True)
-    partial = run / "config.json.partial"
-    partial.write_text(json.dumps(to_json(config), indent=2) + "\n")
-    partial.rename(run / "config.json")
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        partial = run / "config.json.partial"
+        partial.write_text(json.dumps(to_json(config), indent=2) + "\n")
+        partial.rename(run / "config.json")
+    except OSError as error:
+        raise UserError(f"the run folder {run} cannot be written to ({error.strerror}); give another --run.") from error

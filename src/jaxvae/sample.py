@@ -1,5 +1,6 @@
 """`python -m jaxvae.sample [RUN]`: new pictures."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -28,15 +29,16 @@ def sample(
     import jax
 
     from jaxvae.errors import UserError
-    from jaxvae.latents.fitted import LARGEST
     from jaxvae.latents.pictures import sampled_from_mixture, sampled_from_prior
     from jaxvae.render import grid, save_png
     from jaxvae.run import load
 
     if n < 1:
         raise UserError(f"--n is {n}, but must be at least 1.")
-    if temperature < 0:
-        raise UserError(f"--temperature is {temperature}, but must be at least 0.")
+    if not 0 <= temperature < math.inf:
+        raise UserError(f"--temperature is {temperature}, but must be at least 0 and finite.")
+    if not 0 <= seed < 2**32:
+        raise UserError(f"--seed is {seed}, but must be between 0 and 2**32 - 1.")
     vae, params, info = load(run)
     name = f"samples-{prior}-n{n}-t{temperature:g}-seed{seed}.png"
     target = output.place(info.run / "samples" / name)
@@ -48,7 +50,7 @@ def sample(
     else:
         raise UserError(
             f"{info.run} has no fitted mixture: it is fitted when training ends, if --train.mixture-components is "
-            f"above 0 and a code has at most {LARGEST} units. --prior model draws from N(0, I) instead."
+            "above 0. --prior model draws from N(0, I) instead."
         )
     save_png(grid(pictures, columns=max(1, round(n**0.5))), target)
     output.report(picture=target, run=info.run, step=info.step, n=n, prior=prior, temperature=temperature, seed=seed)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import tyro
 
-from jaxvae.cli import told
+from jaxvae.cli import parse, told
 from jaxvae.config import Config, differences, run_name
 from jaxvae.errors import UserError, nearest
 
@@ -34,15 +34,13 @@ class Arguments:
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line, prepares the data, trains, and says where the pictures are."""
-    experiment, rest = (
-        (arguments[0], arguments[1:]) if arguments and not arguments[0].startswith("-") else (None, arguments)
-    )
-    parsed = tyro.cli(
+    named = bool(arguments) and not arguments[0].startswith("-")
+    parsed = parse(
         Arguments,
-        prog=f"python -m jaxvae.train {experiment or '[EXPERIMENT.py]'}",
+        f"train {arguments[0] if named else '[EXPERIMENT.py]'}",
+        arguments[1:] if named else arguments,
         description=DESCRIPTION,
-        default=Arguments(config=read_experiment(Path(experiment)) if experiment else Config()),
-        args=rest,
+        default=Arguments(config=read_experiment(Path(arguments[0])) if named else Config()),
     )
     config = parsed.config
 
@@ -72,9 +70,14 @@ def main(arguments: Sequence[str]) -> None:
 def read_experiment(path: Path) -> Config:
     """The `config` of an experiment file, which is Python that the user asks to run."""
     if not path.is_file():
-        others = [str(other) for other in path.parent.glob("*.py")]
-        raise UserError(f"there is no experiment {path}: {nearest(str(path), sorted(others))}")
-    config = runpy.run_path(str(path)).get("config")
+        others = sorted({str(each) for folder in (path.parent, Path("experiments")) for each in folder.glob("*.py")})
+        raise UserError(f"there is no experiment {path}: {nearest(str(path), others)}")
+    try:
+        config = runpy.run_path(str(path)).get("config")
+    except UserError:
+        raise
+    except (SyntaxError, NameError, TypeError, ValueError, AttributeError, ImportError) as error:
+        raise UserError(f"the experiment {path} cannot be read: {type(error).__name__}: {error}.") from error
     if not isinstance(config, Config):
         raise UserError(f"{path} defines no config; an experiment file sets `config = Config(...)`.")
     return config
@@ -82,14 +85,16 @@ def read_experiment(path: Path) -> Config:
 
 def suggestions(run: Path, config: Config) -> list[str]:
     """The commands to try after training."""
-    walk = shlex.join(["--from", config.data.walk_from, "--to", config.data.walk_to])
-    return [
-        "next:",
-        f"  python -m jaxvae.interpolate {run} {walk} --gif",
-        f"  python -m jaxvae.sample {run} --n 64 --temperature 0.8",
-        f"  python -m jaxvae.reconstruct {run}",
-        f"  tensorboard --logdir {run.parent}        # pip install tensorboard",
+    ends = [("--from", config.data.walk_from), ("--to", config.data.walk_to)]
+    walk = [part for flag, which in ends if which for part in (flag, which)]
+    commands = [
+        ["interpolate", str(run), *walk, "--gif"],
+        ["sample", str(run), "--n", "64", *([] if config.train.mixture_components else ["--prior", "model"])],
+        ["reconstruct", str(run)],
     ]
+    told_commands = [f"  python -m jaxvae.{shlex.join(command)}" for command in commands]
+    board = shlex.join(["tensorboard", "--logdir", str(run.parent)])
+    return ["next:", *told_commands, f"  {board}        # pip install tensorboard"]
 
 
 if __name__ == "__main__":

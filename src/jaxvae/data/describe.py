@@ -1,6 +1,10 @@
 """What `prepare` found, for people."""
 
+import numpy as np
+
 from jaxvae.data.prepared import Prepared
+
+MOST = 20  # Classes of one attribute that are listed.
 
 
 def describe(prepared: Prepared) -> str:
@@ -17,13 +21,17 @@ def describe(prepared: Prepared) -> str:
     if unreadable := info["origin"].get("unreadable"):
         lines.append(f"  skipped     {len(unreadable)} unreadable files")
     attributes = prepared.split("train").attributes
-    shares = []
+    truths = []
     for column, name in enumerate(prepared.attributes):
-        values = attributes[:, column]
-        if name in info["classes"]:
-            lines.append(f"  {name:<11} {len(info['classes'][name])} classes: {', '.join(info['classes'][name][:12])}")
-        else:
-            shares.append(f"{name} {values.mean():.0%}")
-    if shares:
-        lines.append(f"  attributes  {', '.join(shares)}")
+        values, frequencies = np.unique(attributes[:, column], return_counts=True)
+        names = info["classes"].get(name)
+        if names is None and set(values) <= {0, 1}:
+            truths.append(f"{name} {attributes[:, column].mean():.0%}")
+            continue
+        shares = [f"{names[value] if names else value} {frequency / len(attributes):.0%}"
+                  for value, frequency in zip(values, frequencies, strict=True)]  # fmt: skip
+        more = f" and {len(shares) - MOST} more" if len(shares) > MOST else ""
+        lines.append(f"  {name:<11} {', '.join(shares[:MOST])}{more}")
+    if truths:
+        lines.append(f"  attributes  {', '.join(truths)}")
     return "\n".join(lines)

@@ -1,5 +1,6 @@
 """One door in: the name of a data set to its prepared folder."""
 
+import glob
 import hashlib
 import json
 from contextlib import closing
@@ -16,7 +17,7 @@ def prepare(config: DataConfig) -> Prepared:
 
     Raises `UserError` for an unknown name and for missing, unreadable or damaged files; nothing is then left behind.
     """
-    path = prepared_path(config)
+    path = _kept(config) or prepared_path(config)
     if path.exists():
         return open_prepared(path)
     with closing(_source(config)) as source:
@@ -24,16 +25,52 @@ def prepare(config: DataConfig) -> Prepared:
 
 
 def recipe(config: DataConfig) -> dict[str, Any]:
-    """Everything that the prepared pixels depend on, as JSON."""
+    """Everything that the prepared pixels depend on, as JSON; `files` is a digest of the user's own files."""
     raw = str(Path(config.raw).expanduser().resolve()) if config.raw else None
-    return {"name": config.name, "raw": raw, "crop": config.crop, "size": config.size, "color": config.color}
+    files = _digest(_own_files(config))
+    return {"name": config.name, "raw": raw, "files": files,
+            "crop": config.crop, "size": config.size, "color": config.color}  # fmt: skip
 
 
 def prepared_path(config: DataConfig) -> Path:
     """Where the data set is kept: a readable name and a hash of its recipe."""
     digest = hashlib.sha256(json.dumps(recipe(config), sort_keys=True).encode()).hexdigest()
-    readable = Path(config.raw if config.name == "folder" and config.raw else config.name).stem.replace("/", "-")
-    return Path(config.root) / f"{readable}-{config.size or 'original'}-{digest[:8]}"
+    return Path(config.root) / f"{_readable(config)}-{digest[:8]}"
+
+
+def _readable(config: DataConfig) -> str:
+    name = config.raw if config.name == "folder" and config.raw else config.name
+    return f"{Path(name).stem}-{config.size or 'original'}"
+
+
+def _own_files(config: DataConfig) -> Path | None:
+    """The file or folder of the user's that the pictures come from."""
+    if config.raw is None and config.name == "avatars":
+        return None
+    path = Path(config.raw or config.name).expanduser()
+    return path if path.exists() else None
+
+
+def _digest(path: Path | None) -> str | None:
+    """Of names, sizes and times of change, so that edited files are prepared anew."""
+    if path is None:
+        return None
+    files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
+    facts = [(str(each), each.stat().st_size, each.stat().st_mtime_ns) for each in files]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
+def _kept(config: DataConfig) -> Path | None:
+    """The newest data set prepared by the same recipe from files that have been deleted since."""
+    if _own_files(config) is not None:
+        return None
+    wanted = recipe(config)
+    found = [
+        path.parent
+        for path in Path(config.root).glob(f"{glob.escape(_readable(config))}-*/dataset.json")
+        if open_prepared(path.parent).info["recipe"] | {"files": None} == wanted
+    ]
+    return max(found, key=lambda path: path.stat().st_mtime, default=None)
 
 
 def _source(config: DataConfig) -> Source:

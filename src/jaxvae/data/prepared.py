@@ -64,6 +64,8 @@ def open_prepared(path: Path) -> Prepared:
     try:
         info = json.loads((path / "dataset.json").read_text())
     except FileNotFoundError as error:
+        if path.exists():
+            raise UserError(f"{path} is damaged: it has no dataset.json; delete it and prepare it again.") from error
         raise UserError(f"there is no prepared data set in {path}; python -m jaxvae.prepare makes one.") from error
     except ValueError as error:
         raise UserError(f"{path / 'dataset.json'} is damaged; delete {path} and prepare it again.") from error
@@ -149,4 +151,8 @@ def _mapped(path: Path) -> np.ndarray:
 def _whole_or_nothing(path: Path) -> Iterator[Path]:
     with scratch(path.with_name(f".{path.name}.partial")) as partial:
         yield partial
-        partial.rename(path)
+        try:
+            partial.rename(path)
+        except OSError:
+            if not path.exists():  # Otherwise another process was faster, with the same result.
+                raise

@@ -1,9 +1,12 @@
 """A folder that goes away."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import psutil
 
 from jaxvae.errors import UserError
 
@@ -12,9 +15,14 @@ from jaxvae.errors import UserError
 def scratch(path: Path) -> Iterator[Path]:
     """An empty folder for work in progress; afterwards it is gone, and so are parents made for it that stayed empty.
 
-    What a killed process left under that name is removed first. Raises `UserError` where no folder can be made.
+    Its name is `path` with the number of this process, so that two of them do not meet; what killed ones left is
+    removed first. Raises `UserError` where no folder can be made.
     """
-    shutil.rmtree(path, ignore_errors=True)
+    for left in path.parent.glob(f"{path.name}-*"):
+        number = left.name.rpartition("-")[2]
+        if number.isdecimal() and not psutil.pid_exists(int(number)):
+            shutil.rmtree(left, ignore_errors=True)
+    path = path.with_name(f"{path.name}-{os.getpid()}")
     new_parents = [parent for parent in path.parents if not parent.exists()]
     try:
         path.mkdir(parents=True)

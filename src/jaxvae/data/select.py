@@ -1,12 +1,14 @@
 """Finding the picture that a user means: `test:12`, a wish such as `sunglasses=0`, or an image file."""
 
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from jaxvae.config import DataConfig
 from jaxvae.data.pictures import fit, read_picture
 from jaxvae.data.prepared import Prepared, open_prepared
 from jaxvae.data.source import SPLITS
@@ -26,13 +28,19 @@ def select(which: str, data: dict[str, Any]) -> np.ndarray:
     """
     if match := re.fullmatch(r"(\w+):(-?\d+)", which):
         return by_index(match[1], int(match[2]), data)
-    if "=" in which and not Path(which).exists():
-        return by_wish(which, data)
-    if Path(which).exists():
+    if _exists(which):
         return from_file(Path(which), data)
+    if "=" in which:
+        return by_wish(which, data)
     raise UserError(
         f"there is no picture {which!r}: give test:NUMBER, a wish such as {_example_wish(data)}, or an image file."
     )
+
+
+def walk_ends(config: DataConfig, data: dict[str, Any]) -> tuple[str, str]:
+    """What names the two ends of a walk: as the config says, or the first two test pictures."""
+    second = min(1, data["splits"]["test"]["n"] - 1)
+    return config.walk_from or "test:0", config.walk_to or f"test:{second}"
 
 
 def by_index(split: str, index: int, data: dict[str, Any]) -> np.ndarray:
@@ -62,9 +70,13 @@ def by_wish(wish: str, data: dict[str, Any]) -> np.ndarray:
 def from_file(path: Path, data: dict[str, Any]) -> np.ndarray:
     """An image file, cut to the shape of the data set's pictures around its centre and resized."""
     height, width, channels = data["shape"]
-    array = fit(read_picture(path), crop=None, size=None, color="grey" if channels == 1 else "rgb")
-    image = Image.fromarray(array[:, :, 0] if channels == 1 else array)
-    return np.asarray(ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC)).reshape(height, width, channels)
+    image = read_picture(path)
+    try:
+        array = fit(image, crop=None, size=None, color="grey" if channels == 1 else "rgb")
+    except ValueError as error:  # A colour space that Pillow cannot convert.
+        raise UserError(f"{path} cannot be brought to {'grey' if channels == 1 else 'RGB'}: {error}.") from error
+    whole = Image.fromarray(array[:, :, 0] if channels == 1 else array)
+    return np.asarray(ImageOps.fit(whole, (width, height), Image.Resampling.BICUBIC)).reshape(height, width, channels)
 
 
 def data_set(data: dict[str, Any]) -> Prepared:
@@ -72,12 +84,20 @@ def data_set(data: dict[str, Any]) -> Prepared:
     path = Path(data["path"])
     if not path.exists():
         raise UserError(
-            f"the pictures of this run are no longer in {path}; prepare {data['name']} again, or give image files."
+            f"the pictures of this run are no longer in {path}; prepare them again with "
+            f"{_command(data)}, or give image files."
         )
     prepared = open_prepared(path)
     if prepared.info["splits"] != data["splits"]:
         raise UserError(f"{path} no longer holds the pictures that this run was trained on; give image files.")
     return prepared
+
+
+def _exists(which: str) -> bool:
+    try:
+        return Path(which).exists()
+    except OSError:  # Longer than any file name may be.
+        return False
 
 
 def _value(name: str, value: str, data: dict[str, Any]) -> int:
@@ -88,6 +108,14 @@ def _value(name: str, value: str, data: dict[str, Any]) -> int:
         return int(value)
     known = ", ".join(classes) if classes else "0 and 1"
     raise UserError(f"{name}={value} cannot be met; the values of {name} are {known}.")
+
+
+def _command(data: dict[str, Any]) -> str:
+    recipe = {name: data["recipe"].get(name) for name in ("raw", "crop", "size", "color")}
+    given = {name: value for name, value in recipe.items() if value is not None or name == "size"}
+    flags = [part for name, value in given.items() for part in (f"--{name}", str(value))]
+    root = Path(data["path"]).parent
+    return shlex.join(["python", "-m", "jaxvae.prepare", data["name"], *flags, "--root", str(root)])
 
 
 def _example_wish(data: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from jaxvae.config import DataConfig
-from jaxvae.data.pictures import fit
+from jaxvae.data.pictures import UNREADABLE, fit
 from jaxvae.data.progress import progress
 from jaxvae.data.scratch import scratch
 from jaxvae.data.source import Example, Source
@@ -102,8 +102,12 @@ def _source(config: DataConfig, builder: Any, chosen: Chosen, stack: ExitStack) 
         )
         for i in progress(part.indices, len(part.indices), f"preparing {split}"):
             file, attributes = chosen.example(records[int(i)])
-            with Image.open(io.BytesIO(file)) as image:
-                yield Example(fit(image, crop=config.crop, size=config.size, color=config.color), attributes)
+            try:
+                with Image.open(io.BytesIO(file)) as image:
+                    picture = fit(image, crop=config.crop, size=config.size, color=config.color)
+            except UNREADABLE as error:
+                raise UserError(f"picture {i} of {part.of} in {builder.name} cannot be read ({error}).") from error
+            yield Example(picture, attributes)
 
     return Source(
         attributes=tuple(column.name for column in chosen.columns),

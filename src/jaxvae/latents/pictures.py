@@ -27,7 +27,10 @@ def _compiled(vae: VAE) -> tuple[Any, Any]:
 
 def codes(vae: VAE, params: Params, images: np.ndarray) -> Code:
     """Posterior means of the pictures."""
-    return _compiled(vae)[0](params, images)
+    encode = _compiled(vae)[0]
+    starts = range(0, len(images), COMPILED_BATCH)
+    parts = [encode(params, images[start : start + COMPILED_BATCH]) for start in starts]
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
 
 
 def decoded(vae: VAE, params: Params, z: Code) -> np.ndarray:

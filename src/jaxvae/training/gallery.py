@@ -7,7 +7,7 @@ from jax import Array
 
 from jaxvae.config import Config
 from jaxvae.data.prepared import Prepared
-from jaxvae.data.select import select
+from jaxvae.data.select import select, walk_ends
 from jaxvae.latents.fitted import Mixture
 from jaxvae.latents.pictures import interpolated, reconstructed, sampled_from_mixture, sampled_from_prior
 from jaxvae.render import grid, over_under, save_png
@@ -42,4 +42,5 @@ def show(
 def ends(prepared: Prepared, config: Config) -> tuple[np.ndarray, np.ndarray]:
     """The two pictures that the config's walks join; `UserError` where a wish cannot be met."""
     data = {**prepared.info, "path": str(prepared.path)}
-    return select(config.data.walk_from, data), select(config.data.walk_to, data)
+    first, second = walk_ends(config.data, data)
+    return select(first, data), select(second, data)

@@ -19,12 +19,15 @@ from jaxvae.run import about, write_config
 from jaxvae.training.feed import feeding, fits_on_device
 from jaxvae.training.gallery import ends, show
 from jaxvae.training.record import Record, progress, recording, say, write
+from jaxvae.training.saving import start, trees
 from jaxvae.training.signals import stop_requests
-from jaxvae.training.state import Keys, TrainState, init_state, split_root
+from jaxvae.training.state import Keys, TrainState, split_root
 from jaxvae.training.step import Metrics, build_train_step
-from jaxvae.vae import VAE, build
+from jaxvae.vae import build
 
 Pending = list[tuple[int, Metrics]]
+# Where a number that is not finite is looked for, causes before effects.
+BLAMED = ("log_likelihood_nats", "kl_nats", "loss", "gradient_norm")
 
 
 def train(config: Config, prepared: Prepared, run: Path) -> list[Path]:
@@ -35,12 +38,12 @@ def train(config: Config, prepared: Prepared, run: Path) -> list[Path]:
         KeyboardInterrupt: on SIGINT or SIGTERM, after the step under way is saved.
     """
     vae, settings = build(config.model, prepared.shape), config.train
-    ends(prepared, config)  # A wish that cannot be met is told now rather than at the first picture.
-    write_config(run, config)
     images, folder = prepared.split("train").images, run / "checkpoints"
     keys = split_root(config.seed)
-    state = start(folder, keys, vae, config)
-    first = int(state.step)
+    state = start(folder, keys, vae, config, prepared)
+    ends(prepared, config)  # A wish that cannot be met is told now rather than at the first picture.
+    write_config(run, config)
+    first = saved = int(state.step)
     evaluate, encode = build_evaluation(vae, config), build_encode(vae, settings.batch_size)
     train_step = build_train_step(vae, config)
     with (
@@ -69,18 +72,21 @@ def train(config: Config, prepared: Prepared, run: Path) -> list[Path]:
                 rate = len(ready) * settings.batch_size / (time.monotonic() - clock)
                 clock = time.monotonic()
                 if bad := log(record, ready, config, rate):
-                    save(int(state.step), trees(state), objective=None)
-                    raise UserError(f"{bad} The last good state, of step {int(state.step)}, is kept in {run}.")
+                    good = int(state.step)
+                    if good > saved:
+                        save(good, trees(state), objective=None)
+                    raise UserError(f"{bad} The last good state, of step {good}, is kept in {run}.")
             if validates:
                 measured = validate(evaluate, state, keys, prepared, "validation", record)
                 save(step, trees(state), objective=objective(measured))
+                saved = step
             if draws:
                 # The same draws each time, so that the pictures of two steps can be compared.
                 key = jax.random.clone(keys.pictures)
                 mixture = fitted(encode, state, config, prepared.split("validation").images)
                 show(vae, state.evaluated, mixture, key, prepared, config, run / "samples" / f"step-{step:06d}")
             if stopping and not last:
-                if not validates:
+                if saved < step:
                     save(step, trees(state), objective=None)
                 raise KeyboardInterrupt(f"stopped after step {step}; the same command goes on from there.")
             clock = time.monotonic() if waits else clock
@@ -93,31 +99,14 @@ def train(config: Config, prepared: Prepared, run: Path) -> list[Path]:
         return show(vae, state.evaluated, mixture, keys.pictures, prepared, config, run / "samples")
 
 
-def start(folder: Path, keys: Keys, vae: VAE, config: Config) -> TrainState:
-    """The state of the last checkpoint, or a new one where there is none."""
-    known = checkpoint.steps(folder)
-    if not known:
-        return init_state(keys, vae, config.train)
-    like = jax.eval_shape(lambda: trees(init_state(keys, vae, config.train)))
-    saved = {name: checkpoint.read_like(folder, known[-1], name, like[name]) for name in like}
-    return TrainState(params=saved["params"], ema=saved.get("ema"), **saved["train"])
-
-
-def trees(state: TrainState) -> dict[str, Any]:
-    """The state as the named trees of a checkpoint: the parameters apart, so that they open without an optimizer."""
-    named = {"params": state.params, "ema": state.ema}
-    named["train"] = {"step": state.step, "opt_state": state.opt_state, "key": state.key}
-    return {name: tree for name, tree in named.items() if tree is not None}
-
-
 def log(record: Record, ready: Pending, config: Config, images_per_second: float) -> str | None:
     """Writes the metrics of finished steps; returns a sentence that names the first term that is not finite."""
     for step, metrics in jax.device_get(ready):
         values = {name: float(value) for name, value in metrics.items()}
-        for name, value in values.items():
-            if not math.isfinite(value):
-                return f"{name} is {value} at step {step}; a smaller --train.learning-rate often helps."
-        if step % config.train.log_every == 0:
+        for name in BLAMED:
+            if not math.isfinite(values.get(name, 0.0)):
+                return f"{name} is {values[name]} at step {step}; a smaller --train.learning-rate often helps."
+        if step % config.train.log_every == 0 or step == config.train.steps:
             values["images_per_second"] = round(images_per_second, 1)
             write(record, step, "train", values)
             progress(record, step, config.train.steps, config.train.batch_size, values)

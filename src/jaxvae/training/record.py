@@ -47,7 +47,7 @@ def recording(run: Path, *, first_step: int, steps: int, batch_size: int) -> Ite
 
 
 def write(record: Record, step: int, kind: str, metrics: dict[str, float]) -> None:
-    """One line of metrics.jsonl and the same numbers in TensorBoard; `kind` is "train" or "validation"."""
+    """One line of metrics.jsonl and the same numbers in TensorBoard; `kind` is "train", "validation" or "test"."""
     # JSON has no NaN and no infinity.
     plain = {name: value if math.isfinite(value) else str(value) for name, value in metrics.items()}
     record.lines.write(json.dumps({"step": step, "kind": kind, **plain}) + "\n")
@@ -64,7 +64,7 @@ def progress(record: Record, step: int, steps: int, batch_size: int, metrics: di
     if record.bar.disable and time.monotonic() - record.line_time > LINE_SECONDS:
         record.line_time = time.monotonic()
         rate = metrics["images_per_second"]
-        left = (steps - step) * batch_size / rate
+        left = (steps - step) * batch_size / max(rate, 1e-9)
         numbers = "  ".join(f"{name} {value:.1f}" for name, value in shown.items())
         say(record, f"step {step}/{steps}  {numbers}  {rate:.0f} images/s  {left / 60:.1f} min left")
 

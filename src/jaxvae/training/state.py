@@ -28,7 +28,8 @@ def split_root(seed: int) -> Keys:
 class TrainState(NamedTuple):
     """`step` counts updates made; `key` never changes: each step folds its number in.
 
-    `ema` is the running mean of the parameters, or None when it is off.
+    `ema` is the running mean of the parameters, or None when it is off. `finite` turns False when a loss or gradient is
+    not, and no update is made from then on: the state stays the last good one.
     """
 
     step: Array
@@ -36,6 +37,7 @@ class TrainState(NamedTuple):
     ema: Params | None
     opt_state: Any
     key: Array
+    finite: Array
 
     @property
     def evaluated(self) -> Params:
@@ -46,7 +48,8 @@ class TrainState(NamedTuple):
 def learning_rate(config: TrainConfig) -> optax.Schedule:
     """Linear warm-up to the peak, then a cosine to zero at the last step (Loshchilov & Hutter 2017)."""
     warmup = min(config.warmup_steps, config.steps - 1)
-    return optax.warmup_cosine_decay_schedule(0.0, config.learning_rate, warmup, config.steps)
+    first = config.learning_rate / (warmup + 1)  # Not zero: the first update is to be one.
+    return optax.warmup_cosine_decay_schedule(first, config.learning_rate, warmup, config.steps)
 
 
 def build_optimizer(config: TrainConfig) -> optax.GradientTransformation:
@@ -62,4 +65,5 @@ def init_state(keys: Keys, vae: VAE, config: TrainConfig) -> TrainState:
     params = vae.init(keys.init)
     # A copy: the train step donates the state, and no buffer may be given away twice.
     ema = jax.tree.map(jnp.copy, params) if config.ema_decay else None
-    return TrainState(jnp.zeros((), jnp.int32), params, ema, build_optimizer(config).init(params), keys.train)
+    opt_state = build_optimizer(config).init(params)
+    return TrainState(jnp.zeros((), jnp.int32), params, ema, opt_state, keys.train, jnp.ones((), bool))

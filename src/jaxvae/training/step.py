@@ -43,12 +43,12 @@ def build_train_step(vae: VAE, config: Config) -> TrainStep:
         params = optax.apply_updates(state.params, updates)
         ema = None if state.ema is None else running_mean(state, params, config.train.ema_decay)
 
-        # 4. An update that is not finite is not made; the loop stops the run and names the term.
+        # 4. An update that is not finite is not made, nor any after it; the loop stops the run and names the term.
         gradient_norm = optax.tree.norm(gradients)
-        finite = jnp.isfinite(value) & jnp.isfinite(gradient_norm)
+        finite = state.finite & jnp.isfinite(value) & jnp.isfinite(gradient_norm)
         after, before = (state.step + 1, params, ema, opt_state), state[:4]
         step, params, ema, opt_state = jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, before)
-        new_state = TrainState(step, params, ema, opt_state, state.key)
+        new_state = TrainState(step, params, ema, opt_state, state.key, finite)
         metrics = {
             "loss": value,
             **term_metrics(terms, bit_depth(config.data.pixels), x[0].size),

@@ -1,0 +1,39 @@
+"""The train state as the named trees of a checkpoint, and back."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxvae import checkpoint
+from jaxvae.config import Config
+from jaxvae.data.prepared import Prepared
+from jaxvae.errors import UserError
+from jaxvae.training.state import Keys, TrainState, init_state
+from jaxvae.vae import VAE
+
+
+def trees(state: TrainState) -> dict[str, Any]:
+    """The trees to save: the parameters apart from the rest, so that they open without an optimizer."""
+    named = {"params": state.params, "ema": state.ema}
+    named["train"] = {"step": state.step, "opt_state": state.opt_state, "key": state.key}
+    return {name: tree for name, tree in named.items() if tree is not None}
+
+
+def start(folder: Path, keys: Keys, vae: VAE, config: Config, prepared: Prepared) -> TrainState:
+    """The state of the last checkpoint in the folder, or a new one where there is none.
+
+    Raises `UserError` for a checkpoint that is damaged, of a newer format, or trained on other pictures.
+    """
+    known = checkpoint.steps(folder)
+    if not known:
+        return init_state(keys, vae, config.train)
+    if checkpoint.read_about(folder, known[-1])["data"]["splits"] != prepared.info["splits"]:
+        raise UserError(
+            f"{prepared.path} does not hold the pictures that the run in {folder.parent} was trained on; "
+            "--fresh starts another beside it."
+        )
+    like = jax.eval_shape(lambda: trees(init_state(keys, vae, config.train)))
+    saved = {name: checkpoint.read_like(folder, known[-1], name, like[name]) for name in like}
+    return TrainState(params=saved["params"], ema=saved.get("ema"), finite=jnp.ones((), bool), **saved["train"])
