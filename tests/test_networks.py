@@ -41,10 +41,10 @@ def test_conv_transpose_gradient_agrees_with_finite_differences():
 def test_bounded_is_nearly_the_identity_inside_and_flat_outside():
     low, high = LOG_VARIANCE_RANGE
     inside = jnp.linspace(-6.0, 0.0, 5)
-    np.testing.assert_allclose(bounded(inside), inside, atol=0.02)
-    assert float(bounded(jnp.asarray(-1e4))) >= low
-    assert float(bounded(jnp.asarray(1e4))) <= high
-    slope = jax.grad(bounded)(jnp.asarray(high + 1.0))
+    np.testing.assert_allclose(bounded(inside, low, high), inside, atol=0.02)
+    assert float(bounded(jnp.asarray(-1e4), low, high)) >= low
+    assert float(bounded(jnp.asarray(1e4), low, high)) <= high
+    slope = jax.grad(bounded)(jnp.asarray(high + 1.0), low, high)
     assert 0.0 < float(slope) < 0.5
 
 
@@ -61,7 +61,7 @@ MODELS = {
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("shape", [(8, 8, 3), (7, 10, 1), (1, 1, 3), (13, 5, 2)])
 def test_every_network_takes_every_size(name, shape):
-    networks = build_networks(MODELS[name], shape)
+    networks = build_networks(MODELS[name], shape, shape[2])
     params = networks.init(jax.random.key(0))
     x = jnp.asarray(RANDOM.uniform(size=(2, *shape)), jnp.float32)
     mean, log_variance = networks.encode(params, x)
@@ -70,12 +70,12 @@ def test_every_network_takes_every_size(name, shape):
 
 
 def test_a_spatial_code_keeps_a_map_at_the_coarsest_size():
-    assert build_networks(MODELS["spatial"], (13, 6, 3)).latent_shape == (4, 2, 3)
+    assert build_networks(MODELS["spatial"], (13, 6, 3), 3).latent_shape == (4, 2, 3)
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_jit_equals_eager_and_every_parameter_has_a_gradient(name):
-    networks = build_networks(MODELS[name], (8, 8, 3))
+    networks = build_networks(MODELS[name], (8, 8, 3), 3)
     params = networks.init(jax.random.key(1))
     x = jnp.asarray(RANDOM.uniform(size=(3, 8, 8, 3)), jnp.float32)
 
@@ -94,7 +94,7 @@ def test_bfloat16_computes_close_to_float32_with_float32_parameters_and_results(
     results = []
     for dtype in ("float32", "bfloat16"):
         config = ModelConfig(**{**vars(MODELS[name]), "dtype": dtype})
-        networks = build_networks(config, (8, 8, 3))
+        networks = build_networks(config, (8, 8, 3), 3)
         params = networks.init(jax.random.key(0))
         assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}
         mean, log_variance = networks.encode(params, x)
@@ -106,7 +106,7 @@ def test_bfloat16_computes_close_to_float32_with_float32_parameters_and_results(
 
 
 def test_an_average_pool_at_an_odd_rim_averages_what_is_there():
-    networks = build_networks(ModelConfig(channels=(1,), latent=1, down="avg_pool"), (3, 3, 1))
+    networks = build_networks(ModelConfig(channels=(1,), latent=1, down="avg_pool"), (3, 3, 1), 1)
     params = networks.init(jax.random.key(0))
     params["encoder"]["Down_0"]["Conv_0"] = {"kernel": jnp.zeros((3, 3, 1, 1)), "bias": jnp.ones(1)}
     params["encoder"]["Dense_0"] = {"kernel": jnp.ones((4, 2)), "bias": jnp.zeros(2)}

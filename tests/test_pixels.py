@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxvae.data.pixels import bit_depth, scaled, to_float
+from jaxvae.data.pixels import scaled, to_float
 
 BYTES = jnp.asarray(np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1))
 
@@ -24,7 +24,3 @@ def test_binarized_pixels_are_coins_with_the_grey_value_as_mean_and_new_at_each_
     draws = jax.vmap(lambda key: to_float(key, BYTES, "binarized"))(keys)
     assert set(np.unique(draws)) == {0.0, 1.0}
     np.testing.assert_allclose(draws.mean(axis=0).ravel(), np.arange(256) / 255, atol=0.04)
-
-
-def test_bits_are_known_only_where_log_p_is_a_probability():
-    assert (bit_depth("dequantized"), bit_depth("binarized"), bit_depth("scaled")) == (8, 1, None)

@@ -4,14 +4,15 @@ import pytest
 
 from jaxvae.evaluation.split import psnr
 from jaxvae.evaluation.terms import active_units, bits_per_dim
+from jaxvae.likelihoods import StoredBits
 
 
 def test_bits_per_dim_of_the_uniform_density_is_the_bit_depth():
-    np.testing.assert_allclose(bits_per_dim(jnp.zeros(1), 8, 12), [8.0])
+    np.testing.assert_allclose(bits_per_dim(jnp.zeros(1), StoredBits(8, 8), 12), [8.0])
 
 
 def test_bits_per_dim_of_fair_coins_is_one():
-    np.testing.assert_allclose(bits_per_dim(jnp.asarray([10 * np.log(0.5)]), 1, 10), [1.0], rtol=1e-6)
+    np.testing.assert_allclose(bits_per_dim(jnp.asarray([10 * np.log(0.5)]), StoredBits(1, 0), 10), [1.0], rtol=1e-6)
 
 
 def test_active_units_counts_means_that_vary_over_every_leaf():

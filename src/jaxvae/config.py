@@ -66,13 +66,23 @@ class ModelConfig:
     """conv: halve by a strided 4x4 convolution, or by a 3x3 convolution and pooling."""
     up: Literal["deconv", "unpool"] = "deconv"
     """conv: double by a transposed 4x4 convolution, or by repeating pixels (reverse pooling) and a 3x3 convolution."""
-    likelihood: Literal["normal", "bernoulli"] = "normal"
-    """p(x|z): a Gaussian with one learned standard deviation for all pixels, or a Bernoulli per pixel."""
+    likelihood: Literal[
+        "normal", "laplace", "bernoulli", "continuous_bernoulli", "discretized_logistic", "discretized_logistic_mixture"
+    ] = "normal"
+    """p(x|z): what distribution the decoder describes for each pixel."""
+    scale: Literal["shared", "per_pixel", "fixed"] = "shared"
+    """normal, laplace: one learned scale for all pixels, one from the decoder for each, or `fixed_scale`."""
+    fixed_scale: float = 0.1
+    """normal: the standard deviation, laplace: the scale, in units of the pixel range [0, 1]."""
+    logistics: int = 10
+    """discretized_logistic_mixture: logistics per pixel."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """What the networks compute in; parameters, likelihood and KL stay float32."""
 
     def __post_init__(self) -> None:
-        _require(self.latent >= 1, "model.latent", self.latent, "at least 1")
+        for name in ("latent", "logistics"):
+            _require(getattr(self, name) >= 1, f"model.{name}", getattr(self, name), "at least 1")
+        _require(self.fixed_scale > 0, "model.fixed_scale", self.fixed_scale, "above 0")
         for name in ("channels", "hidden"):
             sizes = getattr(self, name)
             _require(bool(sizes) and min(sizes) >= 1, f"model.{name}", sizes, "one or more sizes of at least 1")
@@ -151,12 +161,18 @@ class Config:
     def __post_init__(self) -> None:
         # The seed also keys NumPy's Philox, which takes no negative numbers.
         _require(0 <= self.seed < 2**32, "seed", self.seed, "between 0 and 2**32 - 1")
-        if self.model.likelihood == "bernoulli":
-            wanted = "'binarized' or 'scaled' when model.likelihood is 'bernoulli'"
-            _require(self.data.pixels != "dequantized", "data.pixels", self.data.pixels, wanted)
-        else:
-            wanted = "'dequantized' or 'scaled' when model.likelihood is 'normal', a density"
-            _require(self.data.pixels != "binarized", "data.pixels", self.data.pixels, wanted)
+        likelihood = self.model.likelihood
+        pixels = PIXELS.get(likelihood, ("dequantized", "scaled"))
+        wanted = f"{' or '.join(map(repr, pixels))} when model.likelihood is {likelihood!r}"
+        _require(self.data.pixels in pixels, "data.pixels", self.data.pixels, wanted)
+
+
+# What a likelihood is a distribution over: bits, the 256 stored values, or (all others) real numbers.
+PIXELS = {
+    "bernoulli": ("binarized", "scaled"),
+    "discretized_logistic": ("scaled",),
+    "discretized_logistic_mixture": ("scaled",),
+}
 
 
 def run_name(config: Config) -> str:

@@ -7,12 +7,12 @@ x ──encode──▶ q(z|x) ──sample(key)──▶ z ──decode──�
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
-import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
 from jaxvae.config import ModelConfig
-from jaxvae.distributions import Bernoulli, Normal, standard_normal
+from jaxvae.distributions import Normal, standard_normal
+from jaxvae.likelihoods import build_likelihood
 from jaxvae.networks import build_networks
 
 Params = dict[str, Any]
@@ -52,31 +52,20 @@ def sample(key: Array, posterior: Distribution) -> Code:
 
 def build(config: ModelConfig, shape: tuple[int, int, int]) -> VAE:
     """The model that the config describes, for pictures of this height, width and number of channels."""
-    networks = build_networks(config, shape)
+    likelihood = build_likelihood(config, shape[2])
+    networks = build_networks(config, shape, likelihood.outputs)
 
     def init(key: Array) -> Params:
-        params = networks.init(key)
-        if config.likelihood == "normal":
-            params["likelihood"] = {"log_variance": jnp.zeros(())}
-        return params
+        return networks.init(key) | {"likelihood": dict(likelihood.params)}
 
     def encode(params: Params, x: Float[Array, "b h w c"]) -> Normal:
         mean, log_variance = networks.encode(params, x)
         return Normal(mean, log_variance, len(networks.latent_shape))
 
-    def decode(params: Params, z: Code) -> Normal | Bernoulli:
-        output = networks.decode(params, z)
-        if config.likelihood == "bernoulli":
-            return Bernoulli(output, 3)
-        return Normal(output, _log_variance(params, output), 3)
+    def decode(params: Params, z: Code) -> Distribution:
+        return likelihood.distribution(params["likelihood"], networks.decode(params, z))
 
     def prior(params: Params) -> Normal:
         return standard_normal(networks.latent_shape)
 
     return VAE(init, encode, decode, prior)
-
-
-def _log_variance(params: Params, like: Array) -> Array:
-    # One σ for all pixels (Rybkin et al. 2021). Adam moves every parameter by about the learning rate a step; the
-    # factor lets σ come down from its start of 0.14 in hundreds of steps, where the weights need thousandths.
-    return jnp.broadcast_to(10.0 * params["likelihood"]["log_variance"] - 4.0, like.shape)

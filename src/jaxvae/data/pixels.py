@@ -25,8 +25,3 @@ def to_float(key: Array, images: UInt8[Array, "b h w c"], pixels: str) -> Float[
 def scaled(images: UInt8[Array | np.ndarray, "b h w c"]) -> Float[Array, "b h w c"]:
     """Pictures as v / 255: what is encoded where a code is wanted rather than a likelihood."""
     return jnp.asarray(images, jnp.float32) / 255.0
-
-
-def bit_depth(pixels: str) -> int | None:
-    """Bits per stored value of which log p(x) is then the probability, or None where it is a density of grey values."""
-    return {"dequantized": 8, "binarized": 1}.get(pixels)

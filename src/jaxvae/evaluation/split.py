@@ -11,9 +11,10 @@ from jaxtyping import Float
 
 from jaxvae.config import Config
 from jaxvae.data.batches import once
-from jaxvae.data.pixels import bit_depth, scaled, to_float
+from jaxvae.data.pixels import scaled, to_float
 from jaxvae.evaluation.terms import active_units, bits_per_dim
 from jaxvae.latents.fitted import flatten
+from jaxvae.likelihoods import stored_bits
 from jaxvae.objectives import build_objective, elbo
 from jaxvae.vae import VAE, Params
 
@@ -40,7 +41,7 @@ def build_evaluation(vae: VAE, config: Config) -> SplitEvaluation:
     The terms are those of training with β = 1. Reconstructions are the likelihood's mean at the posterior mean.
     """
     objective = build_objective(config.objective)
-    depth = bit_depth(config.data.pixels)
+    bits = stored_bits(config)
 
     @jax.jit
     def per_example(params: Params, key: Array, images: Array) -> PerExample:
@@ -50,8 +51,8 @@ def build_evaluation(vae: VAE, config: Config) -> SplitEvaluation:
         values = {"log_likelihood_nats": terms.log_likelihood}
         if terms.kl is not None:
             values |= {"kl_nats": terms.kl, "elbo_nats": elbo(terms)}
-            if depth is not None:
-                values["bits_per_dim"] = bits_per_dim(elbo(terms), depth, x[0].size)
+            if bits is not None:
+                values["bits_per_dim"] = bits_per_dim(elbo(terms), bits, x[0].size)
         code = vae.encode(params, clean).mean
         values["psnr_db"] = psnr(clean, vae.decode(params, code).mean)
         return PerExample(values, code)

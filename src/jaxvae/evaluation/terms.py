@@ -8,17 +8,14 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
+from jaxvae.likelihoods import StoredBits
+
 ACTIVE_VARIANCE = 0.01
 
 
-def bits_per_dim(log_prob_nats: Float[Array, " b"], bit_depth: int, dimensions: int) -> Float[Array, " b"]:
-    """Bits per stored value from log p(x) in nats per example; smaller is better.
-
-    A density over dequantised pixels (v + u) / 2^bits weighs a stored value by its volume, 2^-bits per dimension
-    (Theis et al. 2016, section 3.1); a probability over binary pixels has no volume to count.
-    """
-    volume_bits = bit_depth if bit_depth > 1 else 0
-    return volume_bits - log_prob_nats / (dimensions * math.log(2.0))
+def bits_per_dim(log_prob_nats: Float[Array, " b"], bits: StoredBits, dimensions: int) -> Float[Array, " b"]:
+    """Bits per stored value from log p(x) in nats per example; smaller is better."""
+    return bits.volume - log_prob_nats / (dimensions * math.log(2.0))
 
 
 def active_units(mean: Any) -> Float[Array, ""]:

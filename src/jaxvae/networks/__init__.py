@@ -15,7 +15,7 @@ Params = dict[str, Any]
 
 
 class Networks(NamedTuple):
-    """`init: key -> params`; `encode: (params, x) -> (mean, log_variance)`; `decode: (params, z) -> per-pixel output`.
+    """`init: key -> params`, `encode: (params, x) -> (mean, log_variance)`, `decode: (params, z) -> [b, h, w, o]`.
 
     `latent_shape` is the shape of one code: (d,), or (h, w, channels) for a spatial one.
     """
@@ -26,19 +26,20 @@ class Networks(NamedTuple):
     latent_shape: tuple[int, ...]
 
 
-def build_networks(config: ModelConfig, shape: tuple[int, int, int]) -> Networks:
-    """The networks for pictures of this height, width and number of channels."""
+def build_networks(config: ModelConfig, shape: tuple[int, int, int], outputs: int) -> Networks:
+    """The networks for pictures of this height, width and number of channels, with `outputs` numbers out per pixel."""
+    out_shape = (shape[0], shape[1], outputs)
     dtype = jnp.dtype(config.dtype)
     latent_shape: tuple[int, ...] = (config.latent,)
     if config.network == "mlp":
         encoder: Any = MLPEncoder(config.hidden, config.latent, dtype)
-        decoder: Any = MLPDecoder(shape, config.hidden, dtype)
+        decoder: Any = MLPDecoder(out_shape, config.hidden, dtype)
     else:
         spatial = config.latent_kind == "spatial"
         if spatial:
             latent_shape = (*sizes(shape[0], shape[1], len(config.channels))[-1], config.latent)
         encoder = ConvEncoder(config.channels, config.latent, spatial, config.down, dtype)
-        decoder = ConvDecoder(shape, config.channels, spatial, config.up, dtype)
+        decoder = ConvDecoder(out_shape, config.channels, spatial, config.up, dtype)
 
     def init(key: Array) -> Params:
         encoder_key, decoder_key = jax.random.split(key)

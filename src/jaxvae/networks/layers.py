@@ -16,14 +16,13 @@ LOG_VARIANCE_RANGE = (-12.0, 4.0)
 kernel_init = nn.initializers.variance_scaling(2.0, "fan_in", "truncated_normal")
 
 
-def bounded(log_variance: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Keeps a log-variance within LOG_VARIANCE_RANGE, smoothly: nearly the identity inside, flat outside.
+def bounded(value: Float[Array, "..."], low: float, high: float) -> Float[Array, "..."]:
+    """Keeps a value within bounds, smoothly: nearly the identity inside, flat outside.
 
     A hard clip has no gradient at its bounds, and a unit that reached one would stay there.
     """
-    low, high = LOG_VARIANCE_RANGE
-    log_variance = high - jax.nn.softplus(high - log_variance)
-    return low + jax.nn.softplus(log_variance - low)
+    value = high - jax.nn.softplus(high - value)
+    return low + jax.nn.softplus(value - low)
 
 
 def halved(size: int) -> int:

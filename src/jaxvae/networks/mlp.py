@@ -7,7 +7,7 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Float
 
-from jaxvae.networks.layers import bounded, kernel_init
+from jaxvae.networks.layers import LOG_VARIANCE_RANGE, bounded, kernel_init
 
 
 class MLPEncoder(nn.Module):
@@ -24,7 +24,7 @@ class MLPEncoder(nn.Module):
             x = nn.relu(nn.Dense(units, dtype=self.dtype, kernel_init=kernel_init)(x))
         heads = nn.Dense(2 * self.latent, dtype=self.dtype)(x)
         mean, log_variance = jnp.split(heads.astype(jnp.float32), 2, axis=-1)
-        return mean, bounded(log_variance)
+        return mean, bounded(log_variance, *LOG_VARIANCE_RANGE)
 
 
 class MLPDecoder(nn.Module):

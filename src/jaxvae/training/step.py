@@ -9,8 +9,9 @@ from jax import Array
 from jaxtyping import UInt8
 
 from jaxvae.config import Config
-from jaxvae.data.pixels import bit_depth, to_float
+from jaxvae.data.pixels import to_float
 from jaxvae.evaluation.terms import active_units, bits_per_dim
+from jaxvae.likelihoods import StoredBits, stored_bits
 from jaxvae.objectives import Terms, beta_at, build_objective, elbo
 from jaxvae.training.state import TrainState, build_optimizer, learning_rate
 from jaxvae.vae import VAE, Params
@@ -51,7 +52,7 @@ def build_train_step(vae: VAE, config: Config) -> TrainStep:
         new_state = TrainState(step, params, ema, opt_state, state.key, finite)
         metrics = {
             "loss": value,
-            **term_metrics(terms, bit_depth(config.data.pixels), x[0].size),
+            **term_metrics(terms, stored_bits(config), x[0].size),
             "gradient_norm": gradient_norm,
             "active_units": active_units(terms.mean),
             "beta": beta_at(config.objective, state.step),
@@ -71,14 +72,14 @@ def running_mean(state: TrainState, params: Params, decay: float) -> Params:
     return optax.incremental_update(params, state.ema, 1.0 - warmed)
 
 
-def term_metrics(terms: Terms, depth: int | None, dimensions: int) -> Metrics:
+def term_metrics(terms: Terms, bits: StoredBits | None, dimensions: int) -> Metrics:
     """Means over the batch of the terms, in nats, and bits per dimension where the pixels allow them."""
     metrics = {"log_likelihood_nats": jnp.mean(terms.log_likelihood)}
     if terms.kl is not None:
         bound = elbo(terms)
         metrics |= {"kl_nats": jnp.mean(terms.kl), "elbo_nats": jnp.mean(bound)}
-        if depth is not None:
-            metrics["bits_per_dim"] = jnp.mean(bits_per_dim(bound, depth, dimensions))
+        if bits is not None:
+            metrics["bits_per_dim"] = jnp.mean(bits_per_dim(bound, bits, dimensions))
     return metrics
 
 

@@ -1,0 +1,73 @@
+"""The mixture of discretised logistics with coupled colours of PixelCNN++ (Salimans et al. 2017, section 2.2)."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.tree_util import register_dataclass
+from jaxtyping import Float
+
+from jaxvae.distributions import _align, _sum_event
+from jaxvae.pixel_distributions import log_logistic_bin, to_level
+
+
+@partial(register_dataclass, data_fields=["logits", "locations", "log_scales", "couplings"], meta_fields=["levels"])
+@dataclass(frozen=True)
+class DiscretizedLogisticMixture:
+    """Probabilities of pictures whose values are v / (levels - 1); m logistics for each pixel, shared by its colours.
+
+    `locations` and `log_scales` are [..., h, w, c, m]; `logits` of the m logistics [..., h, w, m]. `couplings`
+    [..., h, w, c(c - 1)/2, m] shift the location of a colour by the values of the colours before it: green by
+    red, blue by red and green.
+    """
+
+    logits: Float[Array, "*b h w m"]
+    locations: Float[Array, "*b h w c m"]
+    log_scales: Float[Array, "*b h w c m"]
+    couplings: Float[Array, "*b h w p m"]
+    levels: int = 256
+
+    @property
+    def mean(self) -> Float[Array, "*b h w c"]:
+        """The mean over the logistics, before they are cut into bins, cut off at 0 and 1."""
+        weights = jax.nn.softmax(self.logits)
+        colors: list[Array] = []  # Per logistic, since a colour's mean hangs on those before it within each.
+        for i in range(self.locations.shape[-2]):
+            colors.append(self._location(i, colors))
+        return jnp.clip(jnp.sum(jnp.stack(colors, axis=-2) * weights[..., None, :], axis=-1), 0.0, 1.0)
+
+    def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Float[Array, "*k_b h w c"]:
+        """Draws pictures: the logistic of each pixel first, then colour after colour."""
+        which_key, noise_key = jax.random.split(key)
+        logits = jnp.broadcast_to(_align(self.logits, jnp.zeros(shape + self.logits.shape)), shape + self.logits.shape)
+        chosen = jax.nn.one_hot(jax.random.categorical(which_key, logits), logits.shape[-1])
+        noise = jax.random.logistic(noise_key, shape + self.locations.shape[:-1])
+        colors: list[Array] = []
+        for i in range(self.locations.shape[-2]):
+            values = [jnp.broadcast_to(color[..., None], chosen.shape) for color in colors]
+            location = jnp.sum(_align(self._location(i, values), chosen) * chosen, axis=-1)
+            scale = jnp.exp(jnp.sum(_align(self.log_scales[..., i, :], chosen) * chosen, axis=-1))
+            colors.append(to_level(location + scale * noise[..., i], self.levels))
+        return jnp.stack(colors, axis=-1)
+
+    def log_prob(self, value: Float[Array, "*k_b h w c"]) -> Float[Array, "*k_b"]:
+        """The log-probability in nats."""
+        values = [value[..., i, None] for i in range(value.shape[-1])]
+        log_weights = jax.nn.log_softmax(self.logits)
+        total = jnp.broadcast_to(_align(log_weights, values[0]), (*value.shape[:-1], log_weights.shape[-1]))
+        for i, each in enumerate(values):
+            location = self._location(i, values[:i])
+            log_scale = _align(self.log_scales[..., i, :], each)
+            total = total + log_logistic_bin(each, _align(location, each), log_scale, self.levels)
+        return _sum_event(jax.nn.logsumexp(total, axis=-1), 2)
+
+    def _location(self, color: int, before: list[Array]) -> Array:
+        # The paper couples values in [-1, 1]; centring at one half makes the two the same.
+        location = self.locations[..., color, :]
+        first = color * (color - 1) // 2
+        for i, value in enumerate(before):
+            coupling = self.couplings[..., first + i, :]
+            location = _align(location, value) + _align(coupling, value) * (value - 0.5)
+        return location
