@@ -96,16 +96,21 @@ class ModelConfig:
 class ObjectiveConfig:
     """What training makes large."""
 
-    name: Literal["elbo", "autoencoder"] = "elbo"
-    """The evidence lower bound, or log p(x|z) at the posterior mean alone: no noise, no KL."""
+    name: Literal["elbo", "iwae", "autoencoder"] = "elbo"
+    """The evidence lower bound, the tighter importance-weighted one, or log p(x|z) at the posterior mean alone."""
     beta: float = 1.0
     """elbo: weight of the KL term in training (Higgins et al. 2017); 1 is the bound itself."""
     warmup_steps: int = 0
     """elbo: steps over which the weight rises linearly from 0 to beta."""
+    samples: int = 5
+    """iwae: importance samples per picture."""
+    doubly_reparameterized: bool = False
+    """iwae: the gradient of Tucker et al. 2019, whose signal does not fade as samples grow."""
 
     def __post_init__(self) -> None:
         _require(self.beta >= 0, "objective.beta", self.beta, "at least 0")
         _require(self.warmup_steps >= 0, "objective.warmup_steps", self.warmup_steps, "at least 0")
+        _require(self.samples >= 1, "objective.samples", self.samples, "at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,13 +4,15 @@ log p(x)  ≥  E_q(z|x) [log p(x|z)]  −  KL(q(z|x) ‖ p(z))  =  ELBO         
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, cast
 
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
 from jaxvae.config import ObjectiveConfig
+from jaxvae.importance import bound, doubly_reparameterized, log_weights
 from jaxvae.vae import VAE, Code, Params, sample
 
 
@@ -18,7 +20,8 @@ class Terms(NamedTuple):
     """The terms of the bound, per example [b], in nats.
 
     log p(x|z), log p(z) and log q(z|x) at the sampled code, and KL(q(z|x) ‖ p(z)) in closed form. The last three
-    are None for the traditional autoencoder, which has no distribution over its codes.
+    are None for the traditional autoencoder, which has no distribution over its codes; with several samples the first
+    three are means over them. `bound` is the importance-weighted bound, where that is the objective.
     `mean` is the posterior mean, a pytree of [b, ...], kept for statistics of the codes.
     """
 
@@ -27,6 +30,7 @@ class Terms(NamedTuple):
     log_posterior: Float[Array, " b"] | None
     kl: Float[Array, " b"] | None
     mean: Code
+    bound: Float[Array, " b"] | None = None
 
 
 class Objective(NamedTuple):
@@ -56,6 +60,23 @@ def autoencoder_terms(vae: VAE, params: Params, key: Array, x: Float[Array, "b h
     return Terms(vae.decode(params, code).log_prob(x), None, None, None, code)
 
 
+def importance_terms(
+    vae: VAE, params: Params, key: Array, x: Float[Array, "b h w c"], *, samples: int, doubly: bool
+) -> Terms:
+    """The terms of `samples` weighted draws and their bound; `doubly` chooses the gradient of Tucker et al. 2019."""
+    draw = doubly_reparameterized if doubly else log_weights
+    weights = draw(vae, params, key, x, samples)
+    posterior = vae.encode(params, x)
+    return Terms(
+        log_likelihood=jnp.mean(weights.log_likelihood, axis=0),
+        log_prior=jnp.mean(weights.log_prior, axis=0),
+        log_posterior=jnp.mean(weights.log_posterior, axis=0),
+        kl=posterior.kl(vae.prior(params)),
+        mean=posterior.mean,
+        bound=bound(weights.total),
+    )
+
+
 def elbo(terms: Terms, beta: float | Array = 1.0) -> Float[Array, " b"]:
     """log p(x|z) − β KL per example (Higgins et al. 2017, equation 4; β = 1 is the evidence lower bound)."""
     if terms.kl is None:
@@ -71,5 +92,8 @@ def beta_at(config: ObjectiveConfig, step: Array) -> Float[Array, ""]:
 
 def build_objective(config: ObjectiveConfig) -> Objective:
     """The objective that the config names."""
-    terms = autoencoder_terms if config.name == "autoencoder" else variational_terms
-    return Objective(terms, lambda each, step: elbo(each, beta_at(config, step)))
+    if config.name == "iwae":
+        terms = partial(importance_terms, samples=config.samples, doubly=config.doubly_reparameterized)
+        return Objective(terms, lambda each, step: cast("Array", each.bound))
+    plain = autoencoder_terms if config.name == "autoencoder" else variational_terms
+    return Objective(plain, lambda each, step: elbo(each, beta_at(config, step)))

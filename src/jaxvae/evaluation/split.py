@@ -53,6 +53,8 @@ def build_evaluation(vae: VAE, config: Config) -> SplitEvaluation:
             values |= {"kl_nats": terms.kl, "elbo_nats": elbo(terms)}
             if bits is not None:
                 values["bits_per_dim"] = bits_per_dim(elbo(terms), bits, x[0].size)
+        if terms.bound is not None:
+            values["iwae_nats"] = terms.bound
         code = vae.encode(params, clean).mean
         values["psnr_db"] = psnr(clean, vae.decode(params, code).mean)
         return PerExample(values, code)

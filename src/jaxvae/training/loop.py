@@ -125,8 +125,9 @@ def validate(
 
 
 def objective(measured: dict[str, float]) -> float:
-    """What the best checkpoint is chosen by: the ELBO, or log p(x|z) of an autoencoder, in nats."""
-    return measured.get("elbo_nats", measured["log_likelihood_nats"])
+    """What the best checkpoint is chosen by: the tightest bound, or log p(x|z) of an autoencoder, in nats."""
+    names = ("iwae_nats", "elbo_nats", "log_likelihood_nats")
+    return next(measured[name] for name in names if name in measured)
 
 
 def fitted(encode: Encode, state: TrainState, config: Config, images: np.ndarray) -> Mixture | None:

@@ -80,6 +80,8 @@ def term_metrics(terms: Terms, bits: StoredBits | None, dimensions: int) -> Metr
         metrics |= {"kl_nats": jnp.mean(terms.kl), "elbo_nats": jnp.mean(bound)}
         if bits is not None:
             metrics["bits_per_dim"] = jnp.mean(bits_per_dim(bound, bits, dimensions))
+    if terms.bound is not None:
+        metrics["iwae_nats"] = jnp.mean(terms.bound)
     return metrics
 
 
