@@ -234,7 +234,7 @@ def test_a_walk_that_no_picture_meets_ends_the_run_before_it_starts(call, disc_s
     assert not Path("runs").exists()
 
 
-@pytest.mark.parametrize("name", ["train", "prepare", "sample", "reconstruct", "interpolate"])
+@pytest.mark.parametrize("name", ["train", "prepare", "sample", "reconstruct", "interpolate", "selftest"])
 def test_help_explains_every_field_with_its_default(name):
     out = subprocess.run(
         [sys.executable, "-m", f"jaxvae.{name}", "--help"], capture_output=True, text=True, check=True,

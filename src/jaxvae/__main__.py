@@ -6,6 +6,7 @@ COMMANDS = {
     "reconstruct": "originals over their reconstructions, with the PSNR",
     "sample": "a grid of new pictures",
     "interpolate": "a strip or animation from one picture to another",
+    "selftest": "check the numbers against closed forms on this machine",
 }
 
 if __name__ == "__main__":

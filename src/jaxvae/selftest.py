@@ -1,0 +1,35 @@
+"""`python -m jaxvae.selftest`: do the numbers hold on this machine?"""
+
+import sys
+
+from jaxvae.cli import run_command
+
+
+def selftest(seed: int = 0) -> None:
+    """Checks bounds, divergences, likelihoods and gradients against closed forms; exits 1 if one fails.
+
+    Args:
+        seed: Of the draws that some checks need.
+    """
+    import jax
+
+    from jaxvae.errors import UserError
+    from jaxvae.evaluation.proofs import proofs
+
+    if not 0 <= seed < 2**32:
+        raise UserError(f"--seed is {seed}, but must be between 0 and 2**32 - 1.")
+    print(
+        f"{'':4}  {'measured':>12}  {'from':>12}  {'to':>12}  claim   (jax {jax.__version__}, {jax.default_backend()})"
+    )
+    failed = 0
+    for check in proofs(jax.random.key(seed)):
+        failed += not check.passed
+        word = "PASS" if check.passed else "FAIL"
+        print(f"{word:4}  {check.measured:12.5f}  {check.low:12.5f}  {check.high:12.5f}  {check.claim}", flush=True)
+    print(f"{failed} failed" if failed else "all passed")
+    if failed:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    run_command(selftest, "selftest")
