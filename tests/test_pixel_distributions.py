@@ -93,7 +93,10 @@ def test_discretized_logistic_draws_follow_its_probabilities():
 
 def mixture(colors: int, levels: int, components: int = 3) -> DiscretizedLogisticMixture:
     pairs = colors * (colors - 1) // 2
-    draw = lambda *shape: jnp.asarray(RANDOM.normal(size=(1, 1, 1, *shape)), jnp.float32)  # noqa: E731
+
+    def draw(*shape: int) -> jnp.ndarray:
+        return jnp.asarray(RANDOM.normal(size=(1, 1, 1, *shape)), jnp.float32)
+
     return DiscretizedLogisticMixture(
         draw(components), 0.5 + 0.3 * draw(colors, components), -1.5 + 0.3 * draw(colors, components),
         0.5 * draw(pairs, components), levels,

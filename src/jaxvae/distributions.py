@@ -18,12 +18,13 @@ from jaxtyping import Float
 LOG_2PI = 1.8378770664093453
 
 
-def _align(parameter: Array, value: Array) -> Array:
+def align(parameter: Array, value: Array) -> Array:
     """Adds leading axes so that parameters [b, ...] meet values [k, b, ...] without rank promotion."""
     return jnp.expand_dims(parameter, range(value.ndim - parameter.ndim))
 
 
-def _sum_event(terms: Array, event_ndim: int) -> Array:
+def sum_event(terms: Array, event_ndim: int) -> Array:
+    """Adds up the terms of each event."""
     return jnp.sum(terms, axis=tuple(range(terms.ndim - event_ndim, terms.ndim)))
 
 
@@ -39,21 +40,21 @@ class Normal:
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Float[Array, "*k_b_event"]:
         """Draws mean + sigma * epsilon, `shape` times for each example, in one draw."""
         noise = jax.random.normal(key, shape + self.mean.shape, self.mean.dtype)
-        return _align(self.mean, noise) + _align(jnp.exp(0.5 * self.log_variance), noise) * noise
+        return align(self.mean, noise) + align(jnp.exp(0.5 * self.log_variance), noise) * noise
 
     def log_prob(self, value: Float[Array, "*k_b_event"]) -> Float[Array, "*k_b"]:
         """log N(value; mean, variance) in nats."""
-        mean, log_variance = _align(self.mean, value), _align(self.log_variance, value)
+        mean, log_variance = align(self.mean, value), align(self.log_variance, value)
         squares = jnp.square(value - mean) * jnp.exp(-log_variance)
-        return -0.5 * _sum_event(squares + log_variance + LOG_2PI, self.event_ndim)
+        return -0.5 * sum_event(squares + log_variance + LOG_2PI, self.event_ndim)
 
     def kl(self, other: "Normal") -> Float[Array, "*b"]:
         """KL(self || other) in nats, in closed form (Kingma & Welling 2014, appendix B, for any second Gaussian)."""
-        mean, log_variance = _align(other.mean, self.mean), _align(other.log_variance, self.mean)
+        mean, log_variance = align(other.mean, self.mean), align(other.log_variance, self.mean)
         ratio = self.log_variance - log_variance
         # (variance ratio) - 1 - log(ratio); expm1 keeps the digits that exp(r) - 1 loses near r = 0.
         terms = jnp.expm1(ratio) - ratio + jnp.square(self.mean - mean) * jnp.exp(-log_variance)
-        return 0.5 * _sum_event(terms, self.event_ndim)
+        return 0.5 * sum_event(terms, self.event_ndim)
 
 
 @partial(register_dataclass, data_fields=["logits"], meta_fields=["event_ndim"])
@@ -71,13 +72,13 @@ class Bernoulli:
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Float[Array, "*k_b_event"]:
         """Draws zeros and ones, `shape` times for each example."""
         uniform = jax.random.uniform(key, shape + self.logits.shape)
-        return (uniform < _align(self.mean, uniform)).astype(self.logits.dtype)
+        return (uniform < align(self.mean, uniform)).astype(self.logits.dtype)
 
     def log_prob(self, value: Float[Array, "*k_b_event"]) -> Float[Array, "*k_b"]:
         """Σ x log p + (1 - x) log(1 - p) in nats; for grey values in [0, 1] the (negative) cross-entropy."""
         # Computed from the logits: exact where sigmoid has long rounded to 0 or 1.
-        logits = _align(self.logits, value)
-        return -_sum_event(optax.sigmoid_binary_cross_entropy(logits, value), self.event_ndim)
+        logits = align(self.logits, value)
+        return -sum_event(optax.sigmoid_binary_cross_entropy(logits, value), self.event_ndim)
 
 
 def standard_normal(shape: tuple[int, ...]) -> Normal:

@@ -9,7 +9,7 @@ from jax import Array
 from jax.tree_util import register_dataclass
 from jaxtyping import Float
 
-from jaxvae.distributions import _align, _sum_event
+from jaxvae.distributions import align, sum_event
 from jaxvae.pixel_distributions import log_logistic_bin, to_level
 
 
@@ -41,14 +41,14 @@ class DiscretizedLogisticMixture:
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Float[Array, "*k_b h w c"]:
         """Draws pictures: the logistic of each pixel first, then colour after colour."""
         which_key, noise_key = jax.random.split(key)
-        logits = jnp.broadcast_to(_align(self.logits, jnp.zeros(shape + self.logits.shape)), shape + self.logits.shape)
+        logits = jnp.broadcast_to(align(self.logits, jnp.zeros(shape + self.logits.shape)), shape + self.logits.shape)
         chosen = jax.nn.one_hot(jax.random.categorical(which_key, logits), logits.shape[-1])
         noise = jax.random.logistic(noise_key, shape + self.locations.shape[:-1])
         colors: list[Array] = []
         for i in range(self.locations.shape[-2]):
             values = [jnp.broadcast_to(color[..., None], chosen.shape) for color in colors]
-            location = jnp.sum(_align(self._location(i, values), chosen) * chosen, axis=-1)
-            scale = jnp.exp(jnp.sum(_align(self.log_scales[..., i, :], chosen) * chosen, axis=-1))
+            location = jnp.sum(align(self._location(i, values), chosen) * chosen, axis=-1)
+            scale = jnp.exp(jnp.sum(align(self.log_scales[..., i, :], chosen) * chosen, axis=-1))
             colors.append(to_level(location + scale * noise[..., i], self.levels))
         return jnp.stack(colors, axis=-1)
 
@@ -56,12 +56,12 @@ class DiscretizedLogisticMixture:
         """The log-probability in nats."""
         values = [value[..., i, None] for i in range(value.shape[-1])]
         log_weights = jax.nn.log_softmax(self.logits)
-        total = jnp.broadcast_to(_align(log_weights, values[0]), (*value.shape[:-1], log_weights.shape[-1]))
+        total = jnp.broadcast_to(align(log_weights, values[0]), (*value.shape[:-1], log_weights.shape[-1]))
         for i, each in enumerate(values):
             location = self._location(i, values[:i])
-            log_scale = _align(self.log_scales[..., i, :], each)
-            total = total + log_logistic_bin(each, _align(location, each), log_scale, self.levels)
-        return _sum_event(jax.nn.logsumexp(total, axis=-1), 2)
+            log_scale = align(self.log_scales[..., i, :], each)
+            total = total + log_logistic_bin(each, align(location, each), log_scale, self.levels)
+        return sum_event(jax.nn.logsumexp(total, axis=-1), 2)
 
     def _location(self, color: int, before: list[Array]) -> Array:
         # The paper couples values in [-1, 1]; centring at one half makes the two the same.
@@ -69,5 +69,5 @@ class DiscretizedLogisticMixture:
         first = color * (color - 1) // 2
         for i, value in enumerate(before):
             coupling = self.couplings[..., first + i, :]
-            location = _align(location, value) + _align(coupling, value) * (value - 0.5)
+            location = align(location, value) + align(coupling, value) * (value - 0.5)
         return location

@@ -13,7 +13,7 @@ from jax import Array
 from jax.tree_util import register_dataclass
 from jaxtyping import Float
 
-from jaxvae.distributions import _align, _sum_event
+from jaxvae.distributions import align, sum_event
 
 NEAR_ZERO = 1e-2
 
@@ -30,12 +30,12 @@ class Laplace:
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Float[Array, "*k_b_event"]:
         """Draws, `shape` times for each example."""
         noise = jax.random.laplace(key, shape + self.mean.shape, self.mean.dtype)
-        return _align(self.mean, noise) + _align(jnp.exp(self.log_scale), noise) * noise
+        return align(self.mean, noise) + align(jnp.exp(self.log_scale), noise) * noise
 
     def log_prob(self, value: Float[Array, "*k_b_event"]) -> Float[Array, "*k_b"]:
         """The log-density in nats."""
-        mean, log_scale = _align(self.mean, value), _align(self.log_scale, value)
-        return -_sum_event(jnp.abs(value - mean) * jnp.exp(-log_scale) + log_scale + jnp.log(2.0), self.event_ndim)
+        mean, log_scale = align(self.mean, value), align(self.log_scale, value)
+        return -sum_event(jnp.abs(value - mean) * jnp.exp(-log_scale) + log_scale + jnp.log(2.0), self.event_ndim)
 
 
 @partial(register_dataclass, data_fields=["logits"], meta_fields=["event_ndim"])
@@ -60,7 +60,7 @@ class ContinuousBernoulli:
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Float[Array, "*k_b_event"]:
         """Draws by the inverse of the distribution function, log((1 - u) + u e^η) / η."""
         u = jax.random.uniform(key, shape + self.logits.shape, minval=1e-7, maxval=1.0)
-        eta, small = (_align(each, u) for each in self._safe())
+        eta, small = (align(each, u) for each in self._safe())
         drawn = jnp.logaddexp(jnp.log1p(-u), jnp.log(u) + eta) / eta
         return jnp.clip(jnp.where(small, u, drawn), 0.0, 1.0)
 
@@ -71,7 +71,7 @@ class ContinuousBernoulli:
         # log(η / (e^η - 1)) without overflow; its series near 0, where the quotient is 0 / 0.
         far = jnp.log(size) - jnp.log(-jnp.expm1(-size)) - jnp.maximum(eta, 0.0)
         log_normalizer = jnp.where(small, -self.logits / 2.0 - jnp.square(self.logits) / 24.0, far)
-        return _sum_event(_align(self.logits, value) * value + _align(log_normalizer, value), self.event_ndim)
+        return sum_event(align(self.logits, value) * value + align(log_normalizer, value), self.event_ndim)
 
     def _safe(self) -> tuple[Array, Array]:
         # The branch that `where` does not take must be finite too, or its gradient is not.
@@ -113,13 +113,13 @@ class DiscretizedLogistic:
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Float[Array, "*k_b_event"]:
         """Draws values v / (levels - 1), `shape` times for each example."""
         noise = jax.random.logistic(key, shape + self.location.shape, self.location.dtype)
-        drawn = _align(self.location, noise) + _align(jnp.exp(self.log_scale), noise) * noise
+        drawn = align(self.location, noise) + align(jnp.exp(self.log_scale), noise) * noise
         return to_level(drawn, self.levels)
 
     def log_prob(self, value: Float[Array, "*k_b_event"]) -> Float[Array, "*k_b"]:
         """The log-probability in nats."""
-        location, log_scale = _align(self.location, value), _align(self.log_scale, value)
-        return _sum_event(log_logistic_bin(value, location, log_scale, self.levels), self.event_ndim)
+        location, log_scale = align(self.location, value), align(self.log_scale, value)
+        return sum_event(log_logistic_bin(value, location, log_scale, self.levels), self.event_ndim)
 
 
 def to_level(value: Float[Array, "..."], levels: int) -> Float[Array, "..."]:

@@ -59,8 +59,7 @@ def learned_vae(pixels: int, latent: int) -> VAE:
 def log_likelihood(x: Float[Array, "b p"], loading: Float[Array, "p d"], noise: Float[Array, ""]) -> Float[Array, " b"]:
     """log N(x; 0, W Wᵀ + s² I) of each centred example, exact, in nats."""
     covariance = loading @ loading.T + noise * jnp.eye(loading.shape[0])
-    logs: Array = jax.vmap(lambda each: multivariate_normal.logpdf(each, jnp.zeros_like(each), covariance))(x)
-    return logs
+    return jax.vmap(lambda each: jnp.asarray(multivariate_normal.logpdf(each, jnp.zeros_like(each), covariance)))(x)
 
 
 def largest_log_likelihood(x: Float[Array, "n p"], latent: int) -> Float[Array, ""]:
