@@ -229,6 +229,17 @@ def test_a_loss_that_is_not_finite_names_term_and_step_and_keeps_the_last_good_s
     assert str(again.value) == str(error.value)
 
 
+def test_a_first_step_that_is_not_finite_keeps_the_state_before_it(disc_set, tmp_path, monkeypatch):
+    def broken(*arguments):
+        vae = build(*arguments)
+        return vae._replace(decode=lambda params, z: vae.decode(params, z * jnp.nan))
+
+    monkeypatch.setattr(loop, "build", broken)
+    with pytest.raises(UserError, match=r"log_likelihood_nats is nan at step 1; .* of step 0, is kept"):
+        loop.train(tiny_config(), disc_set, tmp_path / "run")
+    assert load(tmp_path / "run").info.step == 0
+
+
 def test_nothing_is_updated_once_an_update_was_refused(disc_set):
     config = tiny_config()
     vae, state = start(config)

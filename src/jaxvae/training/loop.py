@@ -43,7 +43,8 @@ def train(config: Config, prepared: Prepared, run: Path) -> list[Path]:
     state = start(folder, keys, vae, config, prepared)
     ends(prepared, config)  # A wish that cannot be met is told now rather than at the first picture.
     write_config(run, config)
-    first = saved = int(state.step)
+    first = int(state.step)
+    saved = first or -1
     evaluate, encode = build_evaluation(vae, config), build_encode(vae, settings.batch_size)
     train_step = build_train_step(vae, config)
     with (
