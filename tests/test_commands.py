@@ -247,6 +247,13 @@ def test_help_explains_every_field_with_its_default(name):
         assert "Peak of the schedule" in out
 
 
+def test_a_reader_that_goes_away_is_no_traceback(disc_run, tmp_path):
+    command = f"{sys.executable} -m jaxvae.sample {disc_run} --n 1 --out {tmp_path / 'x.png'} | true"
+    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert result.stderr == ""
+    assert (tmp_path / "x.png").exists()
+
+
 def test_the_package_lists_its_commands():
     out = subprocess.run([sys.executable, "-m", "jaxvae"], capture_output=True, text=True, check=True).stdout
     for name in ("prepare", "train", "reconstruct", "sample", "interpolate"):

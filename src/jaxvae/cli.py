@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import logging
+import os
 import re
 import signal
 import sys
@@ -21,7 +22,7 @@ from jaxvae.errors import UserError
 
 Result = TypeVar("Result")
 
-MISTAKE, INTERRUPTED = 2, 130
+MISTAKE, INTERRUPTED, READER_GONE = 2, 130, 141
 LONGEST_STEM = 80
 
 
@@ -61,9 +62,9 @@ class Output:
         if self.json:
             print(json.dumps(result, default=str))
             return
-        for name, value in result.items():
-            if not isinstance(value, list):
-                print(f"{name}: {value}")
+        print(
+            "\n".join(f"{name}: {value}" for name, value in result.items() if not isinstance(value, list)), flush=True
+        )
 
 
 def file_stem(names: Sequence[str]) -> str:
@@ -116,6 +117,10 @@ def told(body: Callable[[], Any]) -> None:
     except KeyboardInterrupt as interruption:
         print(f"interrupted: {interruption}" if str(interruption) else "interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read the output has gone, as `| head` does; Python must not meet the closed pipe again at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(READER_GONE)
     finally:
         signal.signal(signal.SIGTERM, before)
 
