@@ -8,7 +8,7 @@ from jaxvae.errors import UserError
 
 @pytest.fixture
 def data(disc_set):
-    return {**disc_set.info, "path": str(disc_set.path)}
+    return disc_set.data
 
 
 def test_a_number_names_a_picture_of_a_split(data, disc_set):

@@ -1,9 +1,9 @@
 import gzip
-import importlib.util
 import io
 import json
 import logging
 import socket
+import sys
 import tarfile
 import zipfile
 from contextlib import ExitStack
@@ -20,7 +20,6 @@ from jaxvae.data.tfds import tfds_source
 from jaxvae.errors import UserError
 
 IDX = {"train": "train", "test": "t10k"}
-HAS_TENSORFLOW = importlib.util.find_spec("tensorflow") is not None
 
 
 @pytest.fixture(scope="session")
@@ -247,8 +246,8 @@ def test_a_raw_folder_that_is_not_there(tmp_path):
         prepare(config("celeb_a", tmp_path / "absent", tmp_path))
 
 
-@pytest.mark.skipif(HAS_TENSORFLOW, reason="TensorFlow is installed")
-def test_a_builder_that_needs_tensorflow_asks_for_the_extra(tmp_path, capsys):
+def test_a_builder_that_needs_tensorflow_asks_for_the_extra(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)  # As if it were not installed, where it is.
     with pytest.raises(UserError, match=r"pip install 'jaxvae\[tensorflow\]'"):
         prepare(config("coco", tmp_path, tmp_path))
     assert capsys.readouterr().out == ""  # Not TFDS's page about it.

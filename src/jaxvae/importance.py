@@ -49,12 +49,6 @@ def bound(log_weight: Float[Array, "k b"]) -> Float[Array, " b"]:
     return jax.nn.logsumexp(log_weight, axis=0) - jnp.log(log_weight.shape[0])
 
 
-def effective_samples(log_weight: Float[Array, "k b"]) -> Float[Array, " b"]:
-    """(Σ w)² / Σ w²: from 1, one draw carries all the weight, to K (Kong 1992)."""
-    normalized = jax.nn.softmax(log_weight, axis=0)
-    return 1.0 / jnp.sum(jnp.square(normalized), axis=0)
-
-
 def doubly_reparameterized(
     vae: VAE, params: Params, key: Array, x: Float[Array, "b h w c"], samples: int
 ) -> LogWeights:

@@ -104,8 +104,7 @@ def about(config: Config, prepared: Prepared) -> dict[str, Any]:
     """The JSON that a checkpoint carries so that it opens with nothing else."""
     packages = ("jaxvae", "jax", "flax", "optax", "orbax-checkpoint")
     versions = {name: importlib.metadata.version(name) for name in packages} | {"python": platform.python_version()}
-    data = {**prepared.info, "path": str(prepared.path.resolve())}
-    return {"config": to_json(config), "data": data, "versions": versions, "backend": jax.default_backend()}
+    return {"config": to_json(config), "data": prepared.data, "versions": versions, "backend": jax.default_backend()}
 
 
 def read_config(run: Path) -> Config | None:

@@ -14,14 +14,13 @@ def to_float(key: Array, images: UInt8[Array, "b h w c"], pixels: str) -> Float[
     on the probability of the byte (Theis et al. 2016, section 3.1). "binarized" draws 1 with probability v / 255, anew
     at each call (Salakhutdinov & Murray 2008).
     """
-    values = images.astype(jnp.float32)
     if pixels == "dequantized":
-        return (values + jax.random.uniform(key, images.shape)) / 256.0
+        return (images.astype(jnp.float32) + jax.random.uniform(key, images.shape)) / 256.0
     if pixels == "binarized":
-        return jax.random.bernoulli(key, values / 255.0).astype(jnp.float32)
-    return values / 255.0
+        return jax.random.bernoulli(key, scaled(images)).astype(jnp.float32)
+    return scaled(images)
 
 
 def scaled(images: UInt8[Array | np.ndarray, "b h w c"]) -> Float[Array, "b h w c"]:
-    """Pictures as v / 255: what is encoded where a code is wanted rather than a likelihood."""
+    """Pictures as v / 255; also what is encoded where a code is wanted rather than a likelihood."""
     return jnp.asarray(images, jnp.float32) / 255.0

@@ -47,6 +47,11 @@ class Prepared:
         """Names of the attribute columns."""
         return tuple(self.info["attributes"])
 
+    @property
+    def data(self) -> dict[str, Any]:
+        """The JSON that a checkpoint carries of it: what is in `dataset.json`, and the `path`."""
+        return {**self.info, "path": str(self.path.resolve())}
+
     def split(self, name: str) -> Split:
         """The pictures and attributes of `train`, `validation` or `test`."""
         if name not in SPLITS:

@@ -59,7 +59,7 @@ def failures_told(cls: Any, folder: Path | None) -> Iterator[None]:
                 f"TFDS needs TensorFlow to prepare {cls.name}, once: pip install 'jaxvae[tensorflow]'."
             ) from error
         raise UserError(f"TFDS needs another package to prepare {cls.name} ({_first_line(error)}).") from error
-    except Exception as error:
+    except Exception as error:  # Hundreds of builders by other people: there is no list of what they raise.
         if folder is not None:
             raise UserError(
                 f"{cls.name} cannot be made from the files in {folder} ({_first_line(error)}); "

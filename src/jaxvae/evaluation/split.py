@@ -12,10 +12,10 @@ from jaxtyping import Float
 from jaxvae.config import Config
 from jaxvae.data.batches import once
 from jaxvae.data.pixels import scaled, to_float
-from jaxvae.evaluation.terms import active_units, bits_per_dim
+from jaxvae.evaluation.terms import active_units, named_terms
 from jaxvae.latents.fitted import flatten
 from jaxvae.likelihoods import stored_bits
-from jaxvae.objectives import build_objective, elbo
+from jaxvae.objectives import build_objective
 from jaxvae.vae import VAE, Params
 
 SplitEvaluation = Callable[[Params, Array, np.ndarray], dict[str, float]]
@@ -48,13 +48,7 @@ def build_evaluation(vae: VAE, config: Config) -> SplitEvaluation:
         pixel_key, noise_key = jax.random.split(key)
         x, clean = to_float(pixel_key, images, config.data.pixels), scaled(images)
         terms = objective.terms(vae, params, noise_key, x)
-        values = {"log_likelihood_nats": terms.log_likelihood}
-        if terms.kl is not None:
-            values |= {"kl_nats": terms.kl, "elbo_nats": elbo(terms)}
-            if bits is not None:
-                values["bits_per_dim"] = bits_per_dim(elbo(terms), bits, x[0].size)
-        if terms.bound is not None:
-            values["iwae_nats"] = terms.bound
+        values = named_terms(terms, bits, x[0].size)
         code = vae.encode(params, clean).mean
         values["psnr_db"] = psnr(clean, vae.decode(params, code).mean)
         return PerExample(values, code)

@@ -9,6 +9,7 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxvae.likelihoods import StoredBits
+from jaxvae.objectives import Terms, elbo
 
 ACTIVE_VARIANCE = 0.01
 
@@ -16,6 +17,21 @@ ACTIVE_VARIANCE = 0.01
 def bits_per_dim(log_prob_nats: Float[Array, " b"], bits: StoredBits, dimensions: int) -> Float[Array, " b"]:
     """Bits per stored value from log p(x) in nats per example; smaller is better."""
     return bits.volume - log_prob_nats / (dimensions * math.log(2.0))
+
+
+def named_terms(terms: Terms, bits: StoredBits | None, dimensions: int) -> dict[str, Float[Array, " b"]]:
+    """The terms per example under the names that are reported, in nats; training and evaluation both take their means.
+
+    The ELBO has β = 1; bits per dimension are there only where the pixels allow them.
+    """
+    named = {"log_likelihood_nats": terms.log_likelihood}
+    if terms.kl is not None:
+        named |= {"kl_nats": terms.kl, "elbo_nats": elbo(terms)}
+        if bits is not None:
+            named["bits_per_dim"] = bits_per_dim(named["elbo_nats"], bits, dimensions)
+    if terms.bound is not None:
+        named["iwae_nats"] = terms.bound
+    return named
 
 
 def active_units(mean: Any) -> Float[Array, ""]:

@@ -41,6 +41,5 @@ def show(
 
 def ends(prepared: Prepared, config: Config) -> tuple[np.ndarray, np.ndarray]:
     """The two pictures that the config's walks join; `UserError` where a wish cannot be met."""
-    data = {**prepared.info, "path": str(prepared.path)}
-    first, second = walk_ends(config.data, data)
-    return select(first, data), select(second, data)
+    first, second = walk_ends(config.data, prepared.data)
+    return select(first, prepared.data), select(second, prepared.data)

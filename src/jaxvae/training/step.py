@@ -10,9 +10,9 @@ from jaxtyping import UInt8
 
 from jaxvae.config import Config
 from jaxvae.data.pixels import to_float
-from jaxvae.evaluation.terms import active_units, bits_per_dim
-from jaxvae.likelihoods import StoredBits, stored_bits
-from jaxvae.objectives import Terms, beta_at, build_objective, elbo
+from jaxvae.evaluation.terms import active_units, named_terms
+from jaxvae.likelihoods import stored_bits
+from jaxvae.objectives import Terms, beta_at, build_objective
 from jaxvae.training.state import TrainState, build_optimizer, learning_rate
 from jaxvae.vae import VAE, Params
 
@@ -52,7 +52,7 @@ def build_train_step(vae: VAE, config: Config) -> TrainStep:
         new_state = TrainState(step, params, ema, opt_state, state.key, finite)
         metrics = {
             "loss": value,
-            **term_metrics(terms, stored_bits(config), x[0].size),
+            **jax.tree.map(jnp.mean, named_terms(terms, stored_bits(config), x[0].size)),
             "gradient_norm": gradient_norm,
             "active_units": active_units(terms.mean),
             "beta": beta_at(config.objective, state.step),
@@ -70,19 +70,6 @@ def running_mean(state: TrainState, params: Params, decay: float) -> Params:
     """
     warmed = jnp.minimum(decay, (1.0 + state.step) / (10.0 + state.step))
     return optax.incremental_update(params, state.ema, 1.0 - warmed)
-
-
-def term_metrics(terms: Terms, bits: StoredBits | None, dimensions: int) -> Metrics:
-    """Means over the batch of the terms, in nats, and bits per dimension where the pixels allow them."""
-    metrics = {"log_likelihood_nats": jnp.mean(terms.log_likelihood)}
-    if terms.kl is not None:
-        bound = elbo(terms)
-        metrics |= {"kl_nats": jnp.mean(terms.kl), "elbo_nats": jnp.mean(bound)}
-        if bits is not None:
-            metrics["bits_per_dim"] = jnp.mean(bits_per_dim(bound, bits, dimensions))
-    if terms.bound is not None:
-        metrics["iwae_nats"] = jnp.mean(terms.bound)
-    return metrics
 
 
 def mirrored(key: Array, x: Array) -> Array:
