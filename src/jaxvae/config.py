@@ -62,10 +62,22 @@ class ModelConfig:
     """conv: channels at each halving of the picture, finest first."""
     hidden: tuple[int, ...] = (400,)
     """mlp: units of the hidden layers of the encoder; the decoder mirrors them."""
+    activation: Literal["relu", "tanh", "gated"] = "relu"
+    """mlp: what follows each hidden layer; `gated` is h * sigmoid(g), with h and g from a layer each."""
     down: Literal["stride", "max_pool", "avg_pool"] = "stride"
     """conv: halve by a strided 4x4 convolution, or by a 3x3 convolution and pooling."""
     up: Literal["deconv", "unpool"] = "deconv"
     """conv: double by a transposed 4x4 convolution, or by repeating pixels (reverse pooling) and a 3x3 convolution."""
+    log_variance_range: tuple[float, float] = (-12.0, 4.0)
+    """Bounds, smoothly approached, of the logarithm of the variance of q(z|x)."""
+    prior: Literal["standard_normal", "mixture", "vamp", "flow"] = "standard_normal"
+    """p(z): N(0, I), or learned: Gaussians, the posteriors of pseudo-inputs (VampPrior), or a flow (RealNVP)."""
+    prior_components: int = 100
+    """mixture, vamp: how many Gaussians, or pseudo-inputs."""
+    flow_layers: int = 8
+    """flow: affine couplings."""
+    flow_hidden: int = 128
+    """flow: units of the hidden layers of each coupling."""
     likelihood: Literal[
         "normal", "laplace", "bernoulli", "continuous_bernoulli", "discretized_logistic", "discretized_logistic_mixture"
     ] = "normal"
@@ -80,16 +92,21 @@ class ModelConfig:
     """What the networks compute in; parameters, likelihood and KL stay float32."""
 
     def __post_init__(self) -> None:
-        for name in ("latent", "logistics"):
+        for name in ("latent", "logistics", "prior_components", "flow_layers", "flow_hidden"):
             _require(getattr(self, name) >= 1, f"model.{name}", getattr(self, name), "at least 1")
         _require(self.fixed_scale > 0, "model.fixed_scale", self.fixed_scale, "above 0")
         for name in ("channels", "hidden"):
             sizes = getattr(self, name)
             _require(bool(sizes) and min(sizes) >= 1, f"model.{name}", sizes, "one or more sizes of at least 1")
+        low, high = self.log_variance_range
+        _require(low < high, "model.log_variance_range", self.log_variance_range, "the lower bound, then the upper")
+        conv = self.network == "conv"
         if self.latent_kind == "spatial":
-            _require(
-                self.network == "conv", "model.network", self.network, "'conv' when model.latent_kind is 'spatial'"
-            )
+            _require(conv, "model.network", self.network, "'conv' when model.latent_kind is 'spatial'")
+        if conv:
+            _require(self.activation == "relu", "model.activation", self.activation, "'relu' when model.network is 'conv'")
+        if self.prior == "flow" and self.latent_kind == "vector":
+            _require(self.latent >= 2, "model.latent", self.latent, "at least 2 when model.prior is 'flow'")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,12 +139,14 @@ class TrainConfig:
     batch_size: int = 64
     """Pictures per update."""
     learning_rate: float = 1e-3
-    """Peak of the schedule: linear warm-up, then a cosine to zero."""
+    """Peak of the schedule."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """What the learning rate does after its warm-up: a cosine to zero at the last step, or nothing."""
     warmup_steps: int = 100
     """Updates over which the learning rate rises."""
     weight_decay: float = 0.0
     """Decoupled weight decay (AdamW)."""
-    clip_norm: float = 100.0
+    clip_norm: float | None = 100.0
     """Largest global norm of the gradient, of an objective summed over pixels; larger ones are scaled down."""
     ema_decay: float = 0.0
     """Decay of the running mean of the parameters that evaluation and sampling then use; 0 is off."""
@@ -135,6 +154,8 @@ class TrainConfig:
     """Updates between two lines of metrics."""
     validate_every: int = 500
     """Updates between two passes over the whole validation split, each with a checkpoint."""
+    patience: int = 0
+    """Validations without a better one after which training stops, to keep the best parameters; 0 never stops."""
     picture_every: int = 500
     """Updates between two sets of pictures."""
     mixture_components: int = 10
@@ -144,8 +165,8 @@ class TrainConfig:
         for name in ("steps", "batch_size", "log_every", "validate_every", "picture_every"):
             _require(getattr(self, name) >= 1, f"train.{name}", getattr(self, name), "at least 1")
         _require(self.learning_rate > 0, "train.learning_rate", self.learning_rate, "above 0")
-        _require(self.clip_norm > 0, "train.clip_norm", self.clip_norm, "above 0")
-        for name in ("warmup_steps", "weight_decay", "mixture_components"):
+        _require(self.clip_norm is None or self.clip_norm > 0, "train.clip_norm", self.clip_norm, "above 0, or None")
+        for name in ("warmup_steps", "weight_decay", "mixture_components", "patience"):
             _require(getattr(self, name) >= 0, f"train.{name}", getattr(self, name), "at least 0")
         _require(0 <= self.ema_decay < 1, "train.ema_decay", self.ema_decay, "at least 0 and below 1")
 

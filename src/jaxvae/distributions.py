@@ -37,9 +37,9 @@ class Normal:
     log_variance: Float[Array, "*b_event"]
     event_ndim: int
 
-    def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Float[Array, "*k_b_event"]:
-        """Draws mean + sigma * epsilon, `shape` times for each example, in one draw."""
-        noise = jax.random.normal(key, shape + self.mean.shape, self.mean.dtype)
+    def sample(self, key: Array, shape: tuple[int, ...] = (), temperature: float = 1.0) -> Float[Array, "*k_b_event"]:
+        """Draws mean + temperature * sigma * epsilon, `shape` times for each example, in one draw."""
+        noise = temperature * jax.random.normal(key, shape + self.mean.shape, self.mean.dtype)
         return align(self.mean, noise) + align(jnp.exp(0.5 * self.log_variance), noise) * noise
 
     def log_prob(self, value: Float[Array, "*k_b_event"]) -> Float[Array, "*k_b"]:

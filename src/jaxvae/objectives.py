@@ -12,8 +12,9 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxvae.config import ObjectiveConfig
+from jaxvae.distributions import Normal
 from jaxvae.importance import bound, doubly_reparameterized, log_weights
-from jaxvae.vae import VAE, Code, Params, sample
+from jaxvae.vae import VAE, Code, Params, Prior, sample
 
 
 class Terms(NamedTuple):
@@ -49,9 +50,16 @@ def variational_terms(vae: VAE, params: Params, key: Array, x: Float[Array, "b h
         log_likelihood=likelihood.log_prob(x),
         log_prior=prior.log_prob(z),
         log_posterior=posterior.log_prob(z),
-        kl=posterior.kl(prior),
+        kl=kl(posterior, prior, z),
         mean=posterior.mean,
     )
+
+
+def kl(posterior: Normal, prior: Prior, z: Code) -> Float[Array, " b"]:
+    """KL(q(z|x) ‖ p(z)): in closed form between Gaussians, otherwise the unbiased log q(z|x) − log p(z) at the draw."""
+    if isinstance(prior, Normal):
+        return posterior.kl(prior)
+    return posterior.log_prob(z) - prior.log_prob(z)
 
 
 def autoencoder_terms(vae: VAE, params: Params, key: Array, x: Float[Array, "b h w c"]) -> Terms:
@@ -66,12 +74,13 @@ def importance_terms(
     """The terms of `samples` weighted draws and their bound; `doubly` chooses the gradient of Tucker et al. 2019."""
     draw = doubly_reparameterized if doubly else log_weights
     weights = draw(vae, params, key, x, samples)
-    posterior = vae.encode(params, x)
+    posterior, prior = vae.encode(params, x), vae.prior(params)
+    sampled_kl = jnp.mean(weights.log_posterior - weights.log_prior, axis=0)
     return Terms(
         log_likelihood=jnp.mean(weights.log_likelihood, axis=0),
         log_prior=jnp.mean(weights.log_prior, axis=0),
         log_posterior=jnp.mean(weights.log_posterior, axis=0),
-        kl=posterior.kl(vae.prior(params)),
+        kl=posterior.kl(prior) if isinstance(prior, Normal) else sampled_kl,
         mean=posterior.mean,
         bound=bound(weights.total),
     )

@@ -5,15 +5,18 @@ x ──encode──▶ q(z|x) ──sample(key)──▶ z ──decode──�
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
+import jax
 from jax import Array
 from jaxtyping import Float
 
 from jaxvae.config import ModelConfig
-from jaxvae.distributions import Normal, standard_normal
+from jaxvae.distributions import Normal
 from jaxvae.likelihoods import build_likelihood
 from jaxvae.networks import build_networks
+from jaxvae.priors import build_prior
 
 Params = dict[str, Any]
 Code = Any  # A pytree of arrays [b, ...]: outside the model nobody may assume a vector.
@@ -31,6 +34,16 @@ class Distribution(Protocol):
 
     def log_prob(self, value: Any) -> Array:
         """The log-density or log-probability of each example."""
+
+
+class Prior(Protocol):
+    """A distribution over codes, one event being one code."""
+
+    def sample(self, key: Array, shape: tuple[int, ...] = (), temperature: float = 1.0) -> Code:
+        """Codes [*shape, ...]; `temperature` multiplies the spread of the draws."""
+
+    def log_prob(self, value: Code) -> Array:
+        """The log-density in nats of each code."""
 
 
 class VAE(NamedTuple):
@@ -55,8 +68,12 @@ def build(config: ModelConfig, shape: tuple[int, int, int]) -> VAE:
     likelihood = build_likelihood(config, shape[2])
     networks = build_networks(config, shape, likelihood.outputs)
 
+    learned_prior = build_prior(config, networks.latent_shape, shape)
+
     def init(key: Array) -> Params:
-        return networks.init(key) | {"likelihood": dict(likelihood.params)}
+        networks_key, prior_key = jax.random.split(key)
+        learned = {"likelihood": dict(likelihood.params), "prior": learned_prior.init(prior_key)}
+        return networks.init(networks_key) | learned
 
     def encode(params: Params, x: Float[Array, "b h w c"]) -> Normal:
         mean, log_variance = networks.encode(params, x)
@@ -65,7 +82,7 @@ def build(config: ModelConfig, shape: tuple[int, int, int]) -> VAE:
     def decode(params: Params, z: Code) -> Distribution:
         return likelihood.distribution(params["likelihood"], networks.decode(params, z))
 
-    def prior(params: Params) -> Normal:
-        return standard_normal(networks.latent_shape)
+    def prior(params: Params) -> Prior:
+        return learned_prior.distribution(params["prior"], partial(encode, params))
 
     return VAE(init, encode, decode, prior)

@@ -57,11 +57,8 @@ def interpolated(
 
 
 def sampled_from_prior(vae: VAE, params: Params, key: Array, count: int, temperature: float = 1.0) -> np.ndarray:
-    """Decoded draws from the model's prior; `temperature` multiplies the distance from the prior's mean."""
-    prior = vae.prior(params)
-    z = jax.tree.map(
-        lambda mean, each: mean[None] + temperature * (each - mean[None]), prior.mean, prior.sample(key, (count,))
-    )
+    """Decoded draws from the model's prior; `temperature` multiplies their spread."""
+    z = vae.prior(params).sample(key, (count,), temperature)
     return decoded(vae, params, z)
 
 
@@ -69,5 +66,5 @@ def sampled_from_mixture(
     vae: VAE, params: Params, mixture: Mixture, key: Array, count: int, temperature: float = 1.0
 ) -> np.ndarray:
     """Decoded draws from the mixture fitted to the training codes."""
-    z = unflatten(draw(key, mixture, count, temperature), vae.prior(params).mean)
+    z = unflatten(draw(key, mixture, count, temperature), jax.eval_shape(vae.prior(params).sample, key))
     return decoded(vae, params, z)

@@ -32,13 +32,13 @@ def build_networks(config: ModelConfig, shape: tuple[int, int, int], outputs: in
     dtype = jnp.dtype(config.dtype)
     latent_shape: tuple[int, ...] = (config.latent,)
     if config.network == "mlp":
-        encoder: Any = MLPEncoder(config.hidden, config.latent, dtype)
-        decoder: Any = MLPDecoder(out_shape, config.hidden, dtype)
+        encoder: Any = MLPEncoder(config.hidden, config.activation, config.latent, config.log_variance_range, dtype)
+        decoder: Any = MLPDecoder(out_shape, config.hidden, config.activation, dtype)
     else:
         spatial = config.latent_kind == "spatial"
         if spatial:
             latent_shape = (*sizes(shape[0], shape[1], len(config.channels))[-1], config.latent)
-        encoder = ConvEncoder(config.channels, config.latent, spatial, config.down, dtype)
+        encoder = ConvEncoder(config.channels, config.latent, spatial, config.log_variance_range, config.down, dtype)
         decoder = ConvDecoder(out_shape, config.channels, spatial, config.up, dtype)
 
     def init(key: Array) -> Params:

@@ -7,7 +7,7 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Float
 
-from jaxvae.networks.layers import LOG_VARIANCE_RANGE, Down, Up, bounded, halved, kernel_init
+from jaxvae.networks.layers import Down, Up, bounded, halved, kernel_init
 
 
 def sizes(height: int, width: int, levels: int) -> list[tuple[int, int]]:
@@ -24,6 +24,7 @@ class ConvEncoder(nn.Module):
     channels: tuple[int, ...]
     latent: int
     spatial: bool
+    log_variance_range: tuple[float, float]
     down: str
     dtype: Any
 
@@ -37,7 +38,7 @@ class ConvEncoder(nn.Module):
         else:
             heads = nn.Dense(2 * self.latent, dtype=self.dtype)(x.reshape(x.shape[0], -1))
         mean, log_variance = jnp.split(heads.astype(jnp.float32), 2, axis=-1)
-        return mean, bounded(log_variance, *LOG_VARIANCE_RANGE)
+        return mean, bounded(log_variance, *self.log_variance_range)
 
 
 class ConvDecoder(nn.Module):

@@ -10,8 +10,6 @@ from jaxtyping import Float
 
 from jaxvae.networks.convolution import conv_transpose
 
-LOG_VARIANCE_RANGE = (-12.0, 4.0)
-
 # He et al. 2015: keeps the variance of activations through layers of rectified units.
 kernel_init = nn.initializers.variance_scaling(2.0, "fan_in", "truncated_normal")
 

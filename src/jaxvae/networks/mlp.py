@@ -7,24 +7,42 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Float
 
-from jaxvae.networks.layers import LOG_VARIANCE_RANGE, bounded, kernel_init
+from jaxvae.networks.layers import bounded, kernel_init
+
+
+class Hidden(nn.Module):
+    """A hidden layer: dense, then rectified, tanh, or gated by a layer of its own (Dauphin et al. 2017)."""
+
+    units: int
+    activation: str
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b i"]) -> Float[Array, "b o"]:
+        if self.activation == "gated":
+            doubled = nn.Dense(2 * self.units, dtype=self.dtype, kernel_init=kernel_init)(x)
+            return nn.glu(doubled)
+        dense = nn.Dense(self.units, dtype=self.dtype, kernel_init=kernel_init)(x)
+        return nn.relu(dense) if self.activation == "relu" else nn.tanh(dense)
 
 
 class MLPEncoder(nn.Module):
     """Picture to the mean and log-variance of q(z|x)."""
 
     hidden: tuple[int, ...]
+    activation: str
     latent: int
+    log_variance_range: tuple[float, float]
     dtype: Any
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> tuple[Float[Array, "b d"], Float[Array, "b d"]]:
         x = (2.0 * x - 1.0).astype(self.dtype).reshape(x.shape[0], -1)
         for units in self.hidden:
-            x = nn.relu(nn.Dense(units, dtype=self.dtype, kernel_init=kernel_init)(x))
+            x = Hidden(units, self.activation, self.dtype)(x)
         heads = nn.Dense(2 * self.latent, dtype=self.dtype)(x)
         mean, log_variance = jnp.split(heads.astype(jnp.float32), 2, axis=-1)
-        return mean, bounded(log_variance, *LOG_VARIANCE_RANGE)
+        return mean, bounded(log_variance, *self.log_variance_range)
 
 
 class MLPDecoder(nn.Module):
@@ -32,13 +50,14 @@ class MLPDecoder(nn.Module):
 
     shape: tuple[int, int, int]
     hidden: tuple[int, ...]
+    activation: str
     dtype: Any
 
     @nn.compact
     def __call__(self, z: Float[Array, "b d"]) -> Float[Array, "b h w c"]:
         x = z.astype(self.dtype)
         for units in reversed(self.hidden):
-            x = nn.relu(nn.Dense(units, dtype=self.dtype, kernel_init=kernel_init)(x))
+            x = Hidden(units, self.activation, self.dtype)(x)
         height, width, colors = self.shape
         x = nn.Dense(height * width * colors, dtype=self.dtype)(x)
         return x.reshape(-1, *self.shape).astype(jnp.float32)

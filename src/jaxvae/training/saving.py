@@ -5,11 +5,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxvae import checkpoint
 from jaxvae.config import Config
+from jaxvae.data.batches import batch_indices
+from jaxvae.data.pixels import scaled
 from jaxvae.data.prepared import Prepared
 from jaxvae.errors import UserError
+from jaxvae.priors import start_from_pictures
 from jaxvae.training.state import Keys, TrainState, init_state
 from jaxvae.vae import VAE
 
@@ -28,7 +32,10 @@ def start(folder: Path, keys: Keys, vae: VAE, config: Config, prepared: Prepared
     """
     known = checkpoint.steps(folder)
     if not known:
-        return init_state(keys, vae, config.train)
+        state, train = init_state(keys, vae, config.train), prepared.split("train").images
+        first = batch_indices(config.seed, 0, min(config.model.prior_components, len(train)), len(train))
+        params = start_from_pictures(state.params, np.asarray(scaled(train[np.sort(first)])))
+        return state._replace(params=params, ema=None if state.ema is None else jax.tree.map(jnp.copy, params))
     if checkpoint.read_about(folder, known[-1])["data"]["splits"] != prepared.info["splits"]:
         raise UserError(
             f"{prepared.path} does not hold the pictures that the run in {folder.parent} was trained on; "

@@ -46,16 +46,18 @@ class TrainState(NamedTuple):
 
 
 def learning_rate(config: TrainConfig) -> optax.Schedule:
-    """Linear warm-up to the peak, then a cosine to zero at the last step (Loshchilov & Hutter 2017)."""
+    """Linear warm-up to the peak, then level, or a cosine to zero at the last step (Loshchilov & Hutter 2017)."""
     warmup = min(config.warmup_steps, config.steps - 1)
     first = config.learning_rate / (warmup + 1)  # Not zero: the first update is to be one.
+    if config.schedule == "constant":
+        return optax.warmup_constant_schedule(first, config.learning_rate, warmup)
     return optax.warmup_cosine_decay_schedule(first, config.learning_rate, warmup, config.steps)
 
 
 def build_optimizer(config: TrainConfig) -> optax.GradientTransformation:
-    """AdamW behind a clip of the gradient's global norm."""
+    """AdamW (with no weight decay: Adam), behind a clip of the gradient's global norm where there is one."""
     return optax.chain(
-        optax.clip_by_global_norm(config.clip_norm),
+        optax.identity() if config.clip_norm is None else optax.clip_by_global_norm(config.clip_norm),
         optax.adamw(learning_rate(config), weight_decay=config.weight_decay),
     )
 

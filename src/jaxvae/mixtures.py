@@ -1,0 +1,72 @@
+"""Mixtures of Gaussians over codes, as distributions."""
+
+import math
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.tree_util import register_dataclass
+from jaxtyping import Float
+
+from jaxvae.distributions import LOG_2PI
+
+
+@partial(register_dataclass, data_fields=["logits", "means", "log_variances"], meta_fields=[])
+@dataclass(frozen=True)
+class GaussianMixture:
+    """Gaussians with diagonal covariances over codes of one shape, weighted by softmax(logits)."""
+
+    logits: Float[Array, " m"]
+    means: Float[Array, "m *d"]
+    log_variances: Float[Array, "m *d"]
+
+    def sample(self, key: Array, shape: tuple[int, ...] = (), temperature: float = 1.0) -> Float[Array, "*k_d"]:
+        """Draws a component, then a code from it; `temperature` multiplies the spread within each component."""
+        component_key, noise_key = jax.random.split(key)
+        component = jax.random.categorical(component_key, self.logits, shape=shape)
+        noise = jax.random.normal(noise_key, shape + self.means.shape[1:])
+        return self.means[component] + temperature * jnp.exp(0.5 * self.log_variances[component]) * noise
+
+    def log_prob(self, value: Float[Array, "*k_d"]) -> Float[Array, "*k"]:
+        """log Σ w N(value; mean, variance) in nats."""
+        units, count = math.prod(self.means.shape[1:]), len(self.logits)
+        batch = value.shape[: value.ndim - self.means.ndim + 1]
+        rows, log_variances = value.reshape(-1, units), self.log_variances.reshape(count, units)
+        squares = scaled_squares(rows, self.means.reshape(count, units), jnp.exp(-log_variances))
+        logs = -0.5 * (squares + jnp.sum(log_variances + LOG_2PI, axis=1)[None])
+        return jax.nn.logsumexp(jax.nn.log_softmax(self.logits)[None] + logs, axis=1).reshape(batch)
+
+
+@jax.custom_vjp
+def scaled_squares(
+    z: Float[Array, "b d"], means: Float[Array, "m d"], precisions: Float[Array, "m d"]
+) -> Float[Array, "b m"]:
+    """Σ_d precision (z − mean)² of each code and each component.
+
+    As squares of differences: the faster differences of squares lose all digits where variances are small. The layout
+    and the gradients are those that XLA compiles well on a CPU, to a third of the time of the plain ones.
+    """
+    return jnp.sum(jnp.square(z.T[:, :, None] - means.T[:, None, :]) * precisions.T[:, None, :], axis=0)
+
+
+def _forward(z: Array, means: Array, precisions: Array) -> tuple[Array, tuple[Array, Array, Array]]:
+    return scaled_squares(z, means, precisions), (z, means, precisions)
+
+
+def _backward(saved: tuple[Array, Array, Array], cotangent: Array) -> tuple[Array, Array, Array]:
+    z, means, precisions = saved
+    # The first two are linear in the differences, and keep their digits as products of matrices.
+    dz = 2.0 * (z * (cotangent @ precisions) - cotangent @ (means * precisions))
+    dmeans = 2.0 * precisions * (means * jnp.sum(cotangent, axis=0)[:, None] - cotangent.T @ z)
+    # The last is a square, taken unit by unit: as one sum over [b, d, m] XLA's CPU backend needs thirty times as long.
+    per_unit = jax.lax.map(lambda each: _weighted_squares(cotangent, *each), (z.T, means.T))
+    return dz, dmeans, per_unit.T
+
+
+def _weighted_squares(cotangent: Array, z: Float[Array, " b"], means: Float[Array, " m"]) -> Float[Array, " m"]:
+    return jnp.sum(cotangent * jnp.square(z[:, None] - means[None]), axis=0)
+
+
+scaled_squares.defvjp(_forward, _backward)
