@@ -42,7 +42,7 @@ def test_the_step_reports_the_elbo_of_the_noise_its_key_draws(disc_set):
     pixel_key, _, noise_key = jax.random.split(jax.random.fold_in(split_root(0).train, 0), 3)
     x = (images + jax.random.uniform(pixel_key, images.shape)) / 256.0
     expected = jnp.mean(elbo(variational_terms(vae, state.params, noise_key, x)))
-    new, metrics = jax.jit(build_train_step(vae, config))(state, images)
+    new, metrics = jax.jit(build_train_step(vae, config, 160))(state, images)
     np.testing.assert_allclose(metrics["elbo_nats"], expected, rtol=1e-5)
     np.testing.assert_allclose(metrics["loss"], -expected, rtol=1e-5)
     np.testing.assert_allclose(metrics["elbo_nats"], metrics["log_likelihood_nats"] - metrics["kl_nats"], rtol=1e-5)
@@ -52,7 +52,7 @@ def test_the_step_reports_the_elbo_of_the_noise_its_key_draws(disc_set):
 def test_the_same_step_draws_the_same_noise_and_another_step_other_noise(disc_set):
     config = tiny_config()
     vae, state = start(config)
-    step = jax.jit(build_train_step(vae, config))
+    step = jax.jit(build_train_step(vae, config, 160))
     images = jnp.asarray(disc_set.split("train").images[:16])
     first, again = step(state, images)[1], step(state, images)[1]
     later = step(state._replace(step=state.step + 1), images)[1]
@@ -62,7 +62,7 @@ def test_the_same_step_draws_the_same_noise_and_another_step_other_noise(disc_se
 def test_a_small_batch_is_learned_by_heart(disc_set):
     config = tiny_config(train=train_config(steps=300))
     vae, state = start(config)
-    step = jax.jit(build_train_step(vae, config), donate_argnums=0)
+    step = jax.jit(build_train_step(vae, config, 160), donate_argnums=0)
     images = jnp.asarray(disc_set.split("train").images[:4])
     values = []
     for _ in range(300):
@@ -75,7 +75,7 @@ def test_an_update_that_is_not_finite_is_not_made(disc_set):
     config = tiny_config()
     vae, state = start(config)
     broken = state._replace(params={**state.params, "likelihood": {"log_variance": jnp.asarray(jnp.nan)}})
-    new, metrics = jax.jit(build_train_step(vae, config))(broken, jnp.asarray(disc_set.split("train").images[:4]))
+    new, metrics = jax.jit(build_train_step(vae, config, 160))(broken, jnp.asarray(disc_set.split("train").images[:4]))
     assert not math.isfinite(metrics["loss"])
     assert int(new.step) == 0
     assert jax.tree.all(jax.tree.map(np.array_equal, new.params["encoder"], broken.params["encoder"]))
@@ -84,7 +84,7 @@ def test_an_update_that_is_not_finite_is_not_made(disc_set):
 def test_the_running_mean_follows_the_parameters(disc_set):
     config = tiny_config(train=train_config(ema_decay=0.9, warmup_steps=0))
     vae, state = start(config)
-    new, _ = jax.jit(build_train_step(vae, config))(state, jnp.asarray(disc_set.split("train").images[:4]))
+    new, _ = jax.jit(build_train_step(vae, config, 160))(state, jnp.asarray(disc_set.split("train").images[:4]))
     name = "kernel"
     before, after = (each.params["encoder"]["Dense_0"][name] for each in (state, new))
     assert not np.array_equal(before, after)
@@ -243,7 +243,7 @@ def test_a_first_step_that_is_not_finite_keeps_the_state_before_it(disc_set, tmp
 def test_nothing_is_updated_once_an_update_was_refused(disc_set):
     config = tiny_config()
     vae, state = start(config)
-    new, _ = jax.jit(build_train_step(vae, config))(
+    new, _ = jax.jit(build_train_step(vae, config, 160))(
         state._replace(finite=jnp.asarray(False)), jnp.asarray(disc_set.split("train").images[:4])
     )
     assert (int(new.step), bool(new.finite)) == (0, False)

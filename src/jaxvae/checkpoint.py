@@ -33,7 +33,13 @@ def open_checkpoints(folder: Path) -> Iterator[Any]:
 
 
 def save(
-    checkpointer: Any, step: int, trees: dict[str, Any], *, about: dict[str, Any], objective: float | None
+    checkpointer: Any,
+    step: int,
+    trees: dict[str, Any],
+    *,
+    about: dict[str, Any],
+    objective: float | None,
+    complete: bool = False,
 ) -> None:
     """Starts saving named trees; returns once they are copied, and Orbax renames the folder when it is whole.
 
@@ -43,6 +49,7 @@ def save(
         trees: pytrees of arrays by name.
         about: JSON that makes the checkpoint describe itself.
         objective: what the best checkpoint is chosen by, larger is better; None where it was not measured.
+        complete: whether the run ends with this one.
     """
     checkpointer.save_checkpointables_async(
         step,
@@ -50,7 +57,7 @@ def save(
         force=True,
         overwrite=True,
         metrics=None if objective is None else {"objective": objective},
-        custom_metadata={"format_version": FORMAT_VERSION, **about},
+        custom_metadata={"format_version": FORMAT_VERSION, "objective": objective, "complete": complete, **about},
     )
 
 
@@ -72,6 +79,12 @@ def read_about(folder: Path, step: int) -> dict[str, Any]:
             f"{FORMAT_VERSION}; install a newer jaxvae."
         )
     return about
+
+
+def best(folder: Path) -> tuple[int, float] | None:
+    """Step and objective of the best checkpoint in the folder; None where none was measured."""
+    measured = [(each, read_about(folder, each)["objective"]) for each in steps(folder)]
+    return max(((step, value) for step, value in measured if value is not None), key=lambda pair: pair[1], default=None)
 
 
 def names(folder: Path, step: int) -> set[str]:

@@ -48,13 +48,16 @@ class Normal:
         squares = jnp.square(value - mean) * jnp.exp(-log_variance)
         return -0.5 * sum_event(squares + log_variance + LOG_2PI, self.event_ndim)
 
-    def kl(self, other: "Normal") -> Float[Array, "*b"]:
-        """KL(self || other) in nats, in closed form (Kingma & Welling 2014, appendix B, for any second Gaussian)."""
+    def kl_units(self, other: "Normal") -> Float[Array, "*b_event"]:
+        """KL(self || other) of each unit, in nats (Kingma & Welling 2014, appendix B, for any second Gaussian)."""
         mean, log_variance = align(other.mean, self.mean), align(other.log_variance, self.mean)
         ratio = self.log_variance - log_variance
         # (variance ratio) - 1 - log(ratio); expm1 keeps the digits that exp(r) - 1 loses near r = 0.
-        terms = jnp.expm1(ratio) - ratio + jnp.square(self.mean - mean) * jnp.exp(-log_variance)
-        return 0.5 * sum_event(terms, self.event_ndim)
+        return 0.5 * (jnp.expm1(ratio) - ratio + jnp.square(self.mean - mean) * jnp.exp(-log_variance))
+
+    def kl(self, other: "Normal") -> Float[Array, "*b"]:
+        """KL(self || other) in nats, in closed form: the sum over the units."""
+        return sum_event(self.kl_units(other), self.event_ndim)
 
 
 @partial(register_dataclass, data_fields=["logits"], meta_fields=["event_ndim"])

@@ -1,7 +1,7 @@
 """RealNVP over codes: affine couplings between N(0, I) and the code (Dinh et al. 2017, equations 7 and 8).
 
-The code is flattened, centred and scaled unit by unit; each coupling then moves one half of the units by what the
-other half says, and the units change halves from one coupling to the next.
+The code is flattened, centred and scaled unit by unit. Then come pairs of couplings: the first moves the odd units by
+what the even ones say, the second the even ones by what the odd ones now say.
 """
 
 import math
@@ -22,23 +22,32 @@ from jaxvae.networks.coupling import Coupling, build_coupling
 Params = dict[str, Any]
 
 
-@partial(register_dataclass, data_fields=["params"], meta_fields=["couplings", "shape"])
+@partial(register_dataclass, data_fields=["params"], meta_fields=["odd", "even", "shape"])
 @dataclass(frozen=True)
 class Flow:
-    """The distribution of codes of this shape under the flow."""
+    """The distribution of codes of this shape under the flow; `odd` and `even` are the couplings that move those units.
+
+    The parameters of all pairs are stacked, so that one pair is compiled however many there are.
+    """
 
     params: Params
-    couplings: tuple[Coupling, ...]
+    odd: Coupling
+    even: Coupling
     shape: tuple[int, ...]
 
     def sample(self, key: Array, shape: tuple[int, ...] = (), temperature: float = 1.0) -> Float[Array, "*k_d"]:
         """Draws from N(0, I), its spread multiplied by `temperature`, and carries them to codes."""
-        units = math.prod(self.shape)
-        u = temperature * jax.random.normal(key, (math.prod(shape), units))
-        for index in reversed(range(len(self.couplings))):
-            still, moved = _halves(u, index)
-            log_scale, shift = self.couplings[index].apply(self.params[f"coupling_{index}"], still)
-            u = _whole(still, moved * jnp.exp(log_scale) + shift, index)
+        u = temperature * jax.random.normal(key, (math.prod(shape), math.prod(self.shape)))
+
+        def pair(halves: tuple[Array, Array], params: Params) -> tuple[tuple[Array, Array], None]:
+            even, odd = halves
+            log_scale, shift = self.even.apply(params["even"], odd)
+            even = even * jnp.exp(log_scale) + shift
+            log_scale, shift = self.odd.apply(params["odd"], even)
+            return (even, odd * jnp.exp(log_scale) + shift), None
+
+        (even, odd), _ = jax.lax.scan(pair, (u[:, 0::2], u[:, 1::2]), self.params["pairs"], reverse=True)
+        u = u.at[:, 0::2].set(even).at[:, 1::2].set(odd)
         z = self.params["center"][None] + jnp.exp(self.params["log_scale"])[None] * u
         return z.reshape(*shape, *self.shape)
 
@@ -47,13 +56,20 @@ class Flow:
         batch = value.shape[: value.ndim - len(self.shape)]
         rows = value.reshape(math.prod(batch), math.prod(self.shape))
         u = (rows - self.params["center"][None]) * jnp.exp(-self.params["log_scale"])[None]
-        log_determinant = jnp.full(len(rows), -jnp.sum(self.params["log_scale"]))
-        for index, coupling in enumerate(self.couplings):
-            still, moved = _halves(u, index)
-            log_scale, shift = coupling.apply(self.params[f"coupling_{index}"], still)
-            u = _whole(still, (moved - shift) * jnp.exp(-log_scale), index)
-            log_determinant -= jnp.sum(log_scale, axis=1)
-        return (standard_normal((rows.shape[1],)).log_prob(u) + log_determinant).reshape(batch)
+
+        def pair(carry: tuple[Array, Array, Array], params: Params) -> tuple[tuple[Array, Array, Array], None]:
+            even, odd, log_determinant = carry
+            log_scale, shift = self.odd.apply(params["odd"], even)
+            odd, log_determinant = (odd - shift) * jnp.exp(-log_scale), log_determinant - jnp.sum(log_scale, axis=1)
+            log_scale, shift = self.even.apply(params["even"], odd)
+            even, log_determinant = (even - shift) * jnp.exp(-log_scale), log_determinant - jnp.sum(log_scale, axis=1)
+            return (even, odd, log_determinant), None
+
+        log_determinant = jnp.broadcast_to(-jnp.sum(self.params["log_scale"]), len(rows))
+        start = (u[:, 0::2], u[:, 1::2], log_determinant)
+        (even, odd, log_determinant), _ = jax.lax.scan(pair, start, self.params["pairs"])
+        base = standard_normal((even.shape[1],)).log_prob(even) + standard_normal((odd.shape[1],)).log_prob(odd)
+        return (base + log_determinant).reshape(batch)
 
 
 class FlowFamily(NamedTuple):
@@ -63,26 +79,17 @@ class FlowFamily(NamedTuple):
     distribution: Callable[[Params, tuple[int, ...]], Flow]
 
 
-def build_flow(units: int, layers: int, hidden: int) -> FlowFamily:
+def build_flow(units: int, pairs: int, hidden: int) -> FlowFamily:
     """A flow over codes of so many units, at least 2; it begins as N(0, I)."""
-    sizes = (units - units // 2, units // 2)
-    couplings = tuple(build_coupling(sizes[i % 2], sizes[(i + 1) % 2], hidden) for i in range(layers))
+    evens, odds = units - units // 2, units // 2
+    odd, even = build_coupling(evens, odds, hidden), build_coupling(odds, evens, hidden)
+
+    def one(key: Array) -> Params:
+        odd_key, even_key = jax.random.split(key)
+        return {"odd": odd.init(odd_key), "even": even.init(even_key)}
 
     def init(key: Array) -> Params:
-        keys = jax.random.split(key, layers)
-        params = {f"coupling_{i}": each.init(keys[i]) for i, each in enumerate(couplings)}
-        return params | {"center": jnp.zeros(units), "log_scale": jnp.zeros(units)}
+        stacked = jax.lax.map(one, jax.random.split(key, pairs))
+        return {"pairs": stacked, "center": jnp.zeros(units), "log_scale": jnp.zeros(units)}
 
-    return FlowFamily(init, lambda params, shape: Flow(params, couplings, shape))
-
-
-def _halves(u: Float[Array, "b d"], index: int) -> tuple[Array, Array]:
-    """The half that stays and the half that moves: even and odd units in turn."""
-    even, odd = u[:, 0::2], u[:, 1::2]
-    return (even, odd) if index % 2 == 0 else (odd, even)
-
-
-def _whole(still: Array, moved: Array, index: int) -> Float[Array, "b d"]:
-    even, odd = (still, moved) if index % 2 == 0 else (moved, still)
-    u = jnp.zeros((len(even), even.shape[1] + odd.shape[1]))
-    return u.at[:, 0::2].set(even).at[:, 1::2].set(odd)
+    return FlowFamily(init, lambda params, shape: Flow(params, odd, even, shape))

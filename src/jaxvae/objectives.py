@@ -5,8 +5,9 @@ log p(x)  ≥  E_q(z|x) [log p(x|z)]  −  KL(q(z|x) ‖ p(z))  =  ELBO         
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple, cast
+from typing import cast
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
@@ -14,35 +15,17 @@ from jaxtyping import Float
 from jaxvae.config import ObjectiveConfig
 from jaxvae.distributions import Normal
 from jaxvae.importance import bound, doubly_reparameterized, log_weights
+from jaxvae.penalties import capacity_value, free_value, mmd_value, tcvae_value
+from jaxvae.schedules import beta_at
+from jaxvae.terms import Terms
 from jaxvae.vae import VAE, Code, Params, Prior, sample
 
-
-class Terms(NamedTuple):
-    """The terms of the bound, per example [b], in nats.
-
-    log p(x|z), log p(z) and log q(z|x) at the sampled code, and KL(q(z|x) ‖ p(z)) in closed form. The last three
-    are None for the traditional autoencoder, which has no distribution over its codes; with several samples the first
-    three are means over them. `bound` is the importance-weighted bound, where that is the objective.
-    `mean` is the posterior mean, a pytree of [b, ...], kept for statistics of the codes.
-    """
-
-    log_likelihood: Float[Array, " b"]
-    log_prior: Float[Array, " b"] | None
-    log_posterior: Float[Array, " b"] | None
-    kl: Float[Array, " b"] | None
-    mean: Code
-    bound: Float[Array, " b"] | None = None
-
-
-class Objective(NamedTuple):
-    """`terms: (vae, params, key, x) -> Terms`; `value: (terms, step) -> [b]`, the number to make large."""
-
-    terms: Callable[[VAE, Params, Array, Array], Terms]
-    value: Callable[[Terms, Array], Array]
+MakeTerms = Callable[[VAE, Params, Array, Array], Terms]
+Value = Callable[[Terms, Array], Array]
 
 
 def variational_terms(vae: VAE, params: Params, key: Array, x: Float[Array, "b h w c"]) -> Terms:
-    """One reparameterised sample for the log-densities, and the KL in closed form."""
+    """One reparameterised sample for the log-densities, and the KL in closed form where there is one."""
     posterior, prior = vae.encode(params, x), vae.prior(params)
     z = sample(key, posterior)
     likelihood = vae.decode(params, z)
@@ -51,7 +34,9 @@ def variational_terms(vae: VAE, params: Params, key: Array, x: Float[Array, "b h
         log_prior=prior.log_prob(z),
         log_posterior=posterior.log_prob(z),
         kl=kl(posterior, prior, z),
-        mean=posterior.mean,
+        posterior=posterior,
+        z=z,
+        kl_units=posterior.kl_units(prior) if isinstance(prior, Normal) else None,
     )
 
 
@@ -64,8 +49,8 @@ def kl(posterior: Normal, prior: Prior, z: Code) -> Float[Array, " b"]:
 
 def autoencoder_terms(vae: VAE, params: Params, key: Array, x: Float[Array, "b h w c"]) -> Terms:
     """The traditional autoencoder: the mean code is decoded, nothing is drawn (`key` goes unused)."""
-    code = vae.encode(params, x).mean
-    return Terms(vae.decode(params, code).log_prob(x), None, None, None, code)
+    posterior = vae.encode(params, x)
+    return Terms(vae.decode(params, posterior.mean).log_prob(x), None, None, None, posterior, posterior.mean)
 
 
 def importance_terms(
@@ -81,9 +66,17 @@ def importance_terms(
         log_prior=jnp.mean(weights.log_prior, axis=0),
         log_posterior=jnp.mean(weights.log_posterior, axis=0),
         kl=posterior.kl(prior) if isinstance(prior, Normal) else sampled_kl,
-        mean=posterior.mean,
+        posterior=posterior,
+        z=posterior.mean,
         bound=bound(weights.total),
     )
+
+
+def with_prior_draw(vae: VAE, params: Params, key: Array, x: Float[Array, "b h w c"]) -> Terms:
+    """The variational terms, and a draw from the prior for each picture."""
+    key, prior_key = jax.random.split(key)
+    drawn = vae.prior(params).sample(prior_key, (len(x),))
+    return variational_terms(vae, params, key, x)._replace(prior_draw=drawn)
 
 
 def elbo(terms: Terms, beta: float | Array = 1.0) -> Float[Array, " b"]:
@@ -93,16 +86,36 @@ def elbo(terms: Terms, beta: float | Array = 1.0) -> Float[Array, " b"]:
     return terms.log_likelihood - beta * terms.kl
 
 
-def beta_at(config: ObjectiveConfig, step: Array) -> Float[Array, ""]:
-    """The KL's weight at an update: rising linearly over the warm-up, then beta (Bowman et al. 2016, section 3.1)."""
-    done = jnp.minimum(1.0, (step + 1.0) / max(config.warmup_steps, 1))
-    return config.beta * (done if config.warmup_steps else jnp.ones(()))
+def build_terms(config: ObjectiveConfig) -> MakeTerms:
+    """The per-example terms of the objective that the config names, the same in training and in evaluation."""
+    match config.name:
+        case "iwae":
+            return partial(importance_terms, samples=config.samples, doubly=config.doubly_reparameterized)
+        case "autoencoder":
+            return autoencoder_terms
+        case "mmd":
+            return with_prior_draw
+        case _:
+            return variational_terms
 
 
-def build_objective(config: ObjectiveConfig) -> Objective:
-    """The objective that the config names."""
-    if config.name == "iwae":
-        terms = partial(importance_terms, samples=config.samples, doubly=config.doubly_reparameterized)
-        return Objective(terms, lambda each, step: cast("Array", each.bound))
-    plain = autoencoder_terms if config.name == "autoencoder" else variational_terms
-    return Objective(plain, lambda each, step: elbo(each, beta_at(config, step)))
+def build_value(config: ObjectiveConfig, pictures: int) -> Value:
+    """(terms, step) -> [b], the number to make large; `pictures` is how many there are to train on."""
+
+    def value(terms: Terms, step: Array) -> Float[Array, " b"]:
+        beta = beta_at(config, step)
+        match config.name:
+            case "iwae":
+                return cast("Array", terms.bound)
+            case "beta_tcvae":
+                return tcvae_value(terms, beta, pictures)
+            case "mmd":
+                return mmd_value(terms, beta, config.mmd_weight)
+            case _ if config.free_nats:
+                return free_value(terms, beta, config)
+            case _ if config.capacity_nats is not None:
+                return capacity_value(terms, beta, config, step)
+            case _:
+                return elbo(terms, beta)
+
+    return value

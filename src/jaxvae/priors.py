@@ -37,7 +37,7 @@ def build_prior(config: ModelConfig, latent_shape: tuple[int, ...], shape: tuple
         case "vamp":
             return _vamp(config.prior_components, shape)
         case "flow":
-            flow = build_flow(math.prod(latent_shape), config.flow_layers, config.flow_hidden)
+            flow = build_flow(math.prod(latent_shape), config.flow_pairs, config.flow_hidden)
             return Prior(flow.init, lambda params, encode: flow.distribution(params, latent_shape))
 
 

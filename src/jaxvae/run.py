@@ -13,8 +13,9 @@ from jaxvae import checkpoint
 from jaxvae.config import Config, from_json, to_json
 from jaxvae.data.prepared import Prepared
 from jaxvae.errors import UserError
-from jaxvae.latents.fitted import Mixture
-from jaxvae.vae import VAE, Params, build
+from jaxvae.latents.fitted import KINDS, Fitted
+from jaxvae.latents.pictures import code_shape
+from jaxvae.vae import VAE, Params, Prior, build
 
 RUNS = Path("runs")
 
@@ -23,7 +24,8 @@ class Info(NamedTuple):
     """What a checkpoint says of itself.
 
     `data` is the JSON of the prepared data set with its `path`; `versions` those of the packages that wrote it;
-    `fitted` the mixture fitted to the training codes, or None before training has ended.
+    `parameters` says which were loaded: "best" of a run with `train.patience` that has ended, "ema" (the running mean)
+    where the run kept it, or "last". `fitted` holds the priors fitted to the training codes when training ended.
     """
 
     run: Path
@@ -31,7 +33,8 @@ class Info(NamedTuple):
     config: Config
     data: dict[str, Any]
     versions: dict[str, str]
-    fitted: Mixture | None
+    parameters: str
+    fitted: Fitted
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -56,7 +59,8 @@ def load(path: str | Path | None = None, step: int | None = None) -> Loaded:
         step: which checkpoint; None takes the last.
 
     Returns:
-        (vae, params, info). `params` are the averaged parameters where the run kept them (`train.ema_decay`).
+        (vae, params, info). `params` are the best or the averaged parameters where the run kept them
+        (`train.patience`, `train.ema_decay`).
 
     Raises:
         UserError: no run, no checkpoint, a damaged one, or one that a newer jaxvae wrote.
@@ -73,10 +77,27 @@ def load(path: str | Path | None = None, step: int | None = None) -> Loaded:
     about = checkpoint.read_about(folder, step)
     config = from_json(about["config"])
     trees = checkpoint.names(folder, step)
-    params = checkpoint.read_tree(folder, step, "ema" if "ema" in trees else "params")
-    fitted = Mixture(**checkpoint.read_tree(folder, step, "fitted")) if "fitted" in trees else None
-    info = Info(run, step, config, about["data"], about["versions"], fitted)
+    parameters = next((name for name in ("best", "ema") if name in trees), "last")
+    params = checkpoint.read_tree(folder, step, "params" if parameters == "last" else parameters)
+    fitted = Fitted(**{kind: checkpoint.read_tree(folder, step, kind) for kind in KINDS if kind in trees})
+    info = Info(run, step, config, about["data"], about["versions"], parameters, fitted)
     return Loaded(build(config.model, info.shape), params, info)
+
+
+def prior_of(loaded: Loaded, kind: str) -> Prior:
+    """The prior that a user names: "model", the one trained with, or one of those fitted when training ended."""
+    vae, params, info = loaded
+    if kind == "model":
+        own: Prior = vae.prior(params)
+        return own
+    if kind not in info.fitted.kinds:
+        flag = {"fitted_mixture": "mixture-components", "fitted_flow": "fitted-flow-steps"}[kind]
+        others = " or ".join(["model", *info.fitted.kinds])
+        raise UserError(
+            f"{info.run} has no {kind.replace('_', ' ')}: it is fitted when training ends, if --train.{flag} is above "
+            f"0 and there are codes enough. --prior {others} is there instead."
+        )
+    return info.fitted.prior(kind, code_shape(vae, params))
 
 
 def newest_run(root: Path = RUNS) -> Path:
@@ -89,9 +110,10 @@ def newest_run(root: Path = RUNS) -> Path:
     )
 
 
-def complete(run: Path, config: Config) -> bool:
-    """Whether the run has made all its steps."""
-    return checkpoint.steps(run / "checkpoints")[-1:] == [config.train.steps]
+def completed(run: Path) -> int | None:
+    """The step at which the run ended, all made or stopped early; None while there is something left to do."""
+    known = checkpoint.steps(run / "checkpoints")
+    return known[-1] if known and checkpoint.read_about(run / "checkpoints", known[-1])["complete"] else None
 
 
 def beside(run: Path) -> Path:

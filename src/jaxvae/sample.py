@@ -14,7 +14,7 @@ def sample(
     n: int = 64,
     temperature: float = 1.0,
     seed: int = 0,
-    prior: Literal["fitted", "model"] = "fitted",
+    prior: Literal["fitted_mixture", "fitted_flow", "model"] = "fitted_mixture",
     output: Annotated[Output, tyro.conf.arg(name="")] = Output(),
 ) -> None:
     """Decodes draws from latent space into a grid of new pictures.
@@ -24,14 +24,15 @@ def sample(
         n: How many pictures.
         temperature: Multiplies the spread of the draws: below 1 tamer, above 1 wilder.
         seed: Of the draws.
-        prior: `fitted`, the Gaussian mixture fitted to the training codes, or `model`, the prior N(0, I).
+        prior: The Gaussian mixture or the flow fitted to the training codes when training ended, or `model`, the prior
+            that the model was trained with: N(0, I) unless --model.prior said otherwise.
     """
     import jax
 
     from jaxvae.errors import UserError
-    from jaxvae.latents.pictures import sampled_from_mixture, sampled_from_prior
+    from jaxvae.latents.pictures import sampled
     from jaxvae.render import grid, save_png
-    from jaxvae.run import load
+    from jaxvae.run import load, prior_of
 
     if n < 1:
         raise UserError(f"--n is {n}, but must be at least 1.")
@@ -39,19 +40,11 @@ def sample(
         raise UserError(f"--temperature is {temperature}, but must be at least 0 and finite.")
     if not 0 <= seed < 2**32:
         raise UserError(f"--seed is {seed}, but must be between 0 and 2**32 - 1.")
-    vae, params, info = load(run)
+    loaded = load(run)
+    vae, params, info = loaded
     name = f"samples-{prior}-n{n}-t{temperature:g}-seed{seed}.png"
     target = output.place(info.run / "samples" / name)
-    key = jax.random.key(seed)
-    if prior == "model":
-        pictures = sampled_from_prior(vae, params, key, n, temperature)
-    elif info.fitted is not None:
-        pictures = sampled_from_mixture(vae, params, info.fitted, key, n, temperature)
-    else:
-        raise UserError(
-            f"{info.run} has no fitted mixture: it is fitted when training ends, if --train.mixture-components is "
-            "above 0. --prior model draws from N(0, I) instead."
-        )
+    pictures = sampled(vae, params, prior_of(loaded, prior), jax.random.key(seed), n, temperature)
     save_png(grid(pictures, columns=max(1, round(n**0.5))), target)
     output.report(picture=target, run=info.run, step=info.step, n=n, prior=prior, temperature=temperature, seed=seed)
 

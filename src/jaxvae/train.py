@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> None:
     # Imported once the arguments are known to be right: JAX and Orbax take seconds.
     from jaxvae.data import prepare
     from jaxvae.data.describe import describe
-    from jaxvae.run import beside, complete, read_config
+    from jaxvae.run import beside, completed, read_config
     from jaxvae.training.loop import train
 
     run = parsed.run or Path("runs") / run_name(config)
@@ -58,8 +58,10 @@ def main(arguments: Sequence[str]) -> None:
             f"{run} holds a run with another configuration ({'; '.join(differences(before, config))}). "
             "Give the same values to continue it, --fresh to start beside it, or another --run."
         )
-    if before is not None and complete(run, config):
-        print(f"{run} is complete: it has made its {config.train.steps} steps. --fresh starts another beside it.")
+    if before is not None and (ended := completed(run)):
+        steps = config.train.steps
+        how = f"made its {steps} steps" if ended == steps else f"stopped at step {ended}, when its patience had run out"
+        print(f"{run} is complete: it has {how}. --fresh starts another beside it.")
         return
     prepared = prepare(config.data)
     print(describe(prepared), flush=True)

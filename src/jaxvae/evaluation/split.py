@@ -1,6 +1,6 @@
-"""One pass over a whole split: the terms of the bound, the quality of reconstructions, the codes."""
+"""One pass over a whole split: the terms of the bound, the quality of reconstructions, the posteriors, per example."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -9,24 +9,32 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
+from jaxvae.codes import flatten
 from jaxvae.config import Config
 from jaxvae.data.batches import once
 from jaxvae.data.pixels import scaled, to_float
+from jaxvae.distributions import Normal
 from jaxvae.evaluation.terms import active_units, named_terms
-from jaxvae.latents.fitted import flatten
 from jaxvae.likelihoods import stored_bits
-from jaxvae.objectives import build_objective
+from jaxvae.objectives import build_terms
 from jaxvae.vae import VAE, Params
-
-SplitEvaluation = Callable[[Params, Array, np.ndarray], dict[str, float]]
-Encode = Callable[[Params, np.ndarray], Float[np.ndarray, "n d"]]
 
 
 class PerExample(NamedTuple):
-    """What one picture contributes to the means, [b] each."""
+    """What each picture contributes, [n, ...] in the order of the split.
 
-    values: dict[str, Array]
-    code: Any
+    `values` are named numbers; `posterior` is q(z|x), `z` the code drawn from it for the terms and `kl_units` its KL
+    unit by unit where there is a closed form, all of the pixels as the model sees them.
+    """
+
+    values: dict[str, Float[Array, " n"]]
+    posterior: Normal
+    z: Any
+    kl_units: Float[Array, "n *d"] | None
+
+
+Measure = Callable[[Params, Array, np.ndarray], PerExample]
+DrawCodes = Callable[[Params, Array, np.ndarray], Float[np.ndarray, "n d"]]
 
 
 def psnr(x: Float[Array, "b h w c"], reconstruction: Float[Array, "b h w c"]) -> Float[Array, " b"]:
@@ -35,46 +43,66 @@ def psnr(x: Float[Array, "b h w c"], reconstruction: Float[Array, "b h w c"]) ->
     return -10.0 * jnp.log10(jnp.maximum(error, 1e-10))
 
 
-def build_evaluation(vae: VAE, config: Config) -> SplitEvaluation:
-    """The function (params, key, pictures uint8 [n, h, w, c]) -> means over all n of them.
+def example_keys(key: Array, indices: np.ndarray) -> Array:
+    """A key for each picture, from its place in the split: its noise is the same in whatever batch it is measured."""
+    return jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.asarray(indices))
 
-    The terms are those of training with β = 1. Reconstructions are the likelihood's mean at the posterior mean.
+
+def with_prior(vae: VAE, prior: Any) -> VAE:
+    """The model with another distribution in the place of its prior, or with its own computed once and for all."""
+    return vae._replace(prior=lambda params: prior)
+
+
+def build_measure(vae: VAE, config: Config, batch_size: int | None = None) -> Measure:
+    """The function (params, key, pictures uint8 [n, h, w, c]) -> PerExample of all n, each counted once.
+
+    The terms are those of training, with β = 1. Reconstructions are the likelihood's mean at the posterior mean.
     """
-    objective = build_objective(config.objective)
-    bits = stored_bits(config)
+    terms_of, bits = build_terms(config.objective), stored_bits(config)
 
-    @jax.jit
-    def per_example(params: Params, key: Array, images: Array) -> PerExample:
+    def one(params: Params, prior: Any, key: Array, image: Array) -> PerExample:
         pixel_key, noise_key = jax.random.split(key)
-        x, clean = to_float(pixel_key, images, config.data.pixels), scaled(images)
-        terms = objective.terms(vae, params, noise_key, x)
+        x, clean = to_float(pixel_key, image[None], config.data.pixels), scaled(image[None])
+        terms = terms_of(with_prior(vae, prior), params, noise_key, x)
         values = named_terms(terms, bits, x[0].size)
-        code = vae.encode(params, clean).mean
-        values["psnr_db"] = psnr(clean, vae.decode(params, code).mean)
-        return PerExample(values, code)
+        values["psnr_db"] = psnr(clean, vae.decode(params, vae.encode(params, clean).mean).mean)
+        whole = PerExample(values, terms.posterior, terms.z, terms.kl_units)
+        return jax.tree.map(lambda leaf: leaf[0], whole)
 
-    def evaluate(params: Params, key: Array, images: np.ndarray) -> dict[str, float]:
-        parts: list[PerExample] = []
-        for index, (indices, real) in enumerate(once(len(images), config.train.batch_size)):
-            result = jax.device_get(per_example(params, jax.random.fold_in(key, index), images[indices]))
+    batch = jax.jit(jax.vmap(one, (None, None, 0, 0)))
+    prior_of = jax.jit(vae.prior)
+
+    def measure(params: Params, key: Array, images: np.ndarray) -> PerExample:
+        prior, parts = prior_of(params), []
+        for indices, real in once(len(images), batch_size or config.train.batch_size):
+            result = jax.device_get(batch(params, prior, example_keys(key, indices), images[indices]))
             parts.append(jax.tree.map(lambda leaf, real=real: leaf[:real], result))
-        whole = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
-        # Means over examples, never over batch means: a ragged last batch counts for what it holds.
-        means = {name: float(np.mean(values, dtype=np.float64)) for name, values in whole.values.items()}
-        return means | {"active_units": float(active_units(whole.code)), "n": float(len(images))}
+        return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
 
-    return evaluate
+    return measure
 
 
-def build_encode(vae: VAE, batch_size: int) -> Encode:
-    """The function (params, pictures uint8 [n, h, w, c]) -> posterior means as rows [n, d]."""
+def means(measured: PerExample) -> dict[str, float]:
+    """Means over examples, never over batch means: a ragged last batch counts for what it holds."""
+    values = {name: float(np.mean(each, dtype=np.float64)) for name, each in measured.values.items()}
+    active = float(active_units(measured.posterior.mean))
+    return values | {"active_units": active, "n": float(len(next(iter(measured.values.values()))))}
+
+
+def build_draw_codes(vae: VAE, config: Config) -> DrawCodes:
+    """The function (params, key, pictures uint8 [n, h, w, c]) -> a code of each as rows [n, d].
+
+    Draws from q(z|x), which together are what a prior has to match; an autoencoder's are the means it decodes.
+    """
+    mean_alone = config.objective.name == "autoencoder"
 
     @jax.jit
-    def rows(params: Params, images: Array) -> Array:
-        return flatten(vae.encode(params, scaled(images)).mean)
+    def rows(params: Params, key: Array, images: Array) -> Array:
+        posterior = vae.encode(params, scaled(images))
+        return flatten(posterior.mean if mean_alone else posterior.sample(key))
 
-    def encode(params: Params, images: np.ndarray) -> np.ndarray:
-        batches = once(len(images), batch_size)
-        return np.concatenate([np.asarray(rows(params, images[indices]))[:real] for indices, real in batches])
+    def each(params: Params, key: Array, images: np.ndarray) -> Iterator[np.ndarray]:
+        for batch, (indices, real) in enumerate(once(len(images), config.train.batch_size)):
+            yield np.asarray(rows(params, jax.random.fold_in(key, batch), images[indices]))[:real]
 
-    return encode
+    return lambda params, key, images: np.concatenate(list(each(params, key, images)))

@@ -9,7 +9,8 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxvae.likelihoods import StoredBits
-from jaxvae.objectives import Terms, elbo
+from jaxvae.objectives import elbo
+from jaxvae.terms import Terms
 
 ACTIVE_VARIANCE = 0.01
 

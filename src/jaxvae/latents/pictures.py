@@ -10,10 +10,9 @@ import numpy as np
 from jax import Array
 
 from jaxvae.data.pixels import scaled
-from jaxvae.latents.fitted import Mixture, draw, unflatten
 from jaxvae.latents.paths import PATHS
 from jaxvae.render import to_bytes
-from jaxvae.vae import VAE, Code, Params
+from jaxvae.vae import VAE, Code, Params, Prior
 
 COMPILED_BATCH = 64
 
@@ -56,15 +55,11 @@ def interpolated(
     return decoded(vae, params, PATHS[path](ends[0], ends[1], jnp.asarray(degrees, jnp.float32)))
 
 
-def sampled_from_prior(vae: VAE, params: Params, key: Array, count: int, temperature: float = 1.0) -> np.ndarray:
-    """Decoded draws from the model's prior; `temperature` multiplies their spread."""
-    z = vae.prior(params).sample(key, (count,), temperature)
-    return decoded(vae, params, z)
+def sampled(vae: VAE, params: Params, prior: Prior, key: Array, count: int, temperature: float = 1.0) -> np.ndarray:
+    """Decoded draws from the prior, which need not be the model's own; `temperature` multiplies their spread."""
+    return decoded(vae, params, prior.sample(key, (count,), temperature))
 
 
-def sampled_from_mixture(
-    vae: VAE, params: Params, mixture: Mixture, key: Array, count: int, temperature: float = 1.0
-) -> np.ndarray:
-    """Decoded draws from the mixture fitted to the training codes."""
-    z = unflatten(draw(key, mixture, count, temperature), jax.eval_shape(vae.prior(params).sample, key))
-    return decoded(vae, params, z)
+def code_shape(vae: VAE, params: Params) -> Code:
+    """A pytree of the shape of one code."""
+    return jax.eval_shape(vae.prior(params).sample, jax.random.key(0))

@@ -2,34 +2,34 @@
 
 from pathlib import Path
 
+import jax
 import numpy as np
-from jax import Array
 
 from jaxvae.config import Config
 from jaxvae.data.prepared import Prepared
 from jaxvae.data.select import select, walk_ends
-from jaxvae.latents.fitted import Mixture
-from jaxvae.latents.pictures import interpolated, reconstructed, sampled_from_mixture, sampled_from_prior
+from jaxvae.latents.fitted import Fitted
+from jaxvae.latents.pictures import code_shape, interpolated, reconstructed, sampled
 from jaxvae.render import grid, over_under, save_png
+from jaxvae.training.state import Keys
 from jaxvae.vae import VAE, Params
 
 COLUMNS, SAMPLE_ROWS, WALK_STEPS = 8, 4, 9
 
 
 def show(
-    vae: VAE, params: Params, mixture: Mixture | None, key: Array, prepared: Prepared, config: Config, folder: Path
+    vae: VAE, params: Params, fitted: Fitted, keys: Keys, prepared: Prepared, config: Config, folder: Path
 ) -> list[Path]:
     """Writes reconstructions.png, samples.png and interpolation.png; returns their paths.
 
-    Samples are from the fitted mixture where there is one, otherwise from the model's own prior.
+    Samples are from the first fitted prior where there is one, otherwise from the model's own prior.
     """
     originals = np.asarray(prepared.split("test").images[: 2 * COLUMNS])
     first, second = ends(prepared, config)
     count = COLUMNS * SAMPLE_ROWS
-    if mixture is None:
-        samples = sampled_from_prior(vae, params, key, count)
-    else:
-        samples = sampled_from_mixture(vae, params, mixture, key, count)
+    prior = fitted.prior(fitted.kinds[0], code_shape(vae, params)) if fitted.kinds else vae.prior(params)
+    # The same draws each time, so that the pictures of two steps can be compared.
+    samples = sampled(vae, params, prior, jax.random.clone(keys.pictures), count)
     walk = interpolated(vae, params, first, second, np.linspace(0.0, 1.0, WALK_STEPS))
     pictures = {
         "reconstructions": over_under(originals, reconstructed(vae, params, originals), COLUMNS),

@@ -18,6 +18,7 @@ class Keys(NamedTuple):
     train: Array
     validation: Array
     pictures: Array
+    codes: Array
 
 
 def split_root(seed: int) -> Keys:

@@ -12,7 +12,9 @@ from jaxvae.config import Config
 from jaxvae.data.pixels import to_float
 from jaxvae.evaluation.terms import active_units, named_terms
 from jaxvae.likelihoods import stored_bits
-from jaxvae.objectives import Terms, beta_at, build_objective
+from jaxvae.objectives import build_terms, build_value
+from jaxvae.schedules import beta_at
+from jaxvae.terms import Terms
 from jaxvae.training.state import TrainState, build_optimizer, learning_rate
 from jaxvae.vae import VAE, Params
 
@@ -20,14 +22,14 @@ Metrics = dict[str, Array]
 TrainStep = Callable[[TrainState, UInt8[Array, "b h w c"]], tuple[TrainState, Metrics]]
 
 
-def build_train_step(vae: VAE, config: Config) -> TrainStep:
-    """The function (state, pictures uint8 [b, h, w, c]) -> (state, metrics)."""
-    objective = build_objective(config.objective)
+def build_train_step(vae: VAE, config: Config, pictures: int) -> TrainStep:
+    """The function (state, images uint8 [b, h, w, c]) -> (state, metrics), for a set of so many pictures."""
+    terms_of, objective = build_terms(config.objective), build_value(config.objective, pictures)
     optimizer = build_optimizer(config.train)
 
     def loss(params: Params, key: Array, x: Array, step: Array) -> tuple[Array, Terms]:
-        terms = objective.terms(vae, params, key, x)
-        return -jnp.mean(objective.value(terms, step)), terms
+        terms = terms_of(vae, params, key, x)
+        return -jnp.mean(objective(terms, step)), terms
 
     def train_step(state: TrainState, images: UInt8[Array, "b h w c"]) -> tuple[TrainState, Metrics]:
         # 1. All randomness of this step comes from the root key and the step's number.
@@ -54,7 +56,7 @@ def build_train_step(vae: VAE, config: Config) -> TrainStep:
             "loss": value,
             **jax.tree.map(jnp.mean, named_terms(terms, stored_bits(config), x[0].size)),
             "gradient_norm": gradient_norm,
-            "active_units": active_units(terms.mean),
+            "active_units": active_units(terms.posterior.mean),
             "beta": beta_at(config.objective, state.step),
             "learning_rate": learning_rate(config.train)(state.step),
         }

@@ -1,0 +1,49 @@
+"""The part of a config that says how training goes."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from jaxvae.config.require import require
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How long, how fast, and what is written down on the way."""
+
+    steps: int = 3000
+    """Parameter updates in all."""
+    batch_size: int = 64
+    """Pictures per update."""
+    learning_rate: float = 1e-3
+    """Peak of the schedule."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """What the learning rate does after its warm-up: a cosine to zero at the last step, or nothing."""
+    warmup_steps: int = 100
+    """Updates over which the learning rate rises."""
+    weight_decay: float = 0.0
+    """Decoupled weight decay (AdamW)."""
+    clip_norm: float | None = 100.0
+    """Largest global norm of the gradient, of an objective summed over pixels; larger ones are scaled down."""
+    ema_decay: float = 0.0
+    """Decay of the running mean of the parameters that evaluation and sampling then use; 0 is off."""
+    log_every: int = 10
+    """Updates between two lines of metrics."""
+    validate_every: int = 500
+    """Updates between two passes over the whole validation split, each with a checkpoint."""
+    patience: int = 0
+    """Validations without a better one after which training stops, to keep the best parameters; 0 never stops."""
+    picture_every: int = 500
+    """Updates between two sets of pictures."""
+    mixture_components: int = 10
+    """Gaussians of the mixture fitted to the training codes when training ends, for sampling; 0 fits none."""
+    fitted_flow_steps: int = 2000
+    """Updates of the flow fitted to the training codes when training ends, for sampling; 0 fits none."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "log_every", "validate_every", "picture_every"):
+            require(getattr(self, name) >= 1, f"train.{name}", getattr(self, name), "at least 1")
+        require(self.learning_rate > 0, "train.learning_rate", self.learning_rate, "above 0")
+        require(self.clip_norm is None or self.clip_norm > 0, "train.clip_norm", self.clip_norm, "above 0, or None")
+        for name in ("warmup_steps", "weight_decay", "mixture_components", "fitted_flow_steps", "patience"):
+            require(getattr(self, name) >= 0, f"train.{name}", getattr(self, name), "at least 0")
+        require(0 <= self.ema_decay < 1, "train.ema_decay", self.ema_decay, "at least 0 and below 1")

@@ -1,0 +1,77 @@
+"""What happens now and then in a run: metrics written down, a split measured, priors fitted, the decision to stop."""
+
+import math
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from jaxvae.config import Config, TrainConfig
+from jaxvae.data.prepared import Prepared
+from jaxvae.evaluation.split import DrawCodes, Measure, means
+from jaxvae.latents.fitted import Fitted, fit
+from jaxvae.training.record import Record, progress, say, write
+from jaxvae.training.state import Keys
+from jaxvae.training.step import Metrics
+from jaxvae.vae import Params
+
+Pending = list[tuple[int, Metrics]]
+# Where a number that is not finite is looked for, causes before effects.
+BLAMED = ("log_likelihood_nats", "kl_nats", "loss", "gradient_norm")
+
+
+class Best(NamedTuple):
+    """The best validation so far."""
+
+    step: int
+    objective: float
+
+
+def log(record: Record, ready: Pending, config: Config, images_per_second: float) -> str | None:
+    """Writes the metrics of finished steps; returns a sentence that names the first term that is not finite."""
+    for step, metrics in jax.device_get(ready):
+        values = {name: float(value) for name, value in metrics.items()}
+        for name in BLAMED:
+            if not math.isfinite(values.get(name, 0.0)):
+                return f"{name} is {values[name]} at step {step}; a smaller --train.learning-rate often helps."
+        if step % config.train.log_every == 0 or step == config.train.steps:
+            values["images_per_second"] = round(images_per_second, 1)
+            write(record, step, "train", values)
+            progress(record, step, config.train.steps, config.train.batch_size, values)
+    return None
+
+
+def validate(
+    measure: Measure, params: Params, keys: Keys, prepared: Prepared, split: str, step: int, record: Record
+) -> dict[str, float]:
+    """Measures a whole split, with the same draws each time, and writes it down."""
+    measured = means(measure(params, keys.validation, prepared.split(split).images))
+    write(record, step, split, measured)
+    numbers = "  ".join(f"{name} {value:.2f}" for name, value in measured.items() if name != "n")
+    say(record, f"step {step}  {split}  {numbers}")
+    return measured
+
+
+def objective(measured: dict[str, float]) -> float:
+    """What the best checkpoint is chosen by: the tightest bound, or log p(x|z) of an autoencoder, in nats."""
+    names = ("iwae_nats", "elbo_nats", "log_likelihood_nats")
+    return next(measured[name] for name in names if name in measured)
+
+
+def out_of_patience(config: Config, best: Best, step: int) -> bool:
+    """Whether as many validations as `train.patience` have passed since the best one, the KL's warm-up not counted.
+
+    While the weight rises, the bound with β = 1 says little about the model that is coming.
+    """
+    warm = config.objective.warmup_steps * (2 * config.objective.warmup_cycles - 1)
+    waited = step - max(best.step, warm)
+    return 0 < config.train.patience * config.train.validate_every <= waited
+
+
+def fitted(
+    draw_codes: DrawCodes, params: Params, keys: Keys, settings: TrainConfig, config: Config, images: np.ndarray
+) -> Fitted:
+    """The priors fitted to codes of the pictures, where the settings ask for any."""
+    if not (settings.mixture_components or settings.fitted_flow_steps):
+        return Fitted()
+    return fit(draw_codes(params, keys.codes, images), settings, config.seed)
