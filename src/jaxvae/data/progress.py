@@ -15,16 +15,17 @@ LOG_EVERY_SECONDS = 30.0
 logger = logging.getLogger("jaxvae")
 
 
-def progress(items: Iterable[T], total: int, doing: str) -> Iterator[T]:
+def progress(items: Iterable[T], total: int, doing: str, unit: str = "pictures") -> Iterator[T]:
     """Hands the items on and tells how many of `total` have gone by; `doing` reads like "preparing train"."""
     if sys.stderr.isatty():
-        yield from tqdm(items, total=total, desc=doing, unit=" pictures")
+        yield from tqdm(items, total=total, desc=doing, unit=f" {unit}")
         return
     start = last = time.monotonic()
     for count, item in enumerate(items):
         now = time.monotonic()
         if now - last > LOG_EVERY_SECONDS:
             rate = count / max(now - start, 1e-9)
-            logger.info("%s: %d of %d pictures, %.0f a second", doing, count, total, rate)
+            left = (total - count) / max(rate, 1e-9) / 60
+            logger.info("%s: %d of %d %s, %.3g a second, %.1f min left", doing, count, total, unit, rate, left)
             last = now
         yield item
