@@ -57,5 +57,5 @@ def test_a_file_that_is_no_image_is_named(data, tmp_path):
 def test_pictures_that_are_gone_or_others_are_noticed(data, tmp_path):
     with pytest.raises(UserError, match="no longer in"):
         select("test:0", {**data, "path": str(tmp_path / "gone")})
-    with pytest.raises(UserError, match="no longer holds the pictures"):
+    with pytest.raises(UserError, match="does not hold the pictures"):
         select("test:0", {**data, "splits": {}})

@@ -124,9 +124,15 @@ def beside(run: Path) -> Path:
 
 def about(config: Config, prepared: Prepared) -> dict[str, Any]:
     """The JSON that a checkpoint carries so that it opens with nothing else."""
+    return {
+        "config": to_json(config), "data": prepared.data, "versions": versions(), "backend": jax.default_backend(),
+    }  # fmt: skip
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that numbers may depend on, as installed here."""
     packages = ("jaxvae", "jax", "flax", "optax", "orbax-checkpoint")
-    versions = {name: importlib.metadata.version(name) for name in packages} | {"python": platform.python_version()}
-    return {"config": to_json(config), "data": prepared.data, "versions": versions, "backend": jax.default_backend()}
+    return {name: importlib.metadata.version(name) for name in packages} | {"python": platform.python_version()}
 
 
 def read_config(run: Path) -> Config | None:

@@ -79,17 +79,27 @@ def from_file(path: Path, data: dict[str, Any]) -> np.ndarray:
     return np.asarray(ImageOps.fit(whole, (width, height), Image.Resampling.BICUBIC)).reshape(height, width, channels)
 
 
-def data_set(data: dict[str, Any]) -> Prepared:
-    """The prepared data set that a checkpoint was trained on; `UserError` if it has gone or is another one."""
-    path = Path(data["path"])
-    if not path.exists():
+def data_set(data: dict[str, Any], where: Path | None = None) -> Prepared:
+    """The prepared data set that a checkpoint was trained on; `UserError` if it has gone or is another one.
+
+    Args:
+        data: the JSON of the data set that the checkpoint carries.
+        where: the folder that holds it now, if not the one where the run found it.
+    """
+    path = where or Path(data["path"])
+    if where is None and not path.exists():
         raise UserError(
             f"the pictures of this run are no longer in {path}; prepare them again with "
             f"{_command(data)}, or give image files."
         )
     prepared = open_prepared(path)
     if prepared.info["splits"] != data["splits"]:
-        raise UserError(f"{path} no longer holds the pictures that this run was trained on; give image files.")
+        here, there = prepared.info["recipe"], data["recipe"]
+        differing = [
+            f"{name} {here.get(name)!r} and not {there[name]!r}" for name in there if here.get(name) != there[name]
+        ]
+        how = f" (prepared with {', '.join(differing)})" if differing else ""
+        raise UserError(f"{path} does not hold the pictures that this run was trained on{how}.")
     return prepared
 
 

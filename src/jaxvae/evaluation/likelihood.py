@@ -78,13 +78,11 @@ def accumulated(chunks: Iterator[Float[np.ndarray, "b k"]], counts: tuple[int, .
     seen, log_sum, log_squares = 0, -np.inf, -np.inf
     bounds, effective = [], []
     for chunk in chunks:
-        start = seen
-        ends = [count for count in counts if seen < count <= start + chunk.shape[1]]
-        for end in ends if ends and ends[-1] == counts[-1] else [*ends, start + chunk.shape[1]]:
+        start, stop = seen, min(seen + chunk.shape[1], counts[-1])
+        for end in sorted({stop, *(count for count in counts if start < count < stop)}):
             part = chunk[:, seen - start : end - start]
-            if part.shape[1]:
-                log_sum = np.logaddexp(log_sum, np.logaddexp.reduce(part, axis=1))
-                log_squares = np.logaddexp(log_squares, np.logaddexp.reduce(2.0 * part, axis=1))
+            log_sum = np.logaddexp(log_sum, np.logaddexp.reduce(part, axis=1))
+            log_squares = np.logaddexp(log_squares, np.logaddexp.reduce(2.0 * part, axis=1))
             seen = end
             if end in counts:
                 bounds.append(log_sum - np.log(end))

@@ -27,10 +27,10 @@ class PerExample(NamedTuple):
     unit by unit where there is a closed form, all of the pixels as the model sees them.
     """
 
-    values: dict[str, Float[Array, " n"]]
+    values: dict[str, Any]
     posterior: Normal
     z: Any
-    kl_units: Float[Array, "n *d"] | None
+    kl_units: Any | None
 
 
 Measure = Callable[[Params, Array, np.ndarray], PerExample]

@@ -1,0 +1,74 @@
+"""`python -m jaxvae.evaluate [RUN]`: what a trained model is worth, in numbers that can be compared."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from jaxvae.cli import run_command
+
+
+def evaluate(
+    run: Annotated[Path | None, tyro.conf.Positional] = None,
+    split: Literal["test", "validation", "train"] = "test",
+    k: int = 5000,
+    prior: Literal["model", "fitted_mixture", "fitted_flow"] = "model",
+    features: str = "pixels",
+    n: int | None = None,
+    seed: int = 0,
+    batch_size: int | None = None,
+    data: Path | None = None,
+    out: Path | None = None,
+    per_example: Path | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Measures bounds on log p(x), rate and distortion, codes and pictures, and says what looks wrong.
+
+    Writes one JSON file, whose fields experiments/README.md explains, and prints a table. Each picture counts once,
+    with noise of its own, so that the numbers depend on neither the batch size nor K.
+
+    Args:
+        run: The run's folder; the newest in runs/ when left out.
+        split: The pictures to measure on.
+        k: Importance samples for log p(x), whose bound is shown at 1, 10, 100, ... up to it; on a CPU 100 serve a
+            convolutional model.
+        prior: p(z): the prior of the model, or one fitted to the training codes when training ended.
+        features: For the Frechet distance: pixels, inception (needs jaxvae[fid]), or FILE.py:FUNCTION of your own.
+        n: Measure the first so many pictures only.
+        seed: Of all draws.
+        batch_size: Pictures at a time; chosen by their size when left out.
+        data: The prepared data set, where it is no longer where the run found it.
+        out: The JSON file; one in the run's folder, named after what was asked, when left out.
+        per_example: An .npz file for the numbers of each picture.
+        overwrite: Replace the files that --out and --per-example name.
+    """
+    from jaxvae.data.select import data_set
+    from jaxvae.errors import UserError
+    from jaxvae.evaluation.features import build_features
+    from jaxvae.evaluation.files import new_file, write_arrays, write_json
+    from jaxvae.evaluation.report import Options, evaluate_run
+    from jaxvae.evaluation.table import table
+    from jaxvae.run import load
+
+    for flag, value in (("--k", k), ("--n", n), ("--batch-size", batch_size)):
+        if value is not None and value < 1:
+            raise UserError(f"{flag} is {value}, but must be at least 1.")
+    if not 0 <= seed < 2**32:
+        raise UserError(f"--seed is {seed}, but must be between 0 and 2**32 - 1.")
+    extract = build_features(features)
+    loaded = load(run)
+    name = f"{split}-{prior}-k{k}-seed{seed}" + ("" if n is None else f"-n{n}")
+    target = new_file(out, ".json", overwrite) or loaded.info.run / "evaluation" / f"{name}.json"
+    arrays = new_file(per_example, ".npz", overwrite)
+    prepared = data_set(loaded.info.data, data)
+    options = Options(split, k, prior, seed, n, batch_size)
+    report, values = evaluate_run(loaded, prepared, options, extract)
+    write_json(target, report)
+    if arrays:
+        write_arrays(arrays, values)
+    print(table(report))
+    print(f"\nnumbers: {target}" + (f"\nper example: {arrays}" if arrays else ""))
+
+
+if __name__ == "__main__":
+    run_command(evaluate, "evaluate")

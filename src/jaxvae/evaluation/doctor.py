@@ -1,0 +1,144 @@
+"""What is wrong with a trained model, if anything: findings from measured numbers, each with a flag to try."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from jaxvae.config import Config
+
+COLLAPSED_NATS = 0.1
+DEAD_SHARE = 0.25
+WIDE_VARIANCE = 2.0  # Of a unit's codes, where the prior's is 1.
+AT_BOUND_SHARE = 0.05
+GAP_ERRORS, GAP_SHARE = 4.0, 0.02
+NARROW_RANGE = 64  # Of 256 stored values.
+BAD_SAMPLES, GOOD_PSNR_DB = 4.0, 15.0
+
+
+class Finding(NamedTuple):
+    """One thing that looks wrong: its name, a sentence with the number that says so, and what to try."""
+
+    name: str
+    sentence: str
+    flag: str
+
+
+class Facts(NamedTuple):
+    """What the doctor looks at. Shares are between 0 and 1; None stands where a model has no such thing.
+
+    `stored_range` is the smallest and largest stored value; `grey_share` that of pixels that are neither black nor
+    white; `widest_variance` the largest variance of one unit over all codes; `posterior_at_bound` and `scale_at_bound`
+    the shares of log-variances of q(z|x), and of the likelihood's scales, within 0.1 of a bound of theirs.
+    """
+
+    config: Config
+    prior: str
+    stored_range: tuple[int, int]
+    grey_share: float
+    units: int
+    active_units: int
+    rate_nats: float | None
+    widest_variance: float | None
+    posterior_at_bound: float | None
+    scale_at_bound: float | None
+    elbo_nats: dict[str, Any] | None
+    train_elbo_nats: dict[str, Any] | None
+    psnr_db: float
+    frechet_reconstructions: float | None
+    frechet_samples: float | None
+
+
+def diagnose(facts: Facts) -> Iterator[Finding]:
+    """All findings."""
+    yield from pixels(facts)
+    yield from collapse(facts)
+    yield from spread(facts)
+    yield from at_bounds(facts)
+    yield from gap(facts)
+    yield from samples(facts)
+
+
+def pixels(facts: Facts) -> Iterator[Finding]:
+    """Pixels that do not suit the likelihood."""
+    likelihood, kind = facts.config.model.likelihood, facts.config.data.pixels
+    low, high = facts.stored_range
+    if high - low < NARROW_RANGE:
+        sentence = f"The stored pixels go from {low} to {high} of 0 to 255: were they scaled already when prepared?"
+        yield Finding("narrow_pixels", sentence, "--data.raw with pictures of 8 bits, or arrays of floats in [0, 1]")
+    if likelihood == "bernoulli" and kind == "scaled" and facts.grey_share > 0.0:
+        sentence = (
+            f"A Bernoulli likelihood of grey values, which {facts.grey_share:.0%} of the pixels are: the numbers are "
+            "cross-entropies, no log-likelihoods, and compare with nothing published."
+        )
+        yield Finding("grey_bernoulli", sentence, "--data.pixels binarized")
+    if likelihood in ("normal", "laplace", "continuous_bernoulli") and kind == "scaled":
+        sentence = (
+            "A density of pixels that only take 256 values: it can grow without bound at those values, so that "
+            "log p(x) is not comparable."
+        )
+        yield Finding("density_of_bytes", sentence, "--data.pixels dequantized")
+
+
+def collapse(facts: Facts) -> Iterator[Finding]:
+    """Codes, or units of them, that say nothing."""
+    if facts.rate_nats is None:
+        return
+    if facts.rate_nats < COLLAPSED_NATS or facts.active_units == 0:
+        sentence = (
+            f"The posterior has collapsed onto the prior: the rate is {facts.rate_nats:.3f} nats and "
+            f"{facts.active_units} of {facts.units} units are active."
+        )
+        yield Finding("posterior_collapse", sentence, "--objective.free-nats 0.1")
+        return
+    dead = facts.units - facts.active_units
+    if dead > DEAD_SHARE * facts.units:
+        sentence = f"{dead} of {facts.units} units are dead: they do not vary with the picture, and could be left out."
+        yield Finding("dead_units", sentence, f"--model.latent {facts.active_units}")
+
+
+def spread(facts: Facts) -> Iterator[Finding]:
+    """Codes that lie where N(0, I) has hardly any mass."""
+    wide = facts.widest_variance
+    if wide is not None and wide > WIDE_VARIANCE and facts.config.model.prior == "standard_normal":
+        sentence = f"A unit is over-active: its codes have variance {wide:.1f} where the prior N(0, I) has 1."
+        yield Finding("over_active_units", sentence, "--objective.beta 2")
+
+
+def at_bounds(facts: Facts) -> Iterator[Finding]:
+    """Variances that their bounds hold back."""
+    if facts.posterior_at_bound is not None and facts.posterior_at_bound > AT_BOUND_SHARE:
+        low, high = facts.config.model.log_variance_range
+        sentence = (
+            f"{facts.posterior_at_bound:.0%} of the log-variances of q(z|x) are at their bounds, {low:g} and {high:g}."
+        )
+        yield Finding("posterior_variance_at_bound", sentence, f"--model.log-variance-range {low - 4:g} {high + 4:g}")
+    if facts.scale_at_bound is not None and facts.scale_at_bound > AT_BOUND_SHARE:
+        sentence = f"{facts.scale_at_bound:.0%} of the likelihood's scales are at their bounds."
+        yield Finding("scale_at_bound", sentence, "--model.scale shared")
+
+
+def gap(facts: Facts) -> Iterator[Finding]:
+    """Training pictures learned by heart."""
+    here, there = facts.elbo_nats, facts.train_elbo_nats
+    if here is None or there is None or here["standard_error"] is None:
+        return
+    difference = there["mean"] - here["mean"]
+    error = (here["standard_error"] ** 2 + there["standard_error"] ** 2) ** 0.5
+    if difference > max(GAP_ERRORS * error, GAP_SHARE * abs(here["mean"])):
+        sentence = (
+            f"The ELBO is {difference:.1f} nats higher on training pictures ({there['mean']:.1f}) than here "
+            f"({here['mean']:.1f}): the model learns them by heart."
+        )
+        yield Finding("train_test_gap", sentence, "--train.patience 10")
+
+
+def samples(facts: Facts) -> Iterator[Finding]:
+    """Draws from the prior that the decoder was not trained for."""
+    own, drawn = facts.frechet_reconstructions, facts.frechet_samples
+    if own is None or drawn is None or facts.psnr_db < GOOD_PSNR_DB or drawn <= BAD_SAMPLES * own:
+        return
+    sentence = (
+        f"Reconstructions are good ({facts.psnr_db:.1f} dB), samples are not: their Fréchet distance is {drawn:.3g}, "
+        f"that of the reconstructions {own:.3g}; most draws from this prior fall where no codes are."
+    )
+    fitted = facts.prior != "model"
+    yield Finding("bad_samples", sentence, "--model.prior vamp" if fitted else "sample --prior fitted_mixture")

@@ -1,0 +1,71 @@
+"""Measured arrays to reported numbers: means with their standard errors, under names that carry the unit."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from jaxvae.codes import flatten
+from jaxvae.distributions import Normal
+from jaxvae.evaluation.codes import decompose
+from jaxvae.evaluation.likelihood import Bounds
+from jaxvae.evaluation.split import PerExample
+from jaxvae.evaluation.terms import ACTIVE_VARIANCE, bits_per_dim
+from jaxvae.likelihoods import StoredBits
+
+
+def mean(values: Float[np.ndarray, " n"]) -> dict[str, float | None]:
+    """The mean over pictures and its standard error s / √n, which a single picture does not have."""
+    values = np.asarray(values, np.float64)
+    error = float(np.std(values, ddof=1) / len(values) ** 0.5) if len(values) > 1 else None
+    return {"mean": float(np.mean(values)), "standard_error": error}
+
+
+def bound_numbers(measured: PerExample, prior: Any) -> dict[str, Any]:
+    """The ELBO and its two parts: elbo = −distortion − rate."""
+    estimator = "closed form" if isinstance(prior, Normal) else "log q(z|x) - log p(z) at one sample"
+    return {
+        "elbo_nats": mean(measured.values["elbo_nats"]) | {"samples": 1},
+        "rate_nats": mean(measured.values["kl_nats"]) | {"estimator": estimator},
+        "distortion_nats": mean(-measured.values["log_likelihood_nats"]) | {"samples": 1},
+    }
+
+
+def likelihood_numbers(bounds: Bounds, bits: StoredBits | None, dimensions: int) -> dict[str, Any]:
+    """The importance-weighted bound at each K, and the last one in bits per dimension where those mean something."""
+    rows = zip(bounds.samples, bounds.log_likelihood_nats, bounds.effective_samples, strict=True)
+    numbers: dict[str, Any] = {
+        "log_likelihood_nats": [
+            {"k": k, **mean(values), "effective_samples": float(np.mean(effective))} for k, values, effective in rows
+        ],
+        "bits_per_dim": None,
+    }
+    if bits is not None:
+        last = np.asarray(bits_per_dim(bounds.log_likelihood_nats[-1], bits, dimensions))
+        of = {"of": f"log_likelihood_nats at k = {bounds.samples[-1]}", "bit_depth": bits.depth}
+        numbers["bits_per_dim"] = mean(last) | of | {"dequantisation": "uniform" if bits.volume else None}
+    return numbers
+
+
+def code_numbers(measured: PerExample, prior: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What the codes say of the latent space, and the parts of the rate per picture."""
+    variances = np.var(np.asarray(flatten(measured.posterior.mean), np.float64), axis=0)
+    active = np.sort(variances)[::-1]
+    parts = decompose(measured.z, measured.posterior, prior)
+    count = len(parts.information)
+    aggregate = f"q(z) is the mixture of the {count} posteriors, at one sample of each"
+    numbers = {
+        "units": len(variances),
+        "active_units": int(np.sum(active > ACTIVE_VARIANCE)),
+        "active_unit_rule": f"Var_x(E[z|x]) > {ACTIVE_VARIANCE}",
+        "rate_per_unit_nats": None if measured.kl_units is None else _per_unit(measured.kl_units),
+        "mutual_information_nats": mean(parts.information)
+        | {"estimator": f"log q(z|x) - log q(z); {aggregate}", "at_most": float(np.log(count))},
+        "aggregate_kl_nats": mean(parts.aggregate_kl) | {"estimator": f"log q(z) - log p(z); {aggregate}"},
+    }
+    return numbers, {"mutual_information_nats": parts.information, "aggregate_kl_nats": parts.aggregate_kl}
+
+
+def _per_unit(kl_units: Float[np.ndarray, "n *d"]) -> list[float]:
+    flat = np.asarray(kl_units, np.float64).reshape(len(kl_units), -1)
+    return [float(value) for value in np.mean(flat, axis=0)]
