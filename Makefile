@@ -25,7 +25,7 @@ READY := .venv/ready-$(JAX_FOR)
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help setup experiment train interpolate sample reconstruct test check clean
+.PHONY: help setup experiment train interpolate sample evaluate selftest reconstruct test check clean
 
 help:  ## this text
 	@echo "jaxvae: variational autoencoders in JAX"
@@ -60,6 +60,12 @@ interpolate: $(READY)  ## newest run: a strip from one test picture to another
 
 sample: $(READY)  ## newest run: a grid of new pictures
 	$(BIN)/python -m jaxvae.sample $(ARGS)
+
+evaluate: $(READY)  ## newest run: bounds on log p(x), codes, pictures, and what looks wrong
+	$(BIN)/python -m jaxvae.evaluate $(ARGS)
+
+selftest: $(READY)  ## check the numbers of this machine against closed forms
+	$(BIN)/python -m jaxvae.selftest $(ARGS)
 
 reconstruct: $(READY)  ## newest run: originals over their reconstructions
 	$(BIN)/python -m jaxvae.reconstruct $(ARGS)

@@ -10,6 +10,7 @@ from jaxvae.cli import run_command
 
 def evaluate(
     run: Annotated[Path | None, tyro.conf.Positional] = None,
+    step: int | None = None,
     split: Literal["test", "validation", "train"] = "test",
     k: int = 5000,
     prior: Literal["model", "fitted_mixture", "fitted_flow"] = "model",
@@ -29,6 +30,7 @@ def evaluate(
 
     Args:
         run: The run's folder; the newest in runs/ when left out.
+        step: The checkpoint of this step; the last one when left out.
         split: The pictures to measure on.
         k: Importance samples for log p(x), whose bound is shown at 1, 10, 100, ... up to it; on a CPU 100 serve a
             convolutional model.
@@ -56,8 +58,9 @@ def evaluate(
     if not 0 <= seed < 2**32:
         raise UserError(f"--seed is {seed}, but must be between 0 and 2**32 - 1.")
     extract = build_features(features)
-    loaded = load(run)
-    name = f"{split}-{prior}-k{k}-seed{seed}" + ("" if n is None else f"-n{n}")
+    loaded = load(run, step)
+    marks = [f"{mark}{value}" for mark, value in (("n", n), ("step", step)) if value is not None]
+    name = "-".join([split, prior, f"k{k}", f"seed{seed}", *marks])
     target = new_file(out, ".json", overwrite) or loaded.info.run / "evaluation" / f"{name}.json"
     arrays = new_file(per_example, ".npz", overwrite)
     prepared = data_set(loaded.info.data, data)

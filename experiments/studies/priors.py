@@ -1,0 +1,61 @@
+"""The bound on log p(x) and the samples under N(0, I), under learned priors, and under fitted ones.
+
+make train
+for prior in mixture vamp flow; do make train ARGS="--model.prior $prior --run runs/avatars-$prior"; done
+for prior in model fitted_mixture fitted_flow; do python -m jaxvae.evaluate runs/avatars --k 100 --prior $prior; done
+for prior in mixture vamp flow; do python -m jaxvae.evaluate runs/avatars-$prior --k 100; done
+python experiments/studies/priors.py runs/avatars runs/avatars-mixture runs/avatars-vamp runs/avatars-flow
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import jax
+import numpy as np
+import tyro
+from reports import read_report
+
+from jaxvae import load
+from jaxvae.cli import run_command
+from jaxvae.latents.pictures import sampled
+from jaxvae.render import grid, save_png
+from jaxvae.run import prior_of
+
+COLUMNS = 10
+
+
+def priors(
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional],
+    out: Path = Path("experiments/pictures/priors.png"),
+    seed: int = 0,
+) -> None:
+    """Prints the table, a row for each prior, and draws a row of samples for each, in the same order.
+
+    Args:
+        runs: Evaluated run folders: each counts with its own prior, the first with its fitted ones too.
+        out: The picture to write.
+        seed: Of the draws.
+    """
+    chosen = [(runs[0], "model"), (runs[0], "fitted_mixture"), (runs[0], "fitted_flow")]
+    chosen += [(run, "model") for run in runs[1:]]
+    print(
+        "| prior | ELBO, nats | rate, nats | log p(x) ≥, nats (K) | bits/dim | aggregate KL, nats | Fréchet, samples |"
+    )
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    rows = []
+    for run, kind in chosen:
+        report = read_report(run, kind)
+        elbo, rate, bound = report["elbo_nats"], report["rate_nats"], report["log_likelihood_nats"][-1]
+        aggregate = report["codes"]["aggregate_kl_nats"]["mean"]
+        print(
+            f"| {report['protocol']['prior']} | {elbo['mean']:.0f} ± {elbo['standard_error']:.0f} | {rate['mean']:.1f} "
+            f"| {bound['mean']:.0f} ({bound['k']}) | {report['bits_per_dim']['mean']:.4f} | {aggregate:.1f} "
+            f"| {report['pictures']['frechet_samples']['distance']:.3f} |"
+        )
+        loaded = load(run)
+        rows.append(sampled(loaded.vae, loaded.params, prior_of(loaded, kind), jax.random.key(seed), COLUMNS))
+    print(save_png(grid(np.concatenate(rows), COLUMNS), out))
+
+
+if __name__ == "__main__":
+    run_command(priors, "priors")
