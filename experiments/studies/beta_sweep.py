@@ -43,9 +43,8 @@ def beta_sweep(
             (config.objective.beta, *numbers, report["codes"]["active_units"], report["pictures"]["psnr_db"]["mean"])
         )
     points.sort()
-    print(
-        "| β | rate, nats | distortion, nats | ELBO, nats | active units | PSNR, dB |\n| --- | --- | --- | --- | --- | --- |"
-    )
+    print("| β | rate, nats | distortion, nats | ELBO, nats | active units | PSNR, dB |")
+    print("| --- | --- | --- | --- | --- | --- |")
     for beta, rate, distortion, elbo, active, psnr in points:
         print(f"| {beta:g} | {rate:.1f} | {distortion:.0f} | {elbo:.0f} | {active} | {psnr:.2f} |")
     betas, rates, distortions, _, active_units, _ = zip(*points, strict=True)
