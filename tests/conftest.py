@@ -4,19 +4,30 @@ import os
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")
 
+import atexit
 import dataclasses
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
+from jaxvae.cli import run_command, told
 from jaxvae.config import Config, DataConfig, ModelConfig, TrainConfig
 from jaxvae.data.prepared import Prepared, write_prepared
 from jaxvae.data.source import SPLITS, Example, Source
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
+# Most of the time of a short run is compilation: what one test has compiled serves the next of the same process.
+compiled = tempfile.mkdtemp(prefix="jaxvae-compiled-")
+atexit.register(shutil.rmtree, compiled, ignore_errors=True)
+jax.config.update("jax_compilation_cache_dir", compiled)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 COUNTS = {"train": 160, "validation": 50, "test": 21}
 
@@ -51,9 +62,14 @@ def tiny_config(**changes: object) -> Config:
         train=TrainConfig(
             steps=40, batch_size=16, learning_rate=3e-3, warmup_steps=5, log_every=5, validate_every=20,
             picture_every=20, mixture_components=2,
+            fitted_flow_steps=20,
         ),
     )  # fmt: skip
     return dataclasses.replace(config, **changes)
+
+
+def train_config(**changes: object) -> TrainConfig:
+    return dataclasses.replace(tiny_config().train, **changes)
 
 
 @pytest.fixture(scope="session")
@@ -64,3 +80,35 @@ def disc_run(disc_set: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Pa
     run = tmp_path_factory.mktemp("runs") / "discs"
     train(tiny_config(), disc_set, run)
     return run
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture) -> Callable:
+    """Runs a command in an empty folder; returns (exit code, standard output, standard error)."""
+    import jaxvae.train
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(command: str | Callable, *arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["command", *map(str, arguments)])
+        code = 0
+        try:
+            if command == "train":
+                told(lambda: jaxvae.train.main(sys.argv[1:]))
+            else:
+                run_command(command, command.__name__)
+        except SystemExit as leaving:
+            code = leaving.code or 0
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+def mistake(result: tuple[int, str, str], *phrases: str) -> None:
+    code, out, err = result
+    assert code == 2, (code, out, err)
+    for phrase in phrases:
+        assert phrase in out + err
+    assert "Traceback" not in err
+    assert list(Path.cwd().iterdir()) == []

@@ -7,46 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import mistake
 from PIL import Image
 
 import jaxvae.train
-from jaxvae.cli import file_stem, run_command, told
+from jaxvae.cli import file_stem
 from jaxvae.interpolate import interpolate
 from jaxvae.prepare import prepare
 from jaxvae.reconstruct import reconstruct
 from jaxvae.sample import sample
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
-
-
-@pytest.fixture
-def call(monkeypatch, tmp_path, capsys):
-    """Runs a command in an empty folder; returns (exit code, standard output, standard error)."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(command, *arguments):
-        monkeypatch.setattr(sys, "argv", ["command", *map(str, arguments)])
-        code = 0
-        try:
-            if command == "train":
-                told(lambda: jaxvae.train.main(sys.argv[1:]))
-            else:
-                run_command(command, command.__name__)
-        except SystemExit as leaving:
-            code = leaving.code or 0
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
-
-
-def mistake(result, *phrases):
-    code, out, err = result
-    assert code == 2, (code, out, err)
-    for phrase in phrases:
-        assert phrase in out + err
-    assert "Traceback" not in err
-    assert list(Path.cwd().iterdir()) == []
 
 
 def picture(line_or_path) -> Image.Image:
@@ -199,7 +170,7 @@ def discs_as_npz(path, disc_set):
 
 TINY = [
     "--data.size", "None", "--model.channels", "4", "4", "--model.latent", "2", "--train.batch-size", "16",
-    "--train.mixture-components", "1", "--train.log-every", "1",
+    "--train.mixture-components", "1", "--train.fitted-flow-steps", "10", "--train.log-every", "1",
 ]  # fmt: skip
 
 
@@ -234,7 +205,7 @@ def test_a_walk_that_no_picture_meets_ends_the_run_before_it_starts(call, disc_s
     assert not Path("runs").exists()
 
 
-@pytest.mark.parametrize("name", ["train", "prepare", "sample", "reconstruct", "interpolate", "selftest"])
+@pytest.mark.parametrize("name", ["train", "prepare", "sample", "reconstruct", "interpolate", "evaluate", "selftest"])
 def test_help_explains_every_field_with_its_default(name):
     out = subprocess.run(
         [sys.executable, "-m", f"jaxvae.{name}", "--help"], capture_output=True, text=True, check=True,
@@ -256,7 +227,7 @@ def test_a_reader_that_goes_away_is_no_traceback(disc_run, tmp_path):
 
 def test_the_package_lists_its_commands():
     out = subprocess.run([sys.executable, "-m", "jaxvae"], capture_output=True, text=True, check=True).stdout
-    for name in ("prepare", "train", "reconstruct", "sample", "interpolate"):
+    for name in ("prepare", "train", "reconstruct", "sample", "interpolate", "evaluate"):
         assert f"python -m jaxvae.{name}" in out
 
 

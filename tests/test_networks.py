@@ -8,7 +8,8 @@ from jax.test_util import check_grads
 from jaxvae.config import ModelConfig
 from jaxvae.networks import build_networks
 from jaxvae.networks.convolution import conv_transpose
-from jaxvae.networks.layers import LOG_VARIANCE_RANGE, bounded
+from jaxvae.networks.layers import bounded
+from jaxvae.networks.mlp import Hidden
 
 RANDOM = np.random.default_rng(0)
 
@@ -39,7 +40,7 @@ def test_conv_transpose_gradient_agrees_with_finite_differences():
 
 
 def test_bounded_is_nearly_the_identity_inside_and_flat_outside():
-    low, high = LOG_VARIANCE_RANGE
+    low, high = ModelConfig().log_variance_range
     inside = jnp.linspace(-6.0, 0.0, 5)
     np.testing.assert_allclose(bounded(inside, low, high), inside, atol=0.02)
     assert float(bounded(jnp.asarray(-1e4), low, high)) >= low
@@ -50,6 +51,8 @@ def test_bounded_is_nearly_the_identity_inside_and_flat_outside():
 
 MODELS = {
     "mlp": ModelConfig(network="mlp", hidden=(7, 5), latent=3),
+    "mlp-tanh": ModelConfig(network="mlp", hidden=(7, 5), latent=3, activation="tanh"),
+    "mlp-gated": ModelConfig(network="mlp", hidden=(7, 5), latent=3, activation="gated"),
     "stride-deconv": ModelConfig(channels=(4, 6), latent=3),
     "max_pool-unpool": ModelConfig(channels=(4, 6), latent=3, down="max_pool", up="unpool"),
     "avg_pool-deconv": ModelConfig(channels=(4, 6), latent=3, down="avg_pool", up="deconv"),
@@ -62,11 +65,11 @@ MODELS = {
 @pytest.mark.parametrize("shape", [(8, 8, 3), (7, 10, 1), (1, 1, 3), (13, 5, 2)])
 def test_every_network_takes_every_size(name, shape):
     networks = build_networks(MODELS[name], shape, shape[2])
-    params = networks.init(jax.random.key(0))
-    x = jnp.asarray(RANDOM.uniform(size=(2, *shape)), jnp.float32)
-    mean, log_variance = networks.encode(params, x)
+    params = jax.eval_shape(networks.init, jax.random.key(0))
+    x = jax.ShapeDtypeStruct((2, *shape), jnp.float32)
+    mean, log_variance = jax.eval_shape(networks.encode, params, x)
     assert mean.shape == log_variance.shape == (2, *networks.latent_shape)
-    assert networks.decode(params, mean).shape == x.shape
+    assert jax.eval_shape(networks.decode, params, mean).shape == x.shape
 
 
 def test_a_spatial_code_keeps_a_map_at_the_coarsest_size():
@@ -76,39 +79,62 @@ def test_a_spatial_code_keeps_a_map_at_the_coarsest_size():
 @pytest.mark.parametrize("name", MODELS)
 def test_jit_equals_eager_and_every_parameter_has_a_gradient(name):
     networks = build_networks(MODELS[name], (8, 8, 3), 3)
-    params = networks.init(jax.random.key(1))
+    params = jax.jit(networks.init)(jax.random.key(1))
     x = jnp.asarray(RANDOM.uniform(size=(3, 8, 8, 3)), jnp.float32)
 
     def total(params):
         mean, log_variance = networks.encode(params, x)
         return jnp.sum(jnp.square(networks.decode(params, mean + jnp.exp(log_variance))))
 
-    np.testing.assert_allclose(jax.jit(total)(params), total(params), rtol=1e-5)
-    for path, gradient in jax.tree.leaves_with_path(jax.grad(total)(params)):
+    jitted, gradients = jax.jit(jax.value_and_grad(total))(params)
+    np.testing.assert_allclose(jitted, total(params), rtol=1e-5)
+    for path, gradient in jax.tree.leaves_with_path(gradients):
         assert np.abs(gradient).max() > 0, jax.tree_util.keystr(path)
 
 
-@pytest.mark.parametrize("name", ["mlp", "stride-deconv", "max_pool-unpool"])
+@pytest.mark.parametrize("name", ["mlp", "mlp-gated", "stride-deconv", "max_pool-unpool"])
 def test_bfloat16_computes_close_to_float32_with_float32_parameters_and_results(name):
     x = jnp.asarray(RANDOM.uniform(size=(3, 8, 8, 3)), jnp.float32)
     results = []
     for dtype in ("float32", "bfloat16"):
         config = ModelConfig(**{**vars(MODELS[name]), "dtype": dtype})
         networks = build_networks(config, (8, 8, 3), 3)
-        params = networks.init(jax.random.key(0))
+        params = jax.jit(networks.init)(jax.random.key(0))
         assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}
-        mean, log_variance = networks.encode(params, x)
-        output = networks.decode(params, mean)
+        mean, log_variance = jax.jit(networks.encode)(params, x)
+        output = jax.jit(networks.decode)(params, mean)
         assert mean.dtype == log_variance.dtype == output.dtype == jnp.float32
         results.append(np.asarray(output))
     assert not np.array_equal(*results)
     np.testing.assert_allclose(*results, atol=0.05 * np.abs(results[0]).max())
 
 
+def test_a_hidden_layer_by_hand():
+    kernel, bias = np.float32([[1.0, -2.0, 0.5, 3.0], [0.0, 1.0, -1.0, 2.0]]), np.float32([0.1, 0.2, -0.3, 0.4])
+    x = np.float32([[2.0, -1.0], [-0.5, 3.0]])
+    dense = x @ kernel + bias
+    gated = dense[:, :2] * (1.0 / (1.0 + np.exp(-dense[:, 2:])))
+    expected = {"relu": np.where(dense > 0, dense, 0.0), "tanh": np.tanh(dense), "gated": gated}
+    for activation, units in {"relu": 4, "tanh": 4, "gated": 2}.items():
+        layer = Hidden(units, activation, jnp.float32)
+        output = layer.apply({"params": {"Dense_0": {"kernel": kernel, "bias": bias}}}, x)
+        np.testing.assert_allclose(output, expected[activation], rtol=1e-5)
+
+
+@pytest.mark.parametrize("network", ["mlp", "conv"])
+def test_the_log_variance_keeps_to_the_bounds_of_the_config(network):
+    config = ModelConfig(network=network, hidden=(5,), channels=(4,), latent=2, log_variance_range=(-9.0, 1.0))
+    networks = build_networks(config, (2, 2, 1), 1)
+    params = jax.jit(networks.init)(jax.random.key(0))
+    _, log_variance = jax.jit(networks.encode)(params, 1e3 * RANDOM.normal(size=(50, 2, 2, 1)))
+    assert float(log_variance.min()) == pytest.approx(-9.0, abs=1e-4)
+    assert float(log_variance.max()) == pytest.approx(1.0, abs=1e-4)
+
+
 def test_an_average_pool_at_an_odd_rim_averages_what_is_there():
     networks = build_networks(ModelConfig(channels=(1,), latent=1, down="avg_pool"), (3, 3, 1), 1)
-    params = networks.init(jax.random.key(0))
+    params = jax.jit(networks.init)(jax.random.key(0))
     params["encoder"]["Down_0"]["Conv_0"] = {"kernel": jnp.zeros((3, 3, 1, 1)), "bias": jnp.ones(1)}
     params["encoder"]["Dense_0"] = {"kernel": jnp.ones((4, 2)), "bias": jnp.zeros(2)}
-    mean, _ = networks.encode(params, jnp.zeros((1, 3, 3, 1)))
+    mean, _ = jax.jit(networks.encode)(params, jnp.zeros((1, 3, 3, 1)))
     np.testing.assert_allclose(mean, [[4.0]])

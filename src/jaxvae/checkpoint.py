@@ -51,6 +51,7 @@ def save(
         objective: what the best checkpoint is chosen by, larger is better; None where it was not measured.
         complete: whether the run ends with this one.
     """
+    checkpointer.wait()  # Orbax would delete the step that it overwrites even while that is still being written.
     checkpointer.save_checkpointables_async(
         step,
         dict(trees),  # Orbax adds an entry of its own.

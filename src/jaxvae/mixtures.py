@@ -58,8 +58,10 @@ def _forward(z: Array, means: Array, precisions: Array) -> tuple[Array, tuple[Ar
 def _backward(saved: tuple[Array, Array, Array], cotangent: Array) -> tuple[Array, Array, Array]:
     z, means, precisions = saved
     # The first two are linear in the differences, and keep their digits as products of matrices.
-    dz = 2.0 * (z * (cotangent @ precisions) - cotangent @ (means * precisions))
-    dmeans = 2.0 * precisions * (means * jnp.sum(cotangent, axis=0)[:, None] - cotangent.T @ z)
+    # A GPU or TPU would by default round what goes into them, and the difference of large products be noise.
+    product = partial(jnp.matmul, precision="highest")
+    dz = 2.0 * (z * product(cotangent, precisions) - product(cotangent, means * precisions))
+    dmeans = 2.0 * precisions * (means * jnp.sum(cotangent, axis=0)[:, None] - product(cotangent.T, z))
     # The last is a square, taken unit by unit: as one sum over [b, d, m] XLA's CPU backend needs thirty times as long.
     per_unit = jax.lax.map(lambda each: _weighted_squares(cotangent, *each), (z.T, means.T))
     return dz, dmeans, per_unit.T

@@ -37,6 +37,10 @@ def build_prior(config: ModelConfig, latent_shape: tuple[int, ...], shape: tuple
         case "vamp":
             return _vamp(config.prior_components, shape)
         case "flow":
+            if math.prod(latent_shape) < 2:
+                raise UserError(
+                    "model.prior is 'flow', but a code has one unit alone, and a coupling needs at least two."
+                )
             flow = build_flow(math.prod(latent_shape), config.flow_pairs, config.flow_hidden)
             return Prior(flow.init, lambda params, encode: flow.distribution(params, latent_shape))
 

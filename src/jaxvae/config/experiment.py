@@ -27,6 +27,9 @@ class Config:
         # The seed also keys NumPy's Philox, which takes no negative numbers.
         require(0 <= self.seed < 2**32, "seed", self.seed, "between 0 and 2**32 - 1")
         prior = self.model.prior
+        if self.objective.name == "mmd":
+            size = self.train.batch_size
+            require(size >= 2, "train.batch_size", size, "at least 2 for objective 'mmd', which compares codes")
         if self.objective.name == "beta_tcvae":
             require(prior == "standard_normal", "model.prior", prior, "'standard_normal' for objective 'beta_tcvae'")
         if self.objective.free_nats and self.objective.free_groups != "code":

@@ -57,7 +57,8 @@ class ModelConfig:
             sizes = getattr(self, name)
             require(bool(sizes) and min(sizes) >= 1, f"model.{name}", sizes, "one or more sizes of at least 1")
         low, high = self.log_variance_range
-        require(low < high, "model.log_variance_range", self.log_variance_range, "the lower bound, then the upper")
+        wanted = "the lower bound, then the upper one, at least 4 above it"
+        require(high - low >= 4, "model.log_variance_range", self.log_variance_range, wanted)
         conv = self.network == "conv"
         if self.latent_kind == "spatial":
             require(conv, "model.network", self.network, "'conv' when model.latent_kind is 'spatial'")

@@ -43,13 +43,18 @@ class ObjectiveConfig:
         require(capacity is None or capacity >= 0, "objective.capacity_nats", capacity, "at least 0, or None")
         free = capacity is None or self.free_nats == 0
         require(free, "objective.free_nats", self.free_nats, "0 when objective.capacity_nats is given")
-        for each in fields(self):
-            value = getattr(self, each.name)
-            used = each.name in ("name", *USED[self.name])
+        default = {each.name: each.default for each in fields(self)}
+        for name, usual in default.items():
+            value, needed = getattr(self, name), NEEDS.get(name, "name")
+            used = name in ("name", *USED[self.name])
             wanted = f"left out when objective.name is {self.name!r}, which does not use it"
-            require(used or value == each.default, f"objective.{each.name}", value, wanted)
+            require(used or value == usual, f"objective.{name}", value, wanted)
+            heard = name not in NEEDS or getattr(self, needed) != default[needed]
+            require(heard or value == usual, f"objective.{name}", value, f"left out unless objective.{needed} is set")
 
 
+# The fields that do nothing without another.
+NEEDS = {"free_groups": "free_nats", "capacity_steps": "capacity_nats", "warmup_cycles": "warmup_steps"}
 WEIGHT = ("beta", "warmup_steps", "warmup_cycles")
 # The fields that each objective reads; others set beside it would go unheard.
 USED = {

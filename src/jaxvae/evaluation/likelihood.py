@@ -64,7 +64,8 @@ def importance_bounds(
     def chunks(indices: np.ndarray) -> Iterator[np.ndarray]:
         keys = example_keys(key, indices)
         for chunk in range(-(-samples // CHUNK)):
-            yield np.asarray(chunk_of(params, prior, keys, images[indices], np.int32(chunk)), np.float64)
+            logs = chunk_of(params, prior, jax.random.clone(keys), images[indices], np.int32(chunk))
+            yield np.asarray(logs, np.float64)
 
     counts, parts = sizes(samples), []
     for indices, real in progress(once(len(images), batch_size), -(-len(images) // batch_size), "bounding", "batches"):

@@ -64,7 +64,7 @@ def out_of_patience(config: Config, best: Best, step: int) -> bool:
     While the weight rises, the bound with β = 1 says little about the model that is coming.
     """
     warm = config.objective.warmup_steps * (2 * config.objective.warmup_cycles - 1)
-    waited = step - max(best.step, warm)
+    waited = step - step % config.train.validate_every - max(best.step, warm)
     return 0 < config.train.patience * config.train.validate_every <= waited
 
 
