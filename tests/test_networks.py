@@ -65,7 +65,7 @@ MODELS = {
 @pytest.mark.parametrize("shape", [(8, 8, 3), (7, 10, 1), (1, 1, 3), (13, 5, 2)])
 def test_every_network_takes_every_size(name, shape):
     networks = build_networks(MODELS[name], shape, shape[2])
-    params = jax.eval_shape(networks.init, jax.random.key(0))
+    params = jax.eval_shape(networks.init, *jax.random.split(jax.random.key(0)))
     x = jax.ShapeDtypeStruct((2, *shape), jnp.float32)
     mean, log_variance = jax.eval_shape(networks.encode, params, x)
     assert mean.shape == log_variance.shape == (2, *networks.latent_shape)
@@ -79,7 +79,7 @@ def test_a_spatial_code_keeps_a_map_at_the_coarsest_size():
 @pytest.mark.parametrize("name", MODELS)
 def test_jit_equals_eager_and_every_parameter_has_a_gradient(name):
     networks = build_networks(MODELS[name], (8, 8, 3), 3)
-    params = jax.jit(networks.init)(jax.random.key(1))
+    params = jax.jit(networks.init)(*jax.random.split(jax.random.key(1)))
     x = jnp.asarray(RANDOM.uniform(size=(3, 8, 8, 3)), jnp.float32)
 
     def total(params):
@@ -99,7 +99,7 @@ def test_bfloat16_computes_close_to_float32_with_float32_parameters_and_results(
     for dtype in ("float32", "bfloat16"):
         config = ModelConfig(**{**vars(MODELS[name]), "dtype": dtype})
         networks = build_networks(config, (8, 8, 3), 3)
-        params = jax.jit(networks.init)(jax.random.key(0))
+        params = jax.jit(networks.init)(*jax.random.split(jax.random.key(0)))
         assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}
         mean, log_variance = jax.jit(networks.encode)(params, x)
         output = jax.jit(networks.decode)(params, mean)
@@ -125,7 +125,7 @@ def test_a_hidden_layer_by_hand():
 def test_the_log_variance_keeps_to_the_bounds_of_the_config(network):
     config = ModelConfig(network=network, hidden=(5,), channels=(4,), latent=2, log_variance_range=(-9.0, 1.0))
     networks = build_networks(config, (2, 2, 1), 1)
-    params = jax.jit(networks.init)(jax.random.key(0))
+    params = jax.jit(networks.init)(*jax.random.split(jax.random.key(0)))
     _, log_variance = jax.jit(networks.encode)(params, 1e3 * RANDOM.normal(size=(50, 2, 2, 1)))
     assert float(log_variance.min()) == pytest.approx(-9.0, abs=1e-4)
     assert float(log_variance.max()) == pytest.approx(1.0, abs=1e-4)
@@ -133,7 +133,7 @@ def test_the_log_variance_keeps_to_the_bounds_of_the_config(network):
 
 def test_an_average_pool_at_an_odd_rim_averages_what_is_there():
     networks = build_networks(ModelConfig(channels=(1,), latent=1, down="avg_pool"), (3, 3, 1), 1)
-    params = jax.jit(networks.init)(jax.random.key(0))
+    params = jax.jit(networks.init)(*jax.random.split(jax.random.key(0)))
     params["encoder"]["Down_0"]["Conv_0"] = {"kernel": jnp.zeros((3, 3, 1, 1)), "bias": jnp.ones(1)}
     params["encoder"]["Dense_0"] = {"kernel": jnp.ones((4, 2)), "bias": jnp.zeros(2)}
     mean, _ = jax.jit(networks.encode)(params, jnp.zeros((1, 3, 3, 1)))

@@ -71,9 +71,9 @@ def build(config: ModelConfig, shape: tuple[int, int, int]) -> VAE:
     learned_prior = build_prior(config, networks.latent_shape, shape)
 
     def init(key: Array) -> Params:
-        networks_key, prior_key = jax.random.split(key)
+        encoder_key, decoder_key, prior_key = jax.random.split(key, 3)
         learned = {"likelihood": dict(likelihood.params), "prior": learned_prior.init(prior_key)}
-        return networks.init(networks_key) | learned
+        return networks.init(encoder_key, decoder_key) | learned
 
     def encode(params: Params, x: Float[Array, "b h w c"]) -> Normal:
         mean, log_variance = networks.encode(params, x)

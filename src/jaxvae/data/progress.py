@@ -23,7 +23,7 @@ def progress(items: Iterable[T], total: int, doing: str, unit: str = "pictures")
     start = last = time.monotonic()
     for count, item in enumerate(items):
         now = time.monotonic()
-        if now - last > LOG_EVERY_SECONDS:
+        if count and now - last > LOG_EVERY_SECONDS:
             rate = count / max(now - start, 1e-9)
             left = (total - count) / max(rate, 1e-9) / 60
             logger.info("%s: %d of %d %s, %.3g a second, %.1f min left", doing, count, total, unit, rate, left)

@@ -46,7 +46,7 @@ def evaluate_run(loaded: Loaded, prepared: Prepared, options: Options, features:
     """Measures a trained model on a split, each picture counted once, whatever the batch size."""
     vae, params, info = loaded
     images = prepared.split(options.split).images[: options.n]
-    keys = jax.random.split(jax.random.key(options.seed), 2)
+    keys = list(jax.random.split(jax.random.key(options.seed), 2))
     has_prior = info.config.objective.name != "autoencoder"
     # The bound itself, whatever was made large in training.
     config = replace(info.config, objective=ObjectiveConfig()) if has_prior else info.config

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -15,12 +14,12 @@ Params = dict[str, Any]
 
 
 class Networks(NamedTuple):
-    """`init: key -> params`, `encode: (params, x) -> (mean, log_variance)`, `decode: (params, z) -> [b, h, w, o]`.
+    """Pure functions; `encode` returns the mean and the log-variance of q(z|x), `decode` the output [b, h, w, o].
 
     `latent_shape` is the shape of one code: (d,), or (h, w, channels) for a spatial one.
     """
 
-    init: Callable[[Array], Params]
+    init: Callable[[Array, Array], Params]
     encode: Callable[[Params, Array], tuple[Array, Array]]
     decode: Callable[[Params, Array], Array]
     latent_shape: tuple[int, ...]
@@ -41,8 +40,7 @@ def build_networks(config: ModelConfig, shape: tuple[int, int, int], outputs: in
         encoder = ConvEncoder(config.channels, config.latent, spatial, config.log_variance_range, config.down, dtype)
         decoder = ConvDecoder(out_shape, config.channels, spatial, config.up, dtype)
 
-    def init(key: Array) -> Params:
-        encoder_key, decoder_key = jax.random.split(key)
+    def init(encoder_key: Array, decoder_key: Array) -> Params:
         return {
             "encoder": encoder.init(encoder_key, jnp.zeros((1, *shape)))["params"],
             "decoder": decoder.init(decoder_key, jnp.zeros((1, *latent_shape)))["params"],
