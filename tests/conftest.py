@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -68,6 +69,17 @@ def tiny_config(**changes: object) -> Config:
     return dataclasses.replace(config, **changes)
 
 
+def untrained(config: Config, prepared: Prepared) -> Any:
+    """As if it had been loaded from a run of no step."""
+    from jaxvae.latents.fitted import Fitted
+    from jaxvae.run import Info, Loaded
+    from jaxvae.vae import build
+
+    vae = build(config.model, prepared.shape)
+    info = Info(Path("made"), 0, config, prepared.data, {}, "last", Fitted())
+    return Loaded(vae, jax.jit(vae.init)(jax.random.key(0)), info)
+
+
 def train_config(**changes: object) -> TrainConfig:
     return dataclasses.replace(tiny_config().train, **changes)
 
@@ -79,6 +91,17 @@ def disc_run(disc_set: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
     run = tmp_path_factory.mktemp("runs") / "discs"
     train(tiny_config(), disc_set, run)
+    return run
+
+
+@pytest.fixture(scope="session")
+def mlp_run(disc_set: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with dense layers, which are quick to compile; its last checkpoint, of step 20, has fitted priors."""
+    from jaxvae.training.loop import train
+
+    run = tmp_path_factory.mktemp("runs") / "mlp"
+    settings = train_config(steps=20, validate_every=10)
+    train(tiny_config(model=ModelConfig(network="mlp", hidden=(8,), latent=3), train=settings), disc_set, run)
     return run
 
 

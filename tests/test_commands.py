@@ -50,12 +50,13 @@ def test_interpolate_one_degree_is_one_picture_and_a_gif_is_an_animation(call, d
 def test_sample_depends_on_seed_prior_and_temperature(call, disc_run):
     made = {}
     for name, arguments in {
-        "a": [], "b": [], "seed": ["--seed", 1], "model": ["--prior", "model"], "cold": ["--temperature", 0.1],
+        "a": [], "b": ["--prior", "fitted_mixture"], "seed": ["--seed", 1], "model": ["--prior", "model"],
+        "flow": ["--prior", "fitted_flow"], "cold": ["--temperature", 0.1],
     }.items():  # fmt: skip
         assert call(sample, disc_run, "--n", 4, "--out", f"{name}.png", *arguments)[0] == 0
         made[name] = np.asarray(picture(f"{name}.png"))
     np.testing.assert_array_equal(made["a"], made["b"])
-    for name in ("seed", "model", "cold"):
+    for name in ("seed", "model", "flow", "cold"):
         assert not np.array_equal(made["a"], made[name])
 
 
@@ -115,14 +116,15 @@ def test_bad_arguments_of_sample(call, disc_run):
     mistake(call(sample, disc_run, "--temperature", -1, "--out", "y.png"), "--temperature is -1")
     mistake(call(sample, disc_run, "--temperature", "nan", "--out", "y.png"), "--temperature is nan")
     mistake(call(sample, disc_run, "--seed", 10**20, "--out", "y.png"), "--seed is 1000")
-    mistake(call(sample, disc_run, "--prior", "modle"), "modle")
+    mistake(call(sample, disc_run, "--prior", "modle"), "modle", "fitted_mixture", "fitted_flow", "model")
 
 
 def test_a_run_without_a_mixture_names_the_way_out(call, disc_run, tmp_path_factory):
     run = tmp_path_factory.mktemp("early") / "run"
     shutil.copytree(disc_run, run)
     shutil.rmtree(run / "checkpoints" / "40")
-    mistake(call(sample, run), "has no fitted mixture", "--prior model")
+    mistake(call(sample, run), "has no fitted mixture", "--train.mixture-components", "--prior model is there instead")
+    mistake(call(sample, run, "--prior", "fitted_flow"), "has no fitted flow", "--train.fitted-flow-steps")
 
 
 def test_no_run_and_a_run_without_a_checkpoint(call, tmp_path_factory):

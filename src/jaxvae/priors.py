@@ -48,10 +48,11 @@ def build_prior(config: ModelConfig, latent_shape: tuple[int, ...], shape: tuple
 def _mixture(components: int, latent_shape: tuple[int, ...]) -> Prior:
     def init(key: Array) -> Params:
         shape = (components, *latent_shape)
-        # Spread as N(0, I) is, so that the components begin where the codes do and can tell them apart.
+        # Nearly N(0, I), with the components just apart: spread any wider they would miss one another and the codes, as
+        # in many dimensions all draws are far from each other.
         return {
             "logits": jnp.zeros(components),
-            "means": jax.random.normal(key, shape),
+            "means": 0.1 * jax.random.normal(key, shape),
             "log_variances": jnp.zeros(shape),
         }
 
