@@ -11,7 +11,7 @@ from jaxvae.evaluation.doctor import Facts, diagnose
 
 
 def config(likelihood="normal", pixels="dequantized", prior="standard_normal", scale="shared"):
-    model = ModelConfig(likelihood=likelihood, prior=prior, scale=scale)
+    model = ModelConfig(likelihood=likelihood, prior=prior, scale=scale, latent=8)
     return tiny_config(data=DataConfig(name="discs", pixels=pixels), model=model)
 
 
@@ -172,3 +172,34 @@ def test_samples_of_a_fitted_prior_that_are_bad_ask_for_another_training():
     assert finding.flag == "--model.prior vamp"
     parsed = partial(parse, jaxvae.train.Arguments, "train", default=jaxvae.train.Arguments(config=config()))
     assert parsed(finding.flag.split()).config.model.prior == "vamp"
+
+
+OBJECTIVES = (
+    ObjectiveConfig(),
+    ObjectiveConfig(beta=8.0),
+    ObjectiveConfig(free_nats=0.2),
+    ObjectiveConfig(capacity_nats=5.0),
+    ObjectiveConfig(name="iwae"),
+    ObjectiveConfig(name="beta_tcvae"),
+    ObjectiveConfig(name="mmd", beta=0.0),
+)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("prior", ["standard_normal", "vamp"])
+def test_every_objective_and_prior_takes_the_flags_suggested_to_it(objective, prior):
+    if prior == "vamp" and (objective.name == "beta_tcvae" or objective.free_nats):
+        prior = "standard_normal"  # The two that allow no other.
+    facts = CLEAN._replace(config=dataclasses.replace(config(prior=prior), objective=objective), prior="fitted_flow")
+    ill = facts._replace(rate_nats=0.0), facts._replace(widest_variance=9.0), facts._replace(frechet_samples=3.0)
+    findings = [finding for each in ill for finding in found(each)]
+    assert len(findings) >= 2
+    before = jaxvae.train.Arguments(config=facts.config)
+    for finding in findings:
+        assert parse(jaxvae.train.Arguments, "train", finding.flag.split(), default=before).config != facts.config
+
+
+def test_dead_channels_of_a_map_are_counted_in_channels():
+    model = ModelConfig(latent=8, latent_kind="spatial")
+    facts = CLEAN._replace(config=dataclasses.replace(config(), model=model), units=8 * 16, active_units=40)
+    assert [each.flag for each in found(facts)] == ["--model.latent 3"]

@@ -195,3 +195,12 @@ def test_every_prior_trains_to_pictures(disc_set, tmp_path, prior):
     assert info.config.model.prior == prior
     z = vae.prior(params).sample(jax.random.key(0), (5,))
     assert np.isfinite(vae.prior(params).log_prob(z)).all()
+
+
+def test_of_two_equally_good_validations_the_first_is_kept(disc_set, tmp_path, monkeypatch):
+    scripted(monkeypatch, dict.fromkeys(range(5, 31, 5), 1.0))
+    loop.train(patient(patience=4), disc_set, tmp_path / "run")
+    loaded = load(tmp_path / "run")
+    assert (loaded.info.step, loaded.info.parameters) == (25, "best")
+    best = checkpoint.read_tree(tmp_path / "run" / "checkpoints", 5, "params")
+    assert jax.tree.all(jax.tree.map(np.array_equal, loaded.params, best))

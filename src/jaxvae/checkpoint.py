@@ -21,15 +21,18 @@ def open_checkpoints(folder: Path) -> Iterator[Any]:
     keep = policies.AnyPreservationPolicy(
         [
             policies.LatestN(KEEP_LAST),
-            policies.BestN(
-                get_metric_fn=lambda metrics: metrics["objective"], n=1, keep_checkpoints_without_metrics=False
-            ),
+            policies.BestN(get_metric_fn=_first_best, n=1, keep_checkpoints_without_metrics=False),
         ]
     )
     with ocp.training.Checkpointer(
         folder.resolve(), preservation_policy=keep, cleanup_tmp_directories=True
     ) as checkpointer:
         yield checkpointer
+
+
+def _first_best(metrics: dict[str, float]) -> tuple[float, float]:
+    # Of two that are equally good the earlier is the best, as it is to the loop.
+    return metrics["objective"], -metrics["step"]
 
 
 def save(
@@ -57,7 +60,7 @@ def save(
         dict(trees),  # Orbax adds an entry of its own.
         force=True,
         overwrite=True,
-        metrics=None if objective is None else {"objective": objective},
+        metrics=None if objective is None else {"objective": objective, "step": step},
         custom_metadata={"format_version": FORMAT_VERSION, "objective": objective, "complete": complete, **about},
     )
 

@@ -90,7 +90,7 @@ def data_set(data: dict[str, Any], where: Path | None = None) -> Prepared:
     if where is None and not path.exists():
         raise UserError(
             f"the pictures of this run are no longer in {path}; prepare them again with "
-            f"{_command(data)}, or give image files."
+            f"{_command(data)}, or name the folder or the image files that there are."
         )
     prepared = open_prepared(path)
     if prepared.info["splits"] != data["splits"]:

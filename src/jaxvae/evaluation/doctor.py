@@ -87,12 +87,14 @@ def collapse(facts: Facts) -> Iterator[Finding]:
             f"The posterior has collapsed onto the prior: the rate is {facts.rate_nats:.3f} nats and "
             f"{facts.active_units} of {facts.units} units are active."
         )
-        yield Finding("posterior_collapse", sentence, "--objective.free-nats 0.1")
+        yield Finding("posterior_collapse", sentence, against_collapse(facts.config))
         return
     dead = facts.units - facts.active_units
     if dead > DEAD_SHARE * facts.units:
         sentence = f"{dead} of {facts.units} units are dead: they do not vary with the picture, and could be left out."
-        yield Finding("dead_units", sentence, f"--model.latent {facts.active_units}")
+        # A unit of model.latent is a channel where codes are maps.
+        needed = -(-facts.active_units * facts.config.model.latent // facts.units)
+        yield Finding("dead_units", sentence, f"--model.latent {needed}")
 
 
 def spread(facts: Facts) -> Iterator[Finding]:
@@ -100,7 +102,7 @@ def spread(facts: Facts) -> Iterator[Finding]:
     wide = facts.widest_variance
     if wide is not None and wide > WIDE_VARIANCE and facts.config.model.prior == "standard_normal":
         sentence = f"A unit is over-active: its codes have variance {wide:.1f} where the prior N(0, I) has 1."
-        yield Finding("over_active_units", sentence, "--objective.beta 2")
+        yield Finding("over_active_units", sentence, towards_the_prior(facts.config))
 
 
 def at_bounds(facts: Facts) -> Iterator[Finding]:
@@ -128,7 +130,8 @@ def gap(facts: Facts) -> Iterator[Finding]:
             f"The ELBO is {difference:.1f} nats higher on training pictures ({there['mean']:.1f}) than here "
             f"({here['mean']:.1f}): the model learns them by heart."
         )
-        yield Finding("train_test_gap", sentence, "--train.patience 10")
+        patient = facts.config.train.patience
+        yield Finding("train_test_gap", sentence, "--train.weight-decay 0.01" if patient else "--train.patience 10")
 
 
 def samples(facts: Facts) -> Iterator[Finding]:
@@ -141,4 +144,29 @@ def samples(facts: Facts) -> Iterator[Finding]:
         f"that of the reconstructions {own:.3g}; most draws from this prior fall where no codes are."
     )
     fitted = facts.prior != "model"
-    yield Finding("bad_samples", sentence, "--model.prior vamp" if fitted else "sample --prior fitted_mixture")
+    flag = towards_the_prior(facts.config) if fitted else "sample --prior fitted_mixture"
+    yield Finding("bad_samples", sentence, flag)
+
+
+def against_collapse(config: Config) -> str:
+    """A flag that the objective and the prior allow, to keep codes from saying nothing."""
+    objective, steps = config.objective, config.train.steps
+    if objective.name == "iwae":
+        return f"--train.learning-rate {config.train.learning_rate / 3:.2g}"
+    if objective.name != "elbo" or objective.capacity_nats is not None:
+        return f"--objective.warmup-steps {max(2 * objective.warmup_steps, steps // 4)}"
+    return "--objective.free-nats " + (
+        "0.1" if config.model.prior == "standard_normal" else "5 --objective.free-groups code"
+    )
+
+
+def towards_the_prior(config: Config) -> str:
+    """A flag that the objective allows, to bring codes and prior together."""
+    objective = config.objective
+    if objective.name in ("beta_tcvae", "mmd") or (
+        objective.name == "elbo" and config.model.prior != "standard_normal"
+    ):
+        return f"--objective.beta {2 * max(objective.beta, 0.5):g}"
+    if objective.free_nats and objective.free_groups != "code":
+        return f"--objective.beta {2 * max(objective.beta, 0.5):g}"
+    return "--model.prior " + ("flow" if config.model.prior == "vamp" else "vamp")

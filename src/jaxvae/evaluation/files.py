@@ -24,9 +24,15 @@ def new_file(path: Path | None, suffix: str, overwrite: bool) -> Path | None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Strict JSON: a number that is not finite is an error, not a word that other readers refuse."""
+    """Strict JSON; `UserError` for a number that is not finite, a word for which other readers would refuse."""
+    try:
+        text = json.dumps(value, indent=2, allow_nan=False)
+    except ValueError as error:
+        raise UserError(
+            f"{path} is not written: a number in it is not finite ({error}); the model or its pictures are damaged."
+        ) from error
     with _whole_or_nothing(path) as file:
-        file.write((json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
+        file.write((text + "\n").encode())
 
 
 def write_arrays(path: Path, values: Mapping[str, np.ndarray]) -> None:

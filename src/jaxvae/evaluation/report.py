@@ -81,6 +81,7 @@ def _facts(
     report: dict[str, Any], options: Options,
 ) -> Facts:  # fmt: skip
     vae, params, info = loaded
+    model = info.config.model
     ranges = [part["range"] for part in prepared.info["splits"].values()]
     shown = report["pictures"]
     has_prior = "rate_nats" in report
@@ -93,8 +94,9 @@ def _facts(
         active_units=int(active_units(measured.posterior.mean)),
         rate_nats=report["rate_nats"]["mean"] if has_prior else None,
         widest_variance=widest_variance(measured.posterior) if has_prior else None,
-        posterior_at_bound=posterior_at_bound(measured.posterior, info.config.model) if has_prior else None,
-        scale_at_bound=scale_at_bound(vae, params, measured.z),
+        posterior_at_bound=posterior_at_bound(measured.posterior, model) if has_prior else None,
+        # A density grows without bound as its scale falls; a probability does not, and may be as sharp as it likes.
+        scale_at_bound=scale_at_bound(vae, params, measured.z) if model.scale == "per_pixel" else None,
         elbo_nats=report.get("elbo_nats"),
         train_elbo_nats=mean(trained.values["elbo_nats"]) if trained else None,
         psnr_db=shown["psnr_db"]["mean"],
