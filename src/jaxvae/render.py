@@ -1,13 +1,12 @@
 """Pictures on disk: grids, strips and animations. Every file is written beside its place and renamed when whole."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from jaxvae.errors import UserError
+from jaxvae.whole_file import whole_file
 
 SMALLEST_SIDE = 128  # Pictures of a few pixels are enlarged, by repeating pixels, to about this.
 GAP = 2
@@ -54,16 +53,8 @@ def save_gif(images: np.ndarray, path: Path, seconds: float = 2.5) -> Path:
 
 
 def _save(picture: Image.Image, path: Path, **options: Any) -> Path:
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            picture.save(partial, **options)
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror or error}.") from error
+    with whole_file(path) as file:
+        picture.save(file, **options)
     return path
 
 

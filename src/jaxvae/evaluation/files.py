@@ -1,15 +1,14 @@
-"""Results on disk, each written beside its place and renamed when whole."""
+"""Results on disk, each whole or not at all."""
 
 import json
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from jaxvae.errors import UserError
+from jaxvae.whole_file import whole_file
 
 
 def new_file(path: Path | None, suffix: str, overwrite: bool) -> Path | None:
@@ -31,26 +30,11 @@ def write_json(path: Path, value: Any) -> None:
         raise UserError(
             f"{path} is not written: a number in it is not finite ({error}); the model or its pictures are damaged."
         ) from error
-    with _whole_or_nothing(path) as file:
+    with whole_file(path) as file:
         file.write((text + "\n").encode())
 
 
 def write_arrays(path: Path, values: Mapping[str, np.ndarray]) -> None:
     """An .npz of arrays by name, with nothing pickled."""
-    with _whole_or_nothing(path) as file:
+    with whole_file(path) as file:
         np.savez_compressed(file, allow_pickle=False, **values)
-
-
-@contextmanager
-def _whole_or_nothing(path: Path) -> Iterator[IO[bytes]]:
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with partial.open("wb") as file:
-                yield file
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror or error}.") from error
