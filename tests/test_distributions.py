@@ -79,6 +79,14 @@ def test_bernoulli_is_exact_at_extreme_logits():
     assert np.isfinite(jax.grad(lambda each: Bernoulli(each, 1).log_prob(bits).sum())(logits)).all()
 
 
+def test_the_gradient_of_bernoulli_in_its_logits_is_the_value_less_the_mean():
+    logits = jnp.asarray([[0.0, 1e-6, -3.0, 30.0, -1e4, 1e4]])
+    for value in (0.0, 0.3, 1.0):
+        x = jnp.full((1, 6), value)
+        gradient = jax.grad(lambda each, x=x: Bernoulli(each, 1).log_prob(x).sum())(logits)
+        np.testing.assert_allclose(gradient, x - jax.nn.sigmoid(logits), atol=1e-6)
+
+
 def test_bernoulli_probabilities_sum_to_one():
     coins = Bernoulli(jnp.asarray([[0.3, -2.0]]), 1)
     outcomes = jnp.asarray([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])[:, None]

@@ -20,7 +20,8 @@ from jaxvae.evaluation.split import build_measure, means
 from jaxvae.objectives import elbo, variational_terms
 from jaxvae.run import completed, load
 from jaxvae.training import loop
-from jaxvae.training.feed import feeding
+from jaxvae.training.feed import feeding, stretch
+from jaxvae.training.sharding import place
 from jaxvae.training.state import build_optimizer, init_state, learning_rate, split_root
 from jaxvae.training.step import build_train_step, mirrored, running_mean
 from jaxvae.vae import build
@@ -117,19 +118,33 @@ def test_mirroring_turns_some_pictures_left_to_right_and_leaves_the_rest():
 
 
 @pytest.mark.parametrize("resident", [True, False])
-def test_both_ways_of_feeding_run_the_same_batches(disc_set, resident):
+@pytest.mark.parametrize("network", ["conv", "mlp"])
+def test_both_ways_of_feeding_run_the_same_batches(disc_set, resident, network):
+    config = tiny_config(seed=3, model=ModelConfig(network=network), train=train_config(batch_size=14, log_every=4))
     images = disc_set.split("train").images
 
     def first_pixels(state, batch):
-        return state + 1, {"sum": batch.astype(jnp.float32).sum()}
+        return state + 1, {"loss": batch.astype(jnp.float32).sum()}
 
-    with feeding(first_pixels, images, seed=3, batch_size=7, resident=resident) as advance:
-        state, sums = jnp.zeros(()), []
-        for step in (0, 1, 2, 40):
-            state, metrics = advance(state, step)
-            sums.append(float(metrics["sum"]))
-    expected = [float(images[batch_indices(3, step, 7, len(images))].sum()) for step in (0, 1, 2, 40)]
+    with feeding(first_pixels, config, images, place(config), resident=resident) as advance:
+        state, sums, lengths = jnp.zeros(()), [], []
+        while len(sums) < 13:
+            state, metrics = advance(state, len(sums))
+            lengths.append(len(metrics["loss"]))
+            sums += metrics["loss"].tolist()
+    assert lengths == ([1] * 13 if network == "conv" else [4, 4, 4, 4])
+    assert float(state) == len(sums)
+    expected = [float(images[batch_indices(3, step, 14, len(images))].sum()) for step in range(len(sums))]
     assert sums == pytest.approx(expected)
+
+
+def test_a_stretch_of_steps_ends_where_something_is_looked_at():
+    settings = train_config(steps=100, log_every=30, validate_every=50, picture_every=75)
+    config = tiny_config(model=ModelConfig(network="mlp"), train=settings)
+    ends = [0]
+    while ends[-1] < settings.steps:
+        ends.append(ends[-1] + stretch(config, ends[-1]))
+    assert ends == [0, 30, 50, 60, 75, 90, 100]
 
 
 def lines(run, kind="train"):

@@ -10,7 +10,6 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-import optax
 from jax import Array
 from jax.tree_util import register_dataclass
 from jaxtyping import Float
@@ -79,9 +78,12 @@ class Bernoulli:
 
     def log_prob(self, value: Float[Array, "*k_b_event"]) -> Float[Array, "*k_b"]:
         """Σ x log p + (1 - x) log(1 - p) in nats; for grey values in [0, 1] the (negative) cross-entropy."""
-        # Computed from the logits: exact where sigmoid has long rounded to 0 or 1.
+        # x l - log(1 + e^l) with the larger part of the logarithm taken out: exact where sigmoid has long rounded to 0
+        # or 1, with one exponential and one logarithm a pixel, where two log-sigmoids take four.
         logits = align(self.logits, value)
-        return -sum_event(optax.sigmoid_binary_cross_entropy(logits, value), self.event_ndim)
+        positive = jnp.maximum(logits, 0.0)
+        size = 2.0 * positive - logits  # |l|, with a slope at 0 that fits the one of `positive`.
+        return sum_event(value * logits - positive - jnp.log1p(jnp.exp(-size)), self.event_ndim)
 
 
 def standard_normal(shape: tuple[int, ...]) -> Normal:

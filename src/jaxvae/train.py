@@ -49,6 +49,7 @@ def main(arguments: Sequence[str]) -> None:
     from jaxvae.data.describe import describe
     from jaxvae.run import beside, completed, read_config
     from jaxvae.training.loop import train
+    from jaxvae.training.sharding import share_cores
 
     run = parsed.run or Path("runs") / run_name(config)
     run = beside(run) if parsed.fresh else run
@@ -65,6 +66,7 @@ def main(arguments: Sequence[str]) -> None:
         return
     prepared = prepare(config.data)
     print(describe(prepared), flush=True)
+    share_cores(config)
     pictures = train(config, prepared, run)
     print("\n".join(["", "pictures:", *(f"  {path}" for path in pictures), "", *suggestions(run, config)]))
 

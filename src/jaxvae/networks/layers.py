@@ -8,7 +8,7 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Float
 
-from jaxvae.networks.convolution import conv_transpose
+from jaxvae.networks.convolution import conv_transpose, convolve
 
 # He et al. 2015: keeps the variance of activations through layers of rectified units.
 kernel_init = nn.initializers.variance_scaling(2.0, "fan_in", "truncated_normal")
@@ -38,9 +38,7 @@ class Down(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b h2 w2 o"]:
         if self.kind == "stride":
-            # One pixel before and one behind; behind an odd side one more, so that it rounds up.
-            padding = [(1, 1 + size % 2) for size in x.shape[1:3]]
-            return nn.Conv(self.channels, (4, 4), 2, padding, dtype=self.dtype, kernel_init=kernel_init)(x)
+            return Conv(self.channels, self.dtype)(x)
         x = nn.Conv(self.channels, (3, 3), dtype=self.dtype, kernel_init=kernel_init)(x)
         if self.kind == "max_pool":
             return nn.max_pool(x, (2, 2), (2, 2), "SAME")
@@ -63,6 +61,20 @@ class Up(nn.Module):
             return Deconv(self.channels, self.dtype)(x)[:, :height, :width]
         x = jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)[:, :height, :width]
         return nn.Conv(self.channels, (3, 3), dtype=self.dtype, kernel_init=kernel_init)(x)
+
+
+class Conv(nn.Module):
+    """The 4x4 convolution of stride 2, with a bias."""
+
+    channels: int
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b h2 w2 o"]:
+        kernel = self.param("kernel", kernel_init, (4, 4, x.shape[-1], self.channels))
+        bias = self.param("bias", nn.initializers.zeros_init(), (self.channels,))
+        x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
+        return convolve(x, kernel) + bias[None, None, None, :]
 
 
 class Deconv(nn.Module):

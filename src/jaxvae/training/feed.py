@@ -1,21 +1,22 @@
-"""Batches to the compiled step: gathered on the device where the set fits, one batch ahead on the host where not."""
+"""Batches to the compiled step: gathered on the device where the set fits, ahead of it on the host where not."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxvae.config import Config, TrainConfig
 from jaxvae.data.batches import batch_indices
+from jaxvae.training.sharding import Placement
 from jaxvae.training.state import TrainState
 from jaxvae.training.step import Metrics, TrainStep
 
 Advance = Callable[[TrainState, int], tuple[TrainState, Metrics]]
 RESIDENT_SHARE = 0.25
+LONGEST_STRETCH = 100
 
 
 def fits_on_device(images: np.ndarray) -> bool:
@@ -24,32 +25,59 @@ def fits_on_device(images: np.ndarray) -> bool:
     return bool(images.nbytes <= RESIDENT_SHARE * statistics.get("bytes_limit", 0))
 
 
+def stretch(config: Config, step: int) -> int:
+    """How many steps are made at once from `step` on: one, or as many as nothing is looked at between.
+
+    A step of a dense network takes a CPU as long as its dispatch does, and is scanned over. A convolutional one does
+    not notice its dispatch, and inside a scan XLA's CPU backend would run its convolutions several times slower.
+    """
+    if config.model.network != "mlp":
+        return 1
+    return min(LONGEST_STRETCH, next_event(config.train, step) - step)
+
+
+def next_event(settings: TrainConfig, step: int) -> int:
+    """The first step after `step` at which something is written down, measured or drawn."""
+    every = (settings.log_every, settings.validate_every, settings.picture_every)
+    return min(settings.steps, *(each * (step // each + 1) for each in every))
+
+
 @contextmanager
 def feeding(
-    train_step: TrainStep, images: np.ndarray, *, seed: int, batch_size: int, resident: bool
+    train_step: TrainStep, config: Config, images: np.ndarray, place: Placement, *, resident: bool
 ) -> Iterator[Advance]:
-    """The function (state, step) -> (state, metrics) that runs the train step, compiled, on batch `step`.
+    """The function (state, step) -> (state, metrics [s]) that makes the next `stretch` of s steps, compiled.
 
     The state is donated: the one handed in must not be used again.
     """
-    order = partial(batch_indices, seed, batch_size=batch_size, count=len(images))
+
+    def order(step: int) -> np.ndarray:
+        steps = range(step, step + stretch(config, step))
+        return np.stack([batch_indices(config.seed, each, config.train.batch_size, len(images)) for each in steps])
+
+    def advanced(state: TrainState, batches: Array, pictures: Array | None = None) -> tuple[TrainState, Metrics]:
+        def one(state: TrainState, batch: Array) -> tuple[TrainState, Metrics]:
+            return train_step(state, batch if pictures is None else pictures[batch])
+
+        if len(batches) > 1:
+            return jax.lax.scan(one, state, batches)
+        state, metrics = one(state, batches[0])
+        return state, jax.tree.map(lambda metric: metric[None], metrics)
+
+    compiled = jax.jit(advanced, donate_argnums=0, out_shardings=place.whole)
     if resident:
-        on_device = jax.device_put(np.asarray(images))
-
-        @partial(jax.jit, donate_argnums=0)
-        def gathered(state: TrainState, pictures: Array, indices: Array) -> tuple[TrainState, Metrics]:
-            return train_step(state, pictures[indices])
-
-        yield lambda state, step: gathered(state, on_device, order(step))
+        on_device = jax.device_put(np.asarray(images), place.whole)
+        yield lambda state, step: compiled(state, jax.device_put(order(step), place.split), on_device)
         return
 
-    compiled = jax.jit(train_step, donate_argnums=0)
     with ThreadPoolExecutor(1) as background:
         ahead: dict[int, Future[np.ndarray]] = {}
 
         def advance(state: TrainState, step: int) -> tuple[TrainState, Metrics]:
-            batch = ahead.pop(step).result() if step in ahead else images[order(step)]
-            ahead[step + 1] = background.submit(lambda: images[order(step + 1)])
-            return compiled(state, jnp.asarray(batch))
+            batches = ahead.pop(step).result() if step in ahead else images[order(step)]
+            following = step + len(batches)
+            if following < config.train.steps:
+                ahead[following] = background.submit(lambda: images[order(following)])
+            return compiled(state, jax.device_put(batches, place.split))
 
         yield advance

@@ -7,6 +7,8 @@ from functools import partial
 from operator import attrgetter
 from pathlib import Path
 
+import jax
+
 from jaxvae import checkpoint
 from jaxvae.config import Config
 from jaxvae.data.prepared import Prepared
@@ -18,6 +20,7 @@ from jaxvae.training.gallery import ends, show
 from jaxvae.training.milestones import Best, Pending, fitted, log, objective, out_of_patience, validate
 from jaxvae.training.record import recording, say
 from jaxvae.training.saving import start, trees
+from jaxvae.training.sharding import one_copy, place
 from jaxvae.training.signals import stop_requests
 from jaxvae.training.state import split_root
 from jaxvae.training.step import build_train_step
@@ -34,7 +37,8 @@ def train(config: Config, prepared: Prepared, run: Path) -> list[Path]:
     vae, settings = build(config.model, prepared.shape), config.train
     images, folder = prepared.split("train").images, run / "checkpoints"
     keys = split_root(config.seed)
-    state = start(folder, keys, vae, config, prepared)
+    placement = place(config)
+    state = jax.device_put(start(folder, keys, vae, config, prepared), placement.whole)
     ends(prepared, config)  # A wish that cannot be met is told now rather than at the first picture.
     write_config(run, config)
     first = int(state.step)
@@ -46,9 +50,7 @@ def train(config: Config, prepared: Prepared, run: Path) -> list[Path]:
     with (
         checkpoint.open_checkpoints(folder) as checkpointer,
         recording(run, first_step=first, steps=settings.steps, batch_size=settings.batch_size) as record,
-        feeding(
-            train_step, images, seed=config.seed, batch_size=settings.batch_size, resident=fits_on_device(images)
-        ) as advance,
+        feeding(train_step, config, images, placement, resident=fits_on_device(images)) as advance,
         stop_requests() as stop,
     ):
         save = partial(checkpoint.save, checkpointer, about=about(config, prepared))
@@ -56,8 +58,10 @@ def train(config: Config, prepared: Prepared, run: Path) -> list[Path]:
             say(record, f"continuing {run} at step {first} of {settings.steps}")
         pending: Pending = []
         clock = time.monotonic()
-        for step in range(first + 1, first if out_of_patience(config, best, first) else settings.steps + 1):
-            state, metrics = advance(state, step - 1)
+        step = settings.steps if out_of_patience(config, best, first) else first
+        while step < settings.steps:
+            state, metrics = advance(state, step)
+            step += len(metrics["loss"])
             pending.append((step, metrics))
             last, stopping = step == settings.steps, bool(stop)
             validates = step % settings.validate_every == 0 or last
@@ -66,7 +70,8 @@ def train(config: Config, prepared: Prepared, run: Path) -> list[Path]:
             if step % settings.log_every == 0 or waits:
                 # The newest step runs on; its numbers are fetched next time, unless the loop is about to wait anyhow.
                 ready, pending = (pending, []) if waits else (pending[:-1], pending[-1:])
-                rate = len(ready) * settings.batch_size / (time.monotonic() - clock)
+                made = sum(len(metrics["loss"]) for _, metrics in ready)
+                rate = made * settings.batch_size / (time.monotonic() - clock)
                 clock = time.monotonic()
                 if bad := log(record, ready, config, rate):
                     good = int(state.step)
@@ -74,7 +79,8 @@ def train(config: Config, prepared: Prepared, run: Path) -> list[Path]:
                         save(good, trees(state), objective=None)
                     raise UserError(f"{bad} The last good state, of step {good}, is kept in {run}.")
             if validates:
-                value = objective(validate(measure, state.evaluated, keys, prepared, "validation", step, record))
+                params = one_copy(state.evaluated)
+                value = objective(validate(measure, params, keys, prepared, "validation", step, record))
                 best = max(best, Best(step, value), key=attrgetter("objective"))
                 save(step, trees(state), objective=value)
                 saved = step
@@ -83,16 +89,16 @@ def train(config: Config, prepared: Prepared, run: Path) -> list[Path]:
                     break
             if draws:
                 # A mixture alone, of a few codes: a flow would take longer than the steps between two pictures.
-                some = prepared.split("validation").images
-                priors = fitted(draw_codes, state.evaluated, keys, replace(settings, fitted_flow_steps=0), config, some)
-                show(vae, state.evaluated, priors, keys, prepared, config, run / "samples" / f"step-{step:06d}")
+                params, some = one_copy(state.evaluated), prepared.split("validation").images
+                priors = fitted(draw_codes, params, keys, replace(settings, fitted_flow_steps=0), config, some)
+                show(vae, params, priors, keys, prepared, config, run / "samples" / f"step-{step:06d}")
             if stopping and not last:
                 if saved < step:
                     save(step, trees(state), objective=None)
                 raise KeyboardInterrupt(f"stopped after step {step}; the same command goes on from there.")
             clock = time.monotonic() if waits else clock
 
-        params, kept = state.evaluated, {}
+        params, kept = one_copy(state.evaluated), {}
         if settings.patience:
             checkpointer.wait()
             params = checkpoint.read_tree(folder, best.step, "params" if state.ema is None else "ema")

@@ -1,5 +1,6 @@
 """What happens now and then in a run: metrics written down, a split measured, priors fitted, the decision to stop."""
 
+import itertools
 import math
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from jaxvae.training.state import Keys
 from jaxvae.training.step import Metrics
 from jaxvae.vae import Params
 
-Pending = list[tuple[int, Metrics]]
+Pending = list[tuple[int, Metrics]]  # The last step of each stretch, and the metrics [s] of its steps.
 # Where a number that is not finite is looked for, causes before effects.
 BLAMED = ("log_likelihood_nats", "kl_nats", "loss", "gradient_norm")
 
@@ -29,15 +30,16 @@ class Best(NamedTuple):
 
 def log(record: Record, ready: Pending, config: Config, images_per_second: float) -> str | None:
     """Writes the metrics of finished steps; returns a sentence that names the first term that is not finite."""
-    for step, metrics in jax.device_get(ready):
-        values = {name: float(value) for name, value in metrics.items()}
-        for name in BLAMED:
-            if not math.isfinite(values.get(name, 0.0)):
-                return f"{name} is {values[name]} at step {step}; a smaller --train.learning-rate often helps."
-        if step % config.train.log_every == 0 or step == config.train.steps:
-            values["images_per_second"] = round(images_per_second, 1)
-            write(record, step, "train", values)
-            progress(record, step, config.train.steps, config.train.batch_size, values)
+    for last, metrics in jax.device_get(ready):
+        for step, *numbers in zip(itertools.count(last + 1 - len(metrics["loss"])), *metrics.values()):
+            values = dict(zip(metrics, map(float, numbers), strict=True))
+            for name in BLAMED:
+                if not math.isfinite(values.get(name, 0.0)):
+                    return f"{name} is {values[name]} at step {step}; a smaller --train.learning-rate often helps."
+            if step % config.train.log_every == 0 or step == config.train.steps:
+                values["images_per_second"] = round(images_per_second, 1)
+                write(record, step, "train", values)
+                progress(record, step, config.train.steps, config.train.batch_size, values)
     return None
 
 
