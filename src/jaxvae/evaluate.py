@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import tyro
 
 from jaxvae.cli import run_command
+from jaxvae.large_pages import use_large_pages
 
 
 def evaluate(
@@ -74,4 +75,5 @@ def evaluate(
 
 
 if __name__ == "__main__":
+    use_large_pages()
     run_command(evaluate, "evaluate")

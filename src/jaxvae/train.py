@@ -13,6 +13,7 @@ import tyro
 from jaxvae.cli import parse, told
 from jaxvae.config import Config, differences, run_name
 from jaxvae.errors import UserError, nearest
+from jaxvae.large_pages import use_large_pages
 
 DESCRIPTION = """Trains a variational autoencoder and shows what it learned.
 
@@ -102,4 +103,5 @@ def suggestions(run: Path, config: Config) -> list[str]:
 
 
 if __name__ == "__main__":
+    use_large_pages()
     told(lambda: main(sys.argv[1:]))
