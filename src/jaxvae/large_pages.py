@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 SWITCH = Path("/sys/kernel/mm/transparent_hugepage/enabled")
-# Large pages for what malloc takes; arrays of up to 4 GB from its heap, not from the kernel; and 8 GB of that heap kept.
+# Large pages for what malloc takes; arrays of up to 4 GB from its heap, not from the kernel; 8 GB of that heap kept.
 TUNABLES = f"glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold={4 << 30}:glibc.malloc.trim_threshold={8 << 30}"
 
 
@@ -21,5 +21,3 @@ def use_large_pages() -> None:
         return
     sys.stdout.flush()
     os.execve(sys.executable, sys.orig_argv, os.environ | {"GLIBC_TUNABLES": TUNABLES})  # noqa: S606
-
-

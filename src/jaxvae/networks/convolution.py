@@ -48,7 +48,7 @@ def _by_platform(on_cpu: Callable[..., Array], plainly: Callable[..., Array], *a
     return chosen
 
 
-def _pads(size: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+def _pads(size: tuple[int, ...]) -> tuple[tuple[int, int], tuple[int, int]]:
     return (1, 1 + size[0] % 2), (1, 1 + size[1] % 2)
 
 

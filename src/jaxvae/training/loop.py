@@ -70,10 +70,9 @@ def train(config: Config, prepared: Prepared, run: Path) -> list[Path]:
             if step % settings.log_every == 0 or waits:
                 # The newest step runs on; its numbers are fetched next time, unless the loop is about to wait anyhow.
                 ready, pending = (pending, []) if waits else (pending[:-1], pending[-1:])
-                made = sum(len(metrics["loss"]) for _, metrics in ready)
-                rate = made * settings.batch_size / (time.monotonic() - clock)
-                clock = time.monotonic()
-                if bad := log(record, ready, config, rate):
+                fetched, before, clock = jax.device_get(ready), clock, time.monotonic()
+                made = sum(len(metrics["loss"]) for _, metrics in fetched)
+                if bad := log(record, fetched, config, made * settings.batch_size / max(clock - before, 1e-9)):
                     good = int(state.step)
                     if good > saved:
                         save(good, trees(state), objective=None)

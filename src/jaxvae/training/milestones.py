@@ -4,7 +4,6 @@ import itertools
 import math
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
 from jaxvae.config import Config, TrainConfig
@@ -28,9 +27,9 @@ class Best(NamedTuple):
     objective: float
 
 
-def log(record: Record, ready: Pending, config: Config, images_per_second: float) -> str | None:
+def log(record: Record, fetched: Pending, config: Config, images_per_second: float) -> str | None:
     """Writes the metrics of finished steps; returns a sentence that names the first term that is not finite."""
-    for last, metrics in jax.device_get(ready):
+    for last, metrics in fetched:
         for step, *numbers in zip(itertools.count(last + 1 - len(metrics["loss"])), *metrics.values()):
             values = dict(zip(metrics, map(float, numbers), strict=True))
             for name in BLAMED:

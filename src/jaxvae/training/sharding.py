@@ -31,7 +31,7 @@ def share_cores(config: Config) -> None:
     are too small for that. Must be called before JAX looks for its devices; later it changes nothing.
     """
     by_flag = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
-    if config.model.network != "conv" or by_flag or jax.config.jax_num_cpu_devices != UNCHOSEN:
+    if config.model.network != "conv" or by_flag or jax.config.values["jax_num_cpu_devices"] != UNCHOSEN:
         return
     with suppress(RuntimeError):  # The devices are known already.
         jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
