@@ -273,3 +273,9 @@ def test_every_kind_of_model_trains_to_pictures(disc_set, tmp_path, changes, exp
     assert expected <= set(lines(tmp_path / "run", "test")[0])
     if config.objective.name == "autoencoder":
         assert "kl_nats" not in lines(tmp_path / "run")[0]
+
+
+def test_a_constant_learning_rate_is_one_of_the_metrics(disc_set, tmp_path):
+    settings = train_config(steps=5, schedule="constant", warmup_steps=0, fitted_flow_steps=0)
+    loop.train(tiny_config(train=settings), disc_set, tmp_path / "run")
+    assert [row["learning_rate"] for row in lines(tmp_path / "run")] == pytest.approx([settings.learning_rate])

@@ -5,6 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
@@ -62,7 +63,7 @@ def feeding(
         if len(batches) > 1:
             return jax.lax.scan(one, state, batches)
         state, metrics = one(state, batches[0])
-        return state, jax.tree.map(lambda metric: metric[None], metrics)
+        return state, jax.tree.map(lambda metric: jnp.asarray(metric)[None], metrics)
 
     compiled = jax.jit(advanced, donate_argnums=0, out_shardings=place.whole)
     if resident:

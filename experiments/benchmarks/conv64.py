@@ -1,0 +1,71 @@
+"""The train step of a convolutional VAE, 64x64, against PyTorch eager in both layouts and against torch.compile.
+
+    make bench NAME=conv64
+
+Four 4x4 convolutions of stride 2 (32, 64, 128, 256 channels), 128 latent units, the mirror; batch 128, float32. Each side
+takes a batch of bytes from memory and draws its own noise. The second row gives PyTorch the allocator settings that
+`python -m jaxvae.train` gives itself.
+"""
+
+import time
+from functools import partial
+from typing import Any
+
+import numpy as np
+from contest import Contestant, Side, record, take_turns
+from ours import FOREVER, contestant, start_of
+
+from jaxvae import Config, DataConfig, ModelConfig, TrainConfig
+from jaxvae.large_pages import TUNABLES
+
+BATCH, STEPS = 128, 10
+CONFIG = Config(
+    data=DataConfig(pixels="scaled"),
+    model=ModelConfig(latent=128),
+    train=TrainConfig(steps=FOREVER, batch_size=BATCH, schedule="constant", warmup_steps=0, clip_norm=None),
+)
+
+
+def pytorch(start: dict[str, Any], images: np.ndarray, *, channels_last: bool, compiled: bool) -> Side:
+    """PyTorch's side."""
+    import torch
+    from peers import ConvVAE
+
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    model: Any = ConvVAE(start["params"]).to(memory_format=layout)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
+    pictures = torch.tensor(images.transpose(0, 3, 1, 2).copy())
+    model = torch.compile(model) if compiled else model
+    x = torch.tensor(start["x"].transpose(0, 3, 1, 2).copy()).contiguous(memory_format=layout)
+    loss = float(model(x, torch.tensor(start["noise"])).detach())
+
+    def turn() -> float:
+        begin = time.perf_counter()
+        for _ in range(STEPS):
+            batch = pictures[torch.randint(len(pictures), (BATCH,))].to(torch.float32, memory_format=layout) / 255.0
+            optimizer.zero_grad(set_to_none=True)
+            model(batch, torch.randn(BATCH, 128)).backward()
+            optimizer.step()
+        return time.perf_counter() - begin
+
+    turn()
+    turn()
+    return Side(turn, loss)
+
+
+if __name__ == "__main__":
+    images = np.random.default_rng(0).integers(0, 256, (1280, 64, 64, 3), dtype=np.uint8)
+    start = start_of(CONFIG, images)
+    peers = {
+        "PyTorch eager, contiguous": partial(pytorch, start, images, channels_last=False, compiled=False),
+        "PyTorch eager, channels last": partial(pytorch, start, images, channels_last=True, compiled=False),
+        "torch.compile, channels last": partial(pytorch, start, images, channels_last=True, compiled=True),
+    }
+    tuned = {"torch.compile, tuned allocator": Contestant(peers["torch.compile, channels last"], {"GLIBC_TUNABLES": TUNABLES})}
+    sides = {"jaxvae": contestant(CONFIG, images, STEPS)} | {name: Contestant(make) for name, make in peers.items()}
+    measured = take_turns(sides | tuned, repeats=7)
+    per_step = {name: [1000.0 * each / STEPS for each in seconds] for name, seconds in measured.items()}
+    ours = per_step.pop("jaxvae")
+    own = {name: per_step.pop(name) for name in tuned}
+    record("conv64", ours, per_step, target=1.0, unit="ms a step")
+    record("conv64, both with jaxvae's allocator settings", ours, own, target=1.0, unit="ms a step")

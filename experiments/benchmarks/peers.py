@@ -1,0 +1,118 @@
+"""The same models in PyTorch, holding the same numbers as a jaxvae model's parameters."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+LOG_2PI = 1.8378770664093453
+
+
+def bounded(value: Tensor, low: float, high: float) -> Tensor:
+    """As jaxvae bounds the log-variance of q(z|x)."""
+    value = high - F.softplus(high - value)
+    return low + F.softplus(value - low)
+
+
+def dense(params: dict[str, Any]) -> nn.Linear:
+    """A linear layer with the parameters of a Flax one."""
+    layer = nn.Linear(*params["kernel"].shape)
+    layer.load_state_dict({"weight": torch.tensor(params["kernel"].T.copy()), "bias": torch.tensor(params["bias"])})
+    return layer
+
+
+def kl(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(N(mean, variance) || N(0, I)) of each example."""
+    return 0.5 * (log_variance.exp() - log_variance - 1.0 + mean.square()).sum(1)
+
+
+class ConvVAE(nn.Module):
+    """The convolutional model: 4x4 convolutions of stride 2 and their mirror, a Gaussian of one learned scale."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        super().__init__()
+        encoder, decoder = params["encoder"], params["decoder"]
+        self.down = nn.ModuleList(self._down(encoder[f"Down_{i}"]["Conv_0"]) for i in range(4))
+        self.up = nn.ModuleList(self._up(decoder[f"Up_{i}"]["Deconv_0"]) for i in range(4))
+        # PyTorch flattens channels before rows and columns, Flax behind them.
+        heads, start = encoder["Dense_0"], decoder["Dense_0"]
+        kernel = heads["kernel"].reshape(4, 4, 256, -1).transpose(2, 0, 1, 3).reshape(4096, -1)
+        self.heads = dense({"kernel": kernel, "bias": heads["bias"]})
+        kernel = start["kernel"].reshape(-1, 4, 4, 256).transpose(0, 3, 1, 2).reshape(-1, 4096)
+        bias = start["bias"].reshape(4, 4, 256).transpose(2, 0, 1).reshape(-1)
+        self.start = dense({"kernel": kernel, "bias": bias})
+        self.scale = nn.Parameter(torch.tensor(params["likelihood"]["log_variance"]))
+
+    @staticmethod
+    def _down(params: dict[str, Any]) -> nn.Conv2d:
+        layer = nn.Conv2d(*params["kernel"].shape[2:], 4, 2, 1)
+        weight = torch.tensor(params["kernel"].transpose(3, 2, 0, 1).copy())
+        layer.load_state_dict({"weight": weight, "bias": torch.tensor(params["bias"])})
+        return layer
+
+    @staticmethod
+    def _up(params: dict[str, Any]) -> nn.ConvTranspose2d:
+        outputs, inputs = params["kernel"].shape[2:]
+        layer = nn.ConvTranspose2d(inputs, outputs, 4, 2, 1)
+        weight = torch.tensor(params["kernel"].transpose(3, 2, 0, 1).copy())
+        layer.load_state_dict({"weight": weight, "bias": torch.tensor(params["bias"])})
+        return layer
+
+    def forward(self, x: Tensor, noise: Tensor) -> Tensor:
+        """-ELBO, the mean over the batch, for pictures [b, 3, 64, 64] in [0, 1]."""
+        h = 2.0 * x - 1.0
+        for layer in self.down:
+            h = F.relu(layer(h))
+        mean, log_variance = self.heads(h.flatten(1)).chunk(2, 1)
+        log_variance = bounded(log_variance, -12.0, 4.0)
+        h = self.start(mean + torch.exp(0.5 * log_variance) * noise).view(-1, 256, 4, 4)
+        if x.is_contiguous(memory_format=torch.channels_last):
+            h = h.contiguous(memory_format=torch.channels_last)
+        for layer in self.up:
+            h = layer(F.relu(h))
+        log_scale = -2.0 + 5.0 * self.scale
+        log_density = -0.5 * ((x - h).square() * torch.exp(-2.0 * log_scale) + 2.0 * log_scale + LOG_2PI)
+        return (kl(mean, log_variance) - log_density.sum((1, 2, 3))).mean()
+
+
+class MLPEncoder(nn.Module):
+    """784-400-2d: the mean and log-variance of q(z|x)."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        super().__init__()
+        self.hidden, self.heads = dense(params["Hidden_0"]["Dense_0"]), dense(params["Dense_0"])
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """From pictures [b, ...] in [0, 1]."""
+        mean, log_variance = self.heads(F.relu(self.hidden(2.0 * x.flatten(1) - 1.0))).chunk(2, 1)
+        return mean, bounded(log_variance, -12.0, 4.0)
+
+
+class MLPDecoder(nn.Module):
+    """d-400-784: logits."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        super().__init__()
+        self.hidden, self.out = dense(params["Hidden_0"]["Dense_0"]), dense(params["Dense_0"])
+
+    def forward(self, z: Tensor) -> Tensor:
+        """From codes [b, d]."""
+        logits: Tensor = self.out(F.relu(self.hidden(z)))
+        return logits
+
+
+class GatedDecoder(nn.Module):
+    """d-300-300-784 with gated hidden layers: logits."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        super().__init__()
+        self.hidden = nn.ModuleList(dense(params[f"Hidden_{i}"]["Dense_0"]) for i in range(2))
+        self.out = dense(params["Dense_0"])
+
+    def forward(self, z: Tensor) -> Tensor:
+        """From codes [b, d]."""
+        for layer in self.hidden:
+            z = F.glu(layer(z), dim=-1)
+        logits: Tensor = self.out(z)
+        return logits
