@@ -13,7 +13,7 @@ from jax import Array
 from jax.tree_util import register_dataclass
 from jaxtyping import Float
 
-from jaxvae.distributions import align, sum_event
+from jaxvae.distributions import align, flat, sum_event
 
 NEAR_ZERO = 1e-2
 
@@ -34,8 +34,9 @@ class Laplace:
 
     def log_prob(self, value: Float[Array, "*k_b_event"]) -> Float[Array, "*k_b"]:
         """The log-density in nats."""
-        mean, log_scale = align(self.mean, value), align(self.log_scale, value)
-        return -sum_event(jnp.abs(value - mean) * jnp.exp(-log_scale) + log_scale + jnp.log(2.0), self.event_ndim)
+        parts = (value, align(self.mean, value), align(self.log_scale, value))
+        x, mean, log_scale = (flat(part, self.event_ndim) for part in parts)
+        return -jnp.sum(jnp.abs(x - mean) * jnp.exp(-log_scale) + log_scale + jnp.log(2.0), axis=-1)
 
 
 @partial(register_dataclass, data_fields=["logits"], meta_fields=["event_ndim"])
@@ -118,8 +119,9 @@ class DiscretizedLogistic:
 
     def log_prob(self, value: Float[Array, "*k_b_event"]) -> Float[Array, "*k_b"]:
         """The log-probability in nats."""
-        location, log_scale = align(self.location, value), align(self.log_scale, value)
-        return sum_event(log_logistic_bin(value, location, log_scale, self.levels), self.event_ndim)
+        parts = (value, align(self.location, value), align(self.log_scale, value))
+        x, location, log_scale = (flat(part, self.event_ndim) for part in parts)
+        return jnp.sum(log_logistic_bin(x, location, log_scale, self.levels), axis=-1)
 
 
 def to_level(value: Float[Array, "..."], levels: int) -> Float[Array, "..."]:

@@ -1,0 +1,97 @@
+"""The bound on log p(x) with K = 5000 samples under the gated MLP, against a straightforward PyTorch version.
+
+    make bench NAME=iw_likelihood
+
+The decoder is 40-300-300-784, gated, Bernoulli. 1000 pictures in all: each turn bounds 200, and five turns are made.
+"""
+
+import time
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+from contest import Contestant, Side, record, take_turns
+from ours import start_of
+
+from jaxvae import Config, DataConfig, ModelConfig
+from jaxvae.evaluation.likelihood import importance_bounds
+from jaxvae.large_pages import TUNABLES
+from jaxvae.vae import build
+
+K, PICTURES, CHUNK = 5000, 200, 500
+CONFIG = Config(
+    data=DataConfig(pixels="binarized"),
+    model=ModelConfig(
+        network="mlp", hidden=(300, 300), activation="gated", latent=40, log_variance_range=(-6.0, 2.0),
+        likelihood="bernoulli",
+    ),
+)  # fmt: skip
+
+
+def jaxvae(start: dict[str, Any], images: np.ndarray) -> Side:
+    """As `python -m jaxvae.evaluate` bounds log p(x)."""
+    vae = build(CONFIG.model, (28, 28, 1))
+    prior = vae.prior(start["params"])
+
+    def bounds(samples: int) -> Any:
+        return importance_bounds(vae, CONFIG, start["params"], prior, jax.random.key(0), images, samples)
+
+    def turn() -> float:
+        begin = time.perf_counter()
+        bounds(K)
+        return time.perf_counter() - begin
+
+    first = bounds(K).log_likelihood_nats[-1]
+    return Side(turn, float(first.mean()))
+
+
+def pytorch(start: dict[str, Any], images: np.ndarray) -> Side:
+    """Picture by picture, chunks of samples, one log-sum-exp at the end."""
+    import torch
+    from peers import GatedDecoder, bounded, dense
+    from torch.distributions import Bernoulli, Normal
+    from torch.nn import functional as F
+
+    encoder, decoder = start["params"]["encoder"], GatedDecoder(start["params"]["decoder"])
+    hidden, heads = [dense(encoder[f"Hidden_{i}"]["Dense_0"]) for i in range(2)], dense(encoder["Dense_0"])
+    pictures = torch.tensor(images.reshape(len(images), -1)) / 255.0
+
+    @torch.no_grad()
+    def bounds() -> Any:
+        logs = []
+        for x in pictures.round():
+            h = 2.0 * x - 1.0
+            for layer in hidden:
+                h = F.glu(layer(h), dim=-1)
+            mean, log_variance = heads(h).chunk(2)
+            posterior = Normal(mean, torch.exp(0.5 * bounded(log_variance, -6.0, 2.0)))
+            weights = []
+            for _ in range(K // CHUNK):
+                z = posterior.sample((CHUNK,))
+                likelihood = Bernoulli(logits=decoder(z), validate_args=False).log_prob(x).sum(1)
+                prior = Normal(0.0, 1.0).log_prob(z).sum(1)
+                weights.append(likelihood + prior - posterior.log_prob(z).sum(1))
+            logs.append(torch.logsumexp(torch.cat(weights), 0) - np.log(K))
+        return torch.stack(logs)
+
+    def turn() -> float:
+        begin = time.perf_counter()
+        bounds()
+        return time.perf_counter() - begin
+
+    return Side(turn, float(bounds().mean()))
+
+
+if __name__ == "__main__":
+    # Black and white already, so that both sides bound the same pictures.
+    images = 255 * np.random.default_rng(0).integers(0, 2, (PICTURES, 28, 28, 1), dtype=np.uint8)
+    start = start_of(CONFIG, images)
+    sides = {
+        "jaxvae": Contestant(partial(jaxvae, start, images), {"GLIBC_TUNABLES": TUNABLES}),
+        "PyTorch": Contestant(partial(pytorch, start, images)),
+    }
+    measured = take_turns(sides, repeats=5, tolerance=1e-3)
+    per_picture = {name: [1000.0 * each / PICTURES for each in seconds] for name, seconds in measured.items()}
+    ours = per_picture.pop("jaxvae")
+    record("iw-likelihood, K = 5000", ours, per_picture, target=1.5, unit="ms a picture")

@@ -1,0 +1,177 @@
+"""Epochs of 784-400-z20-400-784 on Fashion-MNIST, data included, against Pythae's trainer and a plain PyTorch loop.
+
+    make bench NAME=mlp28                     (--raw FOLDER of the four files, where they cannot be downloaded)
+
+All 60 000 training pictures, grey values under a Bernoulli likelihood, float32; batch 100, then batch 20. The last row of
+each measures against the matrix products of the step alone, scanned over by JAX.
+"""
+
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tyro
+from contest import Contestant, Side, record, take_turns
+from ours import FOREVER, contestant, start_of
+
+from jaxvae import Config, DataConfig, ModelConfig, TrainConfig
+from jaxvae.data import prepare
+
+UNITS = ((784, 400), (400, 40), (20, 400), (400, 784))
+
+
+def config_of(batch_size: int) -> Config:
+    """The library's config of the model, nothing written down or measured on the way."""
+    train = TrainConfig(
+        steps=FOREVER, batch_size=batch_size, schedule="constant", warmup_steps=0, clip_norm=None, log_every=100,
+        validate_every=FOREVER, picture_every=FOREVER,
+    )  # fmt: skip
+    model = ModelConfig(network="mlp", hidden=(400,), latent=20, likelihood="bernoulli")
+    return Config(data=DataConfig(pixels="scaled"), model=model, train=train)
+
+
+def plain_pytorch(start: dict[str, Any], images: np.ndarray, batch_size: int) -> Side:
+    """A loop over shuffled rows of one tensor in memory."""
+    import torch
+    from peers import MLPDecoder, MLPEncoder, kl
+    from torch.nn import functional as F
+
+    encoder, decoder = MLPEncoder(start["params"]["encoder"]), MLPDecoder(start["params"]["decoder"])
+    optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], 1e-3, fused=True)
+    pictures = torch.tensor(images.reshape(len(images), -1)).to(torch.float32) / 255.0
+
+    def loss_of(x: Any, noise: Any) -> Any:
+        mean, log_variance = encoder(x)
+        logits = decoder(mean + torch.exp(0.5 * log_variance) * noise)
+        error = F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(1)
+        return (error + kl(mean, log_variance)).mean()
+
+    loss = float(loss_of(torch.tensor(start["x"]).flatten(1), torch.tensor(start["noise"])).detach())
+
+    def turn() -> float:
+        begin = time.perf_counter()
+        for rows in torch.randperm(len(pictures)).split(batch_size):
+            optimizer.zero_grad(set_to_none=True)
+            loss_of(pictures[rows], torch.randn(len(rows), 20)).backward()
+            optimizer.step()
+        return time.perf_counter() - begin
+
+    turn()
+    return Side(turn, loss)
+
+
+def pythae(start: dict[str, Any], images: np.ndarray, batch_size: int) -> Side:
+    """Pythae's own trainer and VAE, with encoder and decoder of the same architecture."""
+    import torch
+    from peers import MLPDecoder, MLPEncoder
+    from pythae.data.datasets import BaseDataset
+    from pythae.models import VAE, VAEConfig
+    from pythae.models.base.base_utils import ModelOutput
+    from pythae.models.nn import BaseDecoder, BaseEncoder
+    from pythae.trainers import BaseTrainer, BaseTrainerConfig
+
+    class Encoder(BaseEncoder):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = MLPEncoder(start["params"]["encoder"])
+
+        def forward(self, x: Any) -> Any:
+            mean, log_variance = self.inner(x)
+            return ModelOutput(embedding=mean, log_covariance=log_variance)
+
+    class Decoder(BaseDecoder):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = MLPDecoder(start["params"]["decoder"])
+
+        def forward(self, z: Any) -> Any:
+            return ModelOutput(reconstruction=torch.sigmoid(self.inner(z)).reshape(-1, 1, 28, 28))
+
+    settings = VAEConfig(input_dim=(1, 28, 28), latent_dim=20, reconstruction_loss="bce")
+    model = VAE(settings, encoder=Encoder(), decoder=Decoder())
+    drawing, noise = model._sample_gauss, torch.tensor(start["noise"])
+    model._sample_gauss = lambda mean, deviation: (mean + deviation * noise, noise)
+    x = torch.tensor(start["x"]).reshape(-1, 1, 28, 28)
+    loss = float(model({"data": x}).loss.detach())
+    model._sample_gauss = drawing
+
+    pictures = torch.tensor(images.reshape(-1, 1, 28, 28)).to(torch.float32) / 255.0
+    folder = tempfile.mkdtemp()
+    training = BaseTrainerConfig(
+        output_dir=folder, num_epochs=1, per_device_train_batch_size=batch_size, learning_rate=1e-3, no_cuda=True
+    )
+    trainer = BaseTrainer(model=model, train_dataset=BaseDataset(pictures, torch.zeros(len(pictures))), training_config=training)
+    trainer.prepare_training()
+    epochs = 0
+
+    def turn() -> float:
+        nonlocal epochs
+        epochs += 1
+        begin = time.perf_counter()
+        trainer.train_step(epochs)
+        return time.perf_counter() - begin
+
+    turn()
+    return Side(turn, loss)
+
+
+def products_alone(steps: int, batch_size: int) -> Side:
+    """The matrix products of as many steps: forward, gradients in the weights, gradients in what they multiply."""
+    import jax
+    import jax.numpy as jnp
+
+    def step(weights: list[Any], x: Any) -> tuple[list[Any], Any]:
+        moved, total = [], jnp.zeros(())
+        for i, weight in enumerate(weights):
+            before, behind = x[:, : weight.shape[0]], x[:, : weight.shape[1]]
+            product, gradient = before @ weight, before.T @ behind
+            total += product[0, 0] + (behind @ weight.T)[0, 0] if i else product[0, 0]
+            moved.append(weight + 1e-9 * gradient)
+        return moved, total
+
+    scanned = jax.jit(lambda weights, xs: jax.lax.scan(step, weights, xs))
+    weights, xs = [jnp.ones(shape) for shape in UNITS], jnp.ones((100, batch_size, 784))
+
+    def turn() -> float:
+        begin = time.perf_counter()
+        for _ in range(steps // 100):
+            done = scanned(weights, xs)
+        jax.block_until_ready(done)
+        return time.perf_counter() - begin
+
+    turn()
+    return Side(turn)
+
+
+def mlp28(raw: Path | None = None) -> None:
+    """Runs both batch sizes.
+
+    Args:
+        raw: Folder of the four files of Fashion-MNIST; downloaded when left out.
+    """
+    prepared = prepare(DataConfig(name="fashion_mnist", size=None, raw=None if raw is None else str(raw)))
+    images = np.concatenate([prepared.split(name).images for name in ("train", "validation")])
+    for batch_size in (100, 20):
+        config, steps = config_of(batch_size), len(images) // batch_size
+        start = start_of(config, images)
+        measured = take_turns(
+            {
+                "jaxvae": contestant(config, images, steps),
+                "plain PyTorch": Contestant(partial(plain_pytorch, start, images, batch_size)),
+                "Pythae": Contestant(partial(pythae, start, images, batch_size)),
+                "products": Contestant(partial(products_alone, steps, batch_size)),
+            },
+            repeats=5,
+        )
+        name, ours = f"mlp28, batch {batch_size}", measured["jaxvae"]
+        for peer, target in (("plain PyTorch", 2.5), ("Pythae", 3.0)):
+            record(f"{name}, {peer}", ours, {peer: measured[peer]}, target=target, unit="s an epoch")
+        limit = {"matrix products alone": measured["products"]}
+        record(f"{name}, limit", ours, limit, target=0.8, unit="s an epoch")
+
+
+if __name__ == "__main__":
+    tyro.cli(mlp28)
