@@ -5,6 +5,8 @@ ARGS        ?=
 RAW         ?=
 PYTHON      ?= python3
 ACCELERATOR ?= auto
+NAME        ?=
+BENCHMARKS  := conv64 mlp28 iw_likelihood startup pipeline prepare memory
 
 BIN := .venv/bin
 EXPERIMENT := experiments/$(DATASET).py
@@ -25,7 +27,7 @@ READY := .venv/ready-$(JAX_FOR)
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help setup experiment train interpolate sample evaluate selftest reconstruct test check clean
+.PHONY: help setup experiment train interpolate sample evaluate selftest reconstruct test check bench clean
 
 help:  ## this text
 	@echo "jaxvae: variational autoencoders in JAX"
@@ -77,6 +79,11 @@ check: $(READY)  ## format, lint and types
 	$(BIN)/ruff format --check src tests experiments
 	$(BIN)/ruff check src tests experiments
 	$(BIN)/mypy
+
+bench: $(READY)  ## measure against PyTorch: NAME=conv64 for one of experiments/benchmarks (installs [bench])
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@set -e; for name in $(or $(NAME),$(BENCHMARKS)); do $(BIN)/python experiments/benchmarks/$$name.py $(ARGS); done
+	@$(BIN)/python experiments/benchmarks/table.py
 
 clean:  ## remove .venv and what tools left; runs/ and data/ stay
 	rm -rf .venv build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -7,7 +7,7 @@ from jax.test_util import check_grads
 
 from jaxvae.config import ModelConfig
 from jaxvae.networks import build_networks
-from jaxvae.networks.convolution import conv_transpose
+from jaxvae.networks.convolution import SOME, conv_transpose, convolve
 from jaxvae.networks.layers import bounded
 from jaxvae.networks.mlp import Hidden
 
@@ -21,17 +21,43 @@ def plain_transpose(x, kernel):
     )
 
 
-@pytest.mark.parametrize("shape", [(2, 4, 4, 3), (1, 5, 3, 2), (3, 1, 1, 1)])
-def test_conv_transpose_equals_lax_in_value_and_both_gradients(shape):
-    x = jnp.asarray(RANDOM.normal(size=shape), jnp.float32)
-    kernel = jnp.asarray(RANDOM.normal(size=(4, 4, 5, shape[-1])), jnp.float32)
-    ours, back = jax.vjp(conv_transpose, x, kernel)
-    theirs, their_back = jax.vjp(plain_transpose, x, kernel)
-    assert ours.shape == (shape[0], 2 * shape[1], 2 * shape[2], 5)
-    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
-    cotangent = jnp.asarray(RANDOM.normal(size=ours.shape), jnp.float32)
-    for mine, other in zip(back(cotangent), their_back(cotangent), strict=True):
-        np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-4)
+def plain_convolution(x, kernel):
+    """The same, odd sides rounding up, with JAX's own gradients."""
+    pads = [(1, 1 + size % 2) for size in x.shape[1:3]]
+    return lax.conv_general_dilated(x, kernel, (2, 2), pads, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
+# One number of channels for each of the forms that a CPU runs, and odd sides.
+FORMS = [(1, 6, 4), (3, 5, 7), (16, 4, 4), (SOME, 3, 2), (SOME + 1, 4, 5)]
+
+
+@pytest.mark.parametrize(("channels", "height", "width"), FORMS)
+@pytest.mark.parametrize("names", ["convolve", "conv_transpose"])
+def test_every_form_equals_lax_in_value_and_both_gradients(names, channels, height, width):
+    finer, coarser = channels, 6
+    kernel = jnp.asarray(RANDOM.normal(size=(4, 4, finer, coarser)), jnp.float32)
+    ours, theirs, entering = (
+        (convolve, plain_convolution, finer) if names == "convolve" else (conv_transpose, plain_transpose, coarser)
+    )
+    x = jnp.asarray(RANDOM.normal(size=(2, height, width, entering)), jnp.float32)
+    mine, back = jax.vjp(jax.jit(ours), x, kernel)
+    other, other_back = jax.vjp(theirs, x, kernel)
+    assert mine.shape == other.shape
+    np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-4)
+    cotangent = jnp.asarray(RANDOM.normal(size=mine.shape), jnp.float32)
+    for gradient, expected in zip(back(cotangent), other_back(cotangent), strict=True):
+        np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("channels", [3, 8])
+def test_the_forms_of_a_cpu_are_not_those_of_a_tpu(channels):
+    x, kernel = jnp.ones((1, 8, 8, channels)), jnp.ones((4, 4, channels, 5))
+    for function, operand in ((convolve, x), (conv_transpose, jnp.ones((1, 4, 4, 5)))):
+        tpu = jax.jit(function).trace(operand, kernel).lower(lowering_platforms=("tpu",)).as_text()
+        assert tpu.count("stablehlo.convolution") == 1
+        assert "stablehlo.dot_general" not in tpu
+        # 4x4 taps, as the config says it; a CPU gets 2x2 taps or a product of matrices for some of these.
+        assert "tensor<4x4x" in tpu.split("stablehlo.convolution")[1]
 
 
 def test_conv_transpose_gradient_agrees_with_finite_differences():

@@ -2,9 +2,9 @@
 
     make bench NAME=conv64
 
-Four 4x4 convolutions of stride 2 (32, 64, 128, 256 channels), 128 latent units, the mirror; batch 128, float32. Each side
-takes a batch of bytes from memory and draws its own noise. The second row gives PyTorch the allocator settings that
-`python -m jaxvae.train` gives itself.
+Four 4x4 convolutions of stride 2 (32, 64, 128, 256 channels), 128 latent units, the mirror; batch 128, float32. Each
+side takes a batch of bytes from memory and draws its own noise. The second row gives PyTorch the allocator settings
+that `python -m jaxvae.train` gives itself.
 """
 
 import time
@@ -32,7 +32,8 @@ def pytorch(start: dict[str, Any], images: np.ndarray, *, channels_last: bool, c
     from peers import ConvVAE
 
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    model: Any = ConvVAE(start["params"]).to(memory_format=layout)
+    model: Any = ConvVAE(start["params"])
+    model = model.to(memory_format=layout)
     optimizer = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
     pictures = torch.tensor(images.transpose(0, 3, 1, 2).copy())
     model = torch.compile(model) if compiled else model
@@ -61,7 +62,11 @@ if __name__ == "__main__":
         "PyTorch eager, channels last": partial(pytorch, start, images, channels_last=True, compiled=False),
         "torch.compile, channels last": partial(pytorch, start, images, channels_last=True, compiled=True),
     }
-    tuned = {"torch.compile, tuned allocator": Contestant(peers["torch.compile, channels last"], {"GLIBC_TUNABLES": TUNABLES})}
+    tuned = {
+        "torch.compile, tuned allocator": Contestant(
+            peers["torch.compile, channels last"], {"GLIBC_TUNABLES": TUNABLES}
+        )
+    }
     sides = {"jaxvae": contestant(CONFIG, images, STEPS)} | {name: Contestant(make) for name, make in peers.items()}
     measured = take_turns(sides | tuned, repeats=7)
     per_step = {name: [1000.0 * each / STEPS for each in seconds] for name, seconds in measured.items()}

@@ -51,7 +51,7 @@ def pytorch(start: dict[str, Any], images: np.ndarray) -> Side:
     import torch
     from peers import GatedDecoder, bounded, dense
     from torch.distributions import Bernoulli, Normal
-    from torch.nn import functional as F
+    from torch.nn import functional
 
     encoder, decoder = start["params"]["encoder"], GatedDecoder(start["params"]["decoder"])
     hidden, heads = [dense(encoder[f"Hidden_{i}"]["Dense_0"]) for i in range(2)], dense(encoder["Dense_0"])
@@ -63,7 +63,7 @@ def pytorch(start: dict[str, Any], images: np.ndarray) -> Side:
         for x in pictures.round():
             h = 2.0 * x - 1.0
             for layer in hidden:
-                h = F.glu(layer(h), dim=-1)
+                h = functional.glu(layer(h), dim=-1)
             mean, log_variance = heads(h).chunk(2)
             posterior = Normal(mean, torch.exp(0.5 * bounded(log_variance, -6.0, 2.0)))
             weights = []

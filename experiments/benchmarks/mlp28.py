@@ -2,8 +2,8 @@
 
     make bench NAME=mlp28                     (--raw FOLDER of the four files, where they cannot be downloaded)
 
-All 60 000 training pictures, grey values under a Bernoulli likelihood, float32; batch 100, then batch 20. The last row of
-each measures against the matrix products of the step alone, scanned over by JAX.
+All 60 000 training pictures, grey values under a Bernoulli likelihood, float32; batch 100, then batch 20. The last
+row of each measures against the matrix products of the step alone, scanned over by JAX.
 """
 
 import tempfile
@@ -37,7 +37,7 @@ def plain_pytorch(start: dict[str, Any], images: np.ndarray, batch_size: int) ->
     """A loop over shuffled rows of one tensor in memory."""
     import torch
     from peers import MLPDecoder, MLPEncoder, kl
-    from torch.nn import functional as F
+    from torch.nn import functional
 
     encoder, decoder = MLPEncoder(start["params"]["encoder"]), MLPDecoder(start["params"]["decoder"])
     optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], 1e-3, fused=True)
@@ -46,7 +46,7 @@ def plain_pytorch(start: dict[str, Any], images: np.ndarray, batch_size: int) ->
     def loss_of(x: Any, noise: Any) -> Any:
         mean, log_variance = encoder(x)
         logits = decoder(mean + torch.exp(0.5 * log_variance) * noise)
-        error = F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(1)
+        error = functional.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(1)
         return (error + kl(mean, log_variance)).mean()
 
     loss = float(loss_of(torch.tensor(start["x"]).flatten(1), torch.tensor(start["noise"])).detach())
@@ -73,7 +73,7 @@ def pythae(start: dict[str, Any], images: np.ndarray, batch_size: int) -> Side:
     from pythae.models.nn import BaseDecoder, BaseEncoder
     from pythae.trainers import BaseTrainer, BaseTrainerConfig
 
-    class Encoder(BaseEncoder):  # type: ignore[misc]
+    class Encoder(BaseEncoder):
         def __init__(self) -> None:
             super().__init__()
             self.inner = MLPEncoder(start["params"]["encoder"])
@@ -82,7 +82,7 @@ def pythae(start: dict[str, Any], images: np.ndarray, batch_size: int) -> Side:
             mean, log_variance = self.inner(x)
             return ModelOutput(embedding=mean, log_covariance=log_variance)
 
-    class Decoder(BaseDecoder):  # type: ignore[misc]
+    class Decoder(BaseDecoder):
         def __init__(self) -> None:
             super().__init__()
             self.inner = MLPDecoder(start["params"]["decoder"])
@@ -103,7 +103,9 @@ def pythae(start: dict[str, Any], images: np.ndarray, batch_size: int) -> Side:
     training = BaseTrainerConfig(
         output_dir=folder, num_epochs=1, per_device_train_batch_size=batch_size, learning_rate=1e-3, no_cuda=True
     )
-    trainer = BaseTrainer(model=model, train_dataset=BaseDataset(pictures, torch.zeros(len(pictures))), training_config=training)
+    trainer = BaseTrainer(
+        model=model, train_dataset=BaseDataset(pictures, torch.zeros(len(pictures))), training_config=training
+    )
     trainer.prepare_training()
     epochs = 0
 

@@ -4,15 +4,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 LOG_2PI = 1.8378770664093453
 
 
 def bounded(value: Tensor, low: float, high: float) -> Tensor:
     """As jaxvae bounds the log-variance of q(z|x)."""
-    value = high - F.softplus(high - value)
-    return low + F.softplus(value - low)
+    value = high - functional.softplus(high - value)
+    return low + functional.softplus(value - low)
 
 
 def dense(params: dict[str, Any]) -> nn.Linear:
@@ -63,14 +63,14 @@ class ConvVAE(nn.Module):
         """-ELBO, the mean over the batch, for pictures [b, 3, 64, 64] in [0, 1]."""
         h = 2.0 * x - 1.0
         for layer in self.down:
-            h = F.relu(layer(h))
+            h = functional.relu(layer(h))
         mean, log_variance = self.heads(h.flatten(1)).chunk(2, 1)
         log_variance = bounded(log_variance, -12.0, 4.0)
         h = self.start(mean + torch.exp(0.5 * log_variance) * noise).view(-1, 256, 4, 4)
         if x.is_contiguous(memory_format=torch.channels_last):
             h = h.contiguous(memory_format=torch.channels_last)
         for layer in self.up:
-            h = layer(F.relu(h))
+            h = layer(functional.relu(h))
         log_scale = -2.0 + 5.0 * self.scale
         log_density = -0.5 * ((x - h).square() * torch.exp(-2.0 * log_scale) + 2.0 * log_scale + LOG_2PI)
         return (kl(mean, log_variance) - log_density.sum((1, 2, 3))).mean()
@@ -85,7 +85,7 @@ class MLPEncoder(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """From pictures [b, ...] in [0, 1]."""
-        mean, log_variance = self.heads(F.relu(self.hidden(2.0 * x.flatten(1) - 1.0))).chunk(2, 1)
+        mean, log_variance = self.heads(functional.relu(self.hidden(2.0 * x.flatten(1) - 1.0))).chunk(2, 1)
         return mean, bounded(log_variance, -12.0, 4.0)
 
 
@@ -98,7 +98,7 @@ class MLPDecoder(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """From codes [b, d]."""
-        logits: Tensor = self.out(F.relu(self.hidden(z)))
+        logits: Tensor = self.out(functional.relu(self.hidden(z)))
         return logits
 
 
@@ -113,6 +113,6 @@ class GatedDecoder(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """From codes [b, d]."""
         for layer in self.hidden:
-            z = F.glu(layer(z), dim=-1)
+            z = functional.glu(layer(z), dim=-1)
         logits: Tensor = self.out(z)
         return logits

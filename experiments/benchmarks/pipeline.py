@@ -1,0 +1,122 @@
+"""A step inside the training loop, with logging and data, against the bare compiled step on one batch that stays.
+
+    make bench NAME=pipeline
+
+The loop is `jaxvae.training.loop.train` on random pictures; its time is that of a whole run without what happens once,
+which is taken off by a second, shorter run.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import conv64
+import jax
+import mlp28
+import numpy as np
+from contest import Contestant, Side, record, take_turns
+
+from jaxvae import Config
+from jaxvae.data.prepared import Prepared, write_prepared
+from jaxvae.data.source import SPLITS, Example, Source
+from jaxvae.large_pages import TUNABLES
+from jaxvae.training.feed import feeding, stretch
+from jaxvae.training.loop import train
+from jaxvae.training.sharding import place, share_cores
+from jaxvae.training.state import init_state, split_root
+from jaxvae.training.step import build_train_step
+from jaxvae.vae import build
+
+COUNT = 20_000
+
+
+def noise(folder: Path, shape: tuple[int, ...]) -> Prepared:
+    """A prepared set of random pictures."""
+    random = np.random.default_rng(0)
+
+    def examples(count: int) -> list[Example]:
+        return [Example(each, ()) for each in random.integers(0, 256, (count, *shape), dtype=np.uint8)]
+
+    splits: dict[str, Callable[[], list[Example]]] = {
+        split: partial(examples, COUNT if split == "train" else 32) for split in SPLITS
+    }
+    return write_prepared(folder / "noise", "noise", {}, Source((), {}, splits, {}))
+
+
+def looped(config: Config, shape: tuple[int, ...], steps: int) -> Side:
+    """Two runs a turn, one of which is longer by `steps`."""
+    share_cores(config)
+    folder = Path(tempfile.mkdtemp())
+    prepared, turns = noise(folder, shape), 0
+
+    def timed(count: int) -> float:
+        nonlocal turns
+        turns += 1
+        settings = replace(
+            config.train, steps=count, log_every=100 if config.model.network == "mlp" else 10,
+            mixture_components=0, fitted_flow_steps=0,
+        )  # fmt: skip
+        begin = time.perf_counter()
+        train(replace(config, train=settings), prepared, folder / f"run-{turns}")
+        return time.perf_counter() - begin
+
+    def turn() -> float:
+        return timed(2 * steps) - timed(steps)
+
+    turn()
+    return Side(turn)
+
+
+def bare(config: Config, shape: tuple[int, ...], steps: int) -> Side:
+    """The compiled step, or scan of steps, alone."""
+    share_cores(config)
+    images = np.random.default_rng(0).integers(0, 256, (COUNT, *shape), dtype=np.uint8)
+    vae, placement = build(config.model, images.shape[1:]), place(config)
+    state = jax.device_put(init_state(split_root(0), vae, config.train), placement.whole)
+    train_step, at_once = build_train_step(vae, config, COUNT), stretch(config, 0)
+    batch = jax.device_put(images[: at_once * config.train.batch_size], placement.whole)
+    batches = jax.device_put(batch.reshape(at_once, config.train.batch_size, *shape), placement.split)
+    with feeding(train_step, config, images, placement, resident=False) as advance:
+        state, _ = advance(state, 0)
+
+    def run(state: object, batches: jax.Array) -> object:
+        return jax.lax.scan(train_step, state, batches)[0] if at_once > 1 else train_step(state, batches[0])[0]
+
+    compiled = jax.jit(run, donate_argnums=0, out_shardings=placement.whole)
+
+    def turn() -> float:
+        nonlocal state
+        begin = time.perf_counter()
+        for _ in range(steps // at_once):
+            state = compiled(state, batches)
+        jax.block_until_ready(state)
+        return time.perf_counter() - begin
+
+    turn()
+    return Side(turn)
+
+
+if __name__ == "__main__":
+    for name, config, shape, steps, target in (
+        ("conv64", conv64.CONFIG, (64, 64, 3), 20, 1 / 1.05),
+        ("mlp28", mlp28.config_of(100), (28, 28, 1), 1000, 1 / 1.25),
+    ):
+        environment = {"GLIBC_TUNABLES": TUNABLES}
+        measured = take_turns(
+            {
+                "loop": Contestant(partial(looped, config, shape, steps), environment),
+                "bare": Contestant(partial(bare, config, shape, steps), environment),
+            },
+            repeats=5,
+        )
+        per_step = {side: [1000.0 * each / steps for each in seconds] for side, seconds in measured.items()}
+        record(
+            f"pipeline, {name}",
+            per_step["loop"],
+            {"bare step": per_step["bare"]},
+            target=round(target, 2),
+            unit="ms a step",
+        )

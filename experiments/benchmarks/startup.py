@@ -1,0 +1,57 @@
+"""`python -m jaxvae.interpolate`, from the start of the process to the picture on disk.
+
+    make train && make bench NAME=startup     (--run RUN for another than the newest)
+
+Cold: with an empty compilation cache. Warm: with the cache that the run before it left.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import tyro
+from contest import record
+
+from jaxvae.run import newest_run
+
+LIMIT, REPEATS = 4.0, 5
+
+
+def seconds(run: Path, folder: str, cache: str) -> float:
+    """One interpolation."""
+    picture = Path(folder, "walk.png")
+    picture.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "jaxvae.interpolate", str(run), "--out", str(picture)]
+    begin = time.perf_counter()
+    subprocess.run(
+        command, check=True, stdout=subprocess.DEVNULL, env=os.environ | {"JAX_COMPILATION_CACHE_DIR": cache}
+    )  # noqa: S603
+    taken = time.perf_counter() - begin
+    if not picture.exists():
+        raise SystemExit(f"{picture} was not written")
+    return taken
+
+
+def startup(run: Path | None = None) -> None:
+    """Cold and warm in turn.
+
+    Args:
+        run: A finished run; the newest in runs/ when left out.
+    """
+    run = run or newest_run()
+    cold, warm = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        seconds(run, folder, folder)  # Brings Python's files into memory.
+        for number in range(REPEATS):
+            cache = str(Path(folder, f"cache-{number}"))
+            cold.append(seconds(run, folder, cache))
+            warm.append(seconds(run, folder, cache))
+    record("startup, cold", cold, {"limit": [LIMIT]}, target=0.0, unit="s")
+    record("startup, warm", warm, {"limit": [LIMIT]}, target=1.0, unit="s")
+
+
+if __name__ == "__main__":
+    tyro.cli(startup)
