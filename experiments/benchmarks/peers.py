@@ -46,7 +46,8 @@ class ConvVAE(nn.Module):
 
     @staticmethod
     def _down(params: dict[str, Any]) -> nn.Conv2d:
-        layer = nn.Conv2d(*params["kernel"].shape[2:], 4, 2, 1)
+        inputs, outputs = params["kernel"].shape[2:]
+        layer = nn.Conv2d(inputs, outputs, 4, 2, 1)
         weight = torch.tensor(params["kernel"].transpose(3, 2, 0, 1).copy())
         layer.load_state_dict({"weight": weight, "bias": torch.tensor(params["bias"])})
         return layer

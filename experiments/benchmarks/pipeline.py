@@ -8,7 +8,7 @@ which is taken off by a second, shorter run.
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from jaxvae.large_pages import TUNABLES
 from jaxvae.training.feed import feeding, stretch
 from jaxvae.training.loop import train
 from jaxvae.training.sharding import place, share_cores
-from jaxvae.training.state import init_state, split_root
+from jaxvae.training.state import TrainState, init_state, split_root
 from jaxvae.training.step import build_train_step
 from jaxvae.vae import build
 
@@ -37,10 +37,10 @@ def noise(folder: Path, shape: tuple[int, ...]) -> Prepared:
     """A prepared set of random pictures."""
     random = np.random.default_rng(0)
 
-    def examples(count: int) -> list[Example]:
-        return [Example(each, ()) for each in random.integers(0, 256, (count, *shape), dtype=np.uint8)]
+    def examples(count: int) -> Iterator[Example]:
+        return (Example(each, ()) for each in random.integers(0, 256, (count, *shape), dtype=np.uint8))
 
-    splits: dict[str, Callable[[], list[Example]]] = {
+    splits: dict[str, Callable[[], Iterator[Example]]] = {
         split: partial(examples, COUNT if split == "train" else 32) for split in SPLITS
     }
     return write_prepared(folder / "noise", "noise", {}, Source((), {}, splits, {}))
@@ -82,7 +82,7 @@ def bare(config: Config, shape: tuple[int, ...], steps: int) -> Side:
     with feeding(train_step, config, images, placement, resident=False) as advance:
         state, _ = advance(state, 0)
 
-    def run(state: object, batches: jax.Array) -> object:
+    def run(state: TrainState, batches: jax.Array) -> TrainState:
         return jax.lax.scan(train_step, state, batches)[0] if at_once > 1 else train_step(state, batches[0])[0]
 
     compiled = jax.jit(run, donate_argnums=0, out_shardings=placement.whole)

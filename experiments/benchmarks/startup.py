@@ -26,9 +26,8 @@ def seconds(run: Path, folder: str, cache: str) -> float:
     picture.unlink(missing_ok=True)
     command = [sys.executable, "-m", "jaxvae.interpolate", str(run), "--out", str(picture)]
     begin = time.perf_counter()
-    subprocess.run(
-        command, check=True, stdout=subprocess.DEVNULL, env=os.environ | {"JAX_COMPILATION_CACHE_DIR": cache}
-    )  # noqa: S603
+    environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": cache}
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)  # noqa: S603
     taken = time.perf_counter() - begin
     if not picture.exists():
         raise SystemExit(f"{picture} was not written")
