@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxvae.evaluation.files import write_json
+from jaxvae.training.sharding import cores
 
 RESULTS = Path(__file__).with_name("results.json")
 PAUSE = 1.0  # Seconds between two turns: OpenMP's threads keep a core busy for a while after their last work.
@@ -112,7 +113,7 @@ def _version(package: str) -> str | None:
 
 
 def _processor() -> str:
-    cores = f"{len(os.sched_getaffinity(0))} cores"
+    cores = f"{cores()} cores"
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

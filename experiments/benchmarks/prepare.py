@@ -3,7 +3,6 @@
 make bench NAME=prepare
 """
 
-import os
 import shutil
 import tempfile
 import time
@@ -16,6 +15,7 @@ from PIL import Image
 
 from jaxvae import DataConfig
 from jaxvae.data import prepare
+from jaxvae.training.sharding import cores
 
 COUNT, CROP, SIZE = 4000, 140, 64
 
@@ -71,8 +71,7 @@ if __name__ == "__main__":
         measured = take_turns(
             {"jaxvae": Contestant(partial(ours, folder)), "Pillow": Contestant(partial(plain, folder))}, repeats=5
         )
-        cores = len(os.sched_getaffinity(0))
         record(
-            "prepare", measured["jaxvae"], {"plain Pillow loop, one core": measured["Pillow"]}, target=0.9 * cores,
+            "prepare", measured["jaxvae"], {"plain Pillow loop, one core": measured["Pillow"]}, target=0.9 * cores(),
             unit="ms a picture",
         )  # fmt: skip

@@ -4,6 +4,7 @@ The step is compiled for the whole batch, and the compiler splits it: the number
 """
 
 import os
+import sys
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -34,7 +35,12 @@ def share_cores(config: Config) -> None:
     if config.model.network != "conv" or by_flag or jax.config.values["jax_num_cpu_devices"] != UNCHOSEN:
         return
     with suppress(RuntimeError):  # The devices are known already.
-        jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+        jax.config.update("jax_num_cpu_devices", cores())
+
+
+def cores() -> int:
+    """How many this process may use; where the system does not say, how many there are."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def place(config: Config) -> Placement:
