@@ -113,9 +113,9 @@ def _version(package: str) -> str | None:
 
 
 def _processor() -> str:
-    cores = f"{cores()} cores"
+    count = f"{cores()} cores"
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return f"{platform.processor()}, {cores}"
-    return f"{next(each.split(':')[1].strip() for each in lines if each.startswith('model name'))}, {cores}"
+        return f"{platform.processor()}, {count}"
+    return f"{next(each.split(':')[1].strip() for each in lines if each.startswith('model name'))}, {count}"
