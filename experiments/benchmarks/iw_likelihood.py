@@ -57,7 +57,6 @@ def pytorch(start: dict[str, Any], images: np.ndarray) -> Side:
     hidden, heads = [dense(encoder[f"Hidden_{i}"]["Dense_0"]) for i in range(2)], dense(encoder["Dense_0"])
     pictures = torch.tensor(images.reshape(len(images), -1)) / 255.0
 
-    @torch.no_grad()
     def bounds() -> Any:
         logs = []
         for x in pictures.round():
@@ -77,10 +76,12 @@ def pytorch(start: dict[str, Any], images: np.ndarray) -> Side:
 
     def turn() -> float:
         begin = time.perf_counter()
-        bounds()
+        with torch.no_grad():
+            bounds()
         return time.perf_counter() - begin
 
-    return Side(turn, float(bounds().mean()))
+    with torch.no_grad():
+        return Side(turn, float(bounds().mean()))
 
 
 if __name__ == "__main__":
