@@ -50,7 +50,7 @@ def test_few_pictures_are_learned_by_heart(tmp_path):
         for name in SPLITS
     }
     prepared = write_prepared(tmp_path / "few", "few", {}, Source((), {}, splits, {}))
-    loaded = trained(config(400), prepared, tmp_path / "run")
+    loaded = trained(config(2000), prepared, tmp_path / "run")
     report, found = doctor(loaded, prepared)
     assert "train_test_gap" in found
     assert f"({report['elbo_nats']['mean']:.1f})" in found["train_test_gap"]
