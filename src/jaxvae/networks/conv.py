@@ -7,6 +7,7 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Float
 
+from jaxvae.networks.dense import Dense
 from jaxvae.networks.layers import Down, Up, bounded, halved, kernel_init
 
 
@@ -36,7 +37,7 @@ class ConvEncoder(nn.Module):
         if self.spatial:
             heads = nn.Conv(2 * self.latent, (1, 1), dtype=self.dtype)(x)
         else:
-            heads = nn.Dense(2 * self.latent, dtype=self.dtype)(x.reshape(x.shape[0], -1))
+            heads = Dense(2 * self.latent, dtype=self.dtype)(x.reshape(x.shape[0], -1))
         mean, log_variance = jnp.split(heads.astype(jnp.float32), 2, axis=-1)
         return mean, bounded(log_variance, *self.log_variance_range)
 
@@ -58,7 +59,7 @@ class ConvDecoder(nn.Module):
         if self.spatial:
             x = nn.Conv(self.channels[-1], (3, 3), dtype=self.dtype, kernel_init=kernel_init)(z)
         else:
-            x = nn.Dense(low * side * self.channels[-1], dtype=self.dtype, kernel_init=kernel_init)(z)
+            x = Dense(low * side * self.channels[-1], dtype=self.dtype, kernel_init=kernel_init)(z)
             x = x.reshape(-1, low, side, self.channels[-1])
         for size, channels in zip(reversed(finer), (*self.channels[-2::-1], colors), strict=True):
             x = Up(channels, size, self.up, self.dtype)(nn.relu(x))

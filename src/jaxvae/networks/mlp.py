@@ -7,6 +7,7 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Float
 
+from jaxvae.networks.dense import Dense
 from jaxvae.networks.layers import bounded, kernel_init
 
 
@@ -20,9 +21,9 @@ class Hidden(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "b i"]) -> Float[Array, "b o"]:
         if self.activation == "gated":
-            doubled = nn.Dense(2 * self.units, dtype=self.dtype, kernel_init=kernel_init)(x)
+            doubled = Dense(2 * self.units, dtype=self.dtype, kernel_init=kernel_init)(x)
             return nn.glu(doubled)
-        dense = nn.Dense(self.units, dtype=self.dtype, kernel_init=kernel_init)(x)
+        dense = Dense(self.units, dtype=self.dtype, kernel_init=kernel_init)(x)
         return nn.relu(dense) if self.activation == "relu" else nn.tanh(dense)
 
 
@@ -40,7 +41,7 @@ class MLPEncoder(nn.Module):
         x = (2.0 * x - 1.0).astype(self.dtype).reshape(x.shape[0], -1)
         for units in self.hidden:
             x = Hidden(units, self.activation, self.dtype)(x)
-        heads = nn.Dense(2 * self.latent, dtype=self.dtype)(x)
+        heads = Dense(2 * self.latent, dtype=self.dtype)(x)
         mean, log_variance = jnp.split(heads.astype(jnp.float32), 2, axis=-1)
         return mean, bounded(log_variance, *self.log_variance_range)
 
@@ -59,5 +60,5 @@ class MLPDecoder(nn.Module):
         for units in reversed(self.hidden):
             x = Hidden(units, self.activation, self.dtype)(x)
         height, width, colors = self.shape
-        x = nn.Dense(height * width * colors, dtype=self.dtype)(x)
+        x = Dense(height * width * colors, dtype=self.dtype)(x)
         return x.reshape(-1, *self.shape).astype(jnp.float32)
