@@ -36,11 +36,7 @@ def log_weights(vae: VAE, params: Params, key: Array, x: Float[Array, "b h w c"]
 
 def weights_at(vae: VAE, params: Params, z: Code, posterior: Distribution, x: Float[Array, "b h w c"]) -> LogWeights:
     """The terms at given codes, a pytree of [k, b, ...]."""
-    samples, batch = jax.tree.leaves(z)[0].shape[:2]
-    # The decoder takes one batch axis: the k draws of b pictures are k·b examples to it.
-    flat = jax.tree.map(lambda leaf: leaf.reshape(samples * batch, *leaf.shape[2:]), z)
-    repeated = jnp.broadcast_to(x[None], (samples, *x.shape)).reshape(samples * batch, *x.shape[1:])
-    log_likelihood = vae.decode(params, flat).log_prob(repeated).reshape(samples, batch)
+    log_likelihood = jax.vmap(lambda draw: vae.decode(params, draw).log_prob(x))(z)
     return LogWeights(log_likelihood, vae.prior(params).log_prob(z), posterior.log_prob(z))
 
 

@@ -6,8 +6,12 @@ import sys
 from pathlib import Path
 
 SWITCH = Path("/sys/kernel/mm/transparent_hugepage/enabled")
-# Large pages for what malloc takes; arrays of up to 4 GB from its heap, not from the kernel; 8 GB of that heap kept.
-TUNABLES = f"glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold={4 << 30}:glibc.malloc.trim_threshold={8 << 30}"
+# Large pages for what malloc takes; arrays of up to 4 GB from its heap, not from the kernel; 8 GB of that heap kept;
+# one heap for all threads, since the heap of a single thread ends at 64 MB.
+TUNABLES = ":".join(
+    f"glibc.malloc.{name}={value}"
+    for name, value in {"arena_max": 1, "hugetlb": 1, "mmap_threshold": 4 << 30, "trim_threshold": 8 << 30}.items()
+)
 
 
 def use_large_pages() -> None:

@@ -17,7 +17,7 @@ from jaxvae.importance import log_weights
 from jaxvae.vae import VAE, Params
 
 CHUNK = 50  # Samples drawn at once; a constant, so that the first K samples are the same whatever K is asked for.
-NUMBERS_AT_ONCE = 8_000_000  # Decoded pixels held at a time.
+NUMBERS_AT_ONCE = 2_000_000  # Decoded pixels held at a time.
 
 
 class Bounds(NamedTuple):
@@ -62,10 +62,17 @@ def importance_bounds(
     batch_size = min(batch_size, len(images))
 
     def chunks(indices: np.ndarray) -> Iterator[np.ndarray]:
-        keys = example_keys(key, indices)
-        for chunk in range(-(-samples // CHUNK)):
-            logs = chunk_of(params, prior, jax.random.clone(keys), images[indices], np.int32(chunk))
+        keys, pictures = example_keys(key, indices), images[indices]
+
+        def dispatched(chunk: int) -> Array:
+            return chunk_of(params, prior, jax.random.clone(keys), pictures, np.int32(chunk))
+
+        # One chunk ahead: the device does not wait while sums are taken of the chunk before.
+        ahead = dispatched(0)
+        for chunk in range(1, -(-samples // CHUNK)):
+            logs, ahead = ahead, dispatched(chunk)
             yield np.asarray(logs, np.float64)
+        yield np.asarray(ahead, np.float64)
 
     counts, parts = sizes(samples), []
     for indices, real in progress(once(len(images), batch_size), -(-len(images) // batch_size), "bounding", "batches"):

@@ -111,7 +111,23 @@ def _kernel_to_depth(kernel: Float[Array, "4 4 i o"]) -> Float[Array, "2 2 4i o"
     return kernel.reshape(2, 2, 2, 2, i, o).transpose(0, 2, 1, 3, 4, 5).reshape(2, 2, 4 * i, o)
 
 
+def _kept(x: Array, kernel: Array) -> Array:
+    """x, computed once: XLA's CPU backend would compute a cheap x anew inside each transpose of it, out of order.
+
+    It drops `lax.optimization_barrier` before it looks for such chances; through a branch that it cannot decide
+    beforehand it does not look. The other branch is that of a kernel that is not a number.
+    """
+
+    def branched(x: Array, kernel: Array) -> Array:
+        first = kernel[0, 0, 0, 0]
+        kept: Array = lax.cond(first == first, lambda x, _: x, jnp.full_like, x, first)
+        return kept
+
+    return _by_platform(branched, lambda x, kernel: x, x, kernel)
+
+
 def _convolve_forward(x: Array, kernel: Array) -> tuple[Array, Any]:
+    x = _kept(x, kernel)
     return convolve(x, kernel), (x, kernel)
 
 
@@ -121,6 +137,7 @@ def _convolve_backward(saved: Any, cotangent: Array) -> tuple[Array, Array]:
 
 
 def _transpose_forward(x: Array, kernel: Array) -> tuple[Array, Any]:
+    x = _kept(x, kernel)
     return conv_transpose(x, kernel), (x, kernel)
 
 

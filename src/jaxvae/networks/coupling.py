@@ -8,7 +8,6 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Float
 
-from jaxvae.networks.dense import Dense
 from jaxvae.networks.layers import kernel_init
 
 LARGEST_LOG_SCALE = 2.0
@@ -23,8 +22,8 @@ class Conditioner(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "b i"]) -> tuple[Float[Array, "b o"], Float[Array, "b o"]]:
         for _ in range(2):
-            x = nn.relu(Dense(self.hidden, kernel_init=kernel_init)(x))
-        both = Dense(2 * self.outputs, kernel_init=nn.initializers.zeros_init())(x)
+            x = nn.relu(nn.Dense(self.hidden, kernel_init=kernel_init)(x))
+        both = nn.Dense(2 * self.outputs, kernel_init=nn.initializers.zeros_init())(x)
         log_scale, shift = jnp.split(both, 2, axis=-1)
         return LARGEST_LOG_SCALE * jnp.tanh(log_scale / LARGEST_LOG_SCALE), shift
 
