@@ -9,8 +9,9 @@ import pytest
 from conftest import tiny_config, train_config
 
 from jaxvae.config import ModelConfig
+from jaxvae.cores import cores
 from jaxvae.training.feed import feeding
-from jaxvae.training.sharding import cores, one_copy, place
+from jaxvae.training.sharding import one_copy, place
 from jaxvae.training.state import init_state, split_root
 from jaxvae.training.step import build_train_step
 from jaxvae.vae import build

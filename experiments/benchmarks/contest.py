@@ -7,14 +7,15 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jaxvae.cores import cores
 from jaxvae.evaluation.files import write_json
-from jaxvae.training.sharding import cores
 
 RESULTS = Path(__file__).with_name("results.json")
 PAUSE = 1.0  # Seconds between two turns: OpenMP's threads keep a core busy for a while after their last work.
@@ -41,38 +42,43 @@ class Contestant(NamedTuple):
 
 def take_turns(contestants: dict[str, Contestant], repeats: int = 7, tolerance: float = 1e-4) -> dict[str, list[float]]:
     """Measurements of each side, `repeats` of each in turn; ends the program where their losses are not the same."""
-    context = multiprocessing.get_context("spawn")
-    pipes, losses = {}, {}
-    for name, contestant in contestants.items():
-        before = dict(os.environ)
-        os.environ.update(contestant.environment)
-        ours, its = context.Pipe()
-        context.Process(target=_serve, args=(contestant.make, its), daemon=True).start()
-        its.close()  # So that a side that fails ends the contest rather than keeping it waiting.
-        os.environ.clear()
-        os.environ.update(before)
-        # One after the other: while one side compiles, none is measured.
-        losses[name], pipes[name] = ours.recv(), ours
-    known = {name: loss for name, loss in losses.items() if loss is not None}
-    print("losses of the first step:", known or "none to compare", flush=True)
-    if known and max(known.values()) - min(known.values()) > tolerance * abs(max(known.values())):
-        raise SystemExit("the sides do not compute the same thing")
-    measured: dict[str, list[float]] = {name: [] for name in contestants}
-    for _ in range(repeats):
-        for name, pipe in pipes.items():
-            time.sleep(PAUSE)
-            pipe.send("turn")
-            measured[name].append(pipe.recv())
-    for pipe in pipes.values():
-        pipe.send(None)
+    with ExitStack() as stack:  # Closes all pipes, whatever happens, and so ends the processes.
+        pipes, losses = {}, {}
+        for name, contestant in contestants.items():
+            pipes[name] = stack.enter_context(_started(contestant))
+            # One after the other: while one side compiles, none is measured.
+            losses[name] = pipes[name].recv()
+        known = {name: loss for name, loss in losses.items() if loss is not None}
+        print("losses of the first step:", known or "none to compare", flush=True)
+        if known and max(known.values()) - min(known.values()) > tolerance * abs(max(known.values())):
+            raise SystemExit("the sides do not compute the same thing")
+        measured: dict[str, list[float]] = {name: [] for name in contestants}
+        for _ in range(repeats):
+            for name, pipe in pipes.items():
+                time.sleep(PAUSE)
+                pipe.send("turn")
+                measured[name].append(pipe.recv())
     return measured
+
+
+def _started(contestant: Contestant) -> Connection:
+    context = multiprocessing.get_context("spawn")
+    before = dict(os.environ)
+    os.environ.update(contestant.environment)
+    ours, its = context.Pipe()
+    context.Process(target=_serve, args=(contestant.make, its)).start()
+    its.close()  # So that a side that fails ends the contest rather than keeping it waiting.
+    os.environ.clear()
+    os.environ.update(before)
+    return ours
 
 
 def _serve(make: Callable[[], Side], pipe: Connection) -> None:
     side = make()
     pipe.send(side.loss)
-    while pipe.recv() is not None:
-        pipe.send(side.turn())
+    with suppress(EOFError):
+        while pipe.recv():
+            pipe.send(side.turn())
 
 
 def record(name: str, ours: list[float], theirs: dict[str, list[float]], *, target: float, unit: str) -> None:

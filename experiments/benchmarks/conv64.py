@@ -18,7 +18,7 @@ from ours import FOREVER, contestant, start_of
 from jaxvae import Config, DataConfig, ModelConfig, TrainConfig
 from jaxvae.large_pages import TUNABLES
 
-BATCH, STEPS = 128, 10
+BATCH, STEPS = 128, 20
 CONFIG = Config(
     data=DataConfig(pixels="scaled"),
     model=ModelConfig(latent=128),

@@ -14,10 +14,10 @@ from contest import Contestant, Side, record, take_turns
 from PIL import Image
 
 from jaxvae import DataConfig
+from jaxvae.cores import cores
 from jaxvae.data import prepare
-from jaxvae.training.sharding import cores
 
-COUNT, CROP, SIZE = 4000, 140, 64
+COUNT, CROP, SIZE = 20_000, 140, 64
 
 
 def jpegs(folder: Path) -> None:
@@ -55,7 +55,7 @@ def plain(folder: Path) -> Side:
             with Image.open(path) as image:
                 left, top = (image.width - CROP) // 2, (image.height - CROP) // 2
                 cut = image.convert("RGB").crop((left, top, left + CROP, top + CROP))
-                pictures.append(np.asarray(cut.resize((SIZE, SIZE), Image.Resampling.LANCZOS)))
+                pictures.append(np.asarray(cut.resize((SIZE, SIZE), Image.Resampling.BICUBIC)))
         with tempfile.TemporaryDirectory() as root:
             np.save(Path(root, "train.npy"), np.stack(pictures))
         return 1000.0 * (time.perf_counter() - begin) / COUNT

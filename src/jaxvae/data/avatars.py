@@ -5,11 +5,8 @@ say what can be seen: hair under a hat has no colour, eyes behind sunglasses are
 """
 
 import io
-import multiprocessing
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from itertools import chain, repeat
 
 import numpy as np
 import python_avatars as pa
@@ -17,6 +14,7 @@ import resvg_py
 from PIL import Image
 
 from jaxvae.config import DataConfig
+from jaxvae.data.every_core import EveryCore
 from jaxvae.data.pictures import fit
 from jaxvae.data.progress import progress
 from jaxvae.data.source import SPLITS, Example, Source
@@ -26,7 +24,6 @@ COUNTS = {"train": 10_000, "validation": 1_000, "test": 1_000}
 SEED = 20_150_301  # The data set is one fixed set of faces, whatever the seed of a run.
 CANVAS = 264  # Side of the square that python-avatars draws on, of which FACE_BOX holds the head.
 FACE_BOX = (34, 14, 230, 210)
-CHUNK = 250
 
 SHORT_HAIR = ("SHORT_FLAT", "SHORT_ROUND", "SHORT_WAVED", "CAESAR", "SHORT_CURLY", "SHAGGY", "FRIZZLE", "PIXIE")
 LONG_HAIR = ("BOB", "LONG_NOT_TOO_LONG", "STRAIGHT_1", "STRAIGHT_STRAND", "MIA_WALLACE", "BIG_HAIR", "CURVY")
@@ -59,24 +56,19 @@ def avatars(config: DataConfig) -> Source:
         )
     if config.raw is not None:
         raise UserError(f"data.raw is {config.raw!r}, but the avatars are drawn, not read; leave it out.")
-    size = config.size or 64
-    splits = {name: partial(_draw_split, name, size, config.color) for name in SPLITS}
-    return Source(ATTRIBUTES, {}, splits, {"drawn_by": ["python-avatars", "resvg-py"], "seed": SEED, "counts": COUNTS})
+    size, every_core = config.size or 64, EveryCore()
+
+    def drawn(split: str) -> Iterator[Example]:
+        faces = every_core.in_order(partial(_draw_one, split, size, config.color), range(COUNTS[split]))
+        return progress(faces, COUNTS[split], f"drawing avatars, {split}")
+
+    splits = {name: partial(drawn, name) for name in SPLITS}
+    origin: dict[str, object] = {"drawn_by": ["python-avatars", "resvg-py"], "seed": SEED, "counts": COUNTS}
+    return Source(ATTRIBUTES, {}, splits, origin, every_core.close)
 
 
-def _draw_split(split: str, size: int, color: str) -> Iterator[Example]:
-    count = COUNTS[split]
-    starts = range(0, count, CHUNK)
-    # Fresh processes, not forks: JAX has threads by now, and a forked lock never opens.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(multiprocessing.cpu_count(), len(starts)), mp_context=context) as pool:
-        chunks = pool.map(_draw_chunk, repeat(split), starts, repeat(size), repeat(color))
-        yield from progress(chain.from_iterable(chunks), count, f"drawing avatars, {split}")
-
-
-def _draw_chunk(split: str, start: int, size: int, color: str) -> list[Example]:
-    stop = min(start + CHUNK, COUNTS[split])
-    return [_draw(np.random.default_rng([SEED, SPLITS.index(split), i]), size, color) for i in range(start, stop)]
+def _draw_one(split: str, size: int, color: str, number: int) -> Example:
+    return _draw(np.random.default_rng([SEED, SPLITS.index(split), number]), size, color)
 
 
 def _draw(random: np.random.Generator, size: int, color: str) -> Example:

@@ -3,29 +3,23 @@
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from PIL import Image
 
 from jaxvae.config import DataConfig
+from jaxvae.data.every_core import EveryCore
 from jaxvae.data.pictures import UNREADABLE, decode, fit, is_grey
 from jaxvae.data.progress import progress
 from jaxvae.data.source import SPLITS, Example, Source
 from jaxvae.data.splits import Part, carve, told
 from jaxvae.errors import UserError
 
-R = TypeVar("R")
-
 logger = logging.getLogger("jaxvae")
 
-# Threads, not processes: Pillow lets go of Python's lock while it decodes and resizes.
-THREADS = min(8, os.cpu_count() or 1)
-CHUNK = 4 * THREADS  # Pictures in memory at a time.
 NAMED = 5  # Unreadable files that a message names.
 
 
@@ -43,18 +37,18 @@ def folder(config: DataConfig) -> Source:
     if not paths:
         raise UserError(f"there are no image files (.png, .jpg, .webp, …) in {root}.")
     unreadable = _Unreadable(root, len(paths), config.skip_share)
-    modes = dict(zip(paths, progress(_in_order(_grey, paths), len(paths), "looking at the images"), strict=True))
+    modes = {path: _grey(path) for path in progress(paths, len(paths), "looking at the images")}
     unreadable.add(*(path for path, grey in modes.items() if grey is None))
     readable = [path for path, grey in modes.items() if grey is not None]
     # One picture in colour makes all of them RGB, which must be known before the first is written.
     color = ("grey" if all(modes[path] for path in readable) else "rgb") if config.color == "keep" else config.color
     parts = carve({"train": len(readable)}, str(root))
     labels, classes = _labels(root, readable)
-    prepared = partial(_prepared, crop=config.crop, size=config.size, color=color)
+    every_core, prepared = EveryCore(), partial(_prepared, crop=config.crop, size=config.size, color=color)
 
     def read(split: str, part: Part) -> Iterator[Example]:
         chosen = [readable[i] for i in part.indices]
-        pictures = progress(_in_order(prepared, chosen), len(chosen), f"preparing {split}")
+        pictures = progress(every_core.in_order(prepared, chosen), len(chosen), f"preparing {split}")
         for path, index, picture in zip(chosen, part.indices, pictures, strict=True):
             if picture is None:
                 unreadable.add(path)
@@ -73,6 +67,7 @@ def folder(config: DataConfig) -> Source:
             "unreadable": unreadable.names,
             "splits": told(parts),
         },
+        close=every_core.close,
     )
 
 
@@ -107,11 +102,13 @@ def _labels(root: Path, paths: list[Path]) -> tuple[list[int], tuple[str, ...]]:
 
 def _grey(path: Path) -> bool | None:
     """Whether the image at `path` is grey, from its header alone; None if there is none to be seen."""
-    try:
-        with Image.open(path) as image:
-            return is_grey(image)
-    except UNREADABLE:
-        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(path) as image:
+                return is_grey(image)
+        except UNREADABLE:
+            return None
 
 
 def _prepared(path: Path, *, crop: int | None, size: int | None, color: str) -> np.ndarray | None:
@@ -119,17 +116,6 @@ def _prepared(path: Path, *, crop: int | None, size: int | None, color: str) -> 
         return fit(decode(path), crop=crop, size=size, color=color)
     except ValueError:  # UserError is one; Pillow raises others for colour spaces that it cannot convert.
         return None
-
-
-def _in_order(function: Callable[[Path], R], paths: list[Path]) -> Iterator[R]:
-    """As map, on several threads."""
-    with ThreadPoolExecutor(THREADS) as pool:
-        for start in range(0, len(paths), CHUNK):
-            # Filters of warnings belong to the process: they are set here, around a chunk, not in each thread.
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                results = list(pool.map(function, paths[start : start + CHUNK]))
-            yield from results
 
 
 class _Unreadable:

@@ -15,12 +15,6 @@ from jaxtyping import Float
 _ROWS_BY_COLUMNS = (((1,), (0,)), ((), ()))
 
 
-class Dense(nn.Dense):
-    """`nn.Dense` on [b, i], its weight gradient as one product [i, b] [b, o]."""
-
-    dot_general: Any = staticmethod(lambda x, kernel, dimensions, precision=None: product(x, kernel))
-
-
 @jax.custom_vjp
 def product(x: Float[Array, "b i"], kernel: Float[Array, "i o"]) -> Float[Array, "b o"]:
     """x @ kernel."""
@@ -39,3 +33,9 @@ def _backward(saved: tuple[Array, Array], cotangent: Array) -> tuple[Array, Arra
 
 
 product.defvjp(_forward, _backward)
+
+
+class Dense(nn.Dense):
+    """`nn.Dense` on [b, i], its weight gradient as one product [i, b] [b, o]."""
+
+    dot_general: Any = staticmethod(lambda x, kernel, dimensions, precision=None: product(x, kernel))

@@ -4,7 +4,6 @@ The step is compiled for the whole batch, and the compiler splits it: the number
 """
 
 import os
-import sys
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -13,6 +12,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxvae.config import Config
+from jaxvae.cores import cores
 
 UNCHOSEN = -1  # JAX's default.
 SMALLEST_SHARE = 8  # Pictures of a batch that are worth a device of their own.
@@ -36,11 +36,6 @@ def share_cores(config: Config) -> None:
         return
     with suppress(RuntimeError):  # The devices are known already.
         jax.config.update("jax_num_cpu_devices", cores())
-
-
-def cores() -> int:
-    """How many this process may use; where the system does not say, how many there are."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def place(config: Config) -> Placement:
