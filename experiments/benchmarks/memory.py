@@ -16,7 +16,7 @@ import numpy as np
 from contest import Contestant, Side, record, take_turns
 from ours import side
 
-LARGE, SMALL, STEPS = 330_000, 3_300, 100
+LARGE, SMALL, STEPS = 330_000, 3_300, 20
 LIMIT_MB = LARGE * 64 * 64 * 3 / 10 / 1e6
 
 

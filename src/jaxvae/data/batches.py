@@ -1,7 +1,9 @@
 """The order of the data: a pure function of (seed, step), so that resuming needs no iterator and hosts can share it."""
 
+import mmap
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -34,3 +36,18 @@ def once(count: int, batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
         indices = np.arange(start, start + batch_size)
         real = min(batch_size, count - start)
         yield np.where(indices < count, indices, 0), real
+
+
+def gathered(images: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    """The pictures [*indices, h, w, c], read from disk where they lie there, and no more memory held than they take.
+
+    Without a word to the system, every page that was ever read of a mapped file counts as memory of this process: in
+    an epoch, the whole set.
+    """
+    batch: np.ndarray = images[indices]
+    source: Any = images
+    while isinstance(source, np.ndarray):
+        source = source.base
+    if isinstance(source, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        source.madvise(mmap.MADV_DONTNEED)
+    return batch

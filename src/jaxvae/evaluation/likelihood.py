@@ -9,7 +9,7 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxvae.config import Config
-from jaxvae.data.batches import once
+from jaxvae.data.batches import gathered, once
 from jaxvae.data.pixels import to_float
 from jaxvae.data.progress import progress
 from jaxvae.evaluation.split import example_keys, with_prior
@@ -62,7 +62,7 @@ def importance_bounds(
     batch_size = min(batch_size, len(images))
 
     def chunks(indices: np.ndarray) -> Iterator[np.ndarray]:
-        keys, pictures = example_keys(key, indices), images[indices]
+        keys, pictures = example_keys(key, indices), gathered(images, indices)
 
         def dispatched(chunk: int) -> Array:
             return chunk_of(params, prior, jax.random.clone(keys), pictures, np.int32(chunk))

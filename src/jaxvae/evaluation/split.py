@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from jaxvae.codes import flatten
 from jaxvae.config import Config
-from jaxvae.data.batches import once
+from jaxvae.data.batches import gathered, once
 from jaxvae.data.pixels import scaled, to_float
 from jaxvae.distributions import Normal
 from jaxvae.evaluation.terms import active_units, named_terms
@@ -75,7 +75,7 @@ def build_measure(vae: VAE, config: Config, batch_size: int | None = None) -> Me
     def measure(params: Params, key: Array, images: np.ndarray) -> PerExample:
         prior, parts = prior_of(params), []
         for indices, real in once(len(images), batch_size or config.train.batch_size):
-            result = jax.device_get(batch(params, prior, example_keys(key, indices), images[indices]))
+            result = jax.device_get(batch(params, prior, example_keys(key, indices), gathered(images, indices)))
             parts.append(jax.tree.map(lambda leaf, real=real: leaf[:real], result))
         return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
 
@@ -103,6 +103,6 @@ def build_draw_codes(vae: VAE, config: Config) -> DrawCodes:
 
     def each(params: Params, key: Array, images: np.ndarray) -> Iterator[np.ndarray]:
         for batch, (indices, real) in enumerate(once(len(images), config.train.batch_size)):
-            yield np.asarray(rows(params, jax.random.fold_in(key, batch), images[indices]))[:real]
+            yield np.asarray(rows(params, jax.random.fold_in(key, batch), gathered(images, indices)))[:real]
 
     return lambda params, key, images: np.concatenate(list(each(params, key, images)))

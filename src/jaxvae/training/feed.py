@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 
 from jaxvae.config import Config, TrainConfig
-from jaxvae.data.batches import batch_indices
+from jaxvae.data.batches import batch_indices, gathered
 from jaxvae.training.sharding import Placement
 from jaxvae.training.state import TrainState
 from jaxvae.training.step import Metrics, TrainStep
@@ -75,10 +75,10 @@ def feeding(
         ahead: dict[int, Future[np.ndarray]] = {}
 
         def advance(state: TrainState, step: int) -> tuple[TrainState, Metrics]:
-            batches = ahead.pop(step).result() if step in ahead else images[order(step)]
+            batches = ahead.pop(step).result() if step in ahead else gathered(images, order(step))
             following = step + len(batches)
             if following < config.train.steps:
-                ahead[following] = background.submit(lambda: images[order(following)])
+                ahead[following] = background.submit(lambda: gathered(images, order(following)))
             return compiled(state, jax.device_put(batches, place.split))
 
         yield advance
