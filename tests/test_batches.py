@@ -2,6 +2,7 @@ import numpy as np
 import psutil
 import pytest
 
+from jaxvae.data import batches
 from jaxvae.data.batches import batch_indices, gathered, once
 
 
@@ -32,7 +33,8 @@ def test_once_counts_every_example_once(count, batch):
     np.testing.assert_array_equal(seen, np.arange(count))
 
 
-def test_pages_of_a_mapped_set_are_given_back(tmp_path):
+def test_pages_of_a_mapped_set_are_given_back(tmp_path, monkeypatch):
+    monkeypatch.setattr(batches, "UNNOTICED", 1_000_000)
     # 64 MB, of which every page is read, 1 MB at a time.
     images = np.lib.format.open_memmap(tmp_path / "x.npy", mode="w+", dtype=np.uint8, shape=(1024, 256, 256, 1))
     images[:] = np.arange(1024, dtype=np.uint8)[:, None, None, None]
@@ -41,8 +43,8 @@ def test_pages_of_a_mapped_set_are_given_back(tmp_path):
     del images
     before = psutil.Process().memory_info().rss
     for start in range(0, 1024, 16):
-        batch = gathered(mapped, np.arange(start, start + 16))
-        assert (batch[:, 5, 5, 0] == np.arange(start, start + 16) % 256).all()
+        batch = gathered(mapped, np.arange(start, start + 16).reshape(2, 8))
+        assert (batch[:, :, 5, 5, 0].ravel() == np.arange(start, start + 16) % 256).all()
     assert psutil.Process().memory_info().rss - before < 16e6
 
 

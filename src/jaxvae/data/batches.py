@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+UNNOTICED = 100_000_000  # Bytes of a mapped set that may stay in memory.
+PIECE = 16  # Pictures that are read of a larger one at a time.
+
 
 def batch_indices(seed: int, step: int, batch_size: int, count: int) -> np.ndarray:
     """Which of `count` examples make up batch `step`: int32 [batch_size].
@@ -39,15 +42,20 @@ def once(count: int, batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
 
 
 def gathered(images: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """The pictures [*indices, h, w, c], read from disk where they lie there, and no more memory held than they take.
+    """The pictures [*indices, h, w, c]; of a large mapped set no more memory is held than they take.
 
     Without a word to the system, every page that was ever read of a mapped file counts as memory of this process: in
-    an epoch, the whole set.
+    an epoch, the whole set. A page of the system's file cache may hold 2 MB, hence the small pieces.
     """
-    batch: np.ndarray = images[indices]
     source: Any = images
     while isinstance(source, np.ndarray):
         source = source.base
-    if isinstance(source, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+    if images.nbytes <= UNNOTICED or not isinstance(source, mmap.mmap) or not hasattr(mmap, "MADV_DONTNEED"):
+        rows: np.ndarray = images[indices]
+        return rows
+    batch = np.empty((indices.size, *images.shape[1:]), images.dtype)
+    for start in range(0, indices.size, PIECE):
+        piece = slice(start, start + PIECE)
+        batch[piece] = images[indices.ravel()[piece]]
         source.madvise(mmap.MADV_DONTNEED)
-    return batch
+    return batch.reshape(*indices.shape, *images.shape[1:])
