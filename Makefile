@@ -82,7 +82,8 @@ check: $(READY)  ## format, lint and types
 
 bench: $(READY)  ## measure against PyTorch: NAME=conv64 for one of experiments/benchmarks (installs [bench])
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
-	@set -e; for name in $(or $(NAME),$(BENCHMARKS)); do $(BIN)/python experiments/benchmarks/$$name.py $(ARGS); done
+	@set -e; for name in $(or $(NAME),$(BENCHMARKS)); do $(BIN)/python experiments/benchmarks/$$name.py $(ARGS) \
+	    $$(test $$name != mlp28 || echo $(if $(RAW),--raw $(RAW))); done
 	@$(BIN)/python experiments/benchmarks/table.py
 
 clean:  ## remove .venv and what tools left; runs/ and data/ stay
