@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -40,6 +41,7 @@ def build_networks(config: ModelConfig, shape: tuple[int, int, int], outputs: in
         encoder = ConvEncoder(config.channels, config.latent, spatial, config.log_variance_range, config.down, dtype)
         decoder = ConvDecoder(out_shape, config.channels, spatial, config.up, dtype)
 
+    @jax.jit  # Compiled as a whole: layer by layer there are a hundred small programs to compile.
     def init(encoder_key: Array, decoder_key: Array) -> Params:
         return {
             "encoder": encoder.init(encoder_key, jnp.zeros((1, *shape)))["params"],
