@@ -27,7 +27,7 @@ READY := .venv/ready-$(JAX_FOR)
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help setup experiment train interpolate sample evaluate selftest reconstruct test check bench clean
+.PHONY: help setup experiment train interpolate sample evaluate selftest reconstruct test check bench faults clean
 
 help:  ## this text
 	@echo "jaxvae: variational autoencoders in JAX"
@@ -85,6 +85,9 @@ bench: $(READY)  ## measure against PyTorch: NAME=conv64 for one of experiments/
 	@set -e; for name in $(or $(NAME),$(BENCHMARKS)); do $(BIN)/python experiments/benchmarks/$$name.py $(ARGS) \
 	    $$(test $$name != mlp28 || echo $(if $(RAW),--raw $(RAW))); done
 	@$(BIN)/python experiments/benchmarks/table.py
+
+faults: $(READY)  ## end training in every way that machines do and check that nothing is lost (ARGS="--times 20")
+	$(BIN)/python experiments/faults.py $(ARGS)
 
 clean:  ## remove .venv and what tools left; runs/ and data/ stay
 	rm -rf .venv build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache

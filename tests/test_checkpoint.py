@@ -1,4 +1,6 @@
+import errno
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -7,10 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import tiny_config
 
 from jaxvae import checkpoint
+from jaxvae.checksums import NAME, seal
 from jaxvae.errors import UserError
 from jaxvae.run import load
+from jaxvae.training.loop import train
 
 TREES = {
     "params": {"encoder": {"kernel": jnp.arange(6.0).reshape(2, 3)}, "log_variance": jnp.zeros(())},
@@ -60,17 +65,73 @@ def test_a_newer_format_is_refused_by_name(disc_run, tmp_path):
     metadata = json.loads(path.read_text())
     metadata["custom_metadata"] |= {"format_version": 99, "versions": {"jaxvae": "9.9"}}
     path.write_text(json.dumps(metadata))
+    seal(run / "checkpoints" / "40")
     with pytest.raises(UserError, match=r"format 99, written by jaxvae 9\.9"):
         load(run)
 
 
-def test_a_damaged_checkpoint_is_named(disc_run, tmp_path):
-    run = shutil.copytree(disc_run, tmp_path / "run")
-    for path in (run / "checkpoints" / "40" / "params").rglob("*"):
+def flip(folder):
+    """Turns one bit of the largest file round."""
+    path = max((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def cut(folder):
+    """Cuts off what follows the first bytes of the parameters' files, in a checkpoint without sums."""
+    (folder / NAME).unlink()
+    for path in (folder / "params").rglob("*"):
         if path.is_file():
             path.write_bytes(path.read_bytes()[:5])
+
+
+def test_of_a_damaged_checkpoint_the_one_before_is_loaded(disc_run, tmp_path, caplog):
+    run = shutil.copytree(disc_run, tmp_path / "run")
+    flip(run / "checkpoints" / "40")
+    assert load(run).info.step == 20
+    assert re.search("40 is damaged: .* is not as it was written. The one of step 20 is taken", caplog.text)
     with pytest.raises(UserError, match="40 is damaged"):
+        load(run, step=40)
+    flip(run / "checkpoints" / "20")
+    with pytest.raises(UserError, match="20 is damaged"):
         load(run)
+
+
+@pytest.mark.parametrize("damage", [flip, cut])
+def test_training_goes_on_from_the_one_before_a_damaged_checkpoint(disc_run, disc_set, tmp_path, caplog, damage):
+    run = shutil.copytree(disc_run, tmp_path / "run")
+    damage(run / "checkpoints" / "40")
+    train(tiny_config(), disc_set, run)
+    assert "damaged" in caplog.text
+    assert (run / "damaged-40").is_dir()
+    assert jax.tree.all(jax.tree.map(np.array_equal, load(disc_run).params, load(run).params))
+
+
+def test_training_does_not_start_over_where_every_checkpoint_is_damaged(disc_run, disc_set, tmp_path):
+    run = shutil.copytree(disc_run, tmp_path / "run")
+    for step in ("20", "40"):
+        flip(run / "checkpoints" / step)
+    with pytest.raises(UserError, match=r"no checkpoint in .* can be read; --fresh"):
+        train(tiny_config(), disc_set, run)
+    assert (run / "metrics.jsonl").read_text() == (disc_run / "metrics.jsonl").read_text()
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), ValueError("... No space left ...")]
+)
+def test_a_full_disk_is_told_with_what_is_kept(disc_set, tmp_path, monkeypatch, error):
+    original = checkpoint.save
+
+    def failing(checkpointer, step, *rest, **named):
+        if step == 40:
+            raise error
+        original(checkpointer, step, *rest, **named)
+
+    monkeypatch.setattr(checkpoint, "save", failing)
+    with pytest.raises(UserError, match=r"the disk that holds .* is full; the checkpoint of step 20 is whole"):
+        train(tiny_config(), disc_set, tmp_path / "run")
+    assert load(tmp_path / "run").info.step == 20
 
 
 def test_an_unknown_step_is_answered_with_the_known_ones(disc_run):

@@ -8,6 +8,7 @@ from jax.test_util import check_grads
 from jaxvae.config import ModelConfig
 from jaxvae.networks import build_networks
 from jaxvae.networks.convolution import SOME, conv_transpose, convolve
+from jaxvae.networks.dense import product
 from jaxvae.networks.layers import bounded
 from jaxvae.networks.mlp import Hidden
 
@@ -63,6 +64,21 @@ def test_the_forms_of_a_cpu_are_not_those_of_a_tpu(channels):
 def test_conv_transpose_gradient_agrees_with_finite_differences():
     x, kernel = RANDOM.normal(size=(1, 2, 2, 2)), RANDOM.normal(size=(4, 4, 3, 2))
     check_grads(conv_transpose, (jnp.float32(x), jnp.float32(kernel)), order=1, modes=["rev"], rtol=1e-2)
+
+
+@pytest.mark.parametrize("over", ["one", "many"])
+def test_a_dense_product_has_the_gradients_of_a_matrix_product(over):
+    x, kernel, cotangent = (RANDOM.normal(size=shape).astype(np.float32) for shape in ((3, 5, 4), (4, 7), (3, 5, 7)))
+    if over == "one":
+        x, cotangent = x[0], cotangent[0]
+
+    def pulled_back(function):
+        way = function if over == "one" else jax.vmap(function, (0, None))
+        value, pull = jax.vjp(way, x, kernel)
+        return value, *pull(cotangent)
+
+    for ours, plain in zip(pulled_back(product), pulled_back(jnp.matmul), strict=True):
+        np.testing.assert_allclose(ours, plain, rtol=1e-5, atol=1e-6)
 
 
 def test_bounded_is_nearly_the_identity_inside_and_flat_outside():

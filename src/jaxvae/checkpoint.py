@@ -1,17 +1,23 @@
 """Checkpoints on disk through Orbax: named trees of arrays, and JSON that says what they are."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import jax
 from orbax.checkpoint import v1 as ocp
 
+from jaxvae import checksums
 from jaxvae.errors import UserError
 
 FORMAT_VERSION = 1
 KEEP_LAST = 2
+
+
+class DamagedError(UserError):
+    """A checkpoint that is not as it was written, or cannot be read."""
 
 
 @contextmanager
@@ -24,10 +30,13 @@ def open_checkpoints(folder: Path) -> Iterator[Any]:
             policies.BestN(get_metric_fn=_first_best, n=1, keep_checkpoints_without_metrics=False),
         ]
     )
-    with ocp.training.Checkpointer(
-        folder.resolve(), preservation_policy=keep, cleanup_tmp_directories=True
-    ) as checkpointer:
-        yield checkpointer
+    try:
+        with ocp.training.Checkpointer(
+            folder.resolve(), preservation_policy=keep, cleanup_tmp_directories=True
+        ) as checkpointer:
+            yield checkpointer
+    finally:
+        seal_all(folder)
 
 
 def _first_best(metrics: dict[str, float]) -> tuple[float, float]:
@@ -55,6 +64,7 @@ def save(
         complete: whether the run ends with this one.
     """
     checkpointer.wait()  # Orbax would delete the step that it overwrites even while that is still being written.
+    seal_all(Path(checkpointer.directory))
     checkpointer.save_checkpointables_async(
         step,
         dict(trees),  # Orbax adds an entry of its own.
@@ -71,11 +81,32 @@ def steps(folder: Path) -> list[int]:
     return sorted(int(name) for name in names if ocp.is_orbax_checkpoint((folder / name).resolve()))
 
 
+def seal_all(folder: Path) -> None:
+    """Takes the checksums of whole checkpoints that have none yet."""
+    for step in steps(folder):
+        if not checksums.sealed(folder / str(step)):
+            checksums.seal(folder / str(step))
+
+
+def check(folder: Path, step: int) -> None:
+    """Raises `UserError` that names the file where a checkpoint is not as it was written."""
+    if (file := checksums.broken(folder / str(step))) is not None:
+        raise DamagedError(f"the checkpoint {folder / str(step)} is damaged: {file} is not as it was written.")
+
+
+def set_aside(folder: Path, step: int) -> Path:
+    """Renames a damaged checkpoint, so that it is neither read nor written over; returns where it is now."""
+    numbered = (folder.parent / f"damaged-{step}{'' if n == 1 else f'-{n}'}" for n in count(1))
+    aside = next(path for path in numbered if not path.exists())
+    (folder / str(step)).rename(aside)
+    return aside
+
+
 def read_about(folder: Path, step: int) -> dict[str, Any]:
     """The JSON saved with a checkpoint; `UserError` if a newer format wrote it or it is damaged."""
     about = _metadata(folder, step).custom_metadata
     if not isinstance(about, dict) or "format_version" not in about:
-        raise UserError(f"the checkpoint {folder / str(step)} was not written by jaxvae, or is damaged.")
+        raise DamagedError(f"the checkpoint {folder / str(step)} was not written by jaxvae, or is damaged.")
     if about["format_version"] > FORMAT_VERSION:
         raise UserError(
             f"the checkpoint {folder / str(step)} has format {about['format_version']}, written by jaxvae "
@@ -86,8 +117,11 @@ def read_about(folder: Path, step: int) -> dict[str, Any]:
 
 
 def best(folder: Path) -> tuple[int, float] | None:
-    """Step and objective of the best checkpoint in the folder; None where none was measured."""
-    measured = [(each, read_about(folder, each)["objective"]) for each in steps(folder)]
+    """Step and objective of the best checkpoint in the folder that can be read; None where none was measured."""
+    measured = []
+    for step in steps(folder):
+        with suppress(DamagedError):
+            measured.append((step, read_about(folder, step)["objective"]))
     return max(((step, value) for step, value in measured if value is not None), key=lambda pair: pair[1], default=None)
 
 
@@ -113,17 +147,15 @@ def _load(folder: Path, step: int, name: str, like: Any) -> Any:
     try:
         return ocp.load_checkpointables((folder / str(step)).resolve(), {name: abstract})[name]
     except (OSError, ValueError, KeyError) as error:
-        raise UserError(_damaged(folder, step)) from error
+        raise DamagedError(_damaged(folder, step)) from error
 
 
 def _metadata(folder: Path, step: int) -> Any:
     try:
         return ocp.checkpointables_metadata((folder / str(step)).resolve())
     except (OSError, ValueError, KeyError, ocp.errors.InvalidLayoutError) as error:
-        raise UserError(_damaged(folder, step)) from error
+        raise DamagedError(_damaged(folder, step)) from error
 
 
 def _damaged(folder: Path, step: int) -> str:
-    return (
-        f"the checkpoint {folder / str(step)} is damaged and cannot be read; delete it to go on from the one before it."
-    )
+    return f"the checkpoint {folder / str(step)} is damaged and cannot be read."

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import logging
 import platform
 from itertools import count
 from pathlib import Path
@@ -18,6 +19,8 @@ from jaxvae.latents.pictures import code_shape
 from jaxvae.vae import VAE, Params, Prior, build
 
 RUNS = Path("runs")
+
+logger = logging.getLogger("jaxvae")
 
 
 class Info(NamedTuple):
@@ -73,7 +76,10 @@ def load(path: str | Path | None = None, step: int | None = None) -> Loaded:
         raise UserError(f"the run {run} {what}; python -m jaxvae.train --run {run} makes one.")
     if step is not None and step not in known:
         raise UserError(f"{run} has no checkpoint at step {step}; it has {', '.join(map(str, known))}.")
-    step = known[-1] if step is None else step
+    if step is None:
+        step = _last_whole(folder, known)
+    else:
+        checkpoint.check(folder, step)
     about = checkpoint.read_about(folder, step)
     config = from_json(about["config"])
     trees = checkpoint.names(folder, step)
@@ -82,6 +88,19 @@ def load(path: str | Path | None = None, step: int | None = None) -> Loaded:
     fitted = Fitted(**{kind: checkpoint.read_tree(folder, step, kind) for kind in KINDS if kind in trees})
     info = Info(run, step, config, about["data"], about["versions"], parameters, fitted)
     return Loaded(build(config.model, info.shape), params, info)
+
+
+def _last_whole(folder: Path, known: list[int]) -> int:
+    *earlier, last = known
+    try:
+        checkpoint.check(folder, last)
+        checkpoint.read_about(folder, last)
+    except checkpoint.DamagedError as error:
+        if not earlier:
+            raise
+        logger.warning("%s The one of step %d is taken in its place.", error, earlier[-1])
+        return _last_whole(folder, earlier)
+    return last
 
 
 def prior_of(loaded: Loaded, kind: str) -> Prior:
@@ -112,8 +131,15 @@ def newest_run(root: Path = RUNS) -> Path:
 
 def completed(run: Path) -> int | None:
     """The step at which the run ended, all made or stopped early; None while there is something left to do."""
-    known = checkpoint.steps(run / "checkpoints")
-    return known[-1] if known and checkpoint.read_about(run / "checkpoints", known[-1])["complete"] else None
+    folder = run / "checkpoints"
+    known = checkpoint.steps(folder)
+    if not known:
+        return None
+    try:
+        checkpoint.check(folder, known[-1])
+        return known[-1] if checkpoint.read_about(folder, known[-1])["complete"] else None
+    except checkpoint.DamagedError:
+        return None  # Its end is to be trained again, from the checkpoint before.
 
 
 def beside(run: Path) -> Path:

@@ -15,6 +15,8 @@ from jaxvae.data.prepared import Prepared
 from jaxvae.errors import UserError
 from jaxvae.evaluation.split import build_draw_codes, build_measure
 from jaxvae.run import about, write_config
+from jaxvae.training.claim import claimed
+from jaxvae.training.disk import disk_full_told
 from jaxvae.training.feed import feeding, fits_on_device
 from jaxvae.training.gallery import ends, show
 from jaxvae.training.milestones import Best, Pending, fitted, log, objective, out_of_patience, validate
@@ -31,15 +33,21 @@ def train(config: Config, prepared: Prepared, run: Path) -> list[Path]:
     """Trains, or goes on where an interrupted run stopped; returns the paths of the final pictures.
 
     Raises:
-        UserError: a loss or gradient is not finite, or a picture that the config names does not exist.
+        UserError: a loss or gradient is not finite, a picture that the config names does not exist, another process
+            trains in the folder, or the disk is full.
         KeyboardInterrupt: on SIGINT or SIGTERM, after the step under way is saved.
     """
+    ends(prepared, config)  # A wish that cannot be met is told now rather than at the first picture.
+    with claimed(run), disk_full_told(run):
+        return _trained(config, prepared, run)
+
+
+def _trained(config: Config, prepared: Prepared, run: Path) -> list[Path]:
     vae, settings = build(config.model, prepared.shape), config.train
     images, folder = prepared.split("train").images, run / "checkpoints"
     keys = split_root(config.seed)
     placement = place(config)
     state = jax.device_put(start(folder, keys, vae, config, prepared), placement.whole)
-    ends(prepared, config)  # A wish that cannot be met is told now rather than at the first picture.
     write_config(run, config)
     first = int(state.step)
     saved = first or -1

@@ -1,0 +1,29 @@
+import os
+
+import pytest
+
+from jaxvae.errors import UserError
+from jaxvae.training.claim import claimed
+
+
+def test_a_second_trainer_is_refused_with_the_number_of_the_first(tmp_path):
+    with (
+        claimed(tmp_path / "run"),
+        pytest.raises(UserError, match=f"by process {os.getpid()};"),
+        claimed(tmp_path / "run"),
+    ):
+        pytest.fail("was let in")
+
+
+def test_the_folder_is_free_again_after_an_error(tmp_path):
+    with pytest.raises(RuntimeError), claimed(tmp_path):
+        raise RuntimeError
+    with claimed(tmp_path):
+        pass
+    assert not (tmp_path / ".owner").exists()
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written to"), claimed(tmp_path / "file" / "run"):
+        pytest.fail("was let in")
