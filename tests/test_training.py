@@ -68,6 +68,15 @@ def test_a_small_batch_is_learned_by_heart(disc_set):
     assert np.mean(values[-20:]) > np.mean(values[:20]) + 1000
 
 
+def test_the_new_state_takes_the_memory_of_the_old(disc_set):
+    config = tiny_config()
+    vae, state = start(config)
+    images = disc_set.split("train").images[:8]
+    step = jax.jit(build_train_step(vae, config, 160), donate_argnums=0).lower(state, images).compile()
+    arrays = jax.tree.leaves(state._replace(key=None))
+    assert step.memory_analysis().alias_size_in_bytes >= sum(leaf.nbytes for leaf in arrays)
+
+
 def test_an_update_that_is_not_finite_is_not_made(disc_set):
     config = tiny_config()
     vae, state = start(config)
