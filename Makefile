@@ -87,7 +87,7 @@ bench: $(READY)  ## measure against PyTorch: NAME=conv64 for one of experiments/
 	@$(BIN)/python experiments/benchmarks/table.py
 
 faults: $(READY)  ## end training in every way that machines do and check that nothing is lost (ARGS="--times 20")
-	$(BIN)/python experiments/faults.py $(ARGS)
+	$(BIN)/python experiments/studies/faults.py $(ARGS)
 
 clean:  ## remove .venv and what tools left; runs/ and data/ stay
 	rm -rf .venv build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -27,3 +27,12 @@ def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written to"), claimed(tmp_path / "file" / "run"):
         pytest.fail("was let in")
+
+
+def test_a_folder_in_which_nothing_was_written_is_gone_again(tmp_path):
+    with claimed(tmp_path / "runs" / "x"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+    with claimed(tmp_path / "runs" / "x"):
+        (tmp_path / "runs" / "x" / "config.json").write_text("{}")
+    assert (tmp_path / "runs" / "x" / "config.json").exists()

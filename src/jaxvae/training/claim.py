@@ -2,24 +2,28 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from jaxvae.errors import UserError
 
+LOCK = ".lock"
+
 
 @contextmanager
 def claimed(run: Path) -> Iterator[None]:
-    """Holds the run folder, making it where it is missing; the system lets go of it however the process ends.
+    """Holds the run folder, made where it is missing; the system lets go of it however the process ends.
+
+    A folder that was made and in which nothing was written is removed again.
 
     Raises `UserError` with the number of the process that holds it, or where the folder cannot be written to.
     """
-    owner = run / ".owner"
+    owner, new = run / ".owner", [folder for folder in (run, *run.parents) if not folder.exists()]
     try:
         run.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(run / ".lock")
+        lock = FileLock(run / LOCK)
         lock.acquire(timeout=0)
     except Timeout as error:
         raise UserError(
@@ -34,6 +38,11 @@ def claimed(run: Path) -> Iterator[None]:
     finally:
         owner.unlink(missing_ok=True)
         lock.release()
+        if new and {path.name for path in run.iterdir()} <= {LOCK}:
+            (run / LOCK).unlink(missing_ok=True)
+            for folder in new:
+                with suppress(OSError):  # Something else was put there meanwhile.
+                    folder.rmdir()
 
 
 def _owner(path: Path) -> str:

@@ -37,7 +37,6 @@ def train(config: Config, prepared: Prepared, run: Path) -> list[Path]:
             trains in the folder, or the disk is full.
         KeyboardInterrupt: on SIGINT or SIGTERM, after the step under way is saved.
     """
-    ends(prepared, config)  # A wish that cannot be met is told now rather than at the first picture.
     with claimed(run), disk_full_told(run):
         return _trained(config, prepared, run)
 
@@ -48,6 +47,7 @@ def _trained(config: Config, prepared: Prepared, run: Path) -> list[Path]:
     keys = split_root(config.seed)
     placement = place(config)
     state = jax.device_put(start(folder, keys, vae, config, prepared), placement.whole)
+    ends(prepared, config)  # A wish that cannot be met is told now rather than at the first picture.
     write_config(run, config)
     first = int(state.step)
     saved = first or -1

@@ -1,6 +1,6 @@
 """Ends training in every way that machines do, many times, and checks that nothing was lost.
 
-    make faults                                (python experiments/faults.py --times 20)
+    make faults                                (python experiments/studies/faults.py --times 20)
 
 A small run is trained once in one go. Then, for each kind of fault, it is trained again and disturbed until it has
 ended all the same. Nothing was lost when its parameters, optimizer state, metrics and pictures are then those of the
