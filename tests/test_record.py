@@ -23,6 +23,13 @@ def test_lines_after_the_step_that_a_run_goes_on_from_are_dropped(tmp_path):
     assert steps(tmp_path / "run") == [1, 2, 3]
 
 
+def test_a_run_that_died_at_its_very_end_has_the_test_split_once(tmp_path):
+    for _ in range(2):
+        with opened(tmp_path / "run", first_step=3) as record:
+            write(record, 3, "test", {"loss": 0.0})
+    assert steps(tmp_path / "run") == [3]
+
+
 def test_what_is_no_number_in_json_is_written_as_a_word(tmp_path):
     with opened(tmp_path / "run") as record:
         write(record, 1, "train", {"loss": float("nan"), "kl_nats": float("inf")})

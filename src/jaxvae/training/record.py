@@ -78,14 +78,16 @@ def say(record: Record, text: str) -> None:
 def _drop_after(path: Path, step: int) -> None:
     if not path.exists():
         return
-    kept = [line for line in path.read_text().splitlines(keepends=True) if _step_of(line) <= step]
+    kept = [line for line in path.read_text().splitlines(keepends=True) if _stays(line, step)]
     partial = path.with_suffix(".jsonl.partial")
     partial.write_text("".join(kept))
     os.replace(partial, path)
 
 
-def _step_of(line: str) -> float:
+def _stays(line: str, step: int) -> bool:
     try:
-        return float(json.loads(line)["step"])
+        numbers = json.loads(line)
     except ValueError:
-        return math.inf  # A line cut off by a crash.
+        return False  # A line cut off by a crash.
+    # The test split is measured when training ends: a run that goes on measures it again.
+    return bool(numbers["step"] <= step and numbers["kind"] != "test")
