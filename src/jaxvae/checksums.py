@@ -9,6 +9,12 @@ from jaxvae.whole_file import whole_file
 NAME = "checksums.json"
 
 
+def sha256(path: Path) -> str:
+    """The sum of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def sealed(folder: Path) -> bool:
     """Whether the sums of the folder have been taken."""
     return (folder / NAME).exists()
@@ -41,9 +47,4 @@ def broken(folder: Path) -> str | None:
 
 def _sums(folder: Path) -> dict[str, str]:
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != NAME)
-    return {path.relative_to(folder).as_posix(): _sum(path) for path in files}
-
-
-def _sum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return {path.relative_to(folder).as_posix(): sha256(path) for path in files}

@@ -5,7 +5,6 @@ train.attributes.npy …                             int16 [n, a]
 dataset.json                                       shape, counts, attributes, recipe, origin, SHA-256 per file
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxvae.checksums import sha256
 from jaxvae.data.scratch import scratch
 from jaxvae.data.source import SPLITS, Example, Source
 from jaxvae.errors import UserError
@@ -131,18 +131,13 @@ def _write_split(
     table = np.asarray(rows, np.int16).reshape(len(rows), columns)
     np.save(folder / f"{split}.attributes.npy", table, allow_pickle=False)
     names = [f"{split}.npy", f"{split}.attributes.npy"]
-    sums = {name: _sha256(folder / name) for name in names}
+    sums = {name: sha256(folder / name) for name in names}
     return {"n": len(rows), "range": [low, high], "sha256": sums}, shape
 
 
 def _write_header(file: Any, count: int, shape: list[int]) -> None:
     header = {"descr": "|u1", "fortran_order": False, "shape": (count, *shape)}
     np.lib.format.write_array_header_1_0(file, header)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _mapped(path: Path) -> np.ndarray:

@@ -16,7 +16,7 @@ def disk_full_told(run: Path) -> Iterator[None]:
     """Raises `UserError` where the block ends with an error that says, itself or by its cause, that a disk is full."""
     try:
         yield
-    except Exception as error:
+    except Exception as error:  # Orbax and TensorStore tell of the system's errors in kinds of their own.
         if not _says_full(error):
             raise
         kept = checkpoint.steps(run / "checkpoints")

@@ -37,7 +37,7 @@ def train(config: Config, prepared: Prepared, run: Path) -> list[Path]:
             trains in the folder, or the disk is full.
         KeyboardInterrupt: on SIGINT or SIGTERM, after the step under way is saved.
     """
-    with claimed(run), disk_full_told(run):
+    with disk_full_told(run), claimed(run):
         return _trained(config, prepared, run)
 
 
