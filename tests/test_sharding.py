@@ -35,7 +35,7 @@ def test_two_devices_make_the_steps_of_one(disc_set):
     assert len(one.whole.device_set) == 1
     (first, its), (second, others) = (steps(config, images, each) for each in (one, two))
     np.testing.assert_allclose(its["loss"], others["loss"], rtol=1e-5)
-    for mine, other in zip(jax.tree.leaves(first.params), jax.tree.leaves(one_copy(second.params)), strict=True):
+    for mine, other in zip(jax.tree.leaves(first.params), jax.tree.leaves(one_copy(two, second.params)), strict=True):
         np.testing.assert_allclose(mine, other, atol=3e-4)
 
 

@@ -83,7 +83,8 @@ def test_an_update_that_is_not_finite_is_not_made(disc_set):
     broken = state._replace(params={**state.params, "likelihood": {"log_variance": jnp.asarray(jnp.nan)}})
     new, metrics = jax.jit(build_train_step(vae, config, 160))(broken, jnp.asarray(disc_set.split("train").images[:4]))
     assert not math.isfinite(metrics["loss"])
-    assert int(new.step) == 0
+    assert (int(new.step), int(metrics["skipped_steps"])) == (1, 1)
+    assert int(new.opt_state[1][0].count) == 0
     assert jax.tree.all(jax.tree.map(np.array_equal, new.params["encoder"], broken.params["encoder"]))
 
 
@@ -220,16 +221,20 @@ def test_the_last_two_and_the_best_checkpoints_are_kept(disc_set, tmp_path):
     assert checkpoint.steps(tmp_path) == [2, 4, 5]
 
 
-def test_a_loss_that_is_not_finite_names_term_and_step_and_keeps_the_last_good_state(disc_set, tmp_path):
+def test_steps_that_are_not_finite_are_named_and_the_last_good_state_is_kept(disc_set, tmp_path):
     config = tiny_config(train=train_config(learning_rate=1e18, clip_norm=1e30, warmup_steps=0))
     with pytest.raises(UserError) as error:
         loop.train(config, disc_set, tmp_path / "run")
-    told = re.match(r"(log_likelihood_nats|kl_nats) is (nan|inf|-inf) at step (\d+)", str(error.value))
+    pattern = r"(log_likelihood_nats|kl_nats) is (nan|inf|-inf), .* at step (\d+), the last of 10 in a row"
+    told = re.match(pattern, str(error.value))
     assert told, error.value
     loaded = load(tmp_path / "run")
-    assert loaded.info.step == int(told[3]) - 1
+    assert loaded.info.step == int(told[3]) - 10
     assert f"of step {loaded.info.step}, is kept" in str(error.value)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(loaded.params))
+    listed = json.loads((tmp_path / "run" / "not-finite.json").read_text())["pictures_by_step"]
+    assert list(listed) == [str(loaded.info.step + i) for i in range(1, 11)]
+    assert listed[told[3]] == batch_indices(0, int(told[3]) - 1, 16, 160).tolist()
     # The same command meets the same batch and the same noise, and says the same again.
     with pytest.raises(UserError) as again:
         loop.train(config, disc_set, tmp_path / "run")
@@ -242,19 +247,32 @@ def test_a_first_step_that_is_not_finite_keeps_the_state_before_it(disc_set, tmp
         return vae._replace(decode=lambda params, z: vae.decode(params, z * jnp.nan))
 
     monkeypatch.setattr(loop, "build", broken)
-    with pytest.raises(UserError, match=r"log_likelihood_nats is nan at step 1; .* of step 0, is kept"):
-        loop.train(tiny_config(), disc_set, tmp_path / "run")
+    config = tiny_config(train=train_config(most_not_finite=3))
+    with pytest.raises(UserError, match=r"log_likelihood_nats is nan, .* at step 3, .* of step 0, is kept"):
+        loop.train(config, disc_set, tmp_path / "run")
     assert load(tmp_path / "run").info.step == 0
 
 
-def test_nothing_is_updated_once_an_update_was_refused(disc_set):
-    config = tiny_config()
-    vae, state = start(config)
-    new, _ = jax.jit(build_train_step(vae, config, 160))(
-        state._replace(finite=jnp.asarray(False)), jnp.asarray(disc_set.split("train").images[:4])
-    )
-    assert (int(new.step), bool(new.finite)) == (0, False)
-    assert jax.tree.all(jax.tree.map(np.array_equal, new.params, state.params))
+def test_one_step_that_is_not_finite_is_skipped_and_told(disc_set, tmp_path, monkeypatch, capsys):
+    original = loop.build_train_step
+
+    def failing_once(*arguments):
+        train_step = original(*arguments)
+
+        def step(state, images):
+            hurt = jnp.where(state.step == 7, jnp.nan, 1.0)
+            likelihood = jax.tree.map(lambda leaf: leaf * hurt, state.params["likelihood"])
+            after, metrics = train_step(state._replace(params=state.params | {"likelihood": likelihood}), images)
+            keep = jax.tree.map(lambda old, new: jnp.where(state.step == 7, old, new), state.params, after.params)
+            return after._replace(params=keep), metrics
+
+        return step
+
+    monkeypatch.setattr(loop, "build_train_step", failing_once)
+    loop.train(tiny_config(train=train_config(steps=12, fitted_flow_steps=0)), disc_set, tmp_path / "run")
+    assert "step 8 skipped: log_likelihood_nats is nan, the gradient not finite in" in capsys.readouterr().out
+    assert [row["skipped_steps"] for row in lines(tmp_path / "run")] == [0.0, 1.0, 1.0]
+    assert completed(tmp_path / "run") == 12
 
 
 def test_a_run_does_not_go_on_with_other_pictures(disc_set, disc_run, tmp_path):

@@ -12,7 +12,7 @@ from orbax.checkpoint import v1 as ocp
 from jaxvae import checksums
 from jaxvae.errors import UserError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 KEEP_LAST = 2
 
 
@@ -82,8 +82,8 @@ def steps(folder: Path) -> list[int]:
 
 
 def seal_all(folder: Path) -> None:
-    """Takes the checksums of whole checkpoints that have none yet."""
-    for step in steps(folder):
+    """Takes the checksums of whole checkpoints that have none yet; of several processes the first does."""
+    for step in steps(folder) if jax.process_index() == 0 else []:
         if not checksums.sealed(folder / str(step)):
             checksums.seal(folder / str(step))
 
@@ -132,18 +132,23 @@ def names(folder: Path, step: int) -> set[str]:
 
 def read_tree(folder: Path, step: int, name: str) -> Any:
     """A tree as nested dicts and lists of arrays on the first device here, whatever devices it was saved from."""
-    return _load(folder, step, name, _metadata(folder, step).metadata[name])
+    saved = _metadata(folder, step).metadata[name]
+    # Without a sharding: Orbax would ask for the devices that the tree was saved from.
+    return _load(folder, step, name, jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), saved))
 
 
 def read_like(folder: Path, step: int, name: str, like: Any) -> Any:
-    """A tree in the structure of `like`, from `jax.eval_shape`, on the first device here."""
+    """A tree in the structure of `like`, from `jax.eval_shape`, with its shardings or on the first device here."""
     return _load(folder, step, name, like)
 
 
 def _load(folder: Path, step: int, name: str, like: Any) -> Any:
-    here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    # Without a sharding Orbax asks for the devices that the tree was saved from.
-    abstract = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), like)
+    here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+
+    def wanted(leaf: Any) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding or here)
+
+    abstract = jax.tree.map(wanted, like)
     try:
         return ocp.load_checkpointables((folder / str(step)).resolve(), {name: abstract})[name]
     except (OSError, ValueError, KeyError) as error:

@@ -45,8 +45,9 @@ class Normal:
     event_ndim: int
 
     def sample(self, key: Array, shape: tuple[int, ...] = (), temperature: float = 1.0) -> Float[Array, "*k_b_event"]:
-        """Draws mean + temperature * sigma * epsilon, `shape` times for each example, in one draw."""
-        noise = temperature * jax.random.normal(key, shape + self.mean.shape, self.mean.dtype)
+        """Draws mean + temperature * sigma * epsilon, `shape` times for each example: in one draw from one key, or each
+        example from its own of the keys [b], whatever batch it is in."""
+        noise = temperature * _noise(key, shape, self.mean)
         return align(self.mean, noise) + align(jnp.exp(0.5 * self.log_variance), noise) * noise
 
     def log_prob(self, value: Float[Array, "*k_b_event"]) -> Float[Array, "*k_b"]:
@@ -66,6 +67,13 @@ class Normal:
     def kl(self, other: "Normal") -> Float[Array, "*b"]:
         """KL(self || other) in nats, in closed form: the sum over the units."""
         return sum_event(self.kl_units(other), self.event_ndim)
+
+
+def _noise(key: Array, shape: tuple[int, ...], like: Array) -> Array:
+    if key.ndim == 0:
+        return jax.random.normal(key, shape + like.shape, like.dtype)
+    draw = partial(jax.random.normal, shape=shape + like.shape[1:], dtype=like.dtype)
+    return jax.vmap(draw, out_axes=len(shape))(key)
 
 
 @partial(register_dataclass, data_fields=["logits"], meta_fields=["event_ndim"])

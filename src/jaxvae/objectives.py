@@ -99,6 +99,12 @@ def build_terms(config: ObjectiveConfig) -> MakeTerms:
             return variational_terms
 
 
+def of_each_example(config: ObjectiveConfig) -> bool:
+    """Whether the objective of a batch is the mean of those of its examples, each computed by itself."""
+    of_the_batch = config.free_nats > 0 or config.capacity_nats is not None
+    return config.name in ("elbo", "iwae", "autoencoder") and not of_the_batch
+
+
 def build_value(config: ObjectiveConfig, pictures: int) -> Value:
     """(terms, step) -> [b], the number to make large; `pictures` is how many there are to train on."""
 

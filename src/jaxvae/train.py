@@ -4,14 +4,15 @@ import runpy
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from jaxvae.cli import parse, told
-from jaxvae.config import Config, differences, run_name
+from jaxvae.config import Config, DevicesConfig, differences, run_name
 from jaxvae.errors import UserError, nearest
 from jaxvae.large_pages import use_large_pages
 
@@ -24,9 +25,10 @@ again goes on where an interrupted run stopped."""
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
-    """Where the run is kept, and its configuration."""
+    """Where the run is kept, on what it is computed, and its configuration."""
 
     config: Annotated[Config, tyro.conf.arg(name="")]
+    devices: DevicesConfig = field(default_factory=DevicesConfig)
     run: Path | None = None
     """Folder of the run; runs/NAME when left out."""
     fresh: bool = False
@@ -49,9 +51,14 @@ def main(arguments: Sequence[str]) -> None:
     from jaxvae.data import prepare
     from jaxvae.data.describe import describe
     from jaxvae.run import beside, completed, read_config
+    from jaxvae.training.hosts import first_then_others, is_first, join, wait_for_all
     from jaxvae.training.loop import train
     from jaxvae.training.sharding import share_cores
 
+    share_cores(config)
+    join(parsed.devices)
+    # Of several processes the first alone speaks.
+    tell = partial(print, flush=True) if is_first() else silent
     run = parsed.run or Path("runs") / run_name(config)
     run = beside(run) if parsed.fresh else run
     before = read_config(run)
@@ -60,16 +67,21 @@ def main(arguments: Sequence[str]) -> None:
             f"{run} holds a run with another configuration ({'; '.join(differences(before, config))}). "
             "Give the same values to continue it, --fresh to start beside it, or another --run."
         )
-    if before is not None and (ended := completed(run)):
+    ended = completed(run) if before is not None else None
+    wait_for_all("run folder looked at")  # Before one of them writes into it.
+    if ended:
         steps = config.train.steps
         how = f"made its {steps} steps" if ended == steps else f"stopped at step {ended}, when its patience had run out"
-        print(f"{run} is complete: it has {how}. --fresh starts another beside it.")
+        tell(f"{run} is complete: it has {how}. --fresh starts another beside it.")
         return
-    prepared = prepare(config.data)
-    print(describe(prepared), flush=True)
-    share_cores(config)
-    pictures = train(config, prepared, run)
-    print("\n".join(["", "pictures:", *(f"  {path}" for path in pictures), "", *suggestions(run, config)]))
+    prepared = first_then_others(lambda: prepare(config.data))
+    tell(describe(prepared))
+    pictures = train(config, prepared, run, parsed.devices)
+    tell("\n".join(["", "pictures:", *(f"  {path}" for path in pictures), "", *suggestions(run, config)]))
+
+
+def silent(*_: object) -> None:
+    """Says nothing."""
 
 
 def read_experiment(path: Path) -> Config:

@@ -1,6 +1,7 @@
 """What a run is: frozen dataclasses that the command line fills in and the checkpoint carries as JSON."""
 
 from jaxvae.config.data import DataConfig
+from jaxvae.config.devices import DevicesConfig
 from jaxvae.config.experiment import Config, run_name
 from jaxvae.config.model import ModelConfig
 from jaxvae.config.objective import ObjectiveConfig
@@ -10,6 +11,7 @@ from jaxvae.config.train import TrainConfig
 __all__ = [
     "Config",
     "DataConfig",
+    "DevicesConfig",
     "ModelConfig",
     "ObjectiveConfig",
     "TrainConfig",

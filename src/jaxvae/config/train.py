@@ -24,6 +24,13 @@ class TrainConfig:
     """Decoupled weight decay (AdamW)."""
     clip_norm: float | None = 100.0
     """Largest global norm of the gradient, of an objective summed over pixels; larger ones are scaled down."""
+    most_not_finite: int = 10
+    """Steps in a row whose loss or gradient may fail to be finite: each is skipped, and after so many the run stops."""
+    spike_factor: float | None = None
+    """Skip updates whose gradient norm, before the clip, is above so many times the 0.9 quantile of the last 100 norms;
+    without it none."""
+    most_spikes: int = 5
+    """Spikes skipped in a row before one is let through."""
     ema_decay: float = 0.0
     """Decay of the running mean of the parameters that evaluation and sampling then use; 0 is off."""
     log_every: int = 10
@@ -40,10 +47,20 @@ class TrainConfig:
     """Updates of the flow fitted to the training codes when training ends, for sampling; 0 fits none."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "log_every", "validate_every", "picture_every"):
+        for name in (
+            "steps",
+            "batch_size",
+            "log_every",
+            "validate_every",
+            "picture_every",
+            "most_not_finite",
+            "most_spikes",
+        ):
             require(getattr(self, name) >= 1, f"train.{name}", getattr(self, name), "at least 1")
         require(self.learning_rate > 0, "train.learning_rate", self.learning_rate, "above 0")
         require(self.clip_norm is None or self.clip_norm > 0, "train.clip_norm", self.clip_norm, "above 0, or None")
+        factor = self.spike_factor
+        require(factor is None or factor > 1, "train.spike_factor", factor, "above 1, or None")
         for name in ("warmup_steps", "weight_decay", "mixture_components", "fitted_flow_steps", "patience"):
             require(getattr(self, name) >= 0, f"train.{name}", getattr(self, name), "at least 0")
         require(0 <= self.ema_decay < 1, "train.ema_decay", self.ema_decay, "at least 0 and below 1")

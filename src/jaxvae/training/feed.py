@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ from jax import Array
 
 from jaxvae.config import Config, TrainConfig
 from jaxvae.data.batches import batch_indices, gathered
-from jaxvae.training.sharding import Placement
+from jaxvae.training.sharding import Placement, rows_here, spread
 from jaxvae.training.state import TrainState
 from jaxvae.training.step import Metrics, TrainStep
 
@@ -43,32 +44,49 @@ def next_event(settings: TrainConfig, step: int) -> int:
     return min(settings.steps, *(each * (step // each + 1) for each in every))
 
 
-@contextmanager
-def feeding(
-    train_step: TrainStep, config: Config, images: np.ndarray, place: Placement, *, resident: bool
-) -> Iterator[Advance]:
-    """The function (state, step) -> (state, metrics [s]) that makes the next `stretch` of s steps, compiled.
+def build_advance(train_step: TrainStep, place: Placement) -> Any:
+    """(state, batches [s, b, h, w, c]) -> (state, metrics [s]), compiled when first called; the state is donated.
 
-    The state is donated: the one handed in must not be used again.
+    With the pictures of a whole set as a third argument the batches are indices [s, b] into it.
     """
-
-    def order(step: int) -> np.ndarray:
-        steps = range(step, step + stretch(config, step))
-        return np.stack([batch_indices(config.seed, each, config.train.batch_size, len(images)) for each in steps])
 
     def advanced(state: TrainState, batches: Array, pictures: Array | None = None) -> tuple[TrainState, Metrics]:
         def one(state: TrainState, batch: Array) -> tuple[TrainState, Metrics]:
             return train_step(state, batch if pictures is None else pictures[batch])
 
         if len(batches) > 1:
-            return jax.lax.scan(one, state, batches)
-        state, metrics = one(state, batches[0])
-        return state, jax.tree.map(lambda metric: jnp.asarray(metric)[None], metrics)
+            state, metrics = jax.lax.scan(one, state, batches)
+        else:
+            state, metrics = one(state, batches[0])
+            metrics = jax.tree.map(lambda metric: jnp.asarray(metric)[None], metrics)
+        return place.laid(state), place.laid(metrics)
 
-    compiled = jax.jit(advanced, donate_argnums=0, out_shardings=place.whole)
+    return jax.jit(advanced, donate_argnums=0)
+
+
+@contextmanager
+def feeding(
+    train_step: TrainStep, config: Config, images: np.ndarray, place: Placement, *, resident: bool
+) -> Iterator[Advance]:
+    """The function (state, step) -> (state, metrics [s]) that makes the next `stretch` of s steps, compiled.
+
+    The state is donated: the one handed in must not be used again. Of each batch this process gathers what its own
+    devices hold.
+    """
+    size = config.train.batch_size
+    rows = rows_here(place, size)
+
+    def order(step: int) -> np.ndarray:
+        steps = range(step, step + stretch(config, step))
+        return np.stack([batch_indices(config.seed, each, size, len(images))[rows] for each in steps])
+
+    def shared(here: np.ndarray) -> Array:
+        return spread(place.split, here, (len(here), size, *here.shape[2:]))
+
+    advanced = build_advance(train_step, place)
     if resident:
-        on_device = jax.device_put(np.asarray(images), place.whole)
-        yield lambda state, step: compiled(state, jax.device_put(order(step), place.split), on_device)
+        on_device = spread(place.whole, np.asarray(images), images.shape)
+        yield lambda state, step: advanced(state, shared(order(step)), on_device)
         return
 
     with ThreadPoolExecutor(1) as background:
@@ -79,6 +97,6 @@ def feeding(
             following = step + len(batches)
             if following < config.train.steps:
                 ahead[following] = background.submit(lambda: gathered(images, order(following)))
-            return compiled(state, jax.device_put(batches, place.split))
+            return advanced(state, shared(batches))
 
         yield advance

@@ -1,7 +1,7 @@
 """What happens now and then in a run: metrics written down, a split measured, priors fitted, the decision to stop."""
 
 import itertools
-import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,11 +13,10 @@ from jaxvae.latents.fitted import Fitted, fit
 from jaxvae.training.record import Record, progress, say, write
 from jaxvae.training.state import Keys
 from jaxvae.training.step import Metrics
+from jaxvae.training.trouble import Trouble, blamed
 from jaxvae.vae import Params
 
 Pending = list[tuple[int, Metrics]]  # The last step of each stretch, and the metrics [s] of its steps.
-# Where a number that is not finite is looked for, causes before effects.
-BLAMED = ("log_likelihood_nats", "kl_nats", "loss", "gradient_norm")
 
 
 class Best(NamedTuple):
@@ -27,14 +26,20 @@ class Best(NamedTuple):
     objective: float
 
 
-def log(record: Record, fetched: Pending, config: Config, images_per_second: float) -> str | None:
-    """Writes the metrics of finished steps; returns a sentence that names the first term that is not finite."""
-    for last, metrics in fetched:
-        for step, *numbers in zip(itertools.count(last + 1 - len(metrics["loss"])), *metrics.values()):
+def log(
+    record: Record, fetched: Pending, config: Config, layers: Sequence[str], images_per_second: float
+) -> Trouble | None:
+    """Writes the metrics of finished steps and names those that were skipped; returns why the run must stop, if so."""
+    for last, stacked in fetched:
+        metrics = {name: values for name, values in stacked.items() if name != "watch"}
+        rows = zip(itertools.count(last + 1 - len(metrics["loss"])), *stacked["watch"], *metrics.values())
+        for step, made, in_a_row, layer_norms, *numbers in rows:
             values = dict(zip(metrics, map(float, numbers), strict=True))
-            for name in BLAMED:
-                if not math.isfinite(values.get(name, 0.0)):
-                    return f"{name} is {values[name]} at step {step}; a smaller --train.learning-rate often helps."
+            if not made:
+                trouble = Trouble(step, int(in_a_row), blamed(values, layers, layer_norms))
+                if in_a_row >= config.train.most_not_finite:
+                    return trouble
+                say(record, f"step {step} skipped: {trouble.what}")
             if step % config.train.log_every == 0 or step == config.train.steps:
                 values["images_per_second"] = round(images_per_second, 1)
                 write(record, step, "train", values)

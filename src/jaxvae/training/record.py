@@ -18,11 +18,12 @@ LINE_SECONDS = 10.0
 
 @dataclass
 class Record:
-    """The open files of a run, the watcher's progress bar, and when the last plain line was printed."""
+    """The open files of a run, the watcher's progress bar, where lines are said, and when the last plain one was."""
 
     lines: IO[str]
     board: Any
     bar: Any
+    out: IO[str]
     line_time: float
 
 
@@ -40,10 +41,17 @@ def recording(run: Path, *, first_step: int, steps: int, batch_size: int) -> Ite
     )  # fmt: skip
     try:
         with path.open("a") as lines:
-            yield Record(lines, board, bar, time.monotonic())
+            yield Record(lines, board, bar, sys.stdout, time.monotonic())
     finally:
         bar.close()
         board.close()
+
+
+@contextmanager
+def not_recording() -> Iterator[Record]:
+    """A record that nobody sees: of several processes only the first writes."""
+    with Path(os.devnull).open("w") as nowhere:
+        yield Record(nowhere, None, tqdm(disable=True), nowhere, time.monotonic())
 
 
 def write(record: Record, step: int, kind: str, metrics: dict[str, float]) -> None:
@@ -52,7 +60,7 @@ def write(record: Record, step: int, kind: str, metrics: dict[str, float]) -> No
     plain = {name: value if math.isfinite(value) else str(value) for name, value in metrics.items()}
     record.lines.write(json.dumps({"step": step, "kind": kind, **plain}) + "\n")
     record.lines.flush()
-    for name, value in metrics.items():
+    for name, value in metrics.items() if record.board else ():
         record.board.add_scalar(f"{kind}/{name}", value, step)
 
 
@@ -71,8 +79,8 @@ def progress(record: Record, step: int, steps: int, batch_size: int, metrics: di
 
 def say(record: Record, text: str) -> None:
     """A line of its own above the bar."""
-    record.bar.write(text, file=sys.stdout)
-    sys.stdout.flush()
+    record.bar.write(text, file=record.out)
+    record.out.flush()
 
 
 def _drop_after(path: Path, step: int) -> None:

@@ -8,6 +8,7 @@ import optax
 from jax import Array
 
 from jaxvae.config import TrainConfig
+from jaxvae.training.guard import Guard, new_guard
 from jaxvae.vae import VAE, Params
 
 
@@ -27,10 +28,8 @@ def split_root(seed: int) -> Keys:
 
 
 class TrainState(NamedTuple):
-    """`step` counts updates made; `key` never changes: each step folds its number in.
-
-    `ema` is the running mean of the parameters, or None when it is off. `finite` turns False when a loss or gradient is
-    not, and no update is made from then on: the state stays the last good one.
+    """`step` counts the steps, `guard` among them those whose update was skipped; `key` never changes: each step folds
+    its number in. `ema` is the running mean of the parameters, or None when it is off.
     """
 
     step: Array
@@ -38,7 +37,13 @@ class TrainState(NamedTuple):
     ema: Params | None
     opt_state: Any
     key: Array
-    finite: Array
+    guard: Guard
+
+    def before_the_last(self, count: int) -> "TrainState":
+        """The state as it was before the last `count` steps, all of them skipped since they were not finite."""
+        zero = jnp.zeros_like(self.guard.skipped)
+        guard = self.guard._replace(skipped=self.guard.skipped - count, not_finite_in_a_row=zero)
+        return self._replace(step=self.step - count, guard=guard)
 
     @property
     def evaluated(self) -> Params:
@@ -69,4 +74,4 @@ def init_state(keys: Keys, vae: VAE, config: TrainConfig) -> TrainState:
     # A copy: the train step donates the state, and no buffer may be given away twice.
     ema = jax.tree.map(jnp.copy, params) if config.ema_decay else None
     opt_state = build_optimizer(config).init(params)
-    return TrainState(jnp.zeros((), jnp.int32), params, ema, opt_state, keys.train, jnp.ones((), bool))
+    return TrainState(jnp.zeros((), jnp.int32), params, ema, opt_state, keys.train, new_guard())

@@ -1,35 +1,58 @@
 """The train step: `encode`, `sample` and `decode` composed, differentiated, and handed to Optax. Pure; jitted once."""
 
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from jax import Array
-from jaxtyping import UInt8
+from jax.sharding import Mesh
+from jaxtyping import Float, UInt8
 
-from jaxvae.config import Config
+from jaxvae.config import Config, DevicesConfig
 from jaxvae.data.pixels import to_float
 from jaxvae.evaluation.terms import active_units, named_terms
 from jaxvae.likelihoods import stored_bits
 from jaxvae.objectives import build_terms, build_value
 from jaxvae.schedules import beta_at
 from jaxvae.terms import Terms
+from jaxvae.training.guard import stopped, watch
+from jaxvae.training.parts import in_parts
 from jaxvae.training.state import TrainState, build_optimizer, learning_rate
 from jaxvae.vae import VAE, Params
 
-Metrics = dict[str, Array]
+Metrics = dict[str, Any]
 TrainStep = Callable[[TrainState, UInt8[Array, "b h w c"]], tuple[TrainState, Metrics]]
 
 
-def build_train_step(vae: VAE, config: Config, pictures: int) -> TrainStep:
-    """The function (state, images uint8 [b, h, w, c]) -> (state, metrics), for a set of so many pictures."""
+class Watch(NamedTuple):
+    """What the loop tells of an update that was not made; beside the metrics, not one of them."""
+
+    made: Array
+    not_finite_in_a_row: Array
+    layer_norms: Float[Array, " l"]
+
+
+def build_train_step(
+    vae: VAE, config: Config, pictures: int, devices: DevicesConfig = DevicesConfig(), mesh: Mesh | None = None
+) -> TrainStep:
+    """The function (state, images uint8 [b, h, w, c]) -> (state, metrics), for a set of so many pictures.
+
+    `mesh` is needed for batches computed in parts alone (`devices.accumulate`).
+    """
     terms_of, objective = build_terms(config.objective), build_value(config.objective, pictures)
     optimizer = build_optimizer(config.train)
+    if devices.rematerialize:
+        vae = vae._replace(encode=jax.checkpoint(vae.encode), decode=jax.checkpoint(vae.decode))
 
     def loss(params: Params, key: Array, x: Array, step: Array) -> tuple[Array, Terms]:
         terms = terms_of(vae, params, key, x)
         return -jnp.mean(objective(terms, step)), terms
+
+    gradient = jax.value_and_grad(loss, has_aux=True)
+    if devices.accumulate > 1:
+        gradient = in_parts(gradient, devices.accumulate, mesh)
 
     def train_step(state: TrainState, images: UInt8[Array, "b h w c"]) -> tuple[TrainState, Metrics]:
         # 1. All randomness of this step comes from the root key and the step's number.
@@ -38,7 +61,6 @@ def build_train_step(vae: VAE, config: Config, pictures: int) -> TrainStep:
         x = mirrored(flip_key, x) if config.data.flip else x
 
         # 2. The objective and its gradient.
-        gradient = jax.value_and_grad(loss, has_aux=True)
         (value, terms), gradients = gradient(state.params, noise_key, x, state.step)
 
         # 3. The update.
@@ -46,29 +68,44 @@ def build_train_step(vae: VAE, config: Config, pictures: int) -> TrainStep:
         params = optax.apply_updates(state.params, updates)
         ema = None if state.ema is None else running_mean(state, params, config.train.ema_decay)
 
-        # 4. An update that is not finite is not made, nor any after it; the loop stops the run and names the term.
+        # 4. An update that is not finite, or a spike, is not made; after too many of the former nothing changes any
+        #    more, and the loop ends the run.
         gradient_norm = norm(gradients)
-        finite = state.finite & jnp.isfinite(value) & jnp.isfinite(gradient_norm)
-        after, before = (state.step + 1, params, ema, opt_state), state[:4]
-        step, params, ema, opt_state = jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, before)
-        new_state = TrainState(step, params, ema, opt_state, state.key, finite)
+        guard, made = watch(state.guard, value, gradient_norm, config.train)
+        after, before = (params, ema, opt_state), (state.params, state.ema, state.opt_state)
+        params, ema, opt_state = jax.tree.map(lambda new, old: jnp.where(made, new, old), after, before)
+        step = state.step + ~stopped(state.guard, config.train)
+        new_state = TrainState(step, params, ema, opt_state, state.key, guard)
         metrics = {
             "loss": value,
             **jax.tree.map(jnp.mean, named_terms(terms, stored_bits(config), x[0].size)),
             "gradient_norm": gradient_norm,
             "active_units": active_units(terms.posterior.mean),
             "beta": beta_at(config.objective, state.step),
-            "learning_rate": learning_rate(config.train)(state.step),
+            "learning_rate": learning_rate(config.train)(state.step - state.guard.skipped),
+            "skipped_steps": guard.skipped,
+            "watch": Watch(made, guard.not_finite_in_a_row, layer_norms(gradients)),
         }
         return new_state, metrics
 
     return train_step
 
 
-def norm(tree: Params) -> Array:
+def norm(tree: Params) -> Float[Array, ""]:
     """The Euclidean norm of all numbers in the tree; as products, which take no temporary array."""
     squares = [jnp.vdot(leaf, leaf, precision="highest") for leaf in jax.tree.leaves(tree)]
     return jnp.sqrt(sum(squares[1:], squares[0]))
+
+
+def layers(params: Params) -> dict[str, Params]:
+    """The parameters by layer, as in `decoder/Up_3`; those of likelihood and prior by name."""
+    named = {f"{part}/{name}": layer for part, inside in params.items() for name, layer in inside.items()}
+    return {name: named[name] for name in sorted(named)}
+
+
+def layer_norms(gradients: Params) -> Float[Array, " l"]:
+    """The norm of each layer's gradient, in the order of `layers`; the loop looks at it where one is not finite."""
+    return jnp.stack([norm(layer) for layer in layers(gradients).values()])
 
 
 def running_mean(state: TrainState, params: Params, decay: float) -> Params:
