@@ -1,8 +1,8 @@
 import os
 
-# Before JAX is imported anywhere: the suite runs on the CPU, as two devices.
+# Before JAX is imported anywhere: the suite runs on the CPU, as eight devices.
 os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")
+os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
 
 import atexit
 import dataclasses
