@@ -5,7 +5,8 @@ writes logs and pictures, and checkpoints are written by all.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
@@ -51,6 +52,24 @@ def _several() -> bool:
 def _on_cloud_tpu() -> bool:
     chips = any(Path(device).exists() for device in ("/dev/accel0", "/dev/vfio/0"))
     return chips and find_spec("libtpu") is not None and "TPU_SKIP_MDS_QUERY" not in os.environ
+
+
+@contextmanager
+def loss_of_others_told(run: Path) -> Iterator[None]:
+    """Raises `UserError` where the block fails as it does once another process has ended: nothing waits for us then.
+
+    JAX itself ends a process that waits for another without end, by default after some 100 seconds, with a trace.
+    """
+    try:
+        yield
+    except (jax.errors.JaxRuntimeError, TimeoutError) as error:
+        if jax.process_count() == 1:
+            raise
+        said = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UserError(
+            f"another of the {jax.process_count()} processes no longer answers ({said}). Start all of them again: the "
+            f"run in {run} goes on from its last checkpoint."
+        ) from error
 
 
 def is_first() -> bool:

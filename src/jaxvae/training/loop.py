@@ -21,7 +21,7 @@ from jaxvae.training.claim import claimed
 from jaxvae.training.disk import disk_full_told
 from jaxvae.training.feed import feeding, fits_on_device
 from jaxvae.training.gallery import ends, show
-from jaxvae.training.hosts import any_of_all, is_first, of_the_first, wait_for_all
+from jaxvae.training.hosts import any_of_all, is_first, loss_of_others_told, of_the_first, wait_for_all
 from jaxvae.training.milestones import Best, Pending, fitted, log, objective, out_of_patience, validate
 from jaxvae.training.record import not_recording, recording, say
 from jaxvae.training.saving import start, trees
@@ -38,7 +38,7 @@ def train(config: Config, prepared: Prepared, run: Path, devices: DevicesConfig 
 
     Raises:
         UserError: too many steps in a row are not finite, a picture that the config names does not exist, another
-            process trains in the folder, or the disk is full.
+            process trains in the folder, one that trains with this has ended, or the disk is full.
         KeyboardInterrupt: on SIGINT or SIGTERM, after the step under way is saved.
     """
     if devices.accumulate > 1 and not of_each_example(config.objective):
@@ -46,7 +46,7 @@ def train(config: Config, prepared: Prepared, run: Path, devices: DevicesConfig 
             f"devices.accumulate is {devices.accumulate}, but must be 1 for objective {config.objective.name!r} with "
             "these settings, whose value is of the whole batch."
         )
-    with disk_full_told(run), claimed(run) if is_first() else nullcontext():
+    with loss_of_others_told(run), disk_full_told(run), claimed(run) if is_first() else nullcontext():
         return _trained(config, prepared, run, devices)
 
 
