@@ -3,7 +3,7 @@ import pytest
 from conftest import tiny_config, train_config
 
 from jaxvae.config import DevicesConfig, ModelConfig
-from jaxvae.training.program import Exchange, exchanges, lowered, state_shapes
+from jaxvae.training.program import Exchange, exchanges, state_shapes, traced
 from jaxvae.training.sharding import over
 
 CONFIG = tiny_config(model=ModelConfig(network="mlp", hidden=(32,), latent=4), train=train_config(batch_size=48))
@@ -13,7 +13,7 @@ SHAPE = (16, 16, 3)
 def crossing(count, **choices):
     devices = DevicesConfig(**choices)
     placement = over(jax.devices()[:count], CONFIG, devices)
-    return exchanges(lowered(CONFIG, SHAPE, 160, placement, devices).compile().as_text())
+    return exchanges(traced(CONFIG, SHAPE, 160, placement, devices).lower().compile().as_text())
 
 
 @pytest.mark.parametrize("accumulate", [1, 2, 6])

@@ -3,6 +3,7 @@
 COMMANDS = {
     "prepare": "bring a data set into the prepared format",
     "train": "train a model, or go on with an interrupted run",
+    "plan": "what a train step takes on a TPU, GPU or CPU that need not be there",
     "evaluate": "bounds on log p(x), codes and pictures in numbers that can be compared",
     "reconstruct": "originals over their reconstructions, with the PSNR",
     "sample": "a grid of new pictures",

@@ -17,11 +17,17 @@ def prepare(config: DataConfig) -> Prepared:
 
     Raises `UserError` for an unknown name and for missing, unreadable or damaged files; nothing is then left behind.
     """
-    path = _kept(config) or prepared_path(config)
-    if path.exists():
-        return open_prepared(path)
+    if (there := already_prepared(config)) is not None:
+        return there
+    path = prepared_path(config)
     with closing(_source(config)) as source:
         return write_prepared(path, config.name, recipe(config), source)
+
+
+def already_prepared(config: DataConfig) -> Prepared | None:
+    """The prepared data set that the config describes, where it is there."""
+    path = _kept(config) or prepared_path(config)
+    return open_prepared(path) if path.exists() else None
 
 
 def recipe(config: DataConfig) -> dict[str, Any]:

@@ -29,15 +29,15 @@ def state_shapes(config: Config, shape: tuple[int, int, int]) -> TrainState:
     return jax.eval_shape(lambda: init_state(split_root(0), vae, config.train))
 
 
-def lowered(
+def traced(
     config: Config, shape: tuple[int, int, int], pictures: int, placement: Placement, devices: DevicesConfig
 ) -> Any:
-    """One train step, as the loop runs it, for a set of so many pictures; `.compile()` makes the program."""
+    """One train step, as the loop runs it, for a set of so many pictures; `.lower().compile()` makes the program."""
     vae, size = build(config.model, shape), config.train.batch_size
     state = placement.of(state_shapes(config, shape))
     batch = jax.ShapeDtypeStruct((1, size, *shape), jnp.uint8, sharding=placement.split)
     train_step = build_train_step(vae, config, pictures, devices, placement.mesh)
-    return build_advance(train_step, placement).lower(state, batch)
+    return build_advance(train_step, placement).trace(state, batch)
 
 
 KINDS = "all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute|collective-broadcast"
