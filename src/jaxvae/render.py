@@ -1,5 +1,6 @@
 """Pictures on disk: grids, strips and animations. Every file is written beside its place and renamed when whole."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +54,15 @@ def save_png(image: Image.Image, path: Path) -> Path:
 
 def save_gif(images: np.ndarray, path: Path, seconds: float = 2.5) -> Path:
     """Writes pictures uint8 [n, h, w, c] as an animation that runs there and back without end."""
-    there_and_back = np.concatenate([images, images[-2:0:-1]])
-    frames = [grid(image[None], 1) for image in there_and_back]
-    milliseconds = max(20, round(1000 * seconds / len(images)))
-    return _save(frames[0], path, format="GIF", save_all=True, append_images=frames[1:], duration=milliseconds, loop=0)
+    return save_animation([grid(image[None], 1) for image in images], path, seconds)
+
+
+def save_animation(frames: Sequence[Image.Image], path: Path, seconds: float = 2.5) -> Path:
+    """Writes frames of one size as an animation that runs there and back without end, once there in `seconds`."""
+    there_and_back = [*frames, *frames[-2:0:-1]]
+    milliseconds = max(20, round(1000 * seconds / len(frames)))
+    rest = there_and_back[1:]
+    return _save(frames[0], path, format="GIF", save_all=True, append_images=rest, duration=milliseconds, loop=0)
 
 
 def _save(image: Image.Image, path: Path, **options: Any) -> Path:
