@@ -87,10 +87,9 @@ def test_the_command_writes_a_sheet_an_animation_and_the_numbers(call, dense_run
         assert animation.n_frames == 6
 
 
-@pytest.mark.parametrize("prior", ["mixture", "vamp"])
-def test_learned_priors_have_quantiles_of_their_own(call, disc_set, tmp_path_factory, prior):
-    model = dataclasses.replace(DENSE, prior=prior, prior_components=2)
-    run = saved_run(tmp_path_factory.mktemp("runs") / prior, tiny_config(model=model), disc_set)
+def test_a_learned_prior_has_quantiles_of_its_own(call, disc_set, tmp_path_factory):
+    model = dataclasses.replace(DENSE, prior="vamp", prior_components=2)
+    run = saved_run(tmp_path_factory.mktemp("runs") / "vamp", tiny_config(model=model), disc_set)
     code, out, err = call(traverse, run, "--units", 1, "--steps", 2, "--from", "mean", "--out", "t.png", "--json")
     assert code == 0, err
     result = json.loads(out)

@@ -57,13 +57,17 @@ def lay_out(rows: Float[np.ndarray, "n d"], method: Method, seed: int) -> Layout
             return Layout(pca.transform(rows), (first, second))
         case "tsne":
             from sklearn.manifold import TSNE
+            from threadpoolctl import threadpool_limits
 
-            perplexity = min(30.0, (count - 1) / 3)
-            return Layout(TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(rows), ("", ""))
+            model = TSNE(2, perplexity=min(30.0, (count - 1) / 3), init="pca", random_state=seed)
+            # On one thread the result depends on the seed alone; and threads that wait for a busy core take many times
+            # as long.
+            with threadpool_limits(1, "openmp"):
+                return Layout(model.fit_transform(rows), ("", ""))
         case "umap":
             # One thread: with a seed umap-learn has no use for more, and warns.
-            model = require_umap().UMAP(n_neighbors=min(15, count - 1), random_state=seed, n_jobs=1)
-            return Layout(np.asarray(model.fit_transform(rows)), ("", ""))
+            umap = require_umap().UMAP(n_neighbors=min(15, count - 1), random_state=seed, n_jobs=1)
+            return Layout(np.asarray(umap.fit_transform(rows)), ("", ""))
 
 
 def require_umap() -> Any:
@@ -96,7 +100,7 @@ def require_two_units(loaded: Loaded) -> None:
     if units != 2:
         raise UserError(
             f"the manifold is a grid over codes of two units, but those of {loaded.info.run} have {units}; "
-            "--model.latent 2 trains such a model."
+            "a vector, --model.latent 2, is such a code."
         )
 
 
