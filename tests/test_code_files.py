@@ -168,6 +168,7 @@ def test_bad_requests_of_encode(call, dense_run, tmp_path_factory):
     mistake(call(encode, dense_run, "--out", "c.csv"), "must end in .npz or .parquet")
     mistake(call(encode, dense_run, "test:0", "--split", "test"), "name pictures or a split")
     mistake(call(encode, dense_run, "--split", "tset"), "tset")
+    mistake(call(encode, folder / "torn.png", "--out", "c.npz"), "torn.png is a file, where a run is wanted")
     precious = folder / "c.npz"
     precious.write_text("precious")
     mistake(call(encode, dense_run, "test:0", "--out", precious), "c.npz exists")

@@ -35,6 +35,8 @@ def encode(
 
     if which and split:
         raise UserError(f"--split {split} and {which[0]} are both given; name pictures or a split.")
+    if run is not None and run.is_file():
+        raise UserError(f"{run} is a file, where a run is wanted; name the run's folder, and then the pictures.")
     suffix = ".parquet" if out is not None and out.suffix == ".parquet" else ".npz"
     if out is not None and out.suffix != suffix:
         raise UserError(f"--out is {out}, but must end in .npz or .parquet.")
