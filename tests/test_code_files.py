@@ -191,6 +191,10 @@ BAD_CODES = {
     "words": ({"mean": np.asarray([["a", "b", "c"]])}, "codes of shape (3,) (<U1)"),
     "objects": ({"mean": np.asarray([[None] * 3], object)}, "cannot be read as an .npz file of plain arrays"),
     "another name": ({"codes": np.zeros((5, 3))}, "holds no array 'mean'"),
+    "half of the statistics": (
+        {"mean": np.zeros((5, 3)), "code_mean": np.zeros(3)},
+        "code_mean alone; standardised codes need code_mean and code_standard_deviation",
+    ),
     "statistics of another": (
         {"mean": np.zeros((5, 3)), "code_mean": np.zeros(4), "code_standard_deviation": np.ones(4)},
         "codes of shape (4,)",
@@ -217,6 +221,7 @@ def test_bad_requests_of_decode(call, dense_run, tmp_path_factory):
     mistake(call(decode, dense_run, folder / "single.npz"), "cannot be read as an .npz file")
     path = files(folder, mean=np.zeros((2, 3)))
     mistake(call(decode, dense_run, path, "--out", folder), "holds files")
+    mistake(call(decode, dense_run, path, "--out", "x.jpg"), "must end in .png, or be a folder")
     (folder / "x.png").write_text("precious")
     mistake(call(decode, dense_run, path, "--out", folder / "x.png"), "x.png exists")
     (folder / "taken").write_text("precious")
@@ -237,6 +242,12 @@ def test_anyones_codes_are_decoded_and_a_folder_keeps_its_other_files(call, dens
     assert call(decode, dense_run, "made.npz", "--out", "faces", "--overwrite")[0] == 0
     assert sorted(path.name for path in Path("faces").iterdir()) == ["00000-0.png", "00001-1.png", "mine.txt"]
     np.testing.assert_array_equal(picture("faces/00000-0.png"), picture("faces/00001-1.png"))
+
+
+def test_the_folder_where_one_stands_is_a_place_too(call, dense_run, tmp_path_factory):
+    path = files(tmp_path_factory.mktemp("codes"), mean=np.zeros((2, 3)))
+    assert call(decode, dense_run, path, "--out", ".")[0] == 0
+    assert sorted(path.name for path in Path.cwd().iterdir()) == ["00000-0.png", "00001-1.png"]
 
 
 def test_a_run_that_has_gone_is_not_the_one_of_a_file(tmp_path):

@@ -80,8 +80,12 @@ def read_codes(path: Path, like: Code) -> SavedCodes:
     if "mean" not in arrays:
         raise UserError(f"{path} holds no array 'mean'; python -m jaxvae.encode writes such files.")
     mean = _code(arrays["mean"], like, path)
-    if {"code_mean", "code_standard_deviation"} <= arrays.keys():
-        scale = (_code(arrays[f"code_{field}"][None], like, path) for field in CodeStatistics._fields)
+    scales = [f"code_{field}" for field in CodeStatistics._fields]
+    there = [name for name in scales if name in arrays]
+    if there and there != scales:
+        raise UserError(f"{path} holds {there[0]} alone; standardised codes need {' and '.join(scales)}.")
+    if there:
+        scale = (_code(arrays[name][None], like, path) for name in scales)
         mean = CodeStatistics(*(jax.tree.map(lambda leaf: leaf[0], each) for each in scale)).restored(mean)
     names = arrays.get("names")
     count = len(arrays["mean"])
