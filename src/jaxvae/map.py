@@ -49,12 +49,13 @@ def draw_map(
     from jaxvae.data.select import data_set
     from jaxvae.latents import maps
     from jaxvae.latents.attributes import attribute_values, some
+    from jaxvae.latents.posteriors import code_rows
     from jaxvae.render import grid, save_png
     from jaxvae.run import load
     from jaxvae.scatter import Coloring, save_scatter
 
     loaded = load(run)
-    info = loaded.info
+    vae, params, info = loaded
     asked = {"run": info.run, "step": info.step}
     if manifold:
         maps.require_two_units(loaded)
@@ -77,7 +78,7 @@ def draw_map(
         ["map", method, *([file_stem([attribute])] if attribute else []), split, f"n{len(chosen)}", f"seed{seed}"]
     )
     target = output.place(info.run / "samples" / f"{name}.png")
-    layout = maps.lay_out(maps.code_rows(loaded, prepared.split(split).images[chosen]), method, seed)
+    layout = maps.lay_out(code_rows(vae, params, prepared.split(split).images[chosen]), method, seed)
     words = {"pca": "principal components", "tsne": "t-SNE", "umap": "UMAP"}[method]
     title = f"{info.run.resolve().name}: codes of {len(chosen)} {split} pictures, {words}"
     save_scatter(target, layout.points, layout.axes, title, coloring)

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from jaxvae.codes import flatten, unflatten
+from jaxvae.codes import unflatten
 from jaxvae.errors import UserError
 from jaxvae.latents.marginals import code_marginals, prior_marginals
 from jaxvae.latents.pictures import code_shape, decoded
-from jaxvae.latents.posteriors import posteriors
+from jaxvae.latents.posteriors import code_rows
 from jaxvae.latents.units import unit_names
 from jaxvae.run import Loaded
 
@@ -116,15 +116,10 @@ def manifold(loaded: Loaded, images: np.ndarray | None, steps: int) -> Manifold:
     vae, params, info = loaded
     both = np.arange(2)
     if info.config.objective.name == "autoencoder" and images is not None:
-        marginals = code_marginals(posteriors(vae, params, images).mean, both)
+        marginals = code_marginals(code_rows(vae, params, images), both)
     else:
         marginals = prior_marginals(jax.jit(vae.prior)(params), both)
     first, second = marginals.of.quantiles((np.arange(steps) + 0.5) / steps).T
     rows = np.stack(np.meshgrid(first, second[::-1]), axis=-1).reshape(-1, 2)
     pictures = decoded(vae, params, unflatten(jnp.asarray(rows, jnp.float32), code_shape(vae, params)))
     return Manifold(pictures.reshape(steps, steps, *pictures.shape[1:]), marginals.description)
-
-
-def code_rows(loaded: Loaded, images: np.ndarray) -> Float[np.ndarray, "n d"]:
-    """The posterior means of pictures uint8 [n, h, w, c] as rows."""
-    return np.asarray(flatten(posteriors(loaded.vae, loaded.params, images).mean), np.float64)

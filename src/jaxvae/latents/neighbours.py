@@ -7,10 +7,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from jaxvae.codes import flatten
 from jaxvae.data.batches import gathered
 from jaxvae.data.progress import progress
-from jaxvae.latents.posteriors import posteriors
+from jaxvae.latents.posteriors import code_rows
 from jaxvae.run import Loaded
 
 Space = Literal["pixels", "codes"]
@@ -70,4 +69,4 @@ def describe_in(space: Space, loaded: Loaded, shape: tuple[int, ...]) -> Descrip
             lambda images: images.reshape(len(images), -1).astype(np.float64), 255.0 * math.prod(shape) ** 0.5
         )
     vae, params, _ = loaded
-    return Description(lambda images: np.asarray(flatten(posteriors(vae, params, images).mean), np.float64), 1.0)
+    return Description(lambda images: code_rows(vae, params, images), 1.0)

@@ -4,9 +4,12 @@ from collections.abc import Iterator
 
 import jax
 import numpy as np
+from jaxtyping import Float
 
+from jaxvae.codes import flatten
 from jaxvae.data.batches import gathered, once
 from jaxvae.distributions import Normal
+from jaxvae.errors import UserError
 from jaxvae.latents.pictures import COMPILED_BATCH, compiled
 from jaxvae.vae import VAE, Params
 
@@ -23,3 +26,12 @@ def posteriors(vae: VAE, params: Params, images: np.ndarray) -> Normal:
     """The posteriors of all of them, as NumPy arrays [n, ...]."""
     parts = list(posterior_batches(vae, params, images))
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+
+
+def code_rows(vae: VAE, params: Params, images: np.ndarray) -> Float[np.ndarray, "n d"]:
+    """The posterior means as rows, float64; `UserError` where some are not finite."""
+    rows = np.asarray(flatten(posteriors(vae, params, images).mean), np.float64)
+    bad = np.count_nonzero(~np.isfinite(rows).all(axis=1))
+    if bad:
+        raise UserError(f"the codes of {bad} of {len(rows)} pictures are not finite: the model is damaged.")
+    return rows
