@@ -27,7 +27,7 @@ READY := .venv/ready-$(JAX_FOR)
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help setup experiment train interpolate sample evaluate selftest reconstruct test check bench faults clean
+.PHONY: help setup experiment train interpolate sample evaluate selftest reconstruct traverse map neighbours encode decode test check bench faults clean
 
 help:  ## this text
 	@echo "jaxvae: variational autoencoders in JAX"
@@ -71,6 +71,21 @@ selftest: $(READY)  ## check the numbers of this machine against closed forms
 
 reconstruct: $(READY)  ## newest run: originals over their reconstructions
 	$(BIN)/python -m jaxvae.reconstruct $(ARGS)
+
+traverse: $(READY)  ## newest run: what each of the leading units of the code does
+	$(BIN)/python -m jaxvae.traverse $(ARGS)
+
+map: $(READY)  ## newest run: the latent space as a picture (ARGS="--attribute NAME")
+	$(BIN)/python -m jaxvae.map $(ARGS)
+
+neighbours: $(READY)  ## newest run: samples beside the training pictures nearest to them
+	$(BIN)/python -m jaxvae.neighbours $(ARGS)
+
+encode: $(READY)  ## newest run: codes of the test pictures, into a file (ARGS="--standardize --out codes.npz")
+	$(BIN)/python -m jaxvae.encode $(ARGS)
+
+decode: $(READY)  ## a file of codes back to pictures: ARGS="codes.npz --out FOLDER"
+	$(BIN)/python -m jaxvae.decode $(ARGS)
 
 test: $(READY)  ## the CPU test suite, on two simulated devices
 	$(BIN)/python -m pytest -n 2 $(ARGS)

@@ -80,6 +80,27 @@ def untrained(config: Config, prepared: Prepared) -> Any:
     return Loaded(vae, jax.jit(vae.init)(jax.random.key(0)), info)
 
 
+def saved_run(folder: Path, config: Config, prepared: Prepared, **trees: Any) -> Path:
+    """A run folder with one checkpoint, of a model that was never trained: codes that vary, at no cost."""
+    from jaxvae import checkpoint
+    from jaxvae.run import about, write_config
+
+    write_config(folder, config)
+    with checkpoint.open_checkpoints(folder / "checkpoints") as checkpointer:
+        every = {"params": untrained(config, prepared).params, **trees}
+        checkpoint.save(checkpointer, 1, every, about=about(config, prepared), objective=None, complete=True)
+    return folder
+
+
+DENSE = ModelConfig(network="mlp", hidden=(8,), activation="tanh", latent=3)
+
+
+@pytest.fixture(scope="session")
+def dense_run(disc_set: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of dense layers as they are drawn, with three units."""
+    return saved_run(tmp_path_factory.mktemp("runs") / "dense", tiny_config(model=DENSE), disc_set)
+
+
 def train_config(**changes: object) -> TrainConfig:
     return dataclasses.replace(tiny_config().train, **changes)
 

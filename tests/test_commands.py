@@ -11,6 +11,7 @@ from conftest import mistake
 from PIL import Image
 
 import jaxvae.train
+from jaxvae.__main__ import COMMANDS
 from jaxvae.cli import file_stem
 from jaxvae.interpolate import interpolate
 from jaxvae.prepare import prepare
@@ -207,7 +208,7 @@ def test_a_walk_that_no_picture_meets_ends_the_run_before_it_starts(call, disc_s
     assert not Path("runs").exists()
 
 
-@pytest.mark.parametrize("name", ["train", "prepare", "sample", "reconstruct", "interpolate", "evaluate", "selftest"])
+@pytest.mark.parametrize("name", COMMANDS)
 def test_help_explains_every_field_with_its_default(name):
     out = subprocess.run(
         [sys.executable, "-m", f"jaxvae.{name}", "--help"], capture_output=True, text=True, check=True,
@@ -229,8 +230,11 @@ def test_a_reader_that_goes_away_is_no_traceback(disc_run, tmp_path):
 
 def test_the_package_lists_its_commands():
     out = subprocess.run([sys.executable, "-m", "jaxvae"], capture_output=True, text=True, check=True).stdout
-    for name in ("prepare", "train", "reconstruct", "sample", "interpolate", "evaluate"):
+    readme = (EXPERIMENTS.parent / "README.md").read_text()
+    for name in COMMANDS:
         assert f"python -m jaxvae.{name}" in out
+        assert f"| `python -m jaxvae.{name}" in readme
+        assert (EXPERIMENTS.parent / "src" / "jaxvae" / f"{name}.py").exists()
 
 
 def test_long_requests_get_short_names_of_their_own():

@@ -10,7 +10,23 @@ def make(*arguments):
 
 def test_make_alone_prints_the_targets_and_variables():
     out = make().stdout
-    for word in ("setup", "train", "interpolate", "sample", "reconstruct", "test", "check", "clean", "DATASET", "RAW"):
+    for word in (
+        "setup",
+        "train",
+        "interpolate",
+        "sample",
+        "reconstruct",
+        "traverse",
+        "map",
+        "neighbours",
+        "encode",
+        "decode",
+        "test",
+        "check",
+        "clean",
+        "DATASET",
+        "RAW",
+    ):
         assert word in out
 
 

@@ -8,6 +8,11 @@ COMMANDS = {
     "reconstruct": "originals over their reconstructions, with the PSNR",
     "sample": "a grid of new pictures",
     "interpolate": "a strip or animation from one picture to another",
+    "traverse": "the units of the code, ordered by rate, each walked through its range",
+    "encode": "pictures to a file of codes",
+    "decode": "a file of codes to pictures",
+    "map": "the latent space as a picture, coloured by an attribute",
+    "neighbours": "samples beside the training pictures nearest to them",
     "selftest": "check the numbers against closed forms on this machine",
 }
 

@@ -59,12 +59,15 @@ class Output:
 
     def report(self, **result: Any) -> None:
         """Prints the result: a line per value, or JSON."""
-        if self.json:
-            print(json.dumps(result, default=str))
-            return
-        print(
-            "\n".join(f"{name}: {value}" for name, value in result.items() if not isinstance(value, list)), flush=True
-        )
+        report(self.json, **result)
+
+
+def report(as_json: bool, **result: Any) -> None:
+    """Prints a result: a line per value that is no list, or all of it as one line of JSON."""
+    if as_json:
+        print(json.dumps(result, default=str))
+        return
+    print("\n".join(f"{name}: {value}" for name, value in result.items() if not isinstance(value, list)), flush=True)
 
 
 def file_stem(names: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 """Pictures on disk: grids, strips and animations. Every file is written beside its place and renamed when whole."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,17 @@ from jaxvae.whole_file import whole_file
 
 SMALLEST_SIDE = 128  # Pictures of a few pixels are enlarged, by repeating pixels, to about this.
 GAP = 2
+LARGE = 2_000_000  # Pixels.
 
 
 def to_bytes(images: np.ndarray) -> np.ndarray:
     """Float pictures in [0, 1] (values outside are cut off) as uint8."""
     return np.rint(np.clip(np.asarray(images, np.float32), 0.0, 1.0) * 255.0).astype(np.uint8)
+
+
+def picture(array: np.ndarray) -> Image.Image:
+    """One picture uint8 [h, w, c], grey or RGB."""
+    return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
 
 
 def grid(images: np.ndarray, columns: int) -> Image.Image:
@@ -26,8 +33,8 @@ def grid(images: np.ndarray, columns: int) -> Image.Image:
         top, left = (i // columns) * (height + GAP), (i % columns) * (width + GAP)
         sheet[top : top + height, left : left + width] = image
     scale = max(1, SMALLEST_SIDE // max(height, width))
-    picture = _picture(sheet)
-    return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
+    whole = picture(sheet)
+    return whole.resize((whole.width * scale, whole.height * scale), Image.Resampling.NEAREST)
 
 
 def over_under(above: np.ndarray, below: np.ndarray, columns: int) -> Image.Image:
@@ -39,24 +46,26 @@ def over_under(above: np.ndarray, below: np.ndarray, columns: int) -> Image.Imag
     return grid(np.concatenate([part[i : i + columns] for i in starts for part in (above, below)]), columns)
 
 
-def save_png(picture: Image.Image, path: Path) -> Path:
+def save_png(image: Image.Image, path: Path) -> Path:
     """Writes a PNG."""
-    return _save(picture, path, format="PNG", optimize=True)
+    # zlib's slowest level takes half a minute for a sheet of a thousand faces, and saves a hundredth.
+    return _save(image, path, format="PNG", optimize=image.width * image.height < LARGE)
 
 
 def save_gif(images: np.ndarray, path: Path, seconds: float = 2.5) -> Path:
     """Writes pictures uint8 [n, h, w, c] as an animation that runs there and back without end."""
-    there_and_back = np.concatenate([images, images[-2:0:-1]])
-    frames = [grid(image[None], 1) for image in there_and_back]
-    milliseconds = max(20, round(1000 * seconds / len(images)))
-    return _save(frames[0], path, format="GIF", save_all=True, append_images=frames[1:], duration=milliseconds, loop=0)
+    return save_animation([grid(image[None], 1) for image in images], path, seconds)
 
 
-def _save(picture: Image.Image, path: Path, **options: Any) -> Path:
+def save_animation(frames: Sequence[Image.Image], path: Path, seconds: float = 2.5) -> Path:
+    """Writes frames of one size as an animation that runs there and back without end, once there in `seconds`."""
+    there_and_back = [*frames, *frames[-2:0:-1]]
+    milliseconds = max(20, round(1000 * seconds / len(frames)))
+    rest = there_and_back[1:]
+    return _save(frames[0], path, format="GIF", save_all=True, append_images=rest, duration=milliseconds, loop=0)
+
+
+def _save(image: Image.Image, path: Path, **options: Any) -> Path:
     with whole_file(path) as file:
-        picture.save(file, **options)
+        image.save(file, **options)
     return path
-
-
-def _picture(array: np.ndarray) -> Image.Image:
-    return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)

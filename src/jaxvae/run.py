@@ -16,6 +16,7 @@ from jaxvae.data.prepared import Prepared
 from jaxvae.errors import UserError
 from jaxvae.latents.fitted import KINDS, Fitted
 from jaxvae.latents.pictures import code_shape
+from jaxvae.latents.statistics import TREE, CodeStatistics
 from jaxvae.vae import VAE, Params, Prior, build
 
 RUNS = Path("runs")
@@ -28,7 +29,8 @@ class Info(NamedTuple):
 
     `data` is the JSON of the prepared data set with its `path`; `versions` those of the packages that wrote it;
     `parameters` says which were loaded: "best" of a run with `train.patience` that has ended, "ema" (the running mean)
-    where the run kept it, or "last". `fitted` holds the priors fitted to the training codes when training ended.
+    where the run kept it, or "last". `fitted` holds the priors fitted to the training codes when training ended;
+    `code_statistics` mean and standard deviation of those codes, where the run kept them.
     """
 
     run: Path
@@ -38,6 +40,7 @@ class Info(NamedTuple):
     versions: dict[str, str]
     parameters: str
     fitted: Fitted
+    code_statistics: CodeStatistics | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -86,7 +89,8 @@ def load(path: str | Path | None = None, step: int | None = None) -> Loaded:
     parameters = next((name for name in ("best", "ema") if name in trees), "last")
     params = checkpoint.read_tree(folder, step, "params" if parameters == "last" else parameters)
     fitted = Fitted(**{kind: checkpoint.read_tree(folder, step, kind) for kind in KINDS if kind in trees})
-    info = Info(run, step, config, about["data"], about["versions"], parameters, fitted)
+    statistics = CodeStatistics(**checkpoint.read_tree(folder, step, TREE)) if TREE in trees else None
+    info = Info(run, step, config, about["data"], about["versions"], parameters, fitted, statistics)
     return Loaded(build(config.model, info.shape), params, info)
 
 

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,14 @@ def select(which: str, data: dict[str, Any]) -> np.ndarray:
     raise UserError(
         f"there is no picture {which!r}: give test:NUMBER, a wish such as {_example_wish(data)}, or an image file."
     )
+
+
+def named(which: Iterable[str]) -> list[str]:
+    """The same with each folder replaced by the image files in it and below, in order; hidden ones are passed over.
+
+    Raises `UserError` for a folder without any.
+    """
+    return [each for name in which for each in (_images_in(Path(name)) if _exists(name, folder=True) else [name])]
 
 
 def walk_ends(config: DataConfig, data: dict[str, Any]) -> tuple[str, str]:
@@ -103,9 +112,18 @@ def data_set(data: dict[str, Any], where: Path | None = None) -> Prepared:
     return prepared
 
 
-def _exists(which: str) -> bool:
+def _images_in(folder: Path) -> list[str]:
+    suffixes = {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+    inside = ((path, path.relative_to(folder).parts) for path in folder.rglob("*") if path.suffix.lower() in suffixes)
+    images = [str(path) for path, parts in inside if path.is_file() and not any(part[0] == "." for part in parts)]
+    if not images:
+        raise UserError(f"there are no image files (.png, .jpg, .webp, …) in {folder}.")
+    return sorted(images)
+
+
+def _exists(which: str, folder: bool = False) -> bool:
     try:
-        return Path(which).exists()
+        return Path(which).is_dir() if folder else Path(which).exists()
     except OSError:  # Longer than any file name may be.
         return False
 

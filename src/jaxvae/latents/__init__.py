@@ -1,1 +1,1 @@
-"""Walking through latent space."""
+"""Codes: walking through them, looking into them, and bringing them to disk and back."""

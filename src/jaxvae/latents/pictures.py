@@ -18,23 +18,24 @@ COMPILED_BATCH = 64
 
 
 @lru_cache(maxsize=4)
-def _compiled(vae: VAE) -> tuple[Any, Any]:
+def compiled(vae: VAE) -> tuple[Any, Any]:
+    """(params, pictures uint8) -> q(z|x), and (params, codes) -> means of the likelihood, jitted."""
     # Kept per model: a run draws its pictures many times, and compiling takes longer than drawing.
-    encode = jax.jit(lambda params, images: vae.encode(params, scaled(images)).mean)
+    encode = jax.jit(lambda params, images: vae.encode(params, scaled(images)))
     return encode, jax.jit(lambda params, z: vae.decode(params, z).mean)
 
 
 def codes(vae: VAE, params: Params, images: np.ndarray) -> Code:
     """Posterior means of the pictures."""
-    encode = _compiled(vae)[0]
+    encode = compiled(vae)[0]
     starts = range(0, len(images), COMPILED_BATCH)
-    parts = [encode(params, images[start : start + COMPILED_BATCH]) for start in starts]
+    parts = [encode(params, images[start : start + COMPILED_BATCH]).mean for start in starts]
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
 
 
 def decoded(vae: VAE, params: Params, z: Code) -> np.ndarray:
     """Means of the likelihood at each code, as pictures."""
-    decode = _compiled(vae)[1]
+    decode = compiled(vae)[1]
     count = len(jax.tree.leaves(z)[0])
     stretches = [slice(start, start + COMPILED_BATCH) for start in range(0, count, COMPILED_BATCH)]
     parts = [jax.tree.map(operator.itemgetter(stretch), z) for stretch in stretches]

@@ -1,0 +1,89 @@
+"""`python -m jaxvae.map [RUN]`: the latent space as a picture."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from jaxvae.cli import Output, file_stem, run_command
+
+
+def draw_map(
+    run: Annotated[Path | None, tyro.conf.Positional] = None,
+    method: Literal["pca", "tsne", "umap"] = "pca",
+    attribute: str | None = None,
+    n: int = 2000,
+    split: Literal["test", "validation", "train"] = "test",
+    seed: int = 0,
+    manifold: bool = False,
+    steps: int = 20,
+    data: Path | None = None,
+    output: Annotated[Output, tyro.conf.arg(name="")] = Output(),
+) -> None:
+    """Lays out the codes of pictures in the plane, coloured by an attribute; or pictures of a grid of codes.
+
+    Args:
+        run: The run's folder; the newest in runs/ when left out.
+        method: Principal components, t-SNE, or UMAP (needs jaxvae[umap]).
+        attribute: What colours the points, as in sunglasses or label; one colour when left out.
+        n: The most pictures used; drawn at random where there are more.
+        split: The pictures.
+        seed: Of that draw, and of t-SNE and UMAP.
+        manifold: Instead, for a code of two units, decoded codes at quantiles of the prior along both.
+        steps: Pictures along each side of the manifold.
+        data: The prepared data set, where it is no longer where the run found it.
+    """
+    from jaxvae.errors import UserError
+    from jaxvae.scatter import require_matplotlib
+
+    for flag, value in (("--n", n), ("--steps", steps)):
+        if value < 1:
+            raise UserError(f"{flag} is {value}, but must be at least 1.")
+    if not 0 <= seed < 2**32:
+        raise UserError(f"--seed is {seed}, but must be between 0 and 2**32 - 1.")
+    if manifold and attribute:
+        raise UserError("--manifold draws pictures, which --attribute cannot colour; give one of them.")
+    if not manifold:
+        require_matplotlib()
+
+    from jaxvae.data.select import data_set
+    from jaxvae.latents import maps
+    from jaxvae.latents.attributes import attribute_values, some
+    from jaxvae.latents.posteriors import code_rows
+    from jaxvae.render import grid, save_png
+    from jaxvae.run import load
+    from jaxvae.scatter import Coloring, save_scatter
+
+    loaded = load(run)
+    vae, params, info = loaded
+    asked = {"run": info.run, "step": info.step}
+    if manifold:
+        maps.require_two_units(loaded)
+        target = output.place(info.run / "samples" / f"manifold-{steps}.png")
+        no_prior = info.config.objective.name == "autoencoder"
+        images = data_set(info.data, data).split(split).images[:n] if no_prior else None
+        sheet = maps.manifold(loaded, images, steps)
+        save_png(grid(sheet.pictures.reshape(-1, *sheet.pictures.shape[2:]), columns=steps), target)
+        output.report(picture=target, **asked, manifold=steps, quantiles_of=sheet.description)
+        return
+    if method == "umap":
+        maps.require_umap()
+    prepared = data_set(info.data, data)
+    chosen = some(len(prepared.split(split).images), n, seed)
+    coloring = None
+    if attribute is not None:
+        values, classes = attribute_values(prepared, split, attribute)
+        coloring = Coloring(attribute, values[chosen], classes)
+    name = "-".join(
+        ["map", method, *([file_stem([attribute])] if attribute else []), split, f"n{len(chosen)}", f"seed{seed}"]
+    )
+    target = output.place(info.run / "samples" / f"{name}.png")
+    layout = maps.lay_out(code_rows(vae, params, prepared.split(split).images[chosen]), method, seed)
+    words = {"pca": "principal components", "tsne": "t-SNE", "umap": "UMAP"}[method]
+    title = f"{info.run.resolve().name}: codes of {len(chosen)} {split} pictures, {words}"
+    save_scatter(target, layout.points, layout.axes, title, coloring)
+    output.report(picture=target, **asked, method=method, attribute=attribute, split=split, n=len(chosen), seed=seed)
+
+
+if __name__ == "__main__":
+    run_command(draw_map, "map")

@@ -1,0 +1,92 @@
+"""`python -m jaxvae.neighbours [RUN]`: are samples copies of training pictures?"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from jaxvae.cli import Output, run_command
+
+
+def neighbours(
+    run: Annotated[Path | None, tyro.conf.Positional] = None,
+    n: int = 8,
+    k: int = 5,
+    space: Literal["pixels", "codes"] = "pixels",
+    compared: int = 200,
+    seed: int = 0,
+    prior: Literal["fitted_mixture", "fitted_flow", "model"] = "fitted_mixture",
+    data: Path | None = None,
+    output: Annotated[Output, tyro.conf.arg(name="")] = Output(),
+) -> None:
+    """Draws samples, each beside the training pictures nearest to it, and measures how near those are.
+
+    The median distance from a sample to its nearest training picture stands beside that from a held-out picture, which
+    is no copy of any, and that from the reconstruction of one, which is as smooth as a sample. Samples that were copies
+    would be far nearer.
+
+    Args:
+        run: The run's folder; the newest in runs/ when left out.
+        n: How many samples to show.
+        k: How many training pictures beside each.
+        space: Distances between pixels, or between codes, for which samples are encoded again.
+        compared: The samples, and held-out pictures, that the medians are over, at most.
+        seed: Of the samples and of the choice of held-out pictures.
+        prior: The Gaussian mixture or the flow fitted to the training codes when training ended, or `model`, the prior
+            that the model was trained with.
+        data: The prepared data set, where it is no longer where the run found it.
+    """
+    from jaxvae.errors import UserError
+
+    for flag, value in (("--n", n), ("--k", k), ("--compared", compared)):
+        if value < 1:
+            raise UserError(f"{flag} is {value}, but must be at least 1.")
+    if not 0 <= seed < 2**32:
+        raise UserError(f"--seed is {seed}, but must be between 0 and 2**32 - 1.")
+
+    import jax
+    import numpy as np
+
+    from jaxvae.data.select import data_set
+    from jaxvae.labelled import labelled_grid
+    from jaxvae.latents.attributes import some
+    from jaxvae.latents.neighbours import DISTANCES, describe_in, nearest
+    from jaxvae.latents.pictures import reconstructed, sampled
+    from jaxvae.render import save_png
+    from jaxvae.run import load, prior_of
+
+    loaded = load(run)
+    vae, params, info = loaded
+    target = output.place(info.run / "samples" / f"neighbours-{space}-{prior}-n{n}-k{k}-seed{seed}.png")
+    drawn_from, prepared = prior_of(loaded, prior), data_set(info.data, data)
+    train, test = prepared.split("train").images, prepared.split("test").images
+    if k > len(train):
+        raise UserError(f"--k is {k}, but {prepared.info['name']} has {len(train)} training pictures.")
+    samples = sampled(vae, params, drawn_from, jax.random.key(seed), max(n, compared))
+    held_out = test[some(len(test), compared, seed)]
+    kinds = {"samples": samples, "reconstructions": reconstructed(vae, params, held_out), "held_out": held_out}
+    found = nearest(np.concatenate(list(kinds.values())), train, k, describe_in(space, loaded, train.shape[1:]))
+
+    ends = np.cumsum([len(each) for each in kinds.values()])[:-1]
+    medians = {
+        f"median_of_{kind}": float(np.median(each))
+        for kind, each in zip(kinds, np.split(found.distances[:, 0], ends), strict=True)
+    }
+    rows = np.concatenate([samples[:n, None], train[found.indices[:n]]], axis=1)
+    under = [text for row in found.distances[:n] for text in ("", *(f"{distance:#.3g}" for distance in row))]
+    title = "nearest in {}, median distance: {:#.3g} of samples, {:#.3g} of held-out pictures".format(
+        space, medians["median_of_samples"], medians["median_of_held_out"]
+    )
+    over = ["sample", "nearest", *map(str, range(2, k + 1))]
+    save_png(labelled_grid(rows.reshape(-1, *train.shape[1:]), k + 1, over=over, under=under, title=title), target)
+    output.report(
+        picture=target, run=info.run, step=info.step, prior=prior, seed=seed, distance=DISTANCES[space], n=n, **medians,
+        pictures=[
+            {"train": indices.tolist(), "distances": distances.tolist()}
+            for indices, distances in zip(found.indices[:n], found.distances[:n], strict=True)
+        ],
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    run_command(neighbours, "neighbours")

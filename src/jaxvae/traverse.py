@@ -1,0 +1,95 @@
+"""`python -m jaxvae.traverse [RUN]`: what each unit of the code does."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from jaxvae.cli import Output, file_stem, run_command
+
+LEADING = 10
+START = "test:0"
+
+
+def traverse(
+    run: Annotated[Path | None, tyro.conf.Positional] = None,
+    from_: Annotated[str, tyro.conf.arg(name="from", metavar="WHICH")] = START,
+    units: int | None = None,
+    steps: int = 9,
+    quantiles: tuple[float, float] = (0.02, 0.98),
+    split: Literal["test", "validation"] = "test",
+    gif: bool = False,
+    data: Path | None = None,
+    output: Annotated[Output, tyro.conf.arg(name="")] = Output(),
+) -> None:
+    """Draws a row for each of the units that say most, walked from a low to a high quantile of the prior.
+
+    Units are ordered by their rate, the KL in nats that each adds, and labelled with it; those of an autoencoder, which
+    has no KL, by the variance of the codes. Units of a map of codes are (row, column, channel). WHICH is test:12, an
+    image file of any size, a wish such as sunglasses=0, or mean, the mean code.
+
+    Args:
+        run: The run's folder; the newest in runs/ when left out.
+        from_: The picture whose code the other units are held at.
+        units: How many; 10, or as many as a code has, when left out.
+        steps: Pictures in a row.
+        quantiles: Probabilities of the first and the last; those between are evenly spaced.
+        split: The pictures that the rates are measured on.
+        gif: Write an animation of all rows as well.
+        data: The prepared data set, where it is no longer where the run found it.
+    """
+    from jaxvae.errors import UserError
+
+    if units is not None and units < 1:
+        raise UserError(f"--units is {units}, but must be at least 1.")
+    if steps < 2:
+        raise UserError(f"--steps is {steps}, but a walk needs at least 2: its two ends.")
+    low, high = quantiles
+    if not 0 < low < high < 1:
+        raise UserError(f"--quantiles are {low:g} and {high:g}, but must be two between 0 and 1, the smaller first.")
+
+    import numpy as np
+
+    from jaxvae.data.select import data_set, select
+    from jaxvae.labelled import labelled_grid
+    from jaxvae.latents import traversal
+    from jaxvae.latents.pictures import code_shape
+    from jaxvae.latents.rates import unit_rates
+    from jaxvae.latents.units import unit_names
+    from jaxvae.render import save_animation, save_png
+    from jaxvae.run import load
+
+    loaded = load(run)
+    vae, params, info = loaded
+    available = len(unit_names(code_shape(vae, params)))
+    if units is not None and units > available:
+        raise UserError(f"--units is {units}, but a code of {info.run} has {available}.")
+    units = units or min(LEADING, available)
+    name = f"traversal-{file_stem([from_])}-units{units}-steps{steps}-q{low:g}-{high:g}"
+    target = output.place(info.run / "samples" / f"{name}.png")
+    animation = output.place_beside(target, ".gif") if gif else None
+    prepared = data_set(info.data, data)
+    start = None if from_ == "mean" else select(from_, prepared.data)
+    rates = unit_rates(loaded, prepared.split(split).images)
+    probabilities = np.linspace(low, high, steps)
+    walk = traversal.traverse(loaded, start, rates, probabilities, units)
+
+    number = "variance {:.3g}" if rates.name == "variance" else "{:.2f} nats"
+    labels = [f"unit {unit}\n{number.format(rate)}" for unit, rate in zip(walk.names, walk.rates, strict=True)]
+    over = [f"{100 * probability:.3g} %" for probability in probabilities]
+    sheet = labelled_grid(walk.pictures.reshape(-1, *walk.pictures.shape[2:]), steps, over=over, before=labels)
+    save_png(sheet, target)
+    if animation:
+        columns = min(units, 5)
+        under = [label.replace("\n", ": ") for label in labels]
+        frames = [labelled_grid(walk.pictures[:, step], columns, under=under) for step in range(steps)]
+        save_animation(frames, animation)
+    output.report(
+        picture=target, **({"animation": animation} if animation else {}), run=info.run, step=info.step,
+        **{"from": from_}, split=split, ordered_by=rates.description, quantiles_of=walk.description,
+        probabilities=probabilities.tolist(), units=traversal.summary(walk, rates.name),
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    run_command(traverse, "traverse")
