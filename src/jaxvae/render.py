@@ -1,4 +1,4 @@
-"""Pictures on disk: grids, strips and animations. Every file is written beside its place and renamed when whole."""
+"""Pictures on disk: grids and strips. Every file is written beside its place and renamed when whole."""
 
 from pathlib import Path
 from typing import Any
@@ -42,14 +42,6 @@ def over_under(above: np.ndarray, below: np.ndarray, columns: int) -> Image.Imag
 def save_png(picture: Image.Image, path: Path) -> Path:
     """Writes a PNG."""
     return _save(picture, path, format="PNG", optimize=True)
-
-
-def save_gif(images: np.ndarray, path: Path, seconds: float = 2.5) -> Path:
-    """Writes pictures uint8 [n, h, w, c] as an animation that runs there and back without end."""
-    there_and_back = np.concatenate([images, images[-2:0:-1]])
-    frames = [grid(image[None], 1) for image in there_and_back]
-    milliseconds = max(20, round(1000 * seconds / len(images)))
-    return _save(frames[0], path, format="GIF", save_all=True, append_images=frames[1:], duration=milliseconds, loop=0)
 
 
 def _save(picture: Image.Image, path: Path, **options: Any) -> Path:
