@@ -15,6 +15,7 @@ from jaxvae.data.prepared import Prepared
 from jaxvae.errors import UserError
 
 SIDE, COMPONENTS, MOST_PICTURES = 16, 200, 10_000
+PICTURES_PER_COMPONENT = 10  # With fewer, the last components are noise that the models would learn by heart.
 BATCH = 1000
 
 
@@ -63,7 +64,7 @@ def fit_classifier(prepared: Prepared, held_out: str = "test") -> Classifier:
         raise UserError(f"{prepared.info['name']} has one training picture, from which no classifier can learn.")
     spacing = -(-len(train.images) // MOST_PICTURES)
     pictures, attributes = _reduced(train.images[::spacing]), np.asarray(train.attributes[::spacing])
-    components = min(COMPONENTS, *pictures.shape)
+    components = max(1, min(COMPONENTS, len(pictures) // PICTURES_PER_COMPONENT, pictures.shape[1]))
     pca = PCA(components, svd_solver="covariance_eigh")
     # Scaled afterwards rather than whitened: pictures that are all alike have components without any variance.
     features = make_pipeline(pca, StandardScaler()).fit(pictures)

@@ -24,7 +24,8 @@ from jaxvae.vae import Code
 
 Decode = Callable[[Code], Float[Array, "b *x"]]
 
-SEGMENTS, UPDATES, LEARNING_RATE = 16, 100, 0.05
+SEGMENTS, UPDATES = 16, 40
+LINE_SEARCH_STEPS = 10
 
 
 def energy(pictures: Float[Array, "b *x"]) -> Float[Array, ""]:
@@ -37,31 +38,31 @@ def length(pictures: Float[Array, "b *x"]) -> Float[Array, ""]:
     return jnp.sum(jnp.sqrt(_squares(pictures)))
 
 
-def geodesic(
-    decode: Decode, segments: int = SEGMENTS, updates: int = UPDATES, learning_rate: float = LEARNING_RATE
-) -> Path:
+def geodesic(decode: Decode, segments: int = SEGMENTS, updates: int = UPDATES) -> Path:
     """The path of the least energy found from the straight line on, never of more energy than that.
 
     Args:
         decode: codes [b, ...] to pictures [b, ...]; give `jax.tree_util.Partial(f, params)` rather than a closure, so
             that the parameters are no constants of what is compiled.
         segments: steps of the path whose energy is minimised.
-        updates: of Adam, with a learning rate that falls to 0 along a cosine.
-        learning_rate: relative to the distance of the ends per unit.
+        updates: of L-BFGS with a line search (Liu & Nocedal 1989), which needs no learning rate and, on decoders that
+            bend as sharply as those of rectified units, gets lower than four times as many of Adam.
     """
-    optimizer = optax.adam(optax.cosine_decay_schedule(learning_rate, max(1, updates)))
+    search = optax.scale_by_zoom_linesearch(LINE_SEARCH_STEPS)
+    optimizer = optax.lbfgs(linesearch=search)
     decode = decode if isinstance(decode, Partial) else Partial(decode)
-    update = jax.jit(partial(_update, optimizer), donate_argnums=(4, 5))
+    update = jax.jit(partial(_update, optimizer))
 
     def path(first: Code, second: Code, degrees: Float[Array, " b"]) -> Code:
         first, second = (jax.tree.map(jnp.asarray, end) for end in (first, second))
         scale = _distance_per_unit(first, second)
         waves = jax.tree.map(lambda leaf: jnp.zeros((segments - 1, *leaf.shape)), first)
-        state, best, lowest = optimizer.init(waves), waves, np.inf
-        fixed = (decode, first, second, scale)
+        # Without the weak types that its first state has, with which the update would be compiled twice.
+        state = jax.tree.map(lambda leaf: jnp.asarray(leaf, leaf.dtype), optimizer.init(waves))
+        best, lowest = waves, np.inf
         for _ in range(updates + 1):
-            before = jax.tree.map(jnp.copy, waves)
-            waves, state, value = update(*fixed, waves, state)
+            before = waves
+            waves, state, value = update(decode, first, second, scale, waves, state)
             if float(value) < lowest:
                 best, lowest = before, float(value)
         return _along(first, second, scale, best, jnp.asarray(degrees, jnp.float32))
@@ -72,14 +73,14 @@ def geodesic(
 def _update(
     optimizer: Any, decode: Decode, first: Code, second: Code, scale: Array, waves: Code, state: Any
 ) -> tuple[Code, Any, Array]:
-    """The waves and Adam's state after one update, and the energy before it."""
+    """The waves and the optimiser's state after one update, and the energy before it."""
+    points = jnp.linspace(0.0, 1.0, jax.tree.leaves(waves)[0].shape[0] + 2)
 
     def energy_of(waves: Code) -> Array:
-        points = jax.tree.leaves(waves)[0].shape[0] + 2
-        return energy(decode(_along(first, second, scale, waves, jnp.linspace(0.0, 1.0, points))))
+        return energy(decode(_along(first, second, scale, waves, points)))
 
-    value, gradient = jax.value_and_grad(energy_of)(waves)
-    updates, state = optimizer.update(gradient, state)
+    value, gradient = optax.value_and_grad_from_state(energy_of)(waves, state=state)
+    updates, state = optimizer.update(gradient, state, waves, value=value, grad=gradient, value_fn=energy_of)
     return optax.apply_updates(waves, updates), state, value
 
 

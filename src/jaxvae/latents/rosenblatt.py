@@ -4,8 +4,9 @@ u_j = Φ⁻¹(F(z_j | z_1 … z_{j−1})) with F the conditional distribution fu
 in one dimension (Rosenblatt 1952). Quantiles of the marginals would be simpler, but forget how units go together: what
 is typical unit by unit need not be typical as a code.
 
-In float64 and with logarithms of the smaller tail, so that codes far out, at ten or a thousand standard deviations,
-come back as what they were. On the host: a path has few codes.
+In float64 and with logarithms of the smaller tail, so that codes far out are finite, at ten or ten thousand standard
+deviations. What lies between two Gaussians, where the mixture has no mass, all has the same quantile: it comes back at
+the border of that gap. On the host: a path has few codes.
 """
 
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 from scipy.linalg import solve_triangular
-from scipy.special import log_ndtr, logsumexp, ndtri_exp
+from scipy.special import log_ndtr, ndtri_exp
 
 HALVINGS = 100  # More than a float64 has digits: the search ends before, once nothing moves.
 
@@ -38,8 +39,8 @@ def to_normal(mixture: Triangular, rows: Rows) -> Rows:
     logs = -0.5 * np.square(white) - np.log(mixture.scales.T)
     # The weights that the components have once the units before each one are known.
     log_weights = mixture.log_weights + np.cumsum(logs, axis=1) - logs
-    log_weights -= logsumexp(log_weights, axis=2, keepdims=True)
-    below, above = (logsumexp(log_weights + log_ndtr(sign * white), axis=2) for sign in (1.0, -1.0))
+    log_weights -= _log_sum(log_weights)[..., None]
+    below, above = (_log_sum(log_weights + log_ndtr(sign * white)) for sign in (1.0, -1.0))
     return np.where(below < above, 1.0, -1.0) * ndtri_exp(np.minimum(below, above))
 
 
@@ -52,7 +53,7 @@ def from_normal(mixture: Triangular, u: Rows) -> Rows:
         means, scales = mixture.means[:, unit], mixture.scales[:, unit]
         if mixture.factors is not None:
             means = means + np.einsum("nim,mi->nm", white[:, :unit], mixture.factors[:, unit, :unit], optimize=True)
-        log_weights = log_weights - logsumexp(log_weights, axis=1, keepdims=True)
+        log_weights = log_weights - _log_sum(log_weights)[:, None]
         rows[:, unit] = _quantile(u[:, unit], log_weights, means, scales)
         white[:, unit] = (rows[:, unit, None] - means) / scales
         log_weights = log_weights - 0.5 * np.square(white[:, unit]) - np.log(scales)
@@ -79,7 +80,11 @@ def _quantile(u: Any, log_weights: Any, means: Any, scales: Any) -> Float[np.nda
         middle = 0.5 * (low + high)
         if np.all((middle == low) | (middle == high)):
             break
-        tail = logsumexp(log_weights + log_ndtr(sign[:, None] * (middle[:, None] - means) / scales), axis=1)
+        tail = _log_sum(log_weights + log_ndtr(sign[:, None] * (middle[:, None] - means) / scales))
         short = sign * (target - tail) > 0
         low, high = np.where(short, middle, low), np.where(short, high, middle)
     return 0.5 * (low + high)
+
+
+def _log_sum(logs: Float[np.ndarray, "*n m"]) -> Float[np.ndarray, "*n"]:
+    return np.asarray(np.logaddexp.reduce(logs, axis=-1))
