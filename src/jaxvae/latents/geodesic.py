@@ -13,7 +13,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax import Array
 from jax.tree_util import Partial
@@ -48,40 +47,36 @@ def geodesic(decode: Decode, segments: int = SEGMENTS, updates: int = UPDATES) -
         updates: of L-BFGS with a line search (Liu & Nocedal 1989), which needs no learning rate and, on decoders that
             bend as sharply as those of rectified units, gets lower than four times as many of Adam.
     """
-    search = optax.scale_by_zoom_linesearch(LINE_SEARCH_STEPS)
-    optimizer = optax.lbfgs(linesearch=search)
     decode = decode if isinstance(decode, Partial) else Partial(decode)
-    update = jax.jit(partial(_update, optimizer))
+    fit = jax.jit(partial(_fit, segments, updates))
 
     def path(first: Code, second: Code, degrees: Float[Array, " b"]) -> Code:
         first, second = (jax.tree.map(jnp.asarray, end) for end in (first, second))
         scale = _distance_per_unit(first, second)
-        waves = jax.tree.map(lambda leaf: jnp.zeros((segments - 1, *leaf.shape)), first)
-        # Without the weak types that its first state has, with which the update would be compiled twice.
-        state = jax.tree.map(lambda leaf: jnp.asarray(leaf, leaf.dtype), optimizer.init(waves))
-        best, lowest = waves, np.inf
-        for _ in range(updates + 1):
-            before = waves
-            waves, state, value = update(decode, first, second, scale, waves, state)
-            if float(value) < lowest:
-                best, lowest = before, float(value)
-        return _along(first, second, scale, best, jnp.asarray(degrees, jnp.float32))
+        return _along(first, second, scale, fit(decode, first, second, scale), jnp.asarray(degrees, jnp.float32))
 
     return path
 
 
-def _update(
-    optimizer: Any, decode: Decode, first: Code, second: Code, scale: Array, waves: Code, state: Any
-) -> tuple[Code, Any, Array]:
-    """The waves and the optimiser's state after one update, and the energy before it."""
-    points = jnp.linspace(0.0, 1.0, jax.tree.leaves(waves)[0].shape[0] + 2)
+def _fit(segments: int, updates: int, decode: Decode, first: Code, second: Code, scale: Array) -> Code:
+    """The waves of `_along` of the least energy met on the way of the optimiser, the straight line among them."""
+    optimizer = optax.lbfgs(linesearch=optax.scale_by_zoom_linesearch(LINE_SEARCH_STEPS))
+    nodes = jnp.linspace(0.0, 1.0, segments + 1)
 
     def energy_of(waves: Code) -> Array:
-        return energy(decode(_along(first, second, scale, waves, points)))
+        return energy(decode(_along(first, second, scale, waves, nodes)))
 
-    value, gradient = optax.value_and_grad_from_state(energy_of)(waves, state=state)
-    updates, state = optimizer.update(gradient, state, waves, value=value, grad=gradient, value_fn=energy_of)
-    return optax.apply_updates(waves, updates), state, value
+    def update(carry: tuple[Code, Any, Code, Array], _: None) -> tuple[tuple[Code, Any, Code, Array], None]:
+        waves, state, best, lowest = carry
+        value, gradient = optax.value_and_grad_from_state(energy_of)(waves, state=state)
+        best = jax.tree.map(lambda new, old: jnp.where(value < lowest, new, old), waves, best)
+        updates, state = optimizer.update(gradient, state, waves, value=value, grad=gradient, value_fn=energy_of)
+        return (optax.apply_updates(waves, updates), state, best, jnp.where(value < lowest, value, lowest)), None
+
+    straight = jax.tree.map(lambda leaf: jnp.zeros((segments - 1, *leaf.shape)), first)
+    start = (straight, optimizer.init(straight), straight, jnp.asarray(jnp.inf))
+    (_, _, best, _), _ = jax.lax.scan(update, start, length=updates + 1)
+    return best
 
 
 def _along(first: Code, second: Code, scale: Array, waves: Code, degrees: Float[Array, " b"]) -> Code:
