@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
+import jax
 import numpy as np
 import tyro
 
@@ -23,6 +24,7 @@ from jaxvae.latents.pictures import apart, codes
 from jaxvae.latents.walks import Walk, evenly, walk
 from jaxvae.render import grid, save_png, to_bytes
 from jaxvae.run import Loaded, prior_of
+from jaxvae.vae import Code
 
 PATHS: tuple[PathName, ...] = ("linear", "spherical", "prior", "geodesic")
 SHOWN = 11
@@ -48,13 +50,15 @@ def paths(
     shown: int = 0,
     out: Path = Path("experiments/pictures/paths.png"),
 ) -> None:
-    """Prints the table, a row for each model and path, and draws the same walks for one pair of test pictures.
+    """Prints the table, a row for each model and path, and draws a walk of each row.
+
+    The last row of each model joins draws from its prior, which need be the codes of no picture.
 
     Args:
         vae: The run folder of a VAE.
         autoencoder: That of the same networks trained as an autoencoder, on the same data set.
-        pairs: Test pictures 0 and 1, 2 and 3, ... are joined.
-        shown: Which pair is drawn: a row for each row of the table.
+        pairs: Test pictures 0 and 1, 2 and 3, ... are joined, and as many pairs of draws.
+        shown: Which pair is drawn.
         out: The picture to write.
     """
     runs = {"VAE": load(vae), "autoencoder": load(autoencoder)}
@@ -74,23 +78,27 @@ def paths(
     print("|" + " --- |" * (2 + len(COLUMNS)))
     rows = []
     for name, loaded in runs.items():
-        for path in PATHS:
-            made = list(_walks(loaded, path, images))
+        encoded = codes(loaded.vae, loaded.params, images)
+        drawn = loaded.vae.prior(loaded.params).sample(jax.random.key(0), (len(images),))
+        asked: list[tuple[str, PathName, Code]] = [(path, path, encoded) for path in PATHS]
+        for path, kind, z in [*asked, ("linear, between draws from p(z)", "linear", drawn)]:
+            made = list(_walks(loaded, kind, z))
             numbers = np.asarray([_numbers(each, judges) for each in made])
             cells = [_told(column) for column in numbers.T]
             print(f"| {name} | {path} | " + " | ".join(cells) + " |", flush=True)
             rows.append(made[shown].pictures)
+    accuracy = np.mean(list(classifier.accuracy.values()))
+    print(f"\n{pairs} pairs, means ± standard errors. Probabilities are those of the attributes that change, as a")
     print(
-        f"\n{pairs} pairs, means ± standard errors; probabilities: means over the attributes that change, judged with"
+        f"classifier sees them that gets {accuracy:.3f} of the held-out pictures right; arcs and chords are added up."
     )
-    print(f"an accuracy of {np.mean(list(classifier.accuracy.values())):.3f} on held-out pictures.")
     print(save_png(grid(np.concatenate(rows), SHOWN), out))
 
 
-def _walks(loaded: Loaded, path: PathName, images: np.ndarray) -> Iterator[Walk]:
+def _walks(loaded: Loaded, path: PathName, z: Code) -> Iterator[Walk]:
     kind = next((each for each in KINDS[::-1] if each in loaded.info.fitted.kinds), "model")
     way = build_path(path, loaded.vae, loaded.params, prior_of(loaded, kind))
-    ends = apart(codes(loaded.vae, loaded.params, images))
+    ends = apart(z)
     for first, second in zip(ends[::2], ends[1::2], strict=True):
         yield walk(loaded.vae, loaded.params, way, [first, second], evenly(SHOWN, 2), measure=True)
 
@@ -99,10 +107,10 @@ def _numbers(made: Walk, judges: Judges) -> list[float]:
     measured: Any = made.measured
     pixels = smoothness.of_pictures(measured)
     changes = smoothness.of_probabilities(judges.classifier.probabilities(to_bytes(measured)), judges.names).values()
-    of_changes = [
-        np.mean([each[name] for each in changes]) if changes else np.nan
-        for name in ("arc_over_chord", "largest_over_mean_step", "largest_setback")
-    ]
+    arc, chord, *others = (
+        [each[name] for each in changes] for name in ("arc", "chord", "largest_over_mean_step", "largest_setback")
+    )
+    of_changes = [sum(arc) / sum(chord), *map(np.mean, others)] if changes else [np.nan] * 3
     middle = measured[len(measured) // 2].ravel()
     nearest = np.sqrt(min(np.mean(np.square(part - middle), axis=1).min() for part in np.array_split(judges.real, 10)))
     ratios = [np.nan if each is None else each for each in (pixels.arc_over_chord, pixels.largest_over_mean_step)]
