@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from imageio_ffmpeg import get_ffmpeg_exe
 from PIL import Image
 
 from jaxvae.animation import require, save_animation
@@ -38,10 +39,9 @@ def test_grey_pictures_are_animated(tmp_path):
 
 
 def test_a_video_has_the_frames_at_even_sides(tmp_path):
-    ffmpeg = pytest.importorskip("imageio_ffmpeg").get_ffmpeg_exe()
     path = save_animation(PICTURES, tmp_path / "x.mp4")
     assert [file.name for file in tmp_path.iterdir()] == ["x.mp4"]
-    command = [ffmpeg, "-loglevel", "error", "-i", path, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    command = [get_ffmpeg_exe(), "-loglevel", "error", "-i", path, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
     video = np.frombuffer(subprocess.run(command, capture_output=True, check=True).stdout, np.uint8)
     frames = video.reshape(-1, 66, 130, 3)
     np.testing.assert_allclose(frames[:, 30, 60, 0], [*SHADES, 120, 80, 40], atol=4)

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 from conftest import mistake, tiny_config, untrained
 from PIL import Image
 
-from jaxvae.config import DataConfig, ModelConfig
+from jaxvae.config import DataConfig, ModelConfig, ObjectiveConfig
 from jaxvae.flows import build_flow
 from jaxvae.interpolate import interpolate
 from jaxvae.latents.fitted import Fitted
@@ -193,6 +194,13 @@ MISTAKES = {
 def test_mistakes_are_told_in_a_sentence(call, lively, name):
     arguments, phrase = MISTAKES[name]
     mistake(call(interpolate, lively, "--gif" if name == "nowhere" else "--npz", "--out", "x.png", *arguments), phrase)
+
+
+def test_an_autoencoder_has_no_posterior_to_draw_from(call, lively, made, monkeypatch):
+    config = dataclasses.replace(made.info.config, objective=ObjectiveConfig(name="autoencoder"))
+    monkeypatch.setattr("jaxvae.run.load", lambda run: made._replace(info=made.info._replace(config=config)))
+    mistake(call(interpolate, lively, "--seed", 1, "--out", "x.png"), "is an autoencoder: it has no posterior")
+    assert call(interpolate, lively, "--path", "prior", "--steps", 2, "--out", "x.png")[0] == 0
 
 
 def test_no_file_beside_the_picture_is_replaced_unless_asked(call, lively):
