@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from jaxvae.errors import UserError
-from jaxvae.render import GAP, grid, over_under, save_gif, save_png, to_bytes
+from jaxvae.render import GAP, grid, over_under, save_png, to_bytes
 
 PICTURES = np.arange(5, dtype=np.uint8)[:, None, None, None] * np.full((1, 64, 64, 3), 40, np.uint8)
 
@@ -38,11 +38,6 @@ def test_originals_stand_over_their_reconstructions(count):
         top, left = 2 * (i // 4) * (128 + GAP), (i % 4) * (128 + GAP)
         assert sheet[top, left] == 0
         assert sheet[top + 128 + GAP, left] == 9
-
-
-def test_an_animation_runs_there_and_back(tmp_path):
-    with Image.open(save_gif(PICTURES, tmp_path / "x.gif")) as image:
-        assert image.n_frames == 8
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):

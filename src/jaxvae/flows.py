@@ -38,6 +38,22 @@ class Flow:
     def sample(self, key: Array, shape: tuple[int, ...] = (), temperature: float = 1.0) -> Float[Array, "*k_d"]:
         """Draws from N(0, I), its spread multiplied by `temperature`, and carries them to codes."""
         u = temperature * jax.random.normal(key, (math.prod(shape), math.prod(self.shape)))
+        return self.from_normal(u).reshape(*shape, *self.shape)
+
+    def log_prob(self, value: Float[Array, "*k_d"]) -> Float[Array, "*k"]:
+        """log N(u(z); 0, I) + log |du/dz| in nats."""
+        batch = value.shape[: value.ndim - len(self.shape)]
+        even, odd, log_determinant = self._halves(value.reshape(math.prod(batch), math.prod(self.shape)))
+        base = standard_normal((even.shape[1],)).log_prob(even) + standard_normal((odd.shape[1],)).log_prob(odd)
+        return (base + log_determinant).reshape(batch)
+
+    def to_normal(self, rows: Float[Array, "b d"]) -> Float[Array, "b d"]:
+        """Codes as rows to where they are N(0, I): the inverse of `from_normal`."""
+        even, odd, _ = self._halves(rows)
+        return jnp.zeros_like(rows).at[:, 0::2].set(even).at[:, 1::2].set(odd)
+
+    def from_normal(self, u: Float[Array, "b d"]) -> Float[Array, "b d"]:
+        """Rows of N(0, I) to codes as rows."""
 
         def pair(halves: tuple[Array, Array], params: Params) -> tuple[tuple[Array, Array], None]:
             even, odd = halves
@@ -48,13 +64,10 @@ class Flow:
 
         (even, odd), _ = jax.lax.scan(pair, (u[:, 0::2], u[:, 1::2]), self.params["pairs"], reverse=True)
         u = u.at[:, 0::2].set(even).at[:, 1::2].set(odd)
-        z = self.params["center"][None] + jnp.exp(self.params["log_scale"])[None] * u
-        return z.reshape(*shape, *self.shape)
+        return self.params["center"][None] + jnp.exp(self.params["log_scale"])[None] * u
 
-    def log_prob(self, value: Float[Array, "*k_d"]) -> Float[Array, "*k"]:
-        """log N(u(z); 0, I) + log |du/dz| in nats."""
-        batch = value.shape[: value.ndim - len(self.shape)]
-        rows = value.reshape(math.prod(batch), math.prod(self.shape))
+    def _halves(self, rows: Float[Array, "b d"]) -> tuple[Array, Array, Array]:
+        """The even and the odd units of u, and log |du/dz|."""
         u = (rows - self.params["center"][None]) * jnp.exp(-self.params["log_scale"])[None]
 
         def pair(carry: tuple[Array, Array, Array], params: Params) -> tuple[tuple[Array, Array, Array], None]:
@@ -66,10 +79,8 @@ class Flow:
             return (even, odd, log_determinant), None
 
         log_determinant = jnp.broadcast_to(-jnp.sum(self.params["log_scale"]), len(rows))
-        start = (u[:, 0::2], u[:, 1::2], log_determinant)
-        (even, odd, log_determinant), _ = jax.lax.scan(pair, start, self.params["pairs"])
-        base = standard_normal((even.shape[1],)).log_prob(even) + standard_normal((odd.shape[1],)).log_prob(odd)
-        return (base + log_determinant).reshape(batch)
+        halves, _ = jax.lax.scan(pair, (u[:, 0::2], u[:, 1::2], log_determinant), self.params["pairs"])
+        return halves
 
 
 class FlowFamily(NamedTuple):

@@ -1,6 +1,5 @@
-"""Pictures on disk: grids, strips and animations. Every file is written beside its place and renamed when whole."""
+"""Pictures on disk: grids and strips. Every file is written beside its place and renamed when whole."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,19 +49,6 @@ def save_png(image: Image.Image, path: Path) -> Path:
     """Writes a PNG."""
     # zlib's slowest level takes half a minute for a sheet of a thousand faces, and saves a hundredth.
     return _save(image, path, format="PNG", optimize=image.width * image.height < LARGE)
-
-
-def save_gif(images: np.ndarray, path: Path, seconds: float = 2.5) -> Path:
-    """Writes pictures uint8 [n, h, w, c] as an animation that runs there and back without end."""
-    return save_animation([grid(image[None], 1) for image in images], path, seconds)
-
-
-def save_animation(frames: Sequence[Image.Image], path: Path, seconds: float = 2.5) -> Path:
-    """Writes frames of one size as an animation that runs there and back without end, once there in `seconds`."""
-    there_and_back = [*frames, *frames[-2:0:-1]]
-    milliseconds = max(20, round(1000 * seconds / len(frames)))
-    rest = there_and_back[1:]
-    return _save(frames[0], path, format="GIF", save_all=True, append_images=rest, duration=milliseconds, loop=0)
 
 
 def _save(image: Image.Image, path: Path, **options: Any) -> Path:

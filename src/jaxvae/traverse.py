@@ -50,13 +50,14 @@ def traverse(
 
     import numpy as np
 
+    from jaxvae.animation import save_frames
     from jaxvae.data.select import data_set, select
     from jaxvae.labelled import labelled_grid
     from jaxvae.latents import traversal
     from jaxvae.latents.pictures import code_shape
     from jaxvae.latents.rates import unit_rates
     from jaxvae.latents.units import unit_names
-    from jaxvae.render import save_animation, save_png
+    from jaxvae.render import save_png
     from jaxvae.run import load
 
     loaded = load(run)
@@ -83,7 +84,7 @@ def traverse(
         columns = min(units, 5)
         under = [label.replace("\n", ": ") for label in labels]
         frames = [labelled_grid(walk.pictures[:, step], columns, under=under) for step in range(steps)]
-        save_animation(frames, animation)
+        save_frames(frames, animation)
     output.report(
         picture=target, **({"animation": animation} if animation else {}), run=info.run, step=info.step,
         **{"from": from_}, split=split, ordered_by=rates.description, quantiles_of=walk.description,

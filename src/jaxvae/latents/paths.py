@@ -1,10 +1,14 @@
-"""Paths between two codes, each a pytree of arrays without a batch axis; degree 0 is the first end, 1 the second."""
+"""Paths between codes, each a pytree of arrays without a batch axis; degree 0 is the first end, 1 the last.
 
-from collections.abc import Callable
+A `Path` joins two codes; `through` makes a way through several of it, and `across` a sheet between four.
+"""
+
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jaxtyping import Float
 
@@ -44,4 +48,43 @@ def spherical(first: Any, second: Any, degrees: Float[Array, " b"]) -> Any:
     return jax.tree.map(along, first, second)
 
 
-PATHS: dict[str, Path] = {"linear": linear, "spherical": spherical}
+def through(path: Path, ends: Sequence[Any], degrees: Float[np.ndarray, " b"]) -> Any:
+    """The path from each code to the next, [b, ...]; every stretch has the same share of the degrees.
+
+    Args:
+        path: joins two codes.
+        ends: two codes or more; a loop names its first once more as its last.
+        degrees: from 0, the first code, to 1, the last: with n stretches code i is at i / n.
+    """
+    stretches = len(ends) - 1
+    position = np.asarray(degrees, np.float64) * stretches
+    joints = np.rint(position)
+    position = np.where(np.abs(position - joints) < 1e-9, joints, position)
+    stretch = np.clip(np.floor(position), 0, stretches - 1)
+    members = [np.flatnonzero(stretch == index) for index in range(stretches)]
+    parts = [
+        path(ends[index], ends[index + 1], jnp.asarray(position[some] - index, jnp.float32))
+        for index, some in enumerate(members)
+        if len(some)
+    ]
+    in_order = np.argsort(np.concatenate(members))
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[in_order], *parts)
+
+
+def across(path: Path, corners: Sequence[Any], degrees: Float[np.ndarray, " b"]) -> Any:
+    """A sheet of codes between four, row by row [b b, ...]: paths from the one along the top down to the bottom one.
+
+    Args:
+        path: joins two codes.
+        corners: top left, top right, bottom left and bottom right.
+        degrees: of the columns from left to right, and of the rows from top to bottom.
+    """
+    t = jnp.asarray(degrees, jnp.float32)
+    top, bottom = path(corners[0], corners[1], t), path(corners[2], corners[3], t)
+
+    def column(index: int) -> Any:
+        above, below = (jax.tree.map(lambda leaf: leaf[index], side) for side in (top, bottom))
+        return path(above, below, t)
+
+    columns = [column(index) for index in range(len(t))]
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves, axis=1).reshape(-1, *leaves[0].shape[1:]), *columns)

@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 
 from jaxvae.data.pixels import scaled
-from jaxvae.latents.paths import PATHS
+from jaxvae.latents.paths import Path, linear, through
 from jaxvae.render import to_bytes
 from jaxvae.vae import VAE, Code, Params, Prior
 
@@ -33,13 +33,23 @@ def codes(vae: VAE, params: Params, images: np.ndarray) -> Code:
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
 
 
-def decoded(vae: VAE, params: Params, z: Code) -> np.ndarray:
-    """Means of the likelihood at each code, as pictures."""
+def drawn_codes(vae: VAE, params: Params, key: Array, images: np.ndarray) -> Code:
+    """A code from the posterior of each picture."""
+    return jax.jit(lambda params, key, images: vae.encode(params, scaled(images)).sample(key))(params, key, images)
+
+
+def means(vae: VAE, params: Params, z: Code) -> np.ndarray:
+    """Means of the likelihood at each code, float32 [n, h, w, c] in [0, 1] (what lies outside is cut off)."""
     decode = compiled(vae)[1]
     count = len(jax.tree.leaves(z)[0])
     stretches = [slice(start, start + COMPILED_BATCH) for start in range(0, count, COMPILED_BATCH)]
     parts = [jax.tree.map(operator.itemgetter(stretch), z) for stretch in stretches]
-    return np.concatenate([to_bytes(decode(params, part)) for part in parts])
+    return np.clip(np.concatenate([np.asarray(decode(params, part), np.float32) for part in parts]), 0.0, 1.0)
+
+
+def decoded(vae: VAE, params: Params, z: Code) -> np.ndarray:
+    """Means of the likelihood at each code, as pictures."""
+    return to_bytes(means(vae, params, z))
 
 
 def reconstructed(vae: VAE, params: Params, images: np.ndarray) -> np.ndarray:
@@ -48,12 +58,16 @@ def reconstructed(vae: VAE, params: Params, images: np.ndarray) -> np.ndarray:
 
 
 def interpolated(
-    vae: VAE, params: Params, first: np.ndarray, second: np.ndarray, degrees: np.ndarray, path: str = "linear"
+    vae: VAE, params: Params, first: np.ndarray, second: np.ndarray, degrees: np.ndarray, path: Path = linear
 ) -> np.ndarray:
     """The decoded path between two pictures uint8 [h, w, c], at degrees from 0 (the first) to 1 (the second)."""
-    both = codes(vae, params, np.stack([first, second]))
-    ends = [jax.tree.map(operator.itemgetter(index), both) for index in (0, 1)]
-    return decoded(vae, params, PATHS[path](ends[0], ends[1], jnp.asarray(degrees, jnp.float32)))
+    ends = apart(codes(vae, params, np.stack([first, second])))
+    return decoded(vae, params, through(path, ends, degrees))
+
+
+def apart(z: Code) -> list[Code]:
+    """Codes [n, ...] one by one."""
+    return [jax.tree.map(operator.itemgetter(index), z) for index in range(len(jax.tree.leaves(z)[0]))]
 
 
 def sampled(vae: VAE, params: Params, prior: Prior, key: Array, count: int, temperature: float = 1.0) -> np.ndarray:

@@ -1,0 +1,126 @@
+"""The four paths under a VAE and under an autoencoder: is one smooth where the other is not?
+
+make train
+make train ARGS="--objective.name autoencoder --run runs/autoencoder"
+python experiments/studies/paths.py runs/avatars runs/autoencoder
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import jax
+import numpy as np
+import tyro
+
+from jaxvae import UserError, load
+from jaxvae.cli import run_command
+from jaxvae.data.select import data_set
+from jaxvae.evaluation.classifier import Classifier, class_names, fit_classifier
+from jaxvae.latents import smoothness
+from jaxvae.latents.fitted import KINDS
+from jaxvae.latents.named_paths import PathName, build_path
+from jaxvae.latents.pictures import apart, codes
+from jaxvae.latents.walks import Walk, evenly, walk
+from jaxvae.render import grid, save_png, to_bytes
+from jaxvae.run import Loaded, prior_of
+from jaxvae.vae import Code
+
+PATHS: tuple[PathName, ...] = ("linear", "spherical", "prior", "geodesic")
+SHOWN = 11
+COLUMNS = {
+    "arc / chord": "pixels", "largest / mean step": "pixels", "arc / chord ": "probability",
+    "largest / mean step ": "probability", "largest setback": "probability",
+    "to the nearest training face": "RMS per pixel, middle of the path",
+}  # fmt: skip
+
+
+class Judges(NamedTuple):
+    """What the pictures of a path are held against: the classifier, its class names, and training pictures as rows."""
+
+    classifier: Classifier
+    names: dict[str, list[str]]
+    real: np.ndarray
+
+
+def paths(
+    vae: Annotated[Path, tyro.conf.Positional],
+    autoencoder: Annotated[Path, tyro.conf.Positional],
+    pairs: int = 32,
+    shown: int = 0,
+    out: Path = Path("experiments/pictures/paths.png"),
+) -> None:
+    """Prints the table, a row for each model and path, and draws a walk of each row.
+
+    The last row of each model joins draws from its prior, which need be the codes of no picture.
+
+    Args:
+        vae: The run folder of a VAE.
+        autoencoder: That of the same networks trained as an autoencoder, on the same data set.
+        pairs: Test pictures 0 and 1, 2 and 3, ... are joined, and as many pairs of draws.
+        shown: Which pair is drawn.
+        out: The picture to write.
+    """
+    runs = {"VAE": load(vae), "autoencoder": load(autoencoder)}
+    prepared = data_set(runs["VAE"].info.data)
+    if runs["autoencoder"].info.data["splits"] != runs["VAE"].info.data["splits"]:
+        raise UserError(f"{vae} and {autoencoder} were trained on different pictures.")
+    images = np.asarray(prepared.split("test").images[: 2 * pairs])
+    if not 0 <= shown < pairs or len(images) < 2 * pairs:
+        raise UserError(
+            f"--pairs is {pairs} and --shown {shown}, of {len(prepared.split('test').images)} test pictures."
+        )
+    classifier = fit_classifier(prepared)
+    real = prepared.split("train").images.reshape(-1, images[0].size)
+    judges = Judges(classifier, class_names(classifier, prepared.info["classes"]), np.asarray(real, np.float32) / 255.0)
+
+    print("| model | path | " + " | ".join(f"{name.strip()}, {unit}" for name, unit in COLUMNS.items()) + " |")
+    print("|" + " --- |" * (2 + len(COLUMNS)))
+    rows = []
+    for name, loaded in runs.items():
+        encoded = codes(loaded.vae, loaded.params, images)
+        drawn = loaded.vae.prior(loaded.params).sample(jax.random.key(0), (len(images),))
+        asked: list[tuple[str, PathName, Code]] = [(path, path, encoded) for path in PATHS]
+        for path, kind, z in [*asked, ("linear, between draws from p(z)", "linear", drawn)]:
+            made = list(_walks(loaded, kind, z))
+            numbers = np.asarray([_numbers(each, judges) for each in made])
+            cells = [_told(column) for column in numbers.T]
+            print(f"| {name} | {path} | " + " | ".join(cells) + " |", flush=True)
+            rows.append(made[shown].pictures)
+    accuracy = np.mean(list(classifier.accuracy.values()))
+    print(f"\n{pairs} pairs, means ± standard errors. Probabilities are those of the attributes that change, as a")
+    print(
+        f"classifier sees them that gets {accuracy:.3f} of the held-out pictures right; arcs and chords are added up."
+    )
+    print(save_png(grid(np.concatenate(rows), SHOWN), out))
+
+
+def _walks(loaded: Loaded, path: PathName, z: Code) -> Iterator[Walk]:
+    kind = next((each for each in KINDS[::-1] if each in loaded.info.fitted.kinds), "model")
+    way = build_path(path, loaded.vae, loaded.params, prior_of(loaded, kind))
+    ends = apart(z)
+    for first, second in zip(ends[::2], ends[1::2], strict=True):
+        yield walk(loaded.vae, loaded.params, way, [first, second], evenly(SHOWN, 2), measure=True)
+
+
+def _numbers(made: Walk, judges: Judges) -> list[float]:
+    measured: Any = made.measured
+    pixels = smoothness.of_pictures(measured)
+    changes = smoothness.of_probabilities(judges.classifier.probabilities(to_bytes(measured)), judges.names).values()
+    arc, chord, *others = (
+        [each[name] for each in changes] for name in ("arc", "chord", "largest_over_mean_step", "largest_setback")
+    )
+    of_changes = [sum(arc) / sum(chord), *map(np.mean, others)] if changes else [np.nan] * 3
+    middle = measured[len(measured) // 2].ravel()
+    nearest = np.sqrt(min(np.mean(np.square(part - middle), axis=1).min() for part in np.array_split(judges.real, 10)))
+    ratios = [np.nan if each is None else each for each in (pixels.arc_over_chord, pixels.largest_over_mean_step)]
+    return [*ratios, *of_changes, nearest]
+
+
+def _told(values: np.ndarray) -> str:
+    known = values[~np.isnan(values)]
+    return f"{known.mean():.3f} ± {known.std(ddof=1) / np.sqrt(len(known)):.3f}" if len(known) > 1 else "–"
+
+
+if __name__ == "__main__":
+    run_command(paths, "paths")

@@ -1,0 +1,64 @@
+"""How typical the codes on a path are of each fitted prior, and what that costs in smoothness.
+
+make train
+python experiments/studies/typical_paths.py runs/avatars
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import jax
+import numpy as np
+import tyro
+
+from jaxvae import load
+from jaxvae.cli import run_command
+from jaxvae.data.select import data_set
+from jaxvae.latents import smoothness
+from jaxvae.latents.named_paths import PathName, build_path
+from jaxvae.latents.pictures import apart, codes
+from jaxvae.latents.walks import evenly, walk
+from jaxvae.run import prior_of
+
+PATHS: tuple[PathName, ...] = ("linear", "spherical", "prior")
+DRAWS = 500
+
+
+def typical_paths(run: Annotated[Path, tyro.conf.Positional], pairs: int = 32) -> None:
+    """Prints the table: a row for each fitted prior and path between pairs of encoded test pictures.
+
+    Args:
+        run: The run folder, with fitted priors.
+        pairs: Test pictures 0 and 1, 2 and 3, ... are joined.
+    """
+    loaded = load(run)
+    vae, params, info = loaded
+    ends = apart(codes(vae, params, np.asarray(data_set(info.data).split("test").images[: 2 * pairs])))
+    print("| density | path | draws, nats | ends, nats | middle, nats | largest / mean step, pixels |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for kind in info.fitted.kinds:
+        prior = prior_of(loaded, kind)
+        log_prob = jax.jit(prior.log_prob)
+        draws = float(np.mean(log_prob(prior.sample(jax.random.key(0), (DRAWS,)))))
+        for path in PATHS:
+            way = build_path(path, vae, params, prior)
+            at_ends, at_middle, steps = [], [], []
+            for first, second in zip(ends[::2], ends[1::2], strict=True):
+                made = walk(vae, params, way, [first, second], evenly(3, 2), measure=True)
+                logs = np.asarray(log_prob(made.codes))
+                at_ends.append((logs[0] + logs[-1]) / 2)
+                at_middle.append(logs[1])
+                if made.measured is not None:
+                    steps.append(smoothness.of_pictures(made.measured).largest_over_mean_step)
+            cells = [_told(at_ends, 1), _told(at_middle, 1), _told(steps, 2)]
+            print(f"| {kind} | {path} | {draws:.1f} | " + " | ".join(cells) + " |", flush=True)
+
+
+def _told(values: list[float | None], digits: int) -> str:
+    known = np.asarray([each for each in values if each is not None], np.float64)
+    error = known.std(ddof=1) / np.sqrt(len(known))
+    return f"{known.mean():.{digits}f} ± {error:.{digits}f}"
+
+
+if __name__ == "__main__":
+    run_command(typical_paths, "typical_paths")

@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+from conftest import discs
+
+from jaxvae.data.prepared import write_prepared
+from jaxvae.data.source import SPLITS, Example, Source
+from jaxvae.errors import UserError
+from jaxvae.evaluation.classifier import _reduced, class_names, fit_classifier
+
+
+@pytest.fixture(scope="module")
+def classifier(disc_set):
+    return fit_classifier(disc_set)
+
+
+def prepared_of(path, examples, attributes=("hat",)):
+    splits = {name: (lambda name=name: iter(examples(name))) for name in SPLITS}
+    return write_prepared(path / "made", "made", {"name": "made"}, Source(attributes, {}, splits, {}))
+
+
+def test_it_tells_attributes_of_pictures_that_it_has_not_seen(classifier, disc_set):
+    assert classifier.accuracy["red"] == 1.0
+    assert classifier.accuracy["high"] == 1.0
+    assert classifier.accuracy["width"] > 0.8 > 0.5 > classifier.most_frequent["width"]
+    test = disc_set.split("test")
+    probabilities = classifier.probabilities(test.images)
+    assert probabilities["width"].shape == (len(test.images), 3)
+    for column, name in enumerate(disc_set.attributes):
+        np.testing.assert_allclose(probabilities[name].sum(axis=1), 1.0, rtol=1e-6)
+        right = np.argmax(probabilities[name], axis=1) == test.attributes[:, column]
+        assert np.mean(right) == pytest.approx(classifier.accuracy[name])
+
+
+def test_its_values_have_the_names_of_the_data_set(classifier, disc_set):
+    named = class_names(classifier, disc_set.info["classes"])
+    assert named == {"red": ["0", "1"], "high": ["0", "1"], "width": ["small", "medium", "large"]}
+
+
+def test_the_accuracy_is_that_of_the_split_that_was_not_trained_on(tmp_path):
+    def examples(split):
+        # The test split has the attribute the other way around.
+        return [Example(e.image, (e.attributes[0] ^ (split == "test"),)) for e in discs(split)]
+
+    assert fit_classifier(prepared_of(tmp_path, examples)).accuracy["hat"] == 0.0
+
+
+def test_an_attribute_that_never_varies_and_pictures_all_alike(tmp_path):
+    grey = np.full((8, 8, 1), 7, np.uint8)
+    made = prepared_of(tmp_path, lambda split: [Example(grey, (3, i % 2)) for i in range(6)], ("hat", "beard"))
+    classifier = fit_classifier(made)
+    probabilities = classifier.probabilities(np.stack([grey, grey]))
+    np.testing.assert_array_equal(probabilities["hat"], [[1.0], [1.0]])
+    np.testing.assert_allclose(probabilities["beard"], 0.5, atol=1e-6)
+    assert classifier.accuracy == {"hat": 1.0, "beard": 0.5}
+
+
+def test_what_cannot_be_learned_is_told(tmp_path):
+    none = prepared_of(tmp_path / "a", lambda split: [Example(np.zeros((4, 4, 1), np.uint8), ())] * 3, ())
+    with pytest.raises(UserError, match="made has no attributes"):
+        fit_classifier(none)
+    one = prepared_of(tmp_path / "b", lambda split: [Example(np.zeros((4, 4, 1), np.uint8), (1,))])
+    with pytest.raises(UserError, match="made has one training picture"):
+        fit_classifier(one)
+
+
+def test_pictures_are_reduced_by_means_over_blocks_also_where_they_do_not_divide():
+    image = np.random.default_rng(0).integers(0, 256, (1, 37, 20, 3), dtype=np.uint8)
+    reduced = _reduced(image).reshape(13, 10, 3)
+    np.testing.assert_allclose(reduced[2, 4], image[0, 6:9, 8:10].mean(axis=(0, 1)) / 255, rtol=1e-5)
+    np.testing.assert_allclose(reduced[12, 9], image[0, 36:, 18:].mean(axis=(0, 1)) / 255, rtol=1e-5)
+    small = np.arange(12, dtype=np.uint8).reshape(1, 3, 4, 1)
+    np.testing.assert_allclose(_reduced(small), small.reshape(1, 12) / 255.0, rtol=1e-6)

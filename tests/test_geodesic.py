@@ -1,0 +1,86 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.tree_util import Partial
+
+from jaxvae.latents.geodesic import energy, geodesic, length
+from jaxvae.latents.paths import linear
+
+NODES = jnp.linspace(0.0, 1.0, 17)
+
+
+def affine(matrix, z):
+    return z @ matrix
+
+
+def polar(z):
+    radius, angle = z["radius"], z["angle"]
+    return jnp.concatenate([radius * jnp.cos(angle), radius * jnp.sin(angle)], axis=1)
+
+
+def bent(z):
+    """A strip whose middle is a high hill: the shortest way leads around it."""
+    height = 3.0 * jnp.exp(-2.0 * jnp.sum(jnp.square(z), axis=1, keepdims=True))
+    return jnp.concatenate([z, height], axis=1)
+
+
+def test_lengths_and_energies_of_points_on_a_line():
+    points = jnp.asarray([[0.0, 0.0], [1.0, 1.0], [3.0, 3.0]])
+    assert float(length(points)) == pytest.approx(3.0)
+    assert float(energy(points)) == pytest.approx(2 * (1.0 + 4.0))
+    assert float(length(points)) ** 2 <= float(energy(points))
+
+
+def test_under_a_linear_decoder_the_path_is_the_straight_line_at_constant_speed():
+    matrix = jax.random.normal(jax.random.key(0), (3, 8))
+    first, second = jnp.asarray([1.0, -2.0, 0.5]), jnp.asarray([0.0, 3.0, 1.0])
+    codes = geodesic(Partial(affine, matrix))(first, second, NODES)
+    np.testing.assert_allclose(codes, first[None] + NODES[:, None] * (second - first)[None], atol=0.02)
+    steps = np.linalg.norm(np.diff(codes @ matrix, axis=0), axis=1)
+    assert steps.max() / steps.mean() < 1.01
+
+
+def test_in_polar_coordinates_it_finds_the_straight_line_of_the_plane():
+    first, second = ({"radius": jnp.ones(1), "angle": jnp.full(1, angle)} for angle in (0.0, 2.0))
+    codes = geodesic(polar)(first, second, NODES)
+    points = polar(codes)
+    chord = polar(jax.tree.map(lambda *ends: jnp.stack(ends), first, second))
+    np.testing.assert_allclose(points, chord[:1] + NODES[:, None] * (chord[1:] - chord[:1]), atol=0.02)
+    # What the straight line in codes is: the arc, which is longer.
+    assert float(length(points)) == pytest.approx(float(length(chord)), rel=2e-3)
+    arc = linear(first, second, NODES)
+    assert float(length(polar(arc))) > 1.15 * float(length(chord))
+
+
+def test_it_goes_around_a_hill_and_its_energy_bounds_its_length():
+    first, second = jnp.asarray([-1.5, 0.1]), jnp.asarray([1.5, 0.1])
+    straight, found = (bent(path(first, second, NODES)) for path in (linear, geodesic(bent)))
+    assert float(energy(found)) < 0.6 * float(energy(straight))
+    assert float(length(found)) ** 2 <= float(energy(found)) * (1 + 1e-5)
+    assert float(length(found)) ** 2 > 0.98 * float(energy(found))
+
+
+def creased(z):
+    """Rectified units, whose creases a path crosses: a step along a gradient may lead uphill."""
+    weights = jax.random.normal(jax.random.key(0), (2, 12))
+    return jax.nn.relu(z @ weights)
+
+
+@pytest.mark.parametrize("decode", [bent, creased])
+def test_its_energy_is_never_above_that_of_the_straight_line(decode):
+    path = geodesic(decode, updates=2)
+    for key in jax.random.split(jax.random.key(1), 8):
+        first, second = jax.random.normal(key, (2, 2))
+        straight, found = (decode(way(first, second, NODES)) for way in (linear, path))
+        assert float(energy(found)) <= float(energy(straight)) * (1 + 1e-5)
+        assert np.isfinite(found).all()
+
+
+def test_it_keeps_its_ends_and_stays_where_they_are_one():
+    first, second = jnp.asarray([-1.5, 0.1]), jnp.asarray([1.5, 0.1])
+    path = geodesic(bent, updates=20)
+    codes = path(first, second, jnp.asarray([1.0, 0.31, 0.0]))
+    np.testing.assert_array_equal(codes[0], second)
+    np.testing.assert_array_equal(codes[2], first)
+    np.testing.assert_allclose(path(first, first, NODES), np.tile(first, (17, 1)))

@@ -1,0 +1,215 @@
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from conftest import mistake, tiny_config, untrained
+from PIL import Image
+
+from jaxvae.config import DataConfig, ModelConfig, ObjectiveConfig
+from jaxvae.flows import build_flow
+from jaxvae.interpolate import interpolate
+from jaxvae.latents.fitted import Fitted
+from jaxvae.latents.fitted_flow import HIDDEN, PAIRS
+from jaxvae.latents.fitted_mixture import fit_mixture
+from jaxvae.latents.pictures import codes as codes_of_pictures
+
+
+@pytest.fixture(scope="module")
+def made(disc_set, tmp_path_factory):
+    """A model whose codes and pictures vary as those of a long run do, with fitted priors, and without the training."""
+    model = ModelConfig(network="mlp", hidden=(8,), latent=3, likelihood="bernoulli")
+    data = DataConfig(name="discs", size=None, pixels="scaled", walk_from="red=0", walk_to="red=1")
+    loaded = untrained(tiny_config(model=model, data=data), disc_set)
+    params = jax.tree.map(lambda leaf: 1.5 * leaf, loaded.params)
+    rows = np.asarray(codes_of_pictures(loaded.vae, params, disc_set.split("train").images))
+    flow = build_flow(3, PAIRS, HIDDEN).init(jax.random.key(0))
+    flow = jax.tree.map(lambda leaf: leaf + 0.01, flow) | {
+        "center": rows.mean(axis=0),
+        "log_scale": np.log(rows.std(axis=0)),
+    }
+    fitted = Fitted(vars(fit_mixture(rows, 2, seed=0)), flow)
+    info = loaded.info._replace(run=tmp_path_factory.mktemp("runs") / "made", fitted=fitted)
+    return loaded._replace(params=params, info=info)
+
+
+@pytest.fixture
+def lively(made, monkeypatch):
+    """The folder of that model's run, as far as the command can tell."""
+    monkeypatch.setattr("jaxvae.run.load", lambda run: made)
+    return made.info.run
+
+
+def strip(path: str, side: int = 16) -> np.ndarray:
+    """A PNG of small pictures, at their own size and with the gaps between them taken out: [rows, columns, h, w, c]."""
+    with Image.open(path) as image:
+        sheet = np.asarray(image)
+    scale = 128 // side
+    sheet = sheet[::scale, ::scale]
+    rows, columns = ((length + 2) // (side + 2) for length in sheet.shape[:2])
+    places = [[sheet[r * (side + 2) :, c * (side + 2) :][:side, :side] for c in range(columns)] for r in range(rows)]
+    return np.asarray(places)
+
+
+def test_a_loop_through_several_pictures_has_a_row_from_each_to_the_next(call, lively, disc_set):
+    arguments = ["--from", "test:3", "--via", "test:1", "--to", "test:2", "--loop", "--steps", 4, "--path", "spherical"]
+    code, out, err = call(interpolate, lively, *arguments, "--gif", "--npz", "--out", "x.png", "--json")
+    assert code == 0, err
+    result = json.loads(out)
+    assert (result["gif"], result["npz"]) == ("x.gif", "x.npz")
+    assert result["ends"] == ["test:3", "test:1", "test:2", "test:3"]
+    rows, images = strip("x.png"), disc_set.split("test").images
+    assert rows.shape[:2] == (3, 6)
+    for row, (first, last) in zip(rows, [(3, 1), (1, 2), (2, 3)], strict=True):
+        np.testing.assert_array_equal(row[0], images[first])
+        np.testing.assert_array_equal(row[-1], images[last])
+    with np.load("x.npz") as arrays:
+        assert arrays["codes"].shape == (10, 3)
+        np.testing.assert_allclose(arrays["codes"][0], arrays["codes"][-1], rtol=1e-6)
+        np.testing.assert_allclose(arrays["degrees"], np.linspace(0, 1, 10))
+        np.testing.assert_array_equal(arrays["pictures"][:4], rows[0, 1:-1])
+        np.testing.assert_array_equal(arrays["pictures"][3:7], rows[1, 1:-1])
+        first, last = (Image.fromarray(arrays["pictures"][index]) for index in (0, 8))
+    with Image.open("x.gif") as animation:
+        assert animation.n_frames == 9  # The first picture, come back to, is not shown twice.
+        for index, picture in ((0, first), (8, last)):
+            animation.seek(index)
+            shown = np.asarray(animation.convert("RGB").resize((16, 16), 0), float)
+            assert np.abs(shown - np.asarray(picture)).mean() < 4
+
+
+def test_a_sheet_has_the_four_pictures_at_its_corners(call, lively):
+    code, _, err = call(
+        interpolate,
+        lively,
+        "--corners",
+        "test:0",
+        "test:1",
+        "test:2",
+        "test:3",
+        "--steps",
+        3,
+        "--npz",
+        "--out",
+        "x.png",
+    )
+    assert code == 0, err
+    sheet = strip("x.png")
+    assert sheet.shape[:2] == (3, 3)
+    for which, place in [("test:0", (0, 0)), ("test:1", (0, 2)), ("test:2", (2, 0)), ("test:3", (2, 2))]:
+        arguments = ["--from", which, "--to", "test:9", "--degree", 0, "--overwrite", "--out", "one.png"]
+        assert call(interpolate, lively, *arguments)[0] == 0
+        np.testing.assert_allclose(sheet[place].astype(int), strip("one.png")[0, 0], atol=1)
+    with np.load("x.npz") as arrays:
+        np.testing.assert_array_equal(arrays["pictures"].reshape(sheet.shape), sheet)
+        codes = arrays["codes"].reshape(3, 3, 3)
+        np.testing.assert_allclose(codes[1, 1], codes[[0, 0, 2, 2], [0, 2, 0, 2]].mean(axis=0), rtol=1e-4)
+
+
+def codes_of(call, run, *arguments) -> np.ndarray:
+    code, _, err = call(interpolate, run, "--npz", "--steps", 5, "--overwrite", "--out", "x.png", *arguments)
+    assert code == 0, err
+    with np.load("x.npz") as arrays:
+        return arrays["codes"]
+
+
+def test_every_path_joins_the_same_codes_in_its_own_way(call, lively):
+    flags = [
+        ["linear"],
+        ["spherical"],
+        ["geodesic"],
+        ["prior"],
+        ["prior", "--prior", "fitted_mixture"],
+        ["prior", "--prior", "model"],
+    ]
+    made = [codes_of(call, lively, "--path", *each) for each in flags]
+    for codes in made:
+        np.testing.assert_allclose(codes[[0, -1]], made[0][[0, -1]], atol=1e-6)
+    middles = np.stack([codes[2] for codes in made])
+    distances = np.linalg.norm(middles[:, None] - middles[None], axis=2) + np.eye(len(middles))
+    assert distances.min() > 1e-4
+    # The fitted flow comes first.
+    np.testing.assert_array_equal(codes_of(call, lively, "--path", "prior", "--prior", "fitted_flow"), made[3])
+
+
+def test_codes_are_means_unless_a_seed_asks_for_draws(call, lively):
+    means, again, first, second = (codes_of(call, lively, *each) for each in ([], [], ["--seed", 1], ["--seed", 2]))
+    np.testing.assert_array_equal(means, again)
+    assert not np.allclose(means, first, atol=1e-3)
+    assert not np.allclose(first, second, atol=1e-3)
+    np.testing.assert_array_equal(first, codes_of(call, lively, "--seed", 1))
+
+
+def test_the_report_measures_the_same_path_whatever_number_of_pictures_is_shown(call, lively):
+    found = []
+    for steps in (2, 5):
+        arguments = ["--from", "red=0", "--via", "test:4", "--to", "red=1", "--report", "--steps", steps]
+        code, out, err = call(interpolate, lively, *arguments, "--out", f"{steps}.png", "--json")
+        assert code == 0, err
+        found.append(json.loads(out)["smoothness"])
+    few, many = found
+    for name in ("arc", "chord", "arc_over_chord", "largest_over_mean_step"):
+        assert few[name] == pytest.approx(many[name], rel=1e-4)
+    first, second = few["stretches"]
+    assert (first["from"], first["to"], second["to"]) == ("red=0", "test:4", "red=1")
+    assert few["arc"] == pytest.approx(first["arc"] + second["arc"])
+    assert few["chord"] == pytest.approx(first["chord"] + second["chord"])
+    assert few["arc_over_chord"] >= 1.0
+    assert few["classifier_accuracy"]["red"] > 0.9
+    assert call(interpolate, lively, "--report", "--out", "y.png")[1].count("arc over chord") >= 1
+
+
+def test_files_in_the_run_are_named_after_what_was_asked(call, lively):
+    names = set()
+    ends = ["--from", "test:0", "--to", "test:1", "--steps", 2]
+    for arguments in (
+        [*ends, "--path", "prior"], [*ends, "--path", "prior", "--prior", "model"], [*ends, "--seed", 3],
+        [*ends, "--via", "test:5"], [*ends, "--loop"], [*ends, "--degree", 0.5], ends, ends[:4],
+        ["--corners", "test:0", "test:1", "test:2", "test:3", "--steps", 2],
+    ):  # fmt: skip
+        code, out, err = call(interpolate, lively, *arguments)
+        assert code == 0, err
+        path = Path(out.splitlines()[0].removeprefix("picture: "))
+        assert path.exists()
+        names.add(path.name)
+    assert len(names) == 9
+    assert "interpolation-test-0-test-1-prior-fitted_flow-2.png" in names
+
+
+MISTAKES = {
+    "prior": (["--prior", "model"], "--prior is model, but --path linear asks no prior"),
+    "corners": (["--corners", "a", "b", "c", "d", "--loop"], "it takes no other ends"),
+    "three corners": (["--corners", "a", "b", "c"], "corners"),
+    "video of one": (["--degree", "0.5", "--mp4"], "--mp4 animates a path"),
+    "report of one": (["--degree", "0.5", "--report"], "--report measures a path"),
+    "seed": (["--seed", "-1"], "--seed is -1"),
+    "nowhere": (["--via", "test:0", "test:999"], "test has pictures 0 to 20"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_are_told_in_a_sentence(call, lively, name):
+    arguments, phrase = MISTAKES[name]
+    mistake(call(interpolate, lively, "--gif" if name == "nowhere" else "--npz", "--out", "x.png", *arguments), phrase)
+
+
+def test_an_autoencoder_has_no_posterior_to_draw_from(call, lively, made, monkeypatch):
+    config = dataclasses.replace(made.info.config, objective=ObjectiveConfig(name="autoencoder"))
+    monkeypatch.setattr("jaxvae.run.load", lambda run: made._replace(info=made.info._replace(config=config)))
+    mistake(call(interpolate, lively, "--seed", 1, "--out", "x.png"), "is an autoencoder: it has no posterior")
+    assert call(interpolate, lively, "--path", "prior", "--steps", 2, "--out", "x.png")[0] == 0
+
+
+def test_no_file_beside_the_picture_is_replaced_unless_asked(call, lively):
+    Path("x.npz").write_text("precious")
+    code, _, err = call(interpolate, lively, "--npz", "--out", "x.png")
+    assert (code, Path("x.npz").read_text(), Path("x.png").exists()) == (2, "precious", False)
+    assert "x.npz exists" in err
+
+
+def test_a_video_without_its_package_leaves_nothing(call, lively, monkeypatch):
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    mistake(call(interpolate, lively, "--mp4", "--out", "x.png"), "pip install 'jaxvae[video]'")
