@@ -1,0 +1,1 @@
+"""The explorer: a page in the browser over one trained model, served to this machine alone."""

@@ -1,0 +1,93 @@
+"""What the page asks, read from JSON that anything may have sent."""
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from jaxvae.errors import UserError
+
+MOST_AMOUNTS, FARTHEST = 200, 100.0
+HOTTEST = 10.0
+MOST_SHOWN = 60  # Characters of a wrong value in its error.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """A walk `degree` far, from 0 to 1, along `path` from picture `first` to `last`, then sliders by their amounts."""
+
+    first: str
+    last: str
+    path: str
+    degree: float
+    amounts: dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawAsked:
+    """Draws from a prior."""
+
+    prior: str
+    seed: int
+    temperature: float
+
+
+def read_move(body: bytes) -> Move:
+    """A move from its JSON; `UserError` where a field is missing or none that it may be."""
+    fields = _fields(body)
+    amounts = fields.get("amounts", {})
+    if not isinstance(amounts, dict) or len(amounts) > MOST_AMOUNTS:
+        raise UserError(f"amounts must be the amounts of at most {MOST_AMOUNTS} sliders by their keys.")
+    return Move(
+        first=read_text(fields, "first"),
+        last=read_text(fields, "last"),
+        path=read_text(fields, "path"),
+        degree=_number(fields, "degree", 0.0, 1.0),
+        amounts={key: _number(amounts, key, -FARTHEST, FARTHEST) for key in amounts},
+    )
+
+
+def read_draw(body: bytes) -> DrawAsked:
+    """A draw from its JSON; `UserError` where a field is missing or none that it may be."""
+    return draw_asked(_fields(body))
+
+
+def draw_asked(fields: dict[str, Any]) -> DrawAsked:
+    """The same from its fields."""
+    seed = _number(fields, "seed", 0, 2**32 - 1)
+    if seed != int(seed):
+        raise UserError(f"seed is {seed:g}, but must be a whole number.")
+    temperature = _number(fields, "temperature", 0.0, HOTTEST)
+    return DrawAsked(prior=read_text(fields, "prior"), seed=int(seed), temperature=round(temperature, 3))
+
+
+def read_name(body: bytes) -> str:
+    """The name of a picture from its JSON."""
+    return read_text(_fields(body), "name").strip()
+
+
+def read_text(fields: dict[str, Any], name: str) -> str:
+    """A field that is text; `UserError` where it is none."""
+    value = fields.get(name)
+    if not isinstance(value, str):
+        raise UserError(f"{name} is {str(value)[:MOST_SHOWN]}, but must be text.")
+    return value
+
+
+def _fields(body: bytes) -> dict[str, Any]:
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise UserError("the request is no JSON.") from error
+    if not isinstance(fields, dict):
+        raise UserError("the request is no JSON object.")
+    return fields
+
+
+def _number(fields: dict[str, Any], name: str, low: float, high: float) -> float:
+    value = fields.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+        raise UserError(f"{name} is {str(value)[:MOST_SHOWN]}, but must be a number.")
+    if not low <= value <= high:
+        raise UserError(f"{name} is {str(value)[:MOST_SHOWN]}, but must be between {low:g} and {high:g}.")
+    return float(value)

@@ -1,0 +1,123 @@
+"""One model in the explorer's hands: what was asked for and what it cost to find is kept until others push it out."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from jaxvae.data.prepared import Prepared
+from jaxvae.data.select import data_set, walk_ends
+from jaxvae.errors import UserError
+from jaxvae.explorer.ends import End, Uploads, draw_name, of_data, parse_draw
+from jaxvae.explorer.requests import DrawAsked, Move
+from jaxvae.latents import exploring
+from jaxvae.latents.exploring import Slider
+from jaxvae.latents.rates import unit_rates
+from jaxvae.run import Loaded
+
+ENDS, PATHS = 64, 32  # How many are kept.
+RATED = 1000  # Pictures that the units are ordered by.
+
+
+class Session(NamedTuple):
+    """Functions from what the page asks to what it shows; each raises `UserError` for what there is not.
+
+    `end` finds a picture by its name; `path` the codes between two by the names of both and of the path; `draws` some
+    pictures from a prior. `first` and `last` name the pictures to begin with, `notes` say what is
+    lacking and why.
+    """
+
+    loaded: Loaded
+    sliders: dict[str, list[Slider]]
+    uploads: Uploads
+    end: Callable[[str], End]
+    path: Callable[[str, str, str], Float[np.ndarray, "s d"]]
+    draws: Callable[[DrawAsked], list[End]]
+    first: str
+    last: str
+    notes: list[str]
+
+    def pictures(self, move: Move, degrees: list[float]) -> UInt8[np.ndarray, "n h w c"]:
+        """The pictures that a move asks for, at these degrees in the place of its own."""
+        rows = self.path(move.first, move.last, move.path)
+        every = [slider for group in self.sliders.values() for slider in group]
+        moved = [exploring.nudged(exploring.at(rows, degree), every, move.amounts) for degree in degrees]
+        return exploring.shown(self.loaded, np.stack(moved))
+
+
+def open_session(loaded: Loaded, data: Path | None, units: int) -> Session:
+    """The session of a model.
+
+    Args:
+        loaded: the model.
+        data: the prepared data set, where it is no longer where the run found it.
+        units: sliders for so many of them, or as many as a code has.
+    """
+    info, notes = loaded.info, list[str]()
+    try:
+        prepared = data_set(info.data, data)
+    except UserError as error:
+        if data is not None:
+            raise
+        prepared = None
+        notes.append(f"No pictures of the data set, attributes and units here: {error}")
+    if prepared is not None:
+        info = info._replace(data=prepared.data)
+        loaded = loaded._replace(info=info)
+    uploads = Uploads(loaded)
+    drawer = lru_cache(maxsize=None)(lambda name: exploring.drawer(loaded, name))
+    named_path = lru_cache(maxsize=None)(lambda name: exploring.path_of(loaded, name))
+
+    @lru_cache(maxsize=ENDS)
+    def draws(asked: DrawAsked) -> list[End]:
+        rows = drawer(asked.prior)(asked.seed, asked.temperature)
+        pictures = exploring.shown(loaded, rows)
+        each = enumerate(zip(pictures, rows, strict=True))
+        return [End(draw_name(asked, index), "drawn", picture, row) for index, (picture, row) in each]
+
+    @lru_cache(maxsize=ENDS)
+    def lasting(name: str) -> End:
+        if name.startswith("draw:"):
+            asked, index = parse_draw(name)
+            return draws(asked)[index]
+        return of_data(loaded, name)
+
+    def end(name: str) -> End:
+        return uploads.get(name) if name.startswith("upload:") else lasting(name)
+
+    @lru_cache(maxsize=PATHS)
+    def path(first: str, last: str, name: str) -> Float[np.ndarray, "s d"]:
+        return exploring.path_rows(loaded, named_path(name), end(first).row, end(last).row)
+
+    first, last = _beginning(loaded, prepared)
+    sliders = {} if prepared is None else _sliders(loaded, prepared, units)
+    return Session(loaded, sliders, uploads, end, path, draws, first, last, notes)
+
+
+def _beginning(loaded: Loaded, prepared: Prepared | None) -> tuple[str, str]:
+    priors = exploring.prior_names(loaded)
+    if prepared is not None:
+        return walk_ends(loaded.info.config.data, loaded.info.data)
+    # Nothing but the run: it can still draw.
+    if not priors:
+        return "", ""
+    asked = DrawAsked(prior=priors[0], seed=0, temperature=1.0)
+    return draw_name(asked, 0), draw_name(asked, 1)
+
+
+def _sliders(loaded: Loaded, prepared: Prepared, units: int) -> dict[str, list[Slider]]:
+    rates = unit_rates(loaded, prepared.split("test").images[:RATED])
+    return {"units": exploring.unit_sliders(loaded, rates, units)}
+
+
+def warm_up(session: Session) -> None:
+    """Compiles what a move and a draw run through, so that the first is as quick as the others."""
+    priors = exploring.prior_names(session.loaded)
+    if session.first:
+        move = Move(first=session.first, last=session.last, path="linear", degree=0.0, amounts={})
+        session.pictures(move, [0.0])
+    for prior in priors:
+        session.draws(DrawAsked(prior=prior, seed=0, temperature=1.0))
