@@ -101,6 +101,16 @@ def dense_run(disc_set: Prepared, tmp_path_factory: pytest.TempPathFactory) -> P
     return saved_run(tmp_path_factory.mktemp("runs") / "dense", tiny_config(model=DENSE), disc_set)
 
 
+@pytest.fixture(scope="session")
+def fitted_run(disc_set: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a mixture fitted to draws in the place of codes."""
+    from jaxvae.latents.fitted import fit
+
+    config = tiny_config(model=DENSE, train=train_config(fitted_flow_steps=0))
+    trees = fit(np.random.default_rng(0).normal(size=(100, 3)), config.train, 0).trees
+    return saved_run(tmp_path_factory.mktemp("runs") / "fitted", config, disc_set, **trees)
+
+
 def train_config(**changes: object) -> TrainConfig:
     return dataclasses.replace(tiny_config().train, **changes)
 

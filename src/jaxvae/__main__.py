@@ -13,6 +13,7 @@ COMMANDS = {
     "decode": "a file of codes to pictures",
     "map": "the latent space as a picture, coloured by an attribute",
     "neighbours": "samples beside the training pictures nearest to them",
+    "explore": "a page in the browser: walk, move attributes and units, draw",
     "selftest": "check the numbers against closed forms on this machine",
 }
 

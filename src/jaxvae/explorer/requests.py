@@ -86,7 +86,11 @@ def _fields(body: bytes) -> dict[str, Any]:
 
 def _number(fields: dict[str, Any], name: str, low: float, high: float) -> float:
     value = fields.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or (isinstance(value, float) and math.isnan(value))
+    ):
         raise UserError(f"{name} is {str(value)[:MOST_SHOWN]}, but must be a number.")
     if not low <= value <= high:
         raise UserError(f"{name} is {str(value)[:MOST_SHOWN]}, but must be between {low:g} and {high:g}.")

@@ -69,7 +69,7 @@ def _about(session: Session) -> dict[str, Any]:
     return {
         "run": info.run.resolve().name, "step": info.step, "data": info.data["name"], "shape": list(info.shape),
         "first": session.first, "last": session.last, "notes": session.notes,
-        "test_pictures": info.data["splits"]["test"]["n"] if session.sliders else 0,
+        "test_pictures": info.data["splits"]["test"]["n"] if session.prepared else 0,
         "wishes": [f"{name}={value}" for name, values in _values(session).items() for value in values],
         "paths": exploring.path_names(session.loaded), "priors": exploring.prior_names(session.loaded),
         "largest_upload_bytes": ends.LARGEST_BYTES,
@@ -83,7 +83,7 @@ def _about(session: Session) -> dict[str, Any]:
 def _values(session: Session) -> dict[str, list[str]]:
     """What the attributes may be wished to be; nothing without the pictures of the data set."""
     data = session.loaded.info.data
-    names = data["attributes"] if session.sliders else []
+    names = data["attributes"] if session.prepared else []
     return {name: list(data["classes"].get(name, ["1", "0"])) for name in names}
 
 

@@ -14,23 +14,25 @@ from jaxvae.errors import UserError
 from jaxvae.explorer.ends import End, Uploads, draw_name, of_data, parse_draw
 from jaxvae.explorer.requests import DrawAsked, Move
 from jaxvae.latents import exploring
+from jaxvae.latents.directions import attribute_directions
 from jaxvae.latents.exploring import Slider
 from jaxvae.latents.rates import unit_rates
 from jaxvae.run import Loaded
 
 ENDS, PATHS = 64, 32  # How many are kept.
-RATED = 1000  # Pictures that the units are ordered by.
+RATED, LEARNED = 1000, 5000  # Pictures that units are ordered by, and that the attributes are learned from.
 
 
 class Session(NamedTuple):
     """Functions from what the page asks to what it shows; each raises `UserError` for what there is not.
 
     `end` finds a picture by its name; `path` the codes between two by the names of both and of the path; `draws` some
-    pictures from a prior. `first` and `last` name the pictures to begin with, `notes` say what is
-    lacking and why.
+    pictures from a prior. `prepared` is None where the data set has gone; `first` and `last` name the pictures to begin
+    with; `notes` say what is lacking and why.
     """
 
     loaded: Loaded
+    prepared: Prepared | None
     sliders: dict[str, list[Slider]]
     uploads: Uploads
     end: Callable[[str], End]
@@ -93,8 +95,8 @@ def open_session(loaded: Loaded, data: Path | None, units: int) -> Session:
         return exploring.path_rows(loaded, named_path(name), end(first).row, end(last).row)
 
     first, last = _beginning(loaded, prepared)
-    sliders = {} if prepared is None else _sliders(loaded, prepared, units)
-    return Session(loaded, sliders, uploads, end, path, draws, first, last, notes)
+    sliders = {} if prepared is None else _sliders(loaded, prepared, units, notes)
+    return Session(loaded, prepared, sliders, uploads, end, path, draws, first, last, notes)
 
 
 def _beginning(loaded: Loaded, prepared: Prepared | None) -> tuple[str, str]:
@@ -108,16 +110,18 @@ def _beginning(loaded: Loaded, prepared: Prepared | None) -> tuple[str, str]:
     return draw_name(asked, 0), draw_name(asked, 1)
 
 
-def _sliders(loaded: Loaded, prepared: Prepared, units: int) -> dict[str, list[Slider]]:
+def _sliders(loaded: Loaded, prepared: Prepared, units: int, notes: list[str]) -> dict[str, list[Slider]]:
+    attributes = exploring.attribute_sliders(attribute_directions(loaded, prepared, n=LEARNED))
+    if prepared.attributes and not attributes:
+        notes.append("No attributes here: the codes do not tell pictures with one from those without.")
     rates = unit_rates(loaded, prepared.split("test").images[:RATED])
-    return {"units": exploring.unit_sliders(loaded, rates, units)}
+    return {"attributes": attributes, "units": exploring.unit_sliders(loaded, rates, units)}
 
 
 def warm_up(session: Session) -> None:
     """Compiles what a move and a draw run through, so that the first is as quick as the others."""
-    priors = exploring.prior_names(session.loaded)
     if session.first:
         move = Move(first=session.first, last=session.last, path="linear", degree=0.0, amounts={})
         session.pictures(move, [0.0])
-    for prior in priors:
+    for prior in exploring.prior_names(session.loaded):
         session.draws(DrawAsked(prior=prior, seed=0, temperature=1.0))

@@ -10,14 +10,17 @@ from jaxtyping import Float, UInt8
 
 from jaxvae.codes import flatten, unflatten
 from jaxvae.errors import UserError, nearest
+from jaxvae.latents.directions import Direction
 from jaxvae.latents.named_paths import build_path
 from jaxvae.latents.paths import Path
 from jaxvae.latents.pictures import code_shape, codes, decoded
 from jaxvae.latents.rates import UnitRates
 from jaxvae.latents.units import unit_names
 from jaxvae.run import Loaded, prior_of
+from jaxvae.vae import Code
 
 STEPS = 100  # Of a path, whose codes are found once for its two ends.
+FARTHEST = 2.0  # Degrees of an attribute that its slider goes to either side.
 REACH = 3.0  # Standard deviations of the codes that the slider of a unit goes to either side.
 DRAWN = 12  # Pictures of a draw.
 
@@ -49,6 +52,12 @@ def unit_sliders(loaded: Loaded, rates: UnitRates, count: int) -> list[Slider]:
         )
         for unit in rates.order[:count]
     ]  # fmt: skip
+
+
+def attribute_sliders(directions: Mapping[str, Direction]) -> list[Slider]:
+    """One for each attribute; 1 is the step from the mean of the codes without it to the mean of those with it."""
+    rows = {name: _row(each.vector) for name, each in directions.items()}
+    return [Slider(f"attribute:{name}", name, "", row, -FARTHEST, FARTHEST) for name, row in rows.items()]
 
 
 def prior_names(loaded: Loaded) -> list[str]:
@@ -127,3 +136,7 @@ def require(name: str, known: Mapping[str, Slider] | Sequence[str], what: str) -
     if name not in known:
         raise UserError(f"there is no {what} {name!r}: {nearest(name, known)}")
     return name
+
+
+def _row(code: Code) -> Row:
+    return np.asarray(flatten(jax.tree.map(lambda leaf: leaf[None], code)))[0]
