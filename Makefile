@@ -6,6 +6,7 @@ RAW         ?=
 PYTHON      ?= python3
 ACCELERATOR ?= auto
 NAME        ?=
+CHROMIUM    ?= $(shell command -v chromium chromium-browser google-chrome | head -n 1)
 BENCHMARKS  := conv64 mlp28 iw_likelihood startup pipeline prepare memory
 
 BIN := .venv/bin
@@ -27,7 +28,7 @@ READY := .venv/ready-$(JAX_FOR)
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help setup experiment train interpolate sample evaluate selftest reconstruct traverse map neighbours encode decode test check bench faults clean
+.PHONY: help setup experiment train interpolate sample evaluate selftest reconstruct traverse map neighbours encode decode explore test test-browser test-notebook check bench faults clean
 
 help:  ## this text
 	@echo "jaxvae: variational autoencoders in JAX"
@@ -66,7 +67,10 @@ sample: $(READY)  ## newest run: a grid of new pictures
 evaluate: $(READY)  ## newest run: bounds on log p(x), codes, pictures, and what looks wrong
 	$(BIN)/python -m jaxvae.evaluate $(ARGS)
 
-selftest: $(READY)  ## check the numbers of this machine against closed forms
+selfexplore: $(READY)  ## newest run: a page in the browser to walk, move attributes and draw
+	$(BIN)/python -m jaxvae.explore $(ARGS)
+
+test: $(READY)  ## check the numbers of this machine against closed forms
 	$(BIN)/python -m jaxvae.selftest $(ARGS)
 
 reconstruct: $(READY)  ## newest run: originals over their reconstructions
@@ -87,8 +91,19 @@ encode: $(READY)  ## newest run: codes of the test pictures, into a file (ARGS="
 decode: $(READY)  ## a file of codes back to pictures: ARGS="codes.npz --out FOLDER"
 	$(BIN)/python -m jaxvae.decode $(ARGS)
 
+explore: $(READY)  ## newest run: a page in the browser to walk, move attributes and draw
+	$(BIN)/python -m jaxvae.explore $(ARGS)
+
 test: $(READY)  ## the CPU test suite, on two simulated devices
 	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+test-browser: $(READY)  ## the explorer in a headless Chromium (CHROMIUM=/usr/bin/chromium)
+	@test -x "$(CHROMIUM)" || { echo "error: there is no Chromium; install it (apt-get install chromium), or name another: CHROMIUM=/path."; exit 2; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browser]'
+	CHROMIUM="$(CHROMIUM)" $(BIN)/python -m pytest -m browser tests/test_explorer_page.py $(ARGS)
+
+test-notebook: $(READY)  ## the cells of experiments/tour.ipynb, with a training of some steps
+	$(BIN)/python -m pytest -m notebook tests/test_notebook.py $(ARGS)
 
 check: $(READY)  ## format, lint and types
 	$(BIN)/ruff format --check src tests experiments

@@ -297,8 +297,8 @@ def test_the_command_serves_a_run_folder_that_was_moved_until_it_is_interrupted(
     command = [sys.executable, "-m", "jaxvae.explore", moved, "--no-open", "--port", str(free_port()), "--units", "1"]
     environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "1"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as it:
-        line = it.stdout.readline()
-        at = line.split(" on ")[1].split(";")[0]
+        assert it.stdout.readline().startswith("opening ")
+        at = it.stdout.readline().split(" on ")[1].split(";")[0]
         assert json.loads(asked(at, "/about")[1])["run"] == "moved"
         assert asked(at, "/move", MOVE)[0] == 200
         it.send_signal(signal.SIGINT)

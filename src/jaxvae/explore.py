@@ -52,7 +52,9 @@ def explore(
     from jaxvae.run import load
 
     with listening(port) as listener:  # First, since what follows takes some seconds.
-        session = open_session(load(run), data, units)
+        loaded = load(run)
+        print(f"opening {loaded.info.run}, which takes some seconds", flush=True)
+        session = open_session(loaded, data, units)
         warm_up(session)
         address = f"http://{HOST}:{port}"
         print(f"exploring {session.loaded.info.run} on {address}; Ctrl-C ends it", flush=True)

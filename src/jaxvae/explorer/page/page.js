@@ -8,7 +8,10 @@ const PATHS = {
   "prior:fitted_mixture": "typical of the fitted mixture",
 };
 const PRIORS = { model: "the model's own", fitted_mixture: "fitted mixture", fitted_flow: "fitted flow" };
-const GROUPS = { attributes: "Attributes", units: "Leading units" };
+const GROUPS = {
+  attributes: ["Attributes", "1 is the step from pictures without to pictures with"],
+  units: ["Leading units", "in standard deviations of the codes"],
+};
 const SLOW = 150; // Milliseconds after which the page says that it waits.
 
 const $ = (selector, within = document) => within.querySelector(selector);
@@ -153,7 +156,9 @@ function sliderRow(slider) {
 
 function sliderGroup(name, sliders) {
   const reset = element("button", { type: "button", textContent: "Reset" });
-  const head = element("div", { className: "head" }, element("h2", { textContent: GROUPS[name] || name }), reset);
+  const [title, unit] = GROUPS[name];
+  const head = element("div", { className: "head" }, element("h2", { textContent: title }),
+    element("span", { className: "note", textContent: unit }), reset);
   const group = element("div", { className: "group", id: `group-${name}` }, head, ...sliders.map(sliderRow));
   reset.addEventListener("click", () => {
     for (const input of group.querySelectorAll("input")) {
