@@ -67,10 +67,7 @@ sample: $(READY)  ## newest run: a grid of new pictures
 evaluate: $(READY)  ## newest run: bounds on log p(x), codes, pictures, and what looks wrong
 	$(BIN)/python -m jaxvae.evaluate $(ARGS)
 
-selfexplore: $(READY)  ## newest run: a page in the browser to walk, move attributes and draw
-	$(BIN)/python -m jaxvae.explore $(ARGS)
-
-test: $(READY)  ## check the numbers of this machine against closed forms
+selftest: $(READY)  ## check the numbers of this machine against closed forms
 	$(BIN)/python -m jaxvae.selftest $(ARGS)
 
 reconstruct: $(READY)  ## newest run: originals over their reconstructions

@@ -21,6 +21,9 @@ def test_make_alone_prints_the_targets_and_variables():
         "neighbours",
         "encode",
         "decode",
+        "explore",
+        "test-browser",
+        "test-notebook",
         "test",
         "check",
         "clean",
@@ -45,3 +48,9 @@ def test_a_data_set_without_an_experiment_is_answered_with_the_known_ones():
 def test_arguments_and_raw_files_are_handed_on():
     out = make("-n", "train", "DATASET=celeba", "RAW=/my files", "ARGS=--train.steps 5").stdout
     assert 'jaxvae.train experiments/celeba.py --data.raw "/my files" --train.steps 5' in out
+
+
+def test_a_browser_that_is_not_there_is_asked_for():
+    result = make("test-browser", "CHROMIUM=/nowhere", "READY=")
+    assert result.returncode == 2
+    assert "there is no Chromium" in result.stdout

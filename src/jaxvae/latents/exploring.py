@@ -48,7 +48,7 @@ def unit_sliders(loaded: Loaded, rates: UnitRates, count: int) -> list[Slider]:
     return [
         Slider(
             f"unit:{unit}", f"unit {names[unit]}", number.format(rates.values[unit]),
-            np.std(rates.mean[:, unit]) * np.eye(len(names), dtype=np.float32)[unit], -REACH, REACH,
+            np.where(np.arange(len(names)) == unit, np.std(rates.mean[:, unit]), 0.0).astype(np.float32), -REACH, REACH,
         )
         for unit in rates.order[:count]
     ]  # fmt: skip

@@ -9,7 +9,7 @@ const PATHS = {
 };
 const PRIORS = { model: "the model's own", fitted_mixture: "fitted mixture", fitted_flow: "fitted flow" };
 const GROUPS = {
-  attributes: ["Attributes", "1 is the step from pictures without to pictures with"],
+  attributes: ["Attributes", "1 is the step from without to with"],
   units: ["Leading units", "in standard deviations of the codes"],
 };
 const SLOW = 150; // Milliseconds after which the page says that it waits.
