@@ -34,7 +34,8 @@ def test_the_tour_is_kept_with_its_outputs_and_says_nothing_of_the_machine():
     assert not any(output.output_type == "error" or output.get("name") == "stderr" for output in results(notebook))
     assert len(list(pictures(notebook))) == 6
     assert re.search(r"PSNR \d+\.\d dB", text(notebook))
-    assert not re.search(r"/(tmp|home|work|root|usr|Users|var)\b|\\Users", TOUR.read_text())
+    words = re.sub(r'"image/png": "[^"]*"', "", TOUR.read_text())
+    assert not re.search(r"/(tmp|home|work|root|usr|Users|var)\b|\\Users", words)
 
 
 @pytest.mark.notebook
