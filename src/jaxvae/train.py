@@ -50,6 +50,7 @@ def main(arguments: Sequence[str]) -> None:
     # Imported once the arguments are known to be right: JAX and Orbax take seconds.
     from jaxvae.data import prepare
     from jaxvae.data.describe import describe
+    from jaxvae.data.value_range import doubts
     from jaxvae.run import beside, completed, read_config
     from jaxvae.training.hosts import first_then_others, is_first, join, wait_for_all
     from jaxvae.training.loop import train
@@ -75,7 +76,7 @@ def main(arguments: Sequence[str]) -> None:
         tell(f"{run} is complete: it has {how}. --fresh starts another beside it.")
         return
     prepared = first_then_others(lambda: prepare(config.data))
-    tell(describe(prepared))
+    tell("\n".join([describe(prepared), *(f"  doubtful    {doubt}" for doubt in doubts(prepared))]))
     pictures = train(config, prepared, run, parsed.devices)
     tell("\n".join(["", "pictures:", *(f"  {path}" for path in pictures), "", *suggestions(run, config)]))
 
