@@ -13,6 +13,7 @@ import jax
 from jaxvae import checkpoint
 from jaxvae.config import Config, from_json, to_json
 from jaxvae.data.prepared import Prepared
+from jaxvae.described import check_fit, described
 from jaxvae.errors import UserError
 from jaxvae.latents.fitted import KINDS, Fitted
 from jaxvae.latents.pictures import code_shape
@@ -80,21 +81,23 @@ def load(path: str | Path | None = None, step: int | None = None) -> Loaded:
         step = _last_whole(folder, known)
     else:
         checkpoint.check(folder, step)
-    about = checkpoint.read_about(folder, step)
+    about = described(folder, step)
     config = from_json(about["config"])
     trees = checkpoint.names(folder, step)
     parameters = next((name for name in ("best", "ema") if name in trees), "last")
     params = checkpoint.read_tree(folder, step, "params" if parameters == "last" else parameters)
     fitted = Fitted(**{kind: checkpoint.read_tree(folder, step, kind) for kind in KINDS if kind in trees})
     info = Info(run, step, config, about["data"], about["versions"], parameters, fitted)
-    return Loaded(build(config.model, info.shape), params, info)
+    vae = build(config.model, info.shape)
+    check_fit(folder / str(step), vae, params, fitted)
+    return Loaded(vae, params, info)
 
 
 def _last_whole(folder: Path, known: list[int]) -> int:
     *earlier, last = known
     try:
         checkpoint.check(folder, last)
-        checkpoint.read_about(folder, last)
+        described(folder, last)
     except checkpoint.DamagedError as error:
         if not earlier:
             raise
@@ -169,7 +172,7 @@ def read_config(run: Path) -> Config | None:
         if checkpoint.steps(run / "checkpoints"):
             raise UserError(f"{run} has checkpoints but no config.json; restore it, or give another --run.") from None
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{run / 'config.json'} cannot be read: {error}") from error
 
 

@@ -1,5 +1,6 @@
 """`python -m jaxvae.train [EXPERIMENT.py] [--field value ...]`: prepares the data, trains, shows the result."""
 
+import os
 import runpy
 import shlex
 import sys
@@ -10,7 +11,7 @@ from typing import Annotated
 
 import tyro
 
-from jaxvae.cli import parse, told
+from jaxvae.cli import parse, say, told
 from jaxvae.config import Config, differences, run_name
 from jaxvae.errors import UserError, nearest
 from jaxvae.large_pages import use_large_pages
@@ -63,18 +64,18 @@ def main(arguments: Sequence[str]) -> None:
     if before is not None and (ended := completed(run)):
         steps = config.train.steps
         how = f"made its {steps} steps" if ended == steps else f"stopped at step {ended}, when its patience had run out"
-        print(f"{run} is complete: it has {how}. --fresh starts another beside it.")
+        say(f"{run} is complete: it has {how}. --fresh starts another beside it.")
         return
     prepared = prepare(config.data)
     print(describe(prepared), flush=True)
     share_cores(config)
     pictures = train(config, prepared, run)
-    print("\n".join(["", "pictures:", *(f"  {path}" for path in pictures), "", *suggestions(run, config)]))
+    say("", "pictures:", *(f"  {path}" for path in pictures), "", *suggestions(run, config))
 
 
 def read_experiment(path: Path) -> Config:
     """The `config` of an experiment file, which is Python that the user asks to run."""
-    if not path.is_file():
+    if not os.path.isfile(path):  # Also of names too long to be one.
         others = sorted({str(each) for folder in (path.parent, Path("experiments")) for each in folder.glob("*.py")})
         raise UserError(f"there is no experiment {path}: {nearest(str(path), others)}")
     try:

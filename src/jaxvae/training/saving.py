@@ -13,6 +13,7 @@ from jaxvae.config import Config
 from jaxvae.data.batches import batch_indices
 from jaxvae.data.pixels import scaled
 from jaxvae.data.prepared import Prepared
+from jaxvae.described import described
 from jaxvae.errors import UserError
 from jaxvae.priors import start_from_pictures
 from jaxvae.training.state import Keys, TrainState, init_state
@@ -60,7 +61,7 @@ def _begun(keys: Keys, vae: VAE, config: Config, prepared: Prepared) -> TrainSta
 
 
 def _continued(folder: Path, step: int, keys: Keys, vae: VAE, config: Config, prepared: Prepared) -> TrainState:
-    if checkpoint.read_about(folder, step)["data"]["splits"] != prepared.info["splits"]:
+    if described(folder, step)["data"]["splits"] != prepared.info["splits"]:
         raise UserError(
             f"{prepared.path} does not hold the pictures that the run in {folder.parent} was trained on; "
             "--fresh starts another beside it."
