@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import tyro
 
 from jaxvae.errors import UserError, printable
-from jaxvae.whole_file import inside
+from jaxvae.whole_file import check_place, inside
 
 Result = TypeVar("Result")
 
@@ -45,6 +45,7 @@ class Output:
         if self.out.suffix.lower() != ".png":
             raise UserError(f"--out is {self.out}, but must end in .png.")
         self._refuse_existing(self.out)
+        check_place(self.out)
         return self.out
 
     def place_beside(self, target: Path, suffix: str) -> Path:

@@ -3,6 +3,7 @@
 import importlib.metadata
 import json
 import logging
+import os
 import platform
 from itertools import count
 from pathlib import Path
@@ -73,7 +74,7 @@ def load(path: str | Path | None = None, step: int | None = None) -> Loaded:
     folder = run / "checkpoints"
     known = checkpoint.steps(folder)
     if not known:
-        what = "holds no checkpoint yet" if run.is_dir() else "does not exist"
+        what = "holds no checkpoint yet" if os.path.isdir(run) else "does not exist"
         raise UserError(f"the run {run} {what}; python -m jaxvae.train --run {run} makes one.")
     if step is not None and step not in known:
         raise UserError(f"{run} has no checkpoint at step {step}; it has {', '.join(map(str, known))}.")
@@ -148,7 +149,7 @@ def completed(run: Path) -> int | None:
 def beside(run: Path) -> Path:
     """A folder for a new run next to one that exists: NAME-2, NAME-3, …"""
     numbered = (run if number == 1 else run.with_name(f"{run.name}-{number}") for number in count(1))
-    return next(path for path in numbered if not path.exists())
+    return next(path for path in numbered if not os.path.lexists(path))
 
 
 def about(config: Config, prepared: Prepared) -> dict[str, Any]:

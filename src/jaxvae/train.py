@@ -76,7 +76,8 @@ def main(arguments: Sequence[str]) -> None:
 def read_experiment(path: Path) -> Config:
     """The `config` of an experiment file, which is Python that the user asks to run."""
     if not os.path.isfile(path):  # Also of names too long to be one.
-        others = sorted({str(each) for folder in (path.parent, Path("experiments")) for each in folder.glob("*.py")})
+        folders = [folder for folder in (path.parent, Path("experiments")) if os.path.isdir(folder)]
+        others = sorted({str(each) for folder in folders for each in folder.glob("*.py")})
         raise UserError(f"there is no experiment {path}: {nearest(str(path), others)}")
     try:
         config = runpy.run_path(str(path)).get("config")

@@ -21,17 +21,26 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
         path.parent.mkdir(parents=True, exist_ok=True)
         # What a killed process left goes; and were it a link that came with a stranger's run, writing would follow it.
         partial.unlink(missing_ok=True)
-        try:
-            with partial.open("xb") as file:
-                yield file
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
-            for folder in new:
-                with suppress(OSError):  # Not empty, as it should be.
-                    folder.rmdir()
+        with partial.open("xb") as file:
+            yield file
+        os.replace(partial, path)
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror or error}.") from error
+    finally:
+        with suppress(OSError):  # Of a name too long to be one.
+            partial.unlink(missing_ok=True)
+        for folder in new:
+            with suppress(OSError):  # Not empty, as it should be.
+                folder.rmdir()
+
+
+def check_place(path: Path) -> None:
+    """Raises `UserError` where a file can be seen not to be writable, before the work whose result it is to hold."""
+    folder = next(each for each in (*path.parents, Path()) if os.path.lexists(each))
+    if not os.path.isdir(folder):
+        raise UserError(f"{path} cannot be written: {folder} is no folder.")
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"{path} cannot be written: the folder {folder} is not to be written to.")
 
 
 def inside(folder: Path, path: Path) -> Path:

@@ -8,8 +8,16 @@ import struct
 import zlib
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from conftest import mistake, tiny_config
 from PIL import Image
+
+from jaxvae import checkpoint
+from jaxvae.config import ModelConfig
+from jaxvae.run import about, write_config
+from jaxvae.vae import build
 
 
 def noise(height=24, width=24, channels=3):
@@ -121,6 +129,18 @@ def npy(dtype="|u1", shape=(5, 4, 4), content=b""):
     return buffer.getvalue() + content
 
 
+def untrained_run(run, prepared):
+    """The folder of a run that ended at step 3, as training writes it, with parameters as they begin."""
+    config = tiny_config(model=ModelConfig(network="mlp", hidden=(8,), latent=3))
+    params = jax.jit(build(config.model, prepared.shape).init)(jax.random.key(0))
+    mixture = {"weights": jnp.ones(1), "means": jnp.zeros((1, 3)), "factors": jnp.eye(3)[None]}
+    with checkpoint.open_checkpoints(run / "checkpoints") as checkpointer:
+        trees = {"params": params, "fitted_mixture": mixture}
+        checkpoint.save(checkpointer, 3, trees, about=about(config, prepared), objective=1.0, complete=True)
+    write_config(run, config)
+    return run
+
+
 def tree(folder):
     """What lies in a folder: each path, where a link leads, and what a file holds."""
     found = {}
@@ -135,3 +155,11 @@ def edit_json(path, change):
     values = json.loads(path.read_text())
     change(values)
     path.write_text(json.dumps(values))
+
+
+def sentence(result, *phrases):
+    """As `mistake`, and the complaint is one line that holds nothing a terminal would obey."""
+    mistake(result, *phrases)
+    _, out, err = result
+    (line,) = err.splitlines()
+    assert (out, line[:7], line.isprintable()) == ("", "error: ", True)

@@ -23,4 +23,5 @@ def mapped(path: Path) -> np.ndarray:
     """The array of an .npy file, mapped from disk and not to be written to; raises one of UNREADABLE."""
     if not regular(path):
         raise OSError(f"{path} is no regular file")
-    return np.asarray(np.lib.format.open_memmap(path, mode="r"))
+    with np.errstate(over="ignore"):  # Of a shape that no file holds, which is an error enough.
+        return np.asarray(np.lib.format.open_memmap(path, mode="r"))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from jaxvae.errors import UserError
-from jaxvae.whole_file import whole_file
+from jaxvae.whole_file import check_place, whole_file
 
 
 def new_file(path: Path | None, suffix: str, overwrite: bool) -> Path | None:
@@ -20,6 +20,7 @@ def new_file(path: Path | None, suffix: str, overwrite: bool) -> Path | None:
         raise UserError(f"the file is {path}, but must end in {suffix}.")
     if os.path.lexists(path) and not overwrite:
         raise UserError(f"{path} exists; give another file, or --overwrite to replace it.")
+    check_place(path)
     return path
 
 
