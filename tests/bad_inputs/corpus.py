@@ -1,10 +1,13 @@
 """Every bad or odd input of these tests, made where it is needed: each function writes one and returns its path."""
 
+import atexit
 import io
 import json
 import os
 import pickle
+import shutil
 import struct
+import tempfile
 import zlib
 from pathlib import Path
 
@@ -12,12 +15,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from conftest import mistake, tiny_config
+from hypothesis import HealthCheck, settings
+from hypothesis.configuration import set_hypothesis_home_dir
 from PIL import Image
 
 from jaxvae import checkpoint
 from jaxvae.config import ModelConfig
 from jaxvae.run import about, write_config
 from jaxvae.vae import build
+
+# What hypothesis writes down, even without a database, goes away with the process.
+home = tempfile.mkdtemp(prefix="jaxvae-hypothesis-")
+atexit.register(shutil.rmtree, home, ignore_errors=True)
+set_hypothesis_home_dir(home)
+
+
+def quietly(examples):
+    """The settings of a property: the same examples each time, none kept, and no clock."""
+    return settings(deadline=None, derandomize=True, database=None, max_examples=examples,
+                    suppress_health_check=list(HealthCheck))  # fmt: skip
 
 
 def noise(height=24, width=24, channels=3):

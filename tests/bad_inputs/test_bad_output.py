@@ -133,7 +133,7 @@ def test_a_disk_too_small_for_a_checkpoint(tmp_path):
     save(1)
     with (
         no_file_above(8000),
-        pytest.raises(UserError, match="takes no file as large as .* the checkpoint of step 1 is"),
+        pytest.raises(UserError, match=r"takes no file as large as .* the checkpoint of step 1 is"),
     ):
         save(2)
     assert checkpoint.steps(run / "checkpoints") == [1]
