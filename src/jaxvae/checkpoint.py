@@ -97,7 +97,16 @@ def seal_all(folder: Path) -> None:
 
 
 def check(folder: Path, step: int) -> None:
-    """Raises `UserError` that names the file where a checkpoint is not as it was written."""
+    """Raises `UserError` that names the file where a checkpoint is not as it was written.
+
+    One without checksums, of a process that died before it took them, is read through.
+    """
+    if not checksums.sealed(folder / str(step)):
+        try:
+            for about_tree in sorted((folder / str(step)).glob("*/_METADATA")):
+                _read_through(about_tree.parent)
+        except Exception as error:  # TensorStore has no list of what it raises.
+            raise DamagedError(_damaged(folder, step)) from error
     if (file := checksums.broken(folder / str(step))) is not None:
         raise DamagedError(f"the checkpoint {folder / str(step)} is damaged: {file} is not as it was written.")
 
@@ -160,8 +169,6 @@ def _load(folder: Path, step: int, name: str, like: Any) -> Any:
     # Without a sharding Orbax asks for the devices that the tree was saved from.
     place = (folder / str(step)).resolve()
     with _pages_silenced(), suppress(Exception):  # Of a damaged array Orbax raises a plain Exception, among others.
-        if not checksums.sealed(place):
-            _read_through(place / name)
         abstract = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), like)
         return ocp.load_checkpointables(place, {name: abstract})[name]
     raise DamagedError(_damaged(folder, step))
@@ -174,10 +181,8 @@ def _read_through(tree: Path) -> None:
     """
     store = ts.KvStore.open({"driver": "ocdbt", "base": {"driver": "file", "path": f"{tree}/"}}).result()
     keys = store.list().result()
-    if not keys:
-        raise FileNotFoundError(f"{tree} holds no arrays")
-    for key in keys:
-        store.read(key).result()
+    if not keys or any(store.read(key).result().state != "value" for key in keys):
+        raise FileNotFoundError(f"{tree} lacks arrays")
     for path in (tree / "array_metadatas").glob("*"):
         if not isinstance(json.loads(path.read_text()), dict):
             raise ValueError(f"{path} is no JSON object")

@@ -1,5 +1,6 @@
 """A file that is there whole or not at all, written beside its place and renamed, and that stays in its folder."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -36,6 +37,11 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
 
 def check_place(path: Path) -> None:
     """Raises `UserError` where a file can be seen not to be writable, before the work whose result it is to hold."""
+    try:
+        os.lstat(path)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise UserError(f"{path} cannot be written: {error.strerror}.") from error
     folder = next(each for each in (*path.parents, Path()) if os.path.lexists(each))
     if not os.path.isdir(folder):
         raise UserError(f"{path} cannot be written: {folder} is no folder.")

@@ -9,6 +9,7 @@ import shutil
 import struct
 import tempfile
 import zlib
+from functools import cache
 from pathlib import Path
 
 import jax
@@ -21,11 +22,12 @@ from PIL import Image
 
 from jaxvae import checkpoint
 from jaxvae.config import ModelConfig
+from jaxvae.data.prepared import open_prepared
 from jaxvae.run import about, write_config
 from jaxvae.vae import build
 
-# What hypothesis writes down, even without a database, goes away with the process.
-home = tempfile.mkdtemp(prefix="jaxvae-hypothesis-")
+# What hypothesis writes down, even without a database, and the run below go away with the process.
+home = tempfile.mkdtemp(prefix="jaxvae-bad-inputs-")
 atexit.register(shutil.rmtree, home, ignore_errors=True)
 set_hypothesis_home_dir(home)
 
@@ -147,6 +149,12 @@ def npy(dtype="|u1", shape=(5, 4, 4), content=b""):
 
 def untrained_run(run, prepared):
     """The folder of a run that ended at step 3, as training writes it, with parameters as they begin."""
+    return shutil.copytree(_untrained(prepared.path), run)
+
+
+@cache
+def _untrained(path):
+    prepared, run = open_prepared(path), Path(tempfile.mkdtemp(dir=home))
     config = tiny_config(model=ModelConfig(network="mlp", hidden=(8,), latent=3))
     params = jax.jit(build(config.model, prepared.shape).init)(jax.random.key(0))
     mixture = {"weights": jnp.ones(1), "means": jnp.zeros((1, 3)), "factors": jnp.eye(3)[None]}

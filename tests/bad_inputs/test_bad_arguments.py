@@ -59,7 +59,7 @@ def without_work(command):
     return bound
 
 
-@quietly(80)
+@quietly(60)
 @given(ARGUMENTS)
 def test_any_arguments_of_train(arguments):
     understood(
@@ -67,7 +67,7 @@ def test_any_arguments_of_train(arguments):
     )
 
 
-@quietly(80)
+@quietly(60)
 @given(st.sampled_from(sorted(COMMANDS)), ARGUMENTS)
 def test_any_arguments_of_the_other_commands(name, arguments):
     understood(without_work(COMMANDS[name]), name, arguments)
@@ -81,7 +81,7 @@ def test_right_and_wrong_arguments_are_told_apart():
         parse(without_work(sample), "sample", ["--tyro-print-completion", "abacus"])
 
 
-@quietly(80)
+@quietly(60)
 @given(st.lists(st.text(max_size=200), min_size=1, max_size=4))
 def test_every_request_has_a_file_name(names):
     stem = file_stem(names)
@@ -89,7 +89,7 @@ def test_every_request_has_a_file_name(names):
     assert not set(stem) & set("/\0\n\x1b.")
 
 
-@quietly(80)
+@quietly(60)
 @given(st.text())
 def test_what_is_printed_is_one_line_that_says_it_all(text):
     line = printable(text)

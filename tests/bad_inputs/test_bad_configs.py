@@ -48,7 +48,7 @@ def parts_of_configs(draw, kind):
     return part
 
 
-@quietly(100)
+@quietly(60)
 @given(parts_of_configs(Config))
 def test_every_config_comes_back_from_its_json(config):
     assert from_json(json.loads(json.dumps(to_json(config)))) == config
@@ -61,7 +61,7 @@ JSON = st.recursive(
 )
 
 
-@quietly(100)
+@quietly(60)
 @given(st.data())
 def test_any_json_is_a_config_or_told_by_its_field(data):
     written = to_json(Config())
@@ -174,7 +174,7 @@ def test_the_strategies_reach_what_they_are_for():
     """Else the properties above would hold of the default config alone."""
     seen = set()
 
-    @quietly(100)
+    @quietly(150)
     @given(parts_of_configs(Config))
     def look(config):
         usual = flatten(to_json(Config()))

@@ -10,10 +10,11 @@ from PIL import Image
 
 import jaxvae.train
 from jaxvae.config import Config, DataConfig, run_name
-from jaxvae.errors import printable
+from jaxvae.errors import UserError, printable
 from jaxvae.interpolate import interpolate
 from jaxvae.prepare import prepare
 from jaxvae.reconstruct import reconstruct
+from jaxvae.render import save_png
 from jaxvae.sample import sample
 
 LONG = "n" * 300
@@ -82,8 +83,11 @@ def test_names_that_no_file_can_have(call, run, name):
 
 
 def test_a_result_of_a_name_that_no_file_can_have(call, run):
-    for name in (f"{LONG}.png", f"{LONG}/x.png", f"new/{LONG}.png"):
+    for name in (f"{LONG}.png", f"{LONG}/x.png"):
         sentence(call(sample, run, "--n", 1, "--out", name), "cannot be written: File name too long")
+    with pytest.raises(UserError, match="cannot be written: File name too long"):
+        save_png(Image.new("L", (1, 1)), Path(f"new/{LONG}.png"))
+    assert os.listdir() == []
 
 
 def test_a_run_of_the_name_of_nobodys_home_is_told(call):
