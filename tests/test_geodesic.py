@@ -67,12 +67,11 @@ def creased(z):
     return jax.nn.relu(z @ weights)
 
 
-@pytest.mark.parametrize("decode", [bent, creased])
-def test_its_energy_is_never_above_that_of_the_straight_line(decode):
-    path = geodesic(decode, updates=2)
+def test_its_energy_is_never_above_that_of_the_straight_line():
+    path = geodesic(creased, updates=2)
     for key in jax.random.split(jax.random.key(1), 8):
         first, second = jax.random.normal(key, (2, 2))
-        straight, found = (decode(way(first, second, NODES)) for way in (linear, path))
+        straight, found = (creased(way(first, second, NODES)) for way in (linear, path))
         assert float(energy(found)) <= float(energy(straight)) * (1 + 1e-5)
         assert np.isfinite(found).all()
 

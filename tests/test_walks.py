@@ -12,7 +12,6 @@ from jaxvae.latents.walk_report import lines, measured
 from jaxvae.latents.walks import Walk, arrays, evenly, stretch_rows, walk
 
 MODELS = {
-    "mixture": ModelConfig(network="mlp", hidden=(8,), latent=3, prior="mixture", prior_components=3),
     "vamp": ModelConfig(network="mlp", hidden=(8,), latent=3, prior="vamp", prior_components=3),
     "flow": ModelConfig(network="mlp", hidden=(8,), latent=3, prior="flow", flow_hidden=4),
     "spatial": ModelConfig(
