@@ -12,6 +12,7 @@ from PIL import Image
 
 from jaxvae import checkpoint
 from jaxvae.config import DataConfig
+from jaxvae.animation import save_animation
 from jaxvae.data import prepare as prepare_data
 from jaxvae.errors import UserError
 from jaxvae.evaluate import evaluate
@@ -19,7 +20,7 @@ from jaxvae.evaluation.files import write_arrays
 from jaxvae.interpolate import interpolate
 from jaxvae.prepare import prepare
 from jaxvae.reconstruct import reconstruct
-from jaxvae.render import save_gif, save_png
+from jaxvae.render import save_png
 from jaxvae.sample import sample
 from jaxvae.training.disk import disk_full_told
 
@@ -115,7 +116,7 @@ def test_a_disk_too_small_for_results(tmp_path):
     with no_file_above(100):
         for save, name in (
             (lambda path: save_png(Image.fromarray(images[0]), path), "x.png"),
-            (lambda path: save_gif(images, path), "x.gif"),
+            (lambda path: save_animation(images, path), "x.gif"),
             (lambda path: write_arrays(path, {"images": images}), "x.npz"),
         ):
             with pytest.raises(UserError, match=rf"{name} cannot be written"):
