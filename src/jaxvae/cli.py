@@ -122,7 +122,8 @@ def told(body: Callable[[], Any]) -> None:
     handler.setFormatter(_OneLine("%(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
     logging.getLogger("jaxvae").setLevel(logging.INFO)
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    # Orbax writes pages of traces about an error, once for each of its threads, and then raises it.
+    logging.getLogger("absl").setLevel(logging.CRITICAL)
     before = signal.signal(signal.SIGTERM, _interrupt)  # So that what is half done is cleaned up.
     try:
         body()

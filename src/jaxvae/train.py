@@ -76,7 +76,7 @@ def main(arguments: Sequence[str]) -> None:
         tell(f"{run} is complete: it has {how}. --fresh starts another beside it.")
         return
     prepared = first_then_others(lambda: prepare(config.data))
-    tell(describe(prepared), *(f"  doubtful    {doubt}" for doubt in doubts(prepared)))
+    tell(*describe(prepared).splitlines(), *(f"  doubtful    {doubt}" for doubt in doubts(prepared)))
     pictures = train(config, prepared, run, parsed.devices)
     tell("", "pictures:", *(f"  {path}" for path in pictures), "", *suggestions(run, config))
 

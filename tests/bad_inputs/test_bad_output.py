@@ -11,8 +11,8 @@ from corpus import pictures, sentence, tree, untrained_run, write
 from PIL import Image
 
 from jaxvae import checkpoint
-from jaxvae.config import DataConfig
 from jaxvae.animation import save_animation
+from jaxvae.config import DataConfig
 from jaxvae.data import prepare as prepare_data
 from jaxvae.errors import UserError
 from jaxvae.evaluate import evaluate
