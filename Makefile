@@ -27,7 +27,7 @@ READY := .venv/ready-$(JAX_FOR)
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help setup experiment train interpolate sample evaluate selftest reconstruct traverse map neighbours encode decode test check bench faults clean
+.PHONY: help setup experiment train interpolate sample evaluate selftest reconstruct traverse map neighbours encode decode test test-all test-tpu check bench faults clean
 
 help:  ## this text
 	@echo "jaxvae: variational autoencoders in JAX"
@@ -87,8 +87,15 @@ encode: $(READY)  ## newest run: codes of the test pictures, into a file (ARGS="
 decode: $(READY)  ## a file of codes back to pictures: ARGS="codes.npz --out FOLDER"
 	$(BIN)/python -m jaxvae.decode $(ARGS)
 
-test: $(READY)  ## the CPU test suite, on two simulated devices
+test: $(READY)  ## the CPU test suite, on eight simulated devices
 	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+test-all: $(READY)  ## the same with the slow tests and those of several processes
+	$(BIN)/python -m pytest -n 2 -m "not tpu" $(ARGS)
+
+test-tpu: $(READY)  ## compile CelebA's step for a TPU that is not there (installs [tpu-plan])
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[tpu-plan]'
+	$(BIN)/python -m pytest -m tpu $(ARGS)
 
 check: $(READY)  ## format, lint and types
 	$(BIN)/ruff format --check src tests experiments
