@@ -58,6 +58,14 @@ def test_opposite_and_zero_ends_are_joined_finitely_and_evenly():
     assert np.isfinite(matched(0 * a, 0 * a, t)).all()
 
 
+def test_no_point_is_further_out_than_the_further_end():
+    random, t = np.random.default_rng(1), np.linspace(0, 1, 9)[:, None]
+    for _ in range(200):
+        a, b = random.normal(size=(2, 2)) * random.exponential(size=(2, 1))
+        furthest = max(np.linalg.norm(a), np.linalg.norm(b))
+        assert np.linalg.norm(matched(a, b, t), axis=1).max() <= furthest * (1 + 1e-9)
+
+
 def test_the_path_keeps_to_the_prior_where_a_straight_line_leaves_it():
     prior = islands()
     path, degrees = prior_path(prior), jnp.asarray([0.25, 0.5, 0.75])
