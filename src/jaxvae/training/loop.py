@@ -138,5 +138,7 @@ def _trained(config: Config, prepared: Prepared, run: Path, devices: DevicesConf
         priors = fitted(draw_codes, params, keys, settings, config, images)
         statistics = code_statistics(vae, params, images)._asdict()
         extra = kept | everywhere(placement, priors.trees | {STATISTICS: statistics})
+        # The pictures first: once a checkpoint says that the run is complete, nobody comes back to draw them.
+        pictures = show(vae, params, priors, keys, prepared, config, run / "samples") if is_first() else []
         save(saved, trees(state) | extra, objective=value, complete=True)
-        return show(vae, params, priors, keys, prepared, config, run / "samples") if is_first() else []
+        return pictures
