@@ -1,12 +1,15 @@
 """`python -m jaxvae.attribute add`: pictures with attributes added and removed, by degrees."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from jaxvae.attribute_options import Learning, Names, Source
-from jaxvae.cli import Output, file_stem
+from jaxvae.attribute_options import Learning, Names, Source, result_name
+from jaxvae.cli import Output
+
+LONGEST = 20  # Characters of a picture's name beside its row.
 
 
 @dataclass(frozen=True)
@@ -52,10 +55,7 @@ class Add:
         loaded = load(self.source.run)
         vae, params, info = loaded
         changes = [*(f"+{name}" for name in self.names), *(f"-{name}" for name in self.remove)]
-        stem = file_stem(
-            [*self.names, *(f"no-{name}" for name in self.remove), *self.to, *map("{:g}".format, self.degree)]
-        )
-        name = f"attribute-{stem}-{self.learning.method}-{self.learning.step}"
+        name = result_name(self.names, self.remove, self.learning, self.source, self.to, self.degree)
         target = self.output.place(info.run / "samples" / f"{name}.png")
         which = named(self.to)
         originals = np.stack([select(each, self.source.about(loaded)) for each in which])
@@ -70,7 +70,7 @@ class Add:
         columns = [decoded(vae, params, edited(z, edits, degree, self.learning.step)) for degree in self.degree]
         rows = np.stack([originals, *columns], axis=1)
         over = ["original", *(f"degree {degree:g}" for degree in self.degree)]
-        before = [each if len(each) <= 20 else f"…{each[-19:]}" for each in which]
+        before = [Path(each).name[-LONGEST:] for each in which]
         sheet = labelled_grid(
             rows.reshape(-1, *info.shape), len(over), over=over, before=before, title=" ".join(changes)
         )

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import tyro
 
-from jaxvae.attribute_options import Learning, Names, Source
-from jaxvae.cli import file_stem, report
+from jaxvae.attribute_options import Learning, Names, Source, result_name
+from jaxvae.cli import report
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,7 @@ class Measure:
                 )
         if not edits:
             raise UserError(f"no attribute of {source.origin} has examples enough to be measured.")
-        which = file_stem([*self.names, *(f"no-{name}" for name in self.remove)]) or "all"
-        stem = f"attributes-{which}-{how.method}-{how.step}-degree{self.degree:g}"
+        stem = result_name(self.names, self.remove, how, self.source, [], [self.degree])
         target = target or info.run / "evaluation" / f"{stem}.json"
         result = {
             "run": str(info.run), "step": info.step, "of": source.origin, "learned_from": len(source.images),

@@ -1,10 +1,13 @@
 """What the subcommands of `python -m jaxvae.attribute` share: where labels come from and how directions are learned."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
+
+from jaxvae.cli import file_stem
 
 if TYPE_CHECKING:
     from jaxvae.evaluation.classifier import Classifier
@@ -87,3 +90,22 @@ class Learning:
     one removed), or all make the same step, from the one mean to the other."""
     orthogonal_to: Names = ()
     """Attributes that go along with it and are to stay: the step leaves their scores as they are."""
+
+
+def result_name(
+    add: Sequence[str],
+    remove: Sequence[str],
+    learning: Learning,
+    source: Source,
+    to: Sequence[str],
+    degrees: Sequence[float],
+) -> str:
+    """A file name, without suffix, that says what was asked."""
+    changes = [*add, *(f"no-{name}" for name in remove)] or ["all"]
+    kept = [f"keeping-{name}" for name in learning.orthogonal_to]
+    marks = [f"n{source.n}"] if source.n != Source.n else []
+    labels = [source.labels.name] if source.labels else []
+    by = "-".join(map("{:g}".format, degrees))
+    return (
+        f"attribute-{file_stem([*changes, *kept, *labels, *marks, *to])}-{learning.method}-{learning.step}-degree{by}"
+    )
