@@ -27,7 +27,7 @@ READY := .venv/ready-$(JAX_FOR)
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help setup experiment train interpolate sample evaluate selftest reconstruct traverse map neighbours encode decode test test-all test-tpu check bench faults clean
+.PHONY: help setup experiment train interpolate sample evaluate selftest reconstruct traverse attribute map neighbours encode decode test test-all test-tpu check bench faults clean
 
 help:  ## this text
 	@echo "jaxvae: variational autoencoders in JAX"
@@ -74,6 +74,9 @@ reconstruct: $(READY)  ## newest run: originals over their reconstructions
 
 traverse: $(READY)  ## newest run: what each of the leading units of the code does
 	$(BIN)/python -m jaxvae.traverse $(ARGS)
+
+attribute: $(READY)  ## newest run: its attributes (ARGS="add sunglasses --to test:3", ARGS=measure)
+	$(BIN)/python -m jaxvae.attribute $(ARGS)
 
 map: $(READY)  ## newest run: the latent space as a picture (ARGS="--attribute NAME")
 	$(BIN)/python -m jaxvae.map $(ARGS)
