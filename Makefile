@@ -28,7 +28,7 @@ READY := .venv/ready-$(JAX_FOR)
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help setup experiment train interpolate sample evaluate selftest reconstruct traverse map neighbours encode decode explore test test-browser test-notebook check bench faults clean
+.PHONY: help setup experiment train interpolate sample evaluate selftest reconstruct traverse attribute map neighbours encode decode explore test test-all test-tpu test-browser test-notebook check bench faults clean
 
 help:  ## this text
 	@echo "jaxvae: variational autoencoders in JAX"
@@ -76,6 +76,9 @@ reconstruct: $(READY)  ## newest run: originals over their reconstructions
 traverse: $(READY)  ## newest run: what each of the leading units of the code does
 	$(BIN)/python -m jaxvae.traverse $(ARGS)
 
+attribute: $(READY)  ## newest run: its attributes (ARGS="add sunglasses --to test:3", ARGS=measure)
+	$(BIN)/python -m jaxvae.attribute $(ARGS)
+
 map: $(READY)  ## newest run: the latent space as a picture (ARGS="--attribute NAME")
 	$(BIN)/python -m jaxvae.map $(ARGS)
 
@@ -91,8 +94,15 @@ decode: $(READY)  ## a file of codes back to pictures: ARGS="codes.npz --out FOL
 explore: $(READY)  ## newest run: a page in the browser to walk, move attributes and draw
 	$(BIN)/python -m jaxvae.explore $(ARGS)
 
-test: $(READY)  ## the CPU test suite, on two simulated devices
+test: $(READY)  ## the CPU test suite, on eight simulated devices
 	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+test-all: $(READY)  ## the same with the slow tests and those of several processes
+	$(BIN)/python -m pytest -n 2 -m "not (tpu or browser or notebook)" $(ARGS)
+
+test-tpu: $(READY)  ## compile CelebA's step for a TPU that is not there (installs [tpu-plan])
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[tpu-plan]'
+	$(BIN)/python -m pytest -m tpu $(ARGS)
 
 test-browser: $(READY)  ## the explorer in a headless Chromium (CHROMIUM=/usr/bin/chromium)
 	@test -x "$(CHROMIUM)" || { echo "error: there is no Chromium; install it (apt-get install chromium), or name another: CHROMIUM=/path."; exit 2; }

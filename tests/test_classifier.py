@@ -39,9 +39,9 @@ def test_its_values_have_the_names_of_the_data_set(classifier, disc_set):
 def test_the_accuracy_is_that_of_the_split_that_was_not_trained_on(tmp_path):
     def examples(split):
         # The test split has the attribute the other way around.
-        return [Example(e.image, (e.attributes[0] ^ (split == "test"),)) for e in discs(split)]
+        return [Example(e.image, (e.attributes[0] ^ (split == "test"),)) for e in discs(split, size=8)[:60]]
 
-    assert fit_classifier(prepared_of(tmp_path, examples)).accuracy["hat"] == 0.0
+    assert fit_classifier(prepared_of(tmp_path, examples)).accuracy["hat"] < 0.1
 
 
 def test_an_attribute_that_never_varies_and_pictures_all_alike(tmp_path):

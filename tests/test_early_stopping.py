@@ -185,6 +185,7 @@ def test_more_pseudo_inputs_than_pictures_are_one_sentence_and_no_run(call, disc
     assert not Path("runs").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prior", ["mixture", "vamp", "flow"])
 def test_every_prior_trains_to_pictures(disc_set, tmp_path, prior):
     model = dataclasses.replace(SMALL, prior=prior, prior_components=3, flow_pairs=1, flow_hidden=4)

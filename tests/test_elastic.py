@@ -50,8 +50,8 @@ def halved(run, to):
         ({"count": 8}, {"count": 1}),
         ({"count": 8}, {"count": 3}),
         ({"count": 1}, {"count": 8}),
-        ({"count": 3}, {"count": 8, "fsdp": True}),
-        ({"count": 8, "fsdp": True}, {"count": 1}),
+        pytest.param({"count": 3}, {"count": 8, "fsdp": True}, marks=pytest.mark.slow),
+        pytest.param({"count": 8, "fsdp": True}, {"count": 1}, marks=pytest.mark.slow),
     ],
 )
 def test_a_run_goes_on_with_other_devices(runs, disc_set, tmp_path, first, then):

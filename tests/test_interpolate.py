@@ -10,6 +10,7 @@ from conftest import mistake, tiny_config, untrained
 from PIL import Image
 
 from jaxvae.config import DataConfig, ModelConfig, ObjectiveConfig
+from jaxvae.evaluation.classifier import fit_classifier
 from jaxvae.flows import build_flow
 from jaxvae.interpolate import interpolate
 from jaxvae.latents.fitted import Fitted
@@ -131,8 +132,6 @@ def test_every_path_joins_the_same_codes_in_its_own_way(call, lively):
     middles = np.stack([codes[2] for codes in made])
     distances = np.linalg.norm(middles[:, None] - middles[None], axis=2) + np.eye(len(middles))
     assert distances.min() > 1e-4
-    # The fitted flow comes first.
-    np.testing.assert_array_equal(codes_of(call, lively, "--path", "prior", "--prior", "fitted_flow"), made[3])
 
 
 def test_codes_are_means_unless_a_seed_asks_for_draws(call, lively):
@@ -143,7 +142,9 @@ def test_codes_are_means_unless_a_seed_asks_for_draws(call, lively):
     np.testing.assert_array_equal(first, codes_of(call, lively, "--seed", 1))
 
 
-def test_the_report_measures_the_same_path_whatever_number_of_pictures_is_shown(call, lively):
+def test_the_report_measures_the_same_path_whatever_number_of_pictures_is_shown(call, lively, disc_set, monkeypatch):
+    classifier = fit_classifier(disc_set)
+    monkeypatch.setattr("jaxvae.latents.walk_report.fit_classifier", lambda prepared: classifier)
     found = []
     for steps in (2, 5):
         arguments = ["--from", "red=0", "--via", "test:4", "--to", "red=1", "--report", "--steps", steps]
@@ -159,7 +160,6 @@ def test_the_report_measures_the_same_path_whatever_number_of_pictures_is_shown(
     assert few["chord"] == pytest.approx(first["chord"] + second["chord"])
     assert few["arc_over_chord"] >= 1.0
     assert few["classifier_accuracy"]["red"] > 0.9
-    assert call(interpolate, lively, "--report", "--out", "y.png")[1].count("arc over chord") >= 1
 
 
 def test_files_in_the_run_are_named_after_what_was_asked(call, lively):

@@ -12,7 +12,7 @@ from jaxvae.config import ModelConfig
 from jaxvae.run import completed, load, read_config
 from jaxvae.training import loop
 
-# Format 1 was written on 2026-11-25 by a run of 20 steps on the discs, of which the checkpoint of step 10 is kept.
+# Each was written on 2026-11-25 by a run of 20 steps on the discs, of which the checkpoint of step 10 is kept.
 KEPT = Path(__file__).parent / "checkpoints"
 CONFIG = tiny_config(
     model=ModelConfig(network="mlp", hidden=(8,), latent=3), train=train_config(steps=20, validate_every=10)

@@ -145,6 +145,7 @@ def trained(objective, prepared, run):
     return load(run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["iwae", "beta_tcvae", "mmd"])
 def test_whatever_was_made_large_in_training_the_bound_itself_is_measured(disc_set, tmp_path, name):
     loaded = trained(ObjectiveConfig(name=name), disc_set, tmp_path)

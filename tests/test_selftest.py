@@ -26,6 +26,7 @@ def test_no_other_parameters_exceed_the_largest_log_likelihood():
         assert float(jnp.mean(log_likelihood(x, other, jnp.asarray(random.uniform(0.05, 2.0))))) < best
 
 
+@pytest.mark.slow
 def test_every_proof_holds():
     failed = [check for check in proofs.proofs(jax.random.key(7)) if not check.passed]
     assert failed == []

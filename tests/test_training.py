@@ -306,3 +306,18 @@ def test_a_constant_learning_rate_is_one_of_the_metrics(disc_set, tmp_path):
     settings = train_config(steps=5, schedule="constant", warmup_steps=0, fitted_flow_steps=0)
     loop.train(tiny_config(train=settings), disc_set, tmp_path / "run")
     assert [row["learning_rate"] for row in lines(tmp_path / "run")] == pytest.approx([settings.learning_rate])
+
+
+def test_a_run_is_not_complete_before_its_pictures_are_drawn(disc_set, tmp_path, monkeypatch):
+    """Killed in between, it would never draw them."""
+    original, seen = loop.show, []
+
+    def watching(*arguments):
+        seen.append(completed(tmp_path / "run"))
+        return original(*arguments)
+
+    monkeypatch.setattr(loop, "show", watching)
+    model = ModelConfig(network="mlp", hidden=(8,), latent=3)
+    settings = train_config(steps=20, validate_every=10, picture_every=50, fitted_flow_steps=0)
+    loop.train(tiny_config(model=model, train=settings), disc_set, tmp_path / "run")
+    assert (seen, completed(tmp_path / "run")) == ([None], 20)

@@ -1,3 +1,5 @@
+from functools import cache
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,7 @@ from jaxvae.distributions import Normal
 from jaxvae.flows import build_flow
 from jaxvae.latents.fitted import FittedPrior
 from jaxvae.latents.fitted_mixture import Mixture
-from jaxvae.latents.transports import transport
+from jaxvae.latents.transports import Transport, transport
 from jaxvae.mixtures import GaussianMixture
 
 UNITS = 4
@@ -45,13 +47,18 @@ PRIORS = {
 }  # fmt: skip
 
 
+@cache
+def both_ways_of(name: str) -> Transport:
+    return transport(PRIORS[name]())
+
+
 def draws(prior, count: int) -> np.ndarray:
     return np.asarray(prior.sample(jax.random.key(0), (count,)), np.float64).reshape(count, UNITS)
 
 
 @pytest.mark.parametrize("name", PRIORS)
 def test_draws_of_the_prior_become_standard_normal_and_come_back(name):
-    both_ways = transport(PRIORS[name]())
+    both_ways = both_ways_of(name)
     codes = draws(PRIORS[name](), 2000)
     u = both_ways.to_normal(codes)
     np.testing.assert_allclose(both_ways.from_normal(u), codes, atol=2e-4)
@@ -66,7 +73,7 @@ def test_draws_of_the_prior_become_standard_normal_and_come_back(name):
 def test_the_transport_has_the_density_of_the_prior(name):
     """log p(z) = log N(u(z); 0, I) + log |du/dz|, by differences."""
     prior = PRIORS[name]()
-    both_ways, step = transport(prior), 1e-5
+    both_ways, step = both_ways_of(name), 1e-5
     codes = draws(prior, 3)
     shape = (UNITS,) if name == "fitted mixture" else (2, 2)
     logs = jax.jit(lambda z: prior.log_prob(z))(jnp.asarray(codes.reshape(3, *shape), jnp.float32))
@@ -88,7 +95,7 @@ def test_one_unit_is_carried_by_the_distribution_function():
 @pytest.mark.parametrize("name", sorted(PRIORS.keys() - {"flow"}))
 @pytest.mark.parametrize("far", [10.0, 1e4])
 def test_codes_far_out_are_finite_there_and_back(name, far):
-    both_ways = transport(PRIORS[name]())
+    both_ways = both_ways_of(name)
     codes = np.stack([np.full(UNITS, far), np.full(UNITS, -far), far * np.asarray([1.0, -1.0, 0.5, -0.1])])
     u = both_ways.to_normal(codes)
     assert np.isfinite(u).all()
@@ -110,7 +117,7 @@ def test_a_correlated_gaussian_takes_codes_however_far_there_and_back():
 
 
 def test_a_flow_takes_codes_far_out_there_and_back():
-    both_ways, far = transport(bent_flow()), 10.0 * draws(bent_flow(), 20)
+    both_ways, far = both_ways_of("flow"), 10.0 * draws(bent_flow(), 2000)
     np.testing.assert_allclose(both_ways.from_normal(both_ways.to_normal(far)), far, rtol=1e-4, atol=1e-3)
 
 

@@ -44,9 +44,12 @@ def command(folder: Path, run: str) -> list[str]:
 
 def started(folder: Path, run: str) -> subprocess.Popen[str]:
     """The command above, under way."""
+    # What one run has compiled serves the next: the faults are to meet the training, not the compiler.
+    cache = {"JAX_COMPILATION_CACHE_DIR": str(folder / "compiled"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
     return subprocess.Popen(  # noqa: S603
-        command(folder, run), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+        command(folder, run), cwd=folder, env=os.environ | cache,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
 
 
 def finish(folder: Path, run: str) -> str:
@@ -68,7 +71,7 @@ def discs(path: Path) -> None:
 def same(one: Path, other: Path) -> list[str]:
     """What differs between two ended runs: trees, metrics, pictures."""
     differing = []
-    for name in ("params", "train", "fitted_mixture", "fitted_flow"):
+    for name in ("params", "train", "fitted_mixture", "fitted_flow", "code_statistics"):
         trees = [checkpoint.read_tree(run / "checkpoints", STEPS, name) for run in (one, other)]
         leaves = [[np.asarray(_data(leaf)) for leaf in jax.tree.leaves(tree)] for tree in trees]
         if not all(np.array_equal(a, b) for a, b in zip(*leaves, strict=True)):
@@ -99,7 +102,8 @@ def stopped_by(number: signal.Signals) -> Disturb:
         time.sleep(chance.uniform(0.2, 1.0) * seconds)
         process.send_signal(number)
         out, _ = process.communicate()
-        if number is not signal.SIGKILL and process.returncode not in (0, 130):
+        # A signal that comes when Python itself is starting or leaving ends it as signals do.
+        if process.returncode not in (0, 130, -number):
             raise SystemExit(f"{number.name} ended training with {process.returncode}:\n{out}")
         return process.returncode != 0
 
@@ -150,6 +154,33 @@ def second_process(folder: Path, run: str, seconds: float, chance: random.Random
     return True
 
 
+def full_disk(folder: Path, run: str, seconds: float, chance: random.Random) -> bool:
+    """Trains on a disk that holds about two checkpoints, and takes what is left of the run to one with room."""
+    place, kept = folder / run, folder / "kept"
+    first = checkpoint.steps(folder / "in-one-go" / "checkpoints")[0]
+    files = [path for path in (folder / "in-one-go" / "checkpoints" / str(first)).rglob("*") if path.is_file()]
+    size = int(2.6 * sum(path.stat().st_size for path in files))
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], check=True)  # noqa: S603, S607
+    try:
+        process = started(folder, run)
+        out, _ = process.communicate()
+        shutil.copytree(place, kept)
+    finally:
+        subprocess.run(["umount", place], check=True)  # noqa: S603, S607
+    place.rmdir()
+    kept.rename(place)
+    if (
+        process.returncode != 2
+        or "is full" not in out
+        or "Traceback" in out
+        or not checkpoint.steps(place / "checkpoints")
+    ):
+        raise SystemExit(f"a full disk was not told, or left no checkpoint ({process.returncode}):\n{out}")
+    return True
+
+
+ALONE = (second_process, full_disk)  # Those that leave nothing to be disturbed again.
 FAULTS = {
     "SIGKILL at a random moment": stopped_by(signal.SIGKILL),
     "SIGTERM at a random moment": stopped_by(signal.SIGTERM),
@@ -158,15 +189,17 @@ FAULTS = {
     "a bit of the last checkpoint flipped": damaged(flipped),
     "SIGKILL, and the last line of metrics.jsonl cut off": cut_metrics,
     "a second process in the run's folder": second_process,
+    "a full disk (tmpfs; needs root)": full_disk,
 }
 
 
-def faults(times: int = 20, seed: int = 0) -> None:
+def faults(times: int = 20, seed: int = 0, only: tuple[int, ...] = ()) -> None:
     """Tries each kind of fault.
 
     Args:
         times: how often each.
         seed: of the moments.
+        only: the kinds with these numbers, from 0; all of them when left out.
     """
     chance = random.Random(seed)  # noqa: S311
     with tempfile.TemporaryDirectory() as name:
@@ -177,12 +210,17 @@ def faults(times: int = 20, seed: int = 0) -> None:
         finish(folder, "in-one-go")
         seconds = time.monotonic() - begin
         print("| fault | times | nothing was lost |\n| --- | --- | --- |", flush=True)
-        for fault, disturb in FAULTS.items():
+        for number, (fault, disturb) in enumerate(FAULTS.items()):
+            if only and number not in only:
+                continue
+            if disturb is full_disk and os.geteuid() != 0:
+                print(f"| {fault} | not tried: only root may mount | |", flush=True)
+                continue
             tried = unharmed = 0
             while tried < times:
                 shutil.rmtree(folder / "run", ignore_errors=True)
-                # Several in one run, one upon the other; a second process disturbs no run that has ended.
-                at_once = 1 if disturb is second_process else min(4, times - tried)
+                # Several in one run, one upon the other.
+                at_once = 1 if disturb in ALONE else min(4, times - tried)
                 happened = sum([disturb(folder, "run", seconds, chance) for _ in range(at_once)])
                 finish(folder, "run")
                 tried += happened

@@ -9,6 +9,7 @@ COMMANDS = {
     "sample": "a grid of new pictures",
     "interpolate": "a strip or animation from one picture to another",
     "traverse": "the units of the code, ordered by rate, each walked through its range",
+    "attribute": "attributes added to pictures and removed, and how often that takes",
     "encode": "pictures to a file of codes",
     "decode": "a file of codes to pictures",
     "map": "the latent space as a picture, coloured by an attribute",

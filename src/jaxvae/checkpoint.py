@@ -1,5 +1,10 @@
 """Checkpoints on disk through Orbax: named trees of arrays, and JSON that says what they are."""
 
+import json
+import logging
+import os
+import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -7,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import tensorstore as ts
 from orbax.checkpoint import v1 as ocp
 
 from jaxvae import checksums
@@ -14,6 +20,7 @@ from jaxvae.errors import UserError
 
 FORMAT_VERSION = 2
 KEEP_LAST = 2
+LATER = "of a later version"
 
 
 class DamagedError(UserError):
@@ -77,7 +84,8 @@ def save(
 
 def steps(folder: Path) -> list[int]:
     """The steps that have a whole checkpoint in the folder, ascending."""
-    names = [path.name for path in folder.glob("*") if path.name.isdecimal()] if folder.is_dir() else []
+    # Not `Path.is_dir`, to which a name too long for any folder is an error.
+    names = [path.name for path in folder.glob("*") if path.name.isdecimal()] if os.path.isdir(folder) else []
     return sorted(int(name) for name in names if ocp.is_orbax_checkpoint((folder / name).resolve()))
 
 
@@ -89,7 +97,16 @@ def seal_all(folder: Path) -> None:
 
 
 def check(folder: Path, step: int) -> None:
-    """Raises `UserError` that names the file where a checkpoint is not as it was written."""
+    """Raises `UserError` that names the file where a checkpoint is not as it was written.
+
+    One without checksums, of a process that died before it took them, is read through.
+    """
+    if not checksums.sealed(folder / str(step)):
+        try:
+            for about_tree in sorted((folder / str(step)).glob("*/_METADATA")):
+                _read_through(about_tree.parent)
+        except Exception as error:  # TensorStore has no list of what it raises.
+            raise DamagedError(_damaged(folder, step)) from error
     if (file := checksums.broken(folder / str(step))) is not None:
         raise DamagedError(f"the checkpoint {folder / str(step)} is damaged: {file} is not as it was written.")
 
@@ -105,14 +122,18 @@ def set_aside(folder: Path, step: int) -> Path:
 def read_about(folder: Path, step: int) -> dict[str, Any]:
     """The JSON saved with a checkpoint; `UserError` if a newer format wrote it or it is damaged."""
     about = _metadata(folder, step).custom_metadata
-    if not isinstance(about, dict) or "format_version" not in about:
+    if not isinstance(about, dict) or not isinstance(about.get("format_version"), int):
         raise DamagedError(f"the checkpoint {folder / str(step)} was not written by jaxvae, or is damaged.")
     if about["format_version"] > FORMAT_VERSION:
+        versions = about.get("versions")
+        writer = versions.get("jaxvae", LATER) if isinstance(versions, dict) else LATER
         raise UserError(
-            f"the checkpoint {folder / str(step)} has format {about['format_version']}, written by jaxvae "
-            f"{about.get('versions', {}).get('jaxvae', 'of a later version')}, but this one reads formats up to "
-            f"{FORMAT_VERSION}; install a newer jaxvae."
+            f"the checkpoint {folder / str(step)} has format {about['format_version']}, written by jaxvae {writer}, "
+            f"but this one reads formats up to {FORMAT_VERSION}; install a newer jaxvae."
         )
+    for name, kind in (("objective", float | int | None), ("complete", bool)):
+        if name not in about or not isinstance(about[name], kind):
+            raise DamagedError(f"the checkpoint {folder / str(step)} is damaged: its {name} is {about.get(name)!r}.")
     return about
 
 
@@ -132,9 +153,12 @@ def names(folder: Path, step: int) -> set[str]:
 
 def read_tree(folder: Path, step: int, name: str) -> Any:
     """A tree as nested dicts and lists of arrays on the first device here, whatever devices it was saved from."""
-    saved = _metadata(folder, step).metadata[name]
+    saved = _metadata(folder, step).metadata
+    if name not in saved:
+        raise DamagedError(f"the checkpoint {folder / str(step)} is damaged: it has no {name}.")
     # Without a sharding: Orbax would ask for the devices that the tree was saved from.
-    return _load(folder, step, name, jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), saved))
+    like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), saved[name])
+    return _load(folder, step, name, like)
 
 
 def read_like(folder: Path, step: int, name: str, like: Any) -> Any:
@@ -148,18 +172,47 @@ def _load(folder: Path, step: int, name: str, like: Any) -> Any:
     def wanted(leaf: Any) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding or here)
 
-    abstract = jax.tree.map(wanted, like)
+    place = (folder / str(step)).resolve()
+    with _pages_silenced(), suppress(Exception):  # Of a damaged array Orbax raises a plain Exception, among others.
+        return ocp.load_checkpointables(place, {name: jax.tree.map(wanted, like)})[name]
+    raise DamagedError(_damaged(folder, step))
+
+
+def _read_through(tree: Path) -> None:
+    """Raises an error where a file of a tree cannot be read, one after the other.
+
+    Orbax reads all arrays at once, and where one fails leaves the others to end after it, with a traceback each.
+    """
+    store = ts.KvStore.open({"driver": "ocdbt", "base": {"driver": "file", "path": f"{tree}/"}}).result()
+    keys = store.list().result()
+    if not keys or any(store.read(key).result().state != "value" for key in keys):
+        raise FileNotFoundError(f"{tree} lacks arrays")
+    for path in (tree / "array_metadatas").glob("*"):
+        if not isinstance(json.loads(path.read_text()), dict):
+            raise ValueError(f"{path} is no JSON object")
+
+
+@contextmanager
+def _pages_silenced() -> Iterator[None]:
+    """Of a damaged file Orbax and asyncio write pages beside the error that they raise."""
+    hook, loggers = sys.unraisablehook, [logging.getLogger(name) for name in ("absl", "asyncio")]
+    levels = [logger.level for logger in loggers]
+    sys.unraisablehook = lambda _: None
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
-        return ocp.load_checkpointables((folder / str(step)).resolve(), {name: abstract})[name]
-    except (OSError, ValueError, KeyError) as error:
-        raise DamagedError(_damaged(folder, step)) from error
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        sys.unraisablehook = hook
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _metadata(folder: Path, step: int) -> Any:
-    try:
+    with _pages_silenced(), suppress(Exception):
         return ocp.checkpointables_metadata((folder / str(step)).resolve())
-    except (OSError, ValueError, KeyError, ocp.errors.InvalidLayoutError) as error:
-        raise DamagedError(_damaged(folder, step)) from error
+    raise DamagedError(_damaged(folder, step))
 
 
 def _damaged(folder: Path, step: int) -> str:

@@ -36,7 +36,7 @@ def broken(folder: Path) -> str | None:
         return None
     try:
         before = json.loads((folder / NAME).read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return NAME
     if not isinstance(before, dict):
         return NAME

@@ -18,12 +18,13 @@ from typing import Any, TypeVar
 
 import tyro
 
-from jaxvae.errors import UserError
+from jaxvae.errors import UserError, printable
+from jaxvae.whole_file import check_place, inside
 
 Result = TypeVar("Result")
 
 MISTAKE, INTERRUPTED, READER_GONE = 2, 130, 141
-LONGEST_STEM = 80
+LONGEST_STEM = 80  # Bytes; a file name may have 255.
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,13 @@ class Output:
     """Print the result as one line of JSON."""
 
     def place(self, default: Path) -> Path:
-        """The file to write; `UserError` if --out is no PNG, or exists and may not be replaced."""
+        """The file to write, `default` being in a folder of the run; `UserError` where it may not be written."""
         if self.out is None:
-            return default
+            return inside(default.parents[1], default)
         if self.out.suffix.lower() != ".png":
             raise UserError(f"--out is {self.out}, but must end in .png.")
         self._refuse_existing(self.out)
+        check_place(self.out)
         return self.out
 
     def place_beside(self, target: Path, suffix: str) -> Path:
@@ -54,7 +56,7 @@ class Output:
         return second
 
     def _refuse_existing(self, path: Path) -> None:
-        if path.exists() and not self.overwrite:
+        if os.path.lexists(path) and not self.overwrite:
             raise UserError(f"{path} exists; give another --out, or --overwrite to replace it.")
 
     def report(self, **result: Any) -> None:
@@ -67,15 +69,21 @@ def report(as_json: bool, **result: Any) -> None:
     if as_json:
         print(json.dumps(result, default=str))
         return
-    print("\n".join(f"{name}: {value}" for name, value in result.items() if not isinstance(value, list)), flush=True)
+    say(*(f"{name}: {value}" for name, value in result.items() if not isinstance(value, list)))
+
+
+def say(*lines: str) -> None:
+    """Prints lines, in which the names of files may hold anything."""
+    print("\n".join(map(printable, lines)), flush=True)
 
 
 def file_stem(names: Sequence[str]) -> str:
     """What was asked for, as part of a file name: `test:12` and `me.jpg` become `test-12-me`; cut where it is long."""
     stem = "-".join(re.sub(r"[^\w=]+", "-", name.removesuffix(Path(name).suffix)) for name in names)
-    if len(stem) <= LONGEST_STEM:
+    encoded = stem.encode()
+    if len(encoded) <= LONGEST_STEM:
         return stem
-    return f"{stem[:LONGEST_STEM]}-{hashlib.sha256(stem.encode()).hexdigest()[:8]}"
+    return f"{encoded[:LONGEST_STEM].decode(errors='ignore')}-{hashlib.sha256(encoded).hexdigest()[:8]}"
 
 
 def parse(what: Callable[..., Result], name: str, arguments: Sequence[str], **options: Any) -> Result:
@@ -94,6 +102,8 @@ def parse(what: Callable[..., Result], name: str, arguments: Sequence[str], **op
         text = re.sub(r"^[│╭╰|+]|[│╮╯|+]$", " ", complaint.getvalue(), flags=re.MULTILINE)
         _, *parts = re.split(r"[─-]{5,}", text)
         raise UserError("; ".join(" ".join(part.split()) for part in parts if part.strip())) from leaving
+    except AssertionError as error:  # tyro's word on the argument of its own --tyro-print-completion.
+        raise UserError(" ".join(str(error).split())) from error
 
 
 def run_command(function: Callable[..., None], name: str) -> None:
@@ -108,17 +118,20 @@ def run_command(function: Callable[..., None], name: str) -> None:
 
 def told(body: Callable[[], Any]) -> None:
     """Calls `body`; a `UserError` becomes its sentence and exit code 2, an interruption its message and 130."""
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    handler = logging.StreamHandler()
+    handler.setFormatter(_OneLine("%(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
     logging.getLogger("jaxvae").setLevel(logging.INFO)
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    # Orbax writes pages of traces about an error, once for each of its threads, and then raises it.
+    logging.getLogger("absl").setLevel(logging.CRITICAL)
     before = signal.signal(signal.SIGTERM, _interrupt)  # So that what is half done is cleaned up.
     try:
         body()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         sys.exit(MISTAKE)
     except KeyboardInterrupt as interruption:
-        print(f"interrupted: {interruption}" if str(interruption) else "interrupted", file=sys.stderr)
+        print(f"interrupted: {printable(str(interruption))}" if str(interruption) else "interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         # Whoever read the output has gone, as `| head` does; Python must not meet the closed pipe again at its exit.
@@ -126,6 +139,14 @@ def told(body: Callable[[], Any]) -> None:
         sys.exit(READER_GONE)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+class _OneLine(logging.Formatter):
+    """Warnings of ours name files; those of other packages may have lines."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        message = super().formatMessage(record)
+        return printable(message) if record.name == "jaxvae" else message
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

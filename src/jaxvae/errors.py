@@ -11,6 +11,11 @@ class UserError(ValueError):
     """
 
 
+def printable(text: str) -> str:
+    """The text on one line, with escapes for what a terminal would obey and for bytes of a name that are no UTF-8."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """What the user may have meant, "did you mean 'beard' or 'bald'?", or else all that is known."""
     names = list(known)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from jaxvae.cli import run_command
+from jaxvae.cli import run_command, say
 from jaxvae.large_pages import use_large_pages
 
 
@@ -52,6 +52,7 @@ def evaluate(
     from jaxvae.evaluation.report import Options, evaluate_run
     from jaxvae.evaluation.table import table
     from jaxvae.run import load
+    from jaxvae.whole_file import inside
 
     for flag, value in (("--k", k), ("--n", n), ("--batch-size", batch_size)):
         if value is not None and value < 1:
@@ -62,7 +63,8 @@ def evaluate(
     loaded = load(run, step)
     marks = [f"{mark}{value}" for mark, value in (("n", n), ("step", step)) if value is not None]
     name = "-".join([split, prior, f"k{k}", f"seed{seed}", *marks])
-    target = new_file(out, ".json", overwrite) or loaded.info.run / "evaluation" / f"{name}.json"
+    own = loaded.info.run / "evaluation" / f"{name}.json"
+    target = new_file(out, ".json", overwrite) or inside(loaded.info.run, own)
     arrays = new_file(per_example, ".npz", overwrite)
     prepared = data_set(loaded.info.data, data)
     options = Options(split, k, prior, seed, n, batch_size)
@@ -71,7 +73,7 @@ def evaluate(
     if arrays:
         write_arrays(arrays, values)
     print(table(report))
-    print(f"\nnumbers: {target}" + (f"\nper example: {arrays}" if arrays else ""))
+    say("", f"numbers: {target}", *([f"per example: {arrays}"] if arrays else []))
 
 
 if __name__ == "__main__":

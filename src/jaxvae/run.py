@@ -3,6 +3,7 @@
 import importlib.metadata
 import json
 import logging
+import os
 import platform
 from itertools import count
 from pathlib import Path
@@ -13,6 +14,7 @@ import jax
 from jaxvae import checkpoint
 from jaxvae.config import Config, from_json, to_json
 from jaxvae.data.prepared import Prepared
+from jaxvae.described import check_fit, described
 from jaxvae.errors import UserError
 from jaxvae.latents.fitted import KINDS, Fitted
 from jaxvae.latents.pictures import code_shape
@@ -75,7 +77,7 @@ def load(path: str | Path | None = None, step: int | None = None) -> Loaded:
     folder = run / "checkpoints"
     known = checkpoint.steps(folder)
     if not known:
-        what = "holds no checkpoint yet" if run.is_dir() else "does not exist"
+        what = "holds no checkpoint yet" if os.path.isdir(run) else "does not exist"
         raise UserError(f"the run {run} {what}; python -m jaxvae.train --run {run} makes one.")
     if step is not None and step not in known:
         raise UserError(f"{run} has no checkpoint at step {step}; it has {', '.join(map(str, known))}.")
@@ -83,7 +85,7 @@ def load(path: str | Path | None = None, step: int | None = None) -> Loaded:
         step = _last_whole(folder, known)
     else:
         checkpoint.check(folder, step)
-    about = checkpoint.read_about(folder, step)
+    about = described(folder, step)
     config = from_json(about["config"])
     trees = checkpoint.names(folder, step)
     parameters = next((name for name in ("best", "ema") if name in trees), "last")
@@ -91,14 +93,16 @@ def load(path: str | Path | None = None, step: int | None = None) -> Loaded:
     fitted = Fitted(**{kind: checkpoint.read_tree(folder, step, kind) for kind in KINDS if kind in trees})
     statistics = CodeStatistics(**checkpoint.read_tree(folder, step, TREE)) if TREE in trees else None
     info = Info(run, step, config, about["data"], about["versions"], parameters, fitted, statistics)
-    return Loaded(build(config.model, info.shape), params, info)
+    vae = build(config.model, info.shape)
+    check_fit(folder / str(step), vae, params, fitted)
+    return Loaded(vae, params, info)
 
 
 def _last_whole(folder: Path, known: list[int]) -> int:
     *earlier, last = known
     try:
         checkpoint.check(folder, last)
-        checkpoint.read_about(folder, last)
+        described(folder, last)
     except checkpoint.DamagedError as error:
         if not earlier:
             raise
@@ -149,7 +153,7 @@ def completed(run: Path) -> int | None:
 def beside(run: Path) -> Path:
     """A folder for a new run next to one that exists: NAME-2, NAME-3, …"""
     numbered = (run if number == 1 else run.with_name(f"{run.name}-{number}") for number in count(1))
-    return next(path for path in numbered if not path.exists())
+    return next(path for path in numbered if not os.path.lexists(path))
 
 
 def about(config: Config, prepared: Prepared) -> dict[str, Any]:
@@ -173,7 +177,7 @@ def read_config(run: Path) -> Config | None:
         if checkpoint.steps(run / "checkpoints"):
             raise UserError(f"{run} has checkpoints but no config.json; restore it, or give another --run.") from None
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{run / 'config.json'} cannot be read: {error}") from error
 
 

@@ -1,17 +1,17 @@
 """`python -m jaxvae.train [EXPERIMENT.py] [--field value ...]`: prepares the data, trains, shows the result."""
 
+import os
 import runpy
 import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from jaxvae.cli import parse, told
+from jaxvae.cli import parse, say, told
 from jaxvae.config import Config, DevicesConfig, differences, run_name
 from jaxvae.errors import UserError, nearest
 from jaxvae.large_pages import use_large_pages
@@ -50,6 +50,7 @@ def main(arguments: Sequence[str]) -> None:
     # Imported once the arguments are known to be right: JAX and Orbax take seconds.
     from jaxvae.data import prepare
     from jaxvae.data.describe import describe
+    from jaxvae.data.value_range import doubts
     from jaxvae.run import beside, completed, read_config
     from jaxvae.training.hosts import first_then_others, is_first, join, wait_for_all
     from jaxvae.training.loop import train
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str]) -> None:
     share_cores(config)
     join(parsed.devices)
     # Of several processes the first alone speaks.
-    tell = partial(print, flush=True) if is_first() else silent
+    tell = say if is_first() else silent
     run = parsed.run or Path("runs") / run_name(config)
     run = beside(run) if parsed.fresh else run
     before = read_config(run)
@@ -75,9 +76,9 @@ def main(arguments: Sequence[str]) -> None:
         tell(f"{run} is complete: it has {how}. --fresh starts another beside it.")
         return
     prepared = first_then_others(lambda: prepare(config.data))
-    tell(describe(prepared))
+    tell(*describe(prepared).splitlines(), *(f"  doubtful    {doubt}" for doubt in doubts(prepared)))
     pictures = train(config, prepared, run, parsed.devices)
-    tell("\n".join(["", "pictures:", *(f"  {path}" for path in pictures), "", *suggestions(run, config)]))
+    tell("", "pictures:", *(f"  {path}" for path in pictures), "", *suggestions(run, config))
 
 
 def silent(*_: object) -> None:
@@ -86,8 +87,9 @@ def silent(*_: object) -> None:
 
 def read_experiment(path: Path) -> Config:
     """The `config` of an experiment file, which is Python that the user asks to run."""
-    if not path.is_file():
-        others = sorted({str(each) for folder in (path.parent, Path("experiments")) for each in folder.glob("*.py")})
+    if not os.path.isfile(path):  # Also of names too long to be one.
+        folders = [folder for folder in (path.parent, Path("experiments")) if os.path.isdir(folder)]
+        others = sorted({str(each) for folder in folders for each in folder.glob("*.py")})
         raise UserError(f"there is no experiment {path}: {nearest(str(path), others)}")
     try:
         config = runpy.run_path(str(path)).get("config")

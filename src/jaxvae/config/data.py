@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from jaxvae.config.require import require
+from jaxvae.config.require import require, require_usable_numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +34,7 @@ class DataConfig:
     """Largest share of unreadable files that a folder may hold before that is an error."""
 
     def __post_init__(self) -> None:
+        require_usable_numbers(self, "data.")
         require(bool(self.name), "data.name", self.name, "the name of a data set")
         require(self.crop is None or self.crop >= 1, "data.crop", self.crop, "at least 1")
         require(self.size is None or self.size >= 1, "data.size", self.size, "at least 1")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from jaxvae.config.require import require
+from jaxvae.config.require import require, require_usable_numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +50,7 @@ class ModelConfig:
     """What the networks compute in; parameters, likelihood and KL stay float32."""
 
     def __post_init__(self) -> None:
+        require_usable_numbers(self, "model.")
         for name in ("latent", "logistics", "prior_components", "flow_pairs", "flow_hidden"):
             require(getattr(self, name) >= 1, f"model.{name}", getattr(self, name), "at least 1")
         require(self.fixed_scale > 0, "model.fixed_scale", self.fixed_scale, "above 0")

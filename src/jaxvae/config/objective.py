@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from jaxvae.config.require import require
+from jaxvae.config.require import require, require_usable_numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +35,7 @@ class ObjectiveConfig:
     """mmd: weight of the squared maximum mean discrepancy between codes and prior; with beta 0 the WAE-MMD."""
 
     def __post_init__(self) -> None:
+        require_usable_numbers(self, "objective.")
         for name in ("beta", "warmup_steps", "free_nats", "capacity_steps", "mmd_weight"):
             require(getattr(self, name) >= 0, f"objective.{name}", getattr(self, name), "at least 0")
         for name in ("samples", "warmup_cycles"):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from jaxvae.config.require import require
+from jaxvae.config.require import require, require_usable_numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +47,7 @@ class TrainConfig:
     """Updates of the flow fitted to the training codes when training ends, for sampling; 0 fits none."""
 
     def __post_init__(self) -> None:
+        require_usable_numbers(self, "train.")
         for name in (
             "steps",
             "batch_size",

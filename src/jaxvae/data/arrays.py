@@ -1,7 +1,5 @@
 """Pictures that somebody already keeps as NumPy arrays: .npy and .npz files."""
 
-import zipfile
-import zlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -11,11 +9,13 @@ import numpy as np
 from PIL import Image
 
 from jaxvae.config import DataConfig
+from jaxvae.data.numpy_files import UNREADABLE, mapped, regular
 from jaxvae.data.pictures import fit
 from jaxvae.data.progress import progress
 from jaxvae.data.source import SPLITS, Example, Source
 from jaxvae.data.splits import Part, carve, told
 from jaxvae.errors import UserError
+from jaxvae.named_path import named_path
 
 # What an array may be called in an .npz: (what it is, whose pictures it belongs to).
 KEYS = (
@@ -24,6 +24,7 @@ KEYS = (
     | {f"y_{split}": ("labels", split) for split in SPLITS}
 )
 LABEL_NAMES = "label_names"
+ZIP = b"PK"  # How an .npz begins, which is an archive.
 
 
 class _Block(NamedTuple):
@@ -43,7 +44,7 @@ def arrays(config: DataConfig) -> Source:
 
     Raises `UserError` for a missing or damaged file, unknown names of arrays and other shapes, types and ranges.
     """
-    path = Path(config.name).expanduser()
+    path = named_path(config.name)
     found, label_names = _named(path, _load(path))
     blocks: dict[str, _Block] = {}
     for split in SPLITS:
@@ -57,6 +58,8 @@ def arrays(config: DataConfig) -> Source:
     if len(set(labelled.values())) > 1:
         lacking = ", ".join(split for split, has in labelled.items() if not has)
         raise UserError(f"{path} has labels, but not for {lacking}; give them for every split or for none.")
+    if labelled["train"] and label_names:
+        _check_named(path, label_names, blocks)
     parts = carve({split: len(block.images) for split, block in blocks.items()}, str(path))
 
     def read(split: str, part: Part) -> Iterator[Example]:
@@ -75,24 +78,31 @@ def arrays(config: DataConfig) -> Source:
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:
+    if not regular(path):
+        raise UserError(f"{path} is no file; give an .npy or .npz file.")
     try:
-        if path.suffix == ".npy":
-            return {"images": np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))}
         # Opened here, since NumPy leaves a damaged file open.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as loaded:
-            return dict(loaded)
+        with path.open("rb") as file:
+            if file.read(2) != ZIP:
+                return {"images": mapped(path)}
+            file.seek(0)
+            loaded = np.load(file, allow_pickle=False)
+            return {name: np.asarray(array) for name, array in loaded.items()}  # What is no array comes as bytes.
     except FileNotFoundError as error:
         raise UserError(f"there is no file {path}.") from error
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        if "Object arrays" in str(error):
+    except UNREADABLE as error:
+        if "Object arrays" in str(error) or "Python objects" in str(error):
             raise UserError(
                 f"{path} holds Python objects; save arrays of numbers, all pictures of one shape."
             ) from error
-        raise UserError(f"{path} cannot be read as a NumPy file ({error}); it may be damaged or incomplete.") from error
+        what = " ".join(str(error).split())
+        raise UserError(f"{path} cannot be read as a NumPy file ({what}); it may be damaged or incomplete.") from error
 
 
 def _named(path: Path, loaded: dict[str, np.ndarray]) -> tuple[dict[tuple[str, str], np.ndarray], tuple[str, ...]]:
     names = loaded.pop(LABEL_NAMES, np.array([], str))
+    if names.ndim != 1:
+        raise UserError(f"{path} holds {LABEL_NAMES} {list(names.shape)}; they must be strings, one for each label.")
     found: dict[tuple[str, str], np.ndarray] = {}
     for key, array in loaded.items():
         if key not in KEYS or KEYS[key] in found:
@@ -133,6 +143,13 @@ def _checked_labels(path: Path, labels: np.ndarray | None, count: int) -> np.nda
             f"{path} holds labels from {labels.min()} to {labels.max()}; they must lie between 0 and 32767."
         )
     return labels
+
+
+def _check_named(path: Path, names: tuple[str, ...], blocks: dict[str, _Block]) -> None:
+    labels = [block.labels for block in blocks.values() if block.labels is not None and block.labels.size]
+    highest = max((int(each.max()) for each in labels), default=0)
+    if highest >= len(names):
+        raise UserError(f"{path} holds labels up to {highest}, but {len(names)} {LABEL_NAMES}: 0 to {len(names) - 1}.")
 
 
 def _eight_bits(image: np.ndarray) -> np.ndarray:

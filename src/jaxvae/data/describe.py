@@ -3,6 +3,7 @@
 import numpy as np
 
 from jaxvae.data.prepared import Prepared
+from jaxvae.errors import printable
 
 MOST = 20  # Classes of one attribute that are listed.
 
@@ -34,4 +35,4 @@ def describe(prepared: Prepared) -> str:
         lines.append(f"  {name:<11} {', '.join(shares[:MOST])}{more}")
     if truths:
         lines.append(f"  attributes  {', '.join(truths)}")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))

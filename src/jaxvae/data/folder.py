@@ -12,11 +12,12 @@ from PIL import Image
 
 from jaxvae.config import DataConfig
 from jaxvae.data.every_core import EveryCore
-from jaxvae.data.pictures import UNREADABLE, decode, fit, is_grey
+from jaxvae.data.pictures import UNREADABLE, decode, fit, formats, is_grey, opened
 from jaxvae.data.progress import progress
 from jaxvae.data.source import SPLITS, Example, Source
 from jaxvae.data.splits import Part, carve, told
 from jaxvae.errors import UserError
+from jaxvae.named_path import named_path
 
 logger = logging.getLogger("jaxvae")
 
@@ -74,8 +75,8 @@ def folder(config: DataConfig) -> Source:
 def _root(config: DataConfig) -> Path:
     if config.name == "folder" and config.raw is None:
         raise UserError("data.name is 'folder', but it is not said which: give --data.raw DIR (RAW=DIR with make).")
-    root = Path((config.raw if config.name == "folder" else None) or config.name).expanduser()
-    if not root.is_dir():
+    root = named_path((config.raw if config.name == "folder" else None) or config.name)
+    if not os.path.isdir(root):
         raise UserError(
             f"there is no folder {root}; give one with images in it with --data.raw DIR (RAW=DIR with make)."
         )
@@ -83,13 +84,17 @@ def _root(config: DataConfig) -> Path:
 
 
 def _image_files(root: Path) -> list[Path]:
-    suffixes = {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}
-    files = (Path(folder, name) for folder, _, names in os.walk(root) for name in names)
+    suffixes = {suffix for suffix, kind in Image.registered_extensions().items() if kind in formats()}
+    files = (Path(folder, name) for folder, _, names in os.walk(root, onerror=_unreadable) for name in names)
     return sorted(
         path
         for path in files
         if path.suffix.lower() in suffixes and not any(part.startswith(".") for part in path.relative_to(root).parts)
     )
+
+
+def _unreadable(error: OSError) -> None:
+    raise UserError(f"the folder {error.filename} cannot be read ({error.strerror}).") from error
 
 
 def _labels(root: Path, paths: list[Path]) -> tuple[list[int], tuple[str, ...]]:
@@ -105,7 +110,7 @@ def _grey(path: Path) -> bool | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with Image.open(path) as image:
+            with opened(path) as image:
                 return is_grey(image)
         except UNREADABLE:
             return None

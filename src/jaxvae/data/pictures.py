@@ -3,7 +3,9 @@
 import struct
 import warnings
 import zlib
+from functools import cache
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -11,8 +13,23 @@ from PIL import Image, ImageOps
 from jaxvae.errors import UserError
 
 # What Pillow's readers raise when they stumble over a file that is damaged or of another kind.
-UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, struct.error, zlib.error,
+UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, AttributeError, AssertionError,
+              ArithmeticError, RuntimeError, MemoryError, struct.error, zlib.error,
               Image.DecompressionBombError)  # fmt: skip
+
+
+@cache
+def formats() -> tuple[str, ...]:
+    """What Pillow reads, but for PostScript: that is a program, which it would have Ghostscript run."""
+    Image.init()
+    return tuple(kind for kind in Image.OPEN if kind != "EPS")
+
+
+def opened(file: Path | IO[bytes]) -> Image.Image:
+    """The picture in a file, not yet decoded; raises one of UNREADABLE where there is none."""
+    if isinstance(file, Path) and file.exists() and not file.is_file():
+        raise OSError(f"{file} is no regular file")  # To open a pipe would be to wait for somebody to write into it.
+    return Image.open(file, formats=formats())
 
 
 def read_picture(path: Path) -> Image.Image:
@@ -26,7 +43,7 @@ def read_picture(path: Path) -> Image.Image:
 def decode(path: Path) -> Image.Image:
     """As `read_picture`, but with Pillow's warnings: threads cannot silence them one by one."""
     try:
-        with Image.open(path) as image:
+        with opened(path) as image:
             image.load()
             return ImageOps.exif_transpose(image)
     except FileNotFoundError as error:

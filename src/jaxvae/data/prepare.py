@@ -3,6 +3,7 @@
 import glob
 import hashlib
 import json
+import os
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,10 @@ from typing import Any
 from jaxvae.config import DataConfig
 from jaxvae.data.prepared import Prepared, open_prepared, write_prepared
 from jaxvae.data.source import Source
+from jaxvae.errors import UserError
+from jaxvae.named_path import named_path
+
+LONGEST = 100  # Bytes of the readable part of a folder's name.
 
 
 def prepare(config: DataConfig) -> Prepared:
@@ -32,7 +37,7 @@ def already_prepared(config: DataConfig) -> Prepared | None:
 
 def recipe(config: DataConfig) -> dict[str, Any]:
     """Everything that the prepared pixels depend on, as JSON; `files` is a digest of the user's own files."""
-    raw = str(Path(config.raw).expanduser().resolve()) if config.raw else None
+    raw = str(_resolved(named_path(config.raw))) if config.raw else None
     files = _digest(_own_files(config))
     return {"name": config.name, "raw": raw, "files": files,
             "crop": config.crop, "size": config.size, "color": config.color}  # fmt: skip
@@ -46,23 +51,35 @@ def prepared_path(config: DataConfig) -> Path:
 
 def _readable(config: DataConfig) -> str:
     name = config.raw if config.name == "folder" and config.raw else config.name
-    return f"{Path(name).stem}-{config.size or 'original'}"
+    # Cut where a file system would not take it; the rest of the name is in the hash.
+    stem = Path(name).stem.encode(errors="ignore")[:LONGEST].decode(errors="ignore")
+    return f"{stem}-{config.size or 'original'}"
 
 
 def _own_files(config: DataConfig) -> Path | None:
     """The file or folder of the user's that the pictures come from."""
     if config.raw is None and config.name == "avatars":
         return None
-    path = Path(config.raw or config.name).expanduser()
-    return path if path.exists() else None
+    path = named_path(config.raw or config.name)
+    return path if os.path.exists(path) else None
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError) as error:  # Links in a circle, or a name that is too long.
+        raise UserError(f"{path} cannot be found ({getattr(error, 'strerror', None) or error}).") from error
 
 
 def _digest(path: Path | None) -> str | None:
     """Of names, sizes and times of change, so that edited files are prepared anew."""
     if path is None:
         return None
-    files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
-    facts = [(str(each), each.stat().st_size, each.stat().st_mtime_ns) for each in files]
+    try:
+        files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
+        facts = [(str(each), each.stat().st_size, each.stat().st_mtime_ns) for each in files]
+    except OSError as error:
+        raise UserError(f"{error.filename or path} cannot be read ({error.strerror}).") from error
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
@@ -85,8 +102,8 @@ def _source(config: DataConfig) -> Source:
         from jaxvae.data.avatars import avatars
 
         return avatars(config)
-    path = Path(config.name).expanduser()
-    if config.name == "folder" or path.is_dir():
+    path = named_path(config.name)
+    if config.name == "folder" or os.path.isdir(path):
         from jaxvae.data.folder import folder
 
         return folder(config)

@@ -15,11 +15,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxvae.checksums import sha256
+from jaxvae.data.numpy_files import UNREADABLE, mapped
 from jaxvae.data.scratch import scratch
 from jaxvae.data.source import SPLITS, Example, Source
 from jaxvae.errors import UserError
 
 FORMAT_VERSION = 1
+LARGEST_SIDE = 2**16
+FIELDS = {"name": str, "shape": list, "attributes": list, "classes": dict, "recipe": dict, "splits": dict,
+          "origin": dict}  # fmt: skip
 
 
 class Split(NamedTuple):
@@ -56,11 +60,15 @@ class Prepared:
         """The pictures and attributes of `train`, `validation` or `test`."""
         if name not in SPLITS:
             raise UserError(f"there is no split {name!r}; a data set has {', '.join(SPLITS)}.")
-        arrays = [_mapped(self.path / f"{name}{suffix}.npy") for suffix in ("", ".attributes")]
-        if len(arrays[0]) != self.info["splits"][name]["n"] or arrays[0].shape[1:] != self.shape:
-            raise UserError(
-                f"{self.path} is damaged: {name}.npy does not match dataset.json; delete it and prepare again."
-            )
+        count = self.info["splits"][name]["n"]
+        files = {f"{name}.npy": ((count, *self.shape), np.uint8),
+                 f"{name}.attributes.npy": ((count, len(self.attributes)), np.int16)}  # fmt: skip
+        arrays = [_mapped(self.path / file) for file in files]
+        for array, (file, (shape, kind)) in zip(arrays, files.items(), strict=True):
+            if array.shape != shape or array.dtype != kind:
+                raise UserError(
+                    f"{self.path} is damaged: {file} does not match dataset.json; delete it and prepare again."
+                )
         return Split(*arrays)
 
 
@@ -72,8 +80,12 @@ def open_prepared(path: Path) -> Prepared:
         if path.exists():
             raise UserError(f"{path} is damaged: it has no dataset.json; delete it and prepare it again.") from error
         raise UserError(f"there is no prepared data set in {path}; python -m jaxvae.prepare makes one.") from error
-    except ValueError as error:
+    except OSError as error:
+        raise UserError(f"{path / 'dataset.json'} cannot be read ({error.strerror}).") from error
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path / 'dataset.json'} is damaged; delete {path} and prepare it again.") from error
+    if (wrong := misdescribed(info)) is not None:
+        raise UserError(f"{path / 'dataset.json'} is damaged: {wrong}; delete {path} and prepare it again.")
     if info["format_version"] > FORMAT_VERSION:
         raise UserError(
             f"{path} has data format {info['format_version']}, but this jaxvae reads formats up to {FORMAT_VERSION}; "
@@ -82,9 +94,38 @@ def open_prepared(path: Path) -> Prepared:
     return Prepared(path, info)
 
 
+def misdescribed(info: Any) -> str | None:
+    """What is wrong with the JSON that describes a data set, here or in a checkpoint; None if it can be relied upon."""
+    if not isinstance(info, dict):
+        return "it is no JSON object"
+    if not isinstance(info.get("format_version"), int):
+        return "it has no format_version"
+    if info["format_version"] > FORMAT_VERSION:
+        return None  # Nobody here knows what is in it.
+    for name, kind in FIELDS.items():
+        if not isinstance(info.get(name), kind):
+            return f"its {name} is {info.get(name)!r}"
+    shape, splits, classes = info["shape"], info["splits"], info["classes"]
+    whole = len(shape) == 3 and all(type(side) is int and 1 <= side <= LARGEST_SIDE for side in shape)
+    if not (whole and shape[2] in (1, 3)):
+        return f"its shape is {shape!r}"
+    if not all(isinstance(name, str) for name in info["attributes"]):
+        return f"its attributes are {info['attributes']!r}"
+    if not all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in classes.values()):
+        return f"its classes are {classes!r}"
+    for split in SPLITS:
+        part = splits.get(split)
+        if not (isinstance(part, dict) and type(part.get("n")) is int and part["n"] >= 1):
+            return f"its split {split} is {part!r}"
+        low_high = part.get("range")
+        if not (isinstance(low_high, list) and len(low_high) == 2 and all(type(each) is int for each in low_high)):
+            return f"the range of its split {split} is {low_high!r}"
+    return None
+
+
 def write_prepared(path: Path, name: str, recipe: dict[str, Any], source: Source) -> Prepared:
     """Writes a source beside `path` and renames it there when it is whole; returns it opened."""
-    with _whole_or_nothing(path) as partial:
+    with _failures_told(path), _whole_or_nothing(path) as partial:
         info: dict[str, Any] = {
             "format_version": FORMAT_VERSION,
             "name": name,
@@ -142,9 +183,19 @@ def _write_header(file: Any, count: int, shape: list[int]) -> None:
 
 def _mapped(path: Path) -> np.ndarray:
     try:
-        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
-    except (OSError, ValueError) as error:
+        return mapped(path)
+    except UNREADABLE as error:
         raise UserError(f"{path} is missing or damaged; delete {path.parent} and prepare it again.") from error
+
+
+@contextmanager
+def _failures_told(path: Path) -> Iterator[None]:
+    """What the system says of a disk that is full, or of a file that cannot be read or written, as a `UserError`."""
+    try:
+        yield
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        raise UserError(f"{path} cannot be prepared ({error.strerror or error}{where}).") from error
 
 
 @contextmanager

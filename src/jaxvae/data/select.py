@@ -1,5 +1,6 @@
 """Finding the picture that a user means: `test:12`, a wish such as `sunglasses=0`, or an image file."""
 
+import os
 import re
 import shlex
 from collections.abc import Iterable
@@ -27,7 +28,7 @@ def select(which: str, data: dict[str, Any]) -> np.ndarray:
     Raises:
         UserError: for an unknown split, index, attribute, value or file.
     """
-    if match := re.fullmatch(r"(\w+):(-?\d+)", which):
+    if match := re.fullmatch(r"(\w+):(-?\d{1,18})", which):
         return by_index(match[1], int(match[2]), data)
     if _exists(which):
         return from_file(Path(which), data)
@@ -96,7 +97,7 @@ def data_set(data: dict[str, Any], where: Path | None = None) -> Prepared:
         where: the folder that holds it now, if not the one where the run found it.
     """
     path = where or Path(data["path"])
-    if where is None and not path.exists():
+    if where is None and not os.path.exists(path):
         raise UserError(
             f"the pictures of this run are no longer in {path}; prepare them again with "
             f"{_command(data)}, or name the folder or the image files that there are."
@@ -122,17 +123,14 @@ def _images_in(folder: Path) -> list[str]:
 
 
 def _exists(which: str, folder: bool = False) -> bool:
-    try:
-        return Path(which).is_dir() if folder else Path(which).exists()
-    except OSError:  # Longer than any file name may be.
-        return False
+    return os.path.isdir(which) if folder else os.path.exists(which)  # Of a name longer than any may be, too.
 
 
 def _value(name: str, value: str, data: dict[str, Any]) -> int:
     classes = data["classes"].get(name, [])
     if value in classes:
         return int(classes.index(value))
-    if re.fullmatch(r"-?\d+", value):
+    if re.fullmatch(r"-?\d{1,18}", value):
         return int(value)
     known = ", ".join(classes) if classes else "0 and 1"
     raise UserError(f"{name}={value} cannot be met; the values of {name} are {known}.")

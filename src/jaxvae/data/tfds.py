@@ -2,6 +2,7 @@
 
 import difflib
 import io
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, redirect_stdout
@@ -10,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow_datasets as tfds
-from PIL import Image
 
 from jaxvae.config import DataConfig
-from jaxvae.data.pictures import UNREADABLE, fit
+from jaxvae.data.pictures import UNREADABLE, fit, opened
 from jaxvae.data.progress import progress
 from jaxvae.data.scratch import scratch
 from jaxvae.data.source import Example, Source
@@ -21,6 +21,7 @@ from jaxvae.data.splits import Part, carve, told
 from jaxvae.data.tfds_builder import failures_told, without_tensorflow
 from jaxvae.data.tfds_features import Chosen, choose
 from jaxvae.errors import UserError, nearest
+from jaxvae.named_path import named_path
 
 ALIASES = {"celeba": "celeb_a"}
 OFTEN_WANTED = ("avatars", "folder", "celeb_a", "mnist", "fashion_mnist", "cifar10")
@@ -56,6 +57,8 @@ def tfds_source(config: DataConfig) -> Source:
 
 def _builder_class(name: str, variant: str, asked: str) -> Any:
     try:
+        if ":" in name:  # Builders of others, whose code TFDS would download and run.
+            raise ValueError(name)
         cls = tfds.builder_cls(name)
     except ValueError as error:  # Names that cannot be one, too.
         known = ["avatars", "folder", *tfds.list_builders(with_community_datasets=False)]
@@ -71,10 +74,10 @@ def _builder_class(name: str, variant: str, asked: str) -> Any:
 def _folder(raw: str | None) -> Path | None:
     if raw is None:
         return None
-    folder = Path(raw).expanduser().resolve()
-    if not folder.is_dir():
+    folder = named_path(raw)
+    if not os.path.isdir(folder):
         raise UserError(f"data.raw is {raw!r}, but there is no such folder.")
-    return folder
+    return folder.resolve()
 
 
 def _builder(cls: Any, variant: str, work: Path, folder: Path | None) -> tuple[Any, str | None]:
@@ -103,7 +106,7 @@ def _source(config: DataConfig, builder: Any, chosen: Chosen, stack: ExitStack) 
         for i in progress(part.indices, len(part.indices), f"preparing {split}"):
             file, attributes = chosen.example(records[int(i)])
             try:
-                with Image.open(io.BytesIO(file)) as image:
+                with opened(io.BytesIO(file)) as image:
                     picture = fit(image, crop=config.crop, size=config.size, color=config.color)
             except UNREADABLE as error:
                 raise UserError(f"picture {i} of {part.of} in {builder.name} cannot be read ({error}).") from error

@@ -4,14 +4,14 @@ Trained on real pictures of the training split alone, so that it owes nothing to
 regression on the leading principal components of reduced pictures (scikit-learn). Deterministic.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from jaxvae.data.prepared import Prepared
+from jaxvae.data.prepared import Prepared, Split
 from jaxvae.errors import UserError
 
 SIDE, COMPONENTS, MOST_PICTURES = 16, 200, 10_000
@@ -52,16 +52,24 @@ def fit_classifier(prepared: Prepared, held_out: str = "test") -> Classifier:
     Raises:
         UserError: where the data set has no attributes, or a single picture to learn them from.
     """
-    from sklearn.decomposition import PCA
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
     if not prepared.attributes:
         raise UserError(f"{prepared.info['name']} has no attributes that a classifier could learn.")
     train, test = prepared.split("train"), prepared.split(held_out)
     if len(train.images) < 2:
         raise UserError(f"{prepared.info['name']} has one training picture, from which no classifier can learn.")
+    return fit_to(prepared.attributes, train, test)
+
+
+def fit_to(names: Sequence[str], train: Split, test: Split) -> Classifier:
+    """Fits it to two or more pictures, at most MOST_PICTURES evenly spaced ones, and measures it on others.
+
+    A negative value is one that is not known; an attribute that is known in none of the pictures is left out.
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     spacing = -(-len(train.images) // MOST_PICTURES)
     pictures, attributes = _reduced(train.images[::spacing]), np.asarray(train.attributes[::spacing])
     components = max(1, min(COMPONENTS, len(pictures) // PICTURES_PER_COMPONENT, pictures.shape[1]))
@@ -70,14 +78,17 @@ def fit_classifier(prepared: Prepared, held_out: str = "test") -> Classifier:
     features = make_pipeline(pca, StandardScaler()).fit(pictures)
     rows, held_out_rows = features.transform(pictures), features.transform(_reduced(test.images))
     values, models, accuracy, most_frequent = {}, {}, {}, {}
-    for column, name in enumerate(prepared.attributes):
-        known, counts = np.unique(attributes[:, column], return_counts=True)
-        truth = test.attributes[:, column]
-        model = LogisticRegression(max_iter=1000).fit(rows, attributes[:, column]) if len(known) > 1 else None
-        said = known[:1] if model is None else model.predict(held_out_rows)
+    for column, name in enumerate(names):
+        labels, truth = attributes[:, column], test.attributes[:, column]
+        labelled, checked = labels >= 0, truth >= 0
+        if not labelled.any() or not checked.any():
+            continue
+        known, counts = np.unique(labels[labelled], return_counts=True)
+        model = LogisticRegression(max_iter=1000).fit(rows[labelled], labels[labelled]) if len(known) > 1 else None
+        said = known[:1] if model is None else model.predict(held_out_rows[checked])
         values[name], models[name] = tuple(int(value) for value in known), model
-        accuracy[name] = float(np.mean(said == truth))
-        most_frequent[name] = float(np.mean(truth == known[np.argmax(counts)]))
+        accuracy[name] = float(np.mean(said == truth[checked]))
+        most_frequent[name] = float(np.mean(truth[checked] == known[np.argmax(counts)]))
     return Classifier(values, accuracy, most_frequent, features, models)
 
 

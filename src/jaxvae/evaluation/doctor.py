@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from jaxvae.config import Config
+from jaxvae.data.value_range import narrow
 
 COLLAPSED_NATS = 0.1
 DEAD_SHARE = 0.25
 WIDE_VARIANCE = 2.0  # Of a unit's codes, where the prior's is 1.
 AT_BOUND_SHARE = 0.05
 GAP_ERRORS, GAP_SHARE = 4.0, 0.02
-NARROW_RANGE = 64  # Of 256 stored values.
 BAD_SAMPLES, GOOD_PSNR_DB = 4.0, 15.0
 
 
@@ -61,8 +61,7 @@ def pixels(facts: Facts) -> Iterator[Finding]:
     """Pixels that do not suit the likelihood."""
     likelihood, kind = facts.config.model.likelihood, facts.config.data.pixels
     low, high = facts.stored_range
-    if high - low < NARROW_RANGE:
-        sentence = f"The stored pixels go from {low} to {high} of 0 to 255: were they scaled already when prepared?"
+    if (sentence := narrow(low, high)) is not None:
         yield Finding("narrow_pixels", sentence, "--data.raw with pictures of 8 bits, or arrays of floats in [0, 1]")
     if likelihood == "bernoulli" and kind == "scaled" and facts.grey_share > 0.0:
         sentence = (

@@ -1,6 +1,7 @@
 """Results on disk, each whole or not at all."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from jaxvae.errors import UserError
-from jaxvae.whole_file import whole_file
+from jaxvae.whole_file import check_place, whole_file
 
 
 def new_file(path: Path | None, suffix: str, overwrite: bool) -> Path | None:
@@ -17,8 +18,9 @@ def new_file(path: Path | None, suffix: str, overwrite: bool) -> Path | None:
         return None
     if path.suffix != suffix:
         raise UserError(f"the file is {path}, but must end in {suffix}.")
-    if path.exists() and not overwrite:
+    if os.path.lexists(path) and not overwrite:
         raise UserError(f"{path} exists; give another file, or --overwrite to replace it.")
+    check_place(path)
     return path
 
 

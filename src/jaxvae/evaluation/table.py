@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from jaxvae.errors import printable
+
 
 def table(report: dict[str, Any]) -> str:
     """The main numbers of a report, a line each, and the doctor's findings."""
@@ -14,7 +16,7 @@ def table(report: dict[str, Any]) -> str:
     )
     rows = [f"  {name:<34} {value}" for name, value in _rows(report)]
     found = [f"  {each['name']}: {each['sentence']}\n    try {each['flag']}" for each in report["doctor"]]
-    return "\n".join([head, "", *rows, "", "doctor:", *(found or ["  nothing looks wrong"])])
+    return "\n".join([printable(head), "", *rows, "", "doctor:", *(found or ["  nothing looks wrong"])])
 
 
 def _rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -5,7 +5,7 @@ most draws from N(0, I) fall between them, where the decoder was never trained. 
 that it knows, and, in the place of p(z), a higher bound on log p(x) (Ghosh et al. 2020, section 5; Dai & Wipf 2019).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from jaxtyping import Float
 from jaxvae.codes import flatten, unflatten
 from jaxvae.config import TrainConfig
 from jaxvae.flows import Flow
-from jaxvae.latents.fitted_flow import fit_flow, open_flow
+from jaxvae.latents.fitted_flow import fit_flow, flow_shapes, open_flow
 from jaxvae.latents.fitted_mixture import Mixture, fit_mixture
 
 KINDS = ("fitted_mixture", "fitted_flow")
@@ -58,6 +58,17 @@ class Fitted(NamedTuple):
     def trees(self) -> dict[str, Any]:
         """Those that there are, as named trees of a checkpoint."""
         return {kind: getattr(self, kind) for kind in self.kinds}
+
+    def fits(self, kind: str, units: int) -> bool:
+        """Whether the arrays of this kind are there and of the shapes of a density over rows of so many units."""
+        arrays = getattr(self, kind)
+        have = jax.tree.map(jnp.shape, arrays)
+        if kind == "fitted_flow":
+            return bool(have == jax.tree.map(jnp.shape, flow_shapes(units)))
+        if not isinstance(arrays, dict) or set(arrays) != {field.name for field in fields(Mixture)}:
+            return False
+        (count, *_), rank = have["weights"] or (0,), have["factors"][-1:]
+        return bool(count) and have["means"] == (count, units) and have["factors"] == (count, units, *rank)
 
     def prior(self, kind: str, like: Any) -> FittedPrior:
         """The fitted prior of this kind, over codes shaped as `like`."""

@@ -63,3 +63,11 @@ def open_flow(params: dict[str, Any]) -> Flow:
     """The distribution over rows that `fit_flow` fitted."""
     units = len(params["center"])
     return build_flow(units, PAIRS, HIDDEN).distribution(params, (units,))
+
+
+def flow_shapes(units: int) -> dict[str, Any]:
+    """What `fit_flow` returns for so many units, as shapes; empty where it fits none."""
+    if units < 2:
+        return {}
+    shapes: dict[str, Any] = jax.eval_shape(build_flow(units, PAIRS, HIDDEN).init, jax.random.key(0))
+    return shapes

@@ -11,8 +11,6 @@ from jaxvae.latents.paths import Path
 from jaxvae.latents.transports import transport
 from jaxvae.vae import Code, Prior
 
-MOST_OPPOSED = -0.9  # Ends that point in opposite directions have no way around that is theirs.
-
 
 def prior_path(prior: Prior) -> Path:
     """A path along which codes keep the distribution of this prior.
@@ -44,9 +42,10 @@ def matched(
 
     For ends drawn independently ρ is 0, and this the map of Agustsson et al. (2019, table 1). The ends of a walk may
     share much, and then that map would take them too far out on the way: ρ is the cosine between them, the
-    correlation of their units, so that a walk from a code to itself stays there.
+    correlation of their units, so that a walk from a code to itself stays there. Ends that point apart keep ρ = 0. So
+    no point is further out than the further end: its squared norm is at most a mean of |a|², |b|² and |a| |b|.
     """
     norms = np.linalg.norm(first) * np.linalg.norm(second)
     cosine = float(first @ second / norms) if norms > 0 else 0.0
-    spread = (1.0 - t) ** 2 + t**2 + 2.0 * t * (1.0 - t) * max(MOST_OPPOSED, cosine)
+    spread = (1.0 - t) ** 2 + t**2 + 2.0 * t * (1.0 - t) * max(0.0, cosine)
     return ((1.0 - t) * first + t * second) / np.sqrt(spread)

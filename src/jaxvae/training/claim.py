@@ -20,6 +20,7 @@ def claimed(run: Path) -> Iterator[None]:
 
     Raises `UserError` with the number of the process that holds it, or where the folder cannot be written to.
     """
+    _refuse_ways_out(run)
     owner, new = run / ".owner", [folder for folder in (run, *run.parents) if not folder.exists()]
     try:
         run.mkdir(parents=True, exist_ok=True)
@@ -43,6 +44,15 @@ def claimed(run: Path) -> Iterator[None]:
             for folder in new:
                 with suppress(OSError):  # Something else was put there meanwhile.
                     folder.rmdir()
+
+
+def _refuse_ways_out(run: Path) -> None:
+    """A run may come from a stranger: what is written into it is to stay in it. A link to the whole folder is fine."""
+    home = os.path.realpath(run)
+    for path in sorted(run.iterdir()) if os.path.isdir(run) else []:
+        place = Path(os.path.realpath(path))
+        if path.is_symlink() and not place.is_relative_to(home):
+            raise UserError(f"{path} is a link that leads out of the run, to {place}; remove it first.")
 
 
 def _owner(path: Path) -> str:

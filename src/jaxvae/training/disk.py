@@ -8,7 +8,12 @@ from pathlib import Path
 from jaxvae import checkpoint
 from jaxvae.errors import UserError
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
+# What the system says, in numbers or in words, and what that means.
+MEANING = {
+    (errno.ENOSPC, "no space left"): "is full",
+    (errno.EDQUOT, "quota exceeded"): "is full",
+    (errno.EFBIG, "file too large"): "takes no file as large as was to be written (see also ulimit -f)",
+}
 
 
 @contextmanager
@@ -17,19 +22,20 @@ def disk_full_told(run: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # Orbax and TensorStore tell of the system's errors in kinds of their own.
-        if not _says_full(error):
+        if (matter := _matter(error)) is None:
             raise
         kept = checkpoint.steps(run / "checkpoints")
         what = f"the checkpoint of step {kept[-1]} is whole" if kept else "there was no checkpoint yet"
         raise UserError(
-            f"the disk that holds {run} is full; {what}. Make room, and the same command goes on from there."
+            f"the disk that holds {run} {matter}; {what}. Make room, and the same command goes on from there."
         ) from error
 
 
-def _says_full(error: BaseException | None) -> bool:
+def _matter(error: BaseException | None) -> str | None:
     while error is not None:
-        text = str(error).lower()
-        if (isinstance(error, OSError) and error.errno in FULL) or "no space left" in text or "quota exceeded" in text:
-            return True
+        text, number = str(error).lower(), error.errno if isinstance(error, OSError) else None
+        for (code, words), meaning in MEANING.items():
+            if number == code or words in text:
+                return meaning
         error = error.__cause__ or error.__context__
-    return False
+    return None

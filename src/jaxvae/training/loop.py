@@ -15,6 +15,8 @@ from jaxvae.config import Config, DevicesConfig
 from jaxvae.data.prepared import Prepared
 from jaxvae.errors import UserError
 from jaxvae.evaluation.split import build_draw_codes, build_measure
+from jaxvae.latents.statistics import TREE as STATISTICS
+from jaxvae.latents.statistics import code_statistics
 from jaxvae.objectives import of_each_example
 from jaxvae.run import about, write_config
 from jaxvae.training.claim import claimed
@@ -134,6 +136,9 @@ def _trained(config: Config, prepared: Prepared, run: Path, devices: DevicesConf
             kept = {"best": everywhere(placement, params)}
         validate(measure, params, keys, prepared, "test", saved, record)
         priors = fitted(draw_codes, params, keys, settings, config, images)
-        extra = kept | everywhere(placement, priors.trees)
+        statistics = code_statistics(vae, params, images)._asdict()
+        extra = kept | everywhere(placement, priors.trees | {STATISTICS: statistics})
+        # The pictures first: once a checkpoint says that the run is complete, nobody comes back to draw them.
+        pictures = show(vae, params, priors, keys, prepared, config, run / "samples") if is_first() else []
         save(saved, trees(state) | extra, objective=value, complete=True)
-        return show(vae, params, priors, keys, prepared, config, run / "samples") if is_first() else []
+        return pictures

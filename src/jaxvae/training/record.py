@@ -13,6 +13,8 @@ from typing import IO, Any
 
 from tqdm import tqdm
 
+from jaxvae.errors import printable
+
 LINE_SECONDS = 10.0
 
 
@@ -79,14 +81,14 @@ def progress(record: Record, step: int, steps: int, batch_size: int, metrics: di
 
 def say(record: Record, text: str) -> None:
     """A line of its own above the bar."""
-    record.bar.write(text, file=record.out)
+    record.bar.write(printable(text), file=record.out)
     record.out.flush()
 
 
 def _drop_after(path: Path, step: int) -> None:
     if not path.exists():
         return
-    kept = [line for line in path.read_text().splitlines(keepends=True) if _stays(line, step)]
+    kept = [line for line in path.read_text(errors="replace").splitlines(keepends=True) if _stays(line, step)]
     partial = path.with_suffix(".jsonl.partial")
     partial.write_text("".join(kept))
     os.replace(partial, path)
@@ -95,7 +97,7 @@ def _drop_after(path: Path, step: int) -> None:
 def _stays(line: str, step: int) -> bool:
     try:
         numbers = json.loads(line)
-    except ValueError:
-        return False  # A line cut off by a crash.
-    # The test split is measured when training ends: a run that goes on measures it again.
-    return bool(numbers["step"] <= step and numbers["kind"] != "test")
+        # The test split is measured when training ends: a run that goes on measures it again.
+        return bool(numbers["step"] <= step and numbers["kind"] != "test")
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return False  # A line cut off by a crash, or not ours.

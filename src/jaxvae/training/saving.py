@@ -13,6 +13,7 @@ from jaxvae.config import Config
 from jaxvae.data.batches import batch_indices
 from jaxvae.data.pixels import scaled
 from jaxvae.data.prepared import Prepared
+from jaxvae.described import described
 from jaxvae.errors import UserError
 from jaxvae.priors import start_from_pictures
 from jaxvae.training.guard import Guard, new_guard
@@ -80,7 +81,7 @@ def _begun(keys: Keys, vae: VAE, config: Config, prepared: Prepared, place: Plac
 def _continued(
     folder: Path, step: int, keys: Keys, vae: VAE, config: Config, prepared: Prepared, place: Placement
 ) -> TrainState:
-    about = checkpoint.read_about(folder, step)
+    about = described(folder, step)
     if about["data"]["splits"] != prepared.info["splits"]:
         raise UserError(
             f"{prepared.path} does not hold the pictures that the run in {folder.parent} was trained on; "

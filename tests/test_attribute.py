@@ -1,0 +1,175 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import mistake
+from PIL import Image
+
+from jaxvae.attribute import attribute
+from jaxvae.labelled import labelled_grid
+from jaxvae.latents.directions import Learned
+from jaxvae.latents.edits import Edit, edited
+from jaxvae.latents.labels import labelled_split
+from jaxvae.latents.pictures import codes, decoded
+from jaxvae.run import load
+
+
+def test_list_names_attributes_classes_and_counts(call, dense_run, disc_set):
+    code, out, _ = call(attribute, "list", "--run", dense_run, "--json")
+    result = json.loads(out)
+    assert (code, result["n"], result["of"]) == (0, 160, "discs")
+    values = np.asarray(disc_set.split("train").attributes)
+    assert result["attributes"]["red"] == {str(value): int(np.sum(values[:, 0] == value)) for value in (0, 1)}
+    assert result["attributes"]["width"]["large"] == np.sum(values[:, 2] == 2)
+    assert result["names"] == ["red", "high", "width=small", "width=medium", "width=large"]
+    code, out, _ = call(attribute, "list", "--run", dense_run)
+    assert f"small: {np.sum(values[:, 2] == 0)}, medium:" in out
+
+
+def test_add_draws_each_picture_at_each_degree(call, dense_run, disc_set):
+    code, out, err = call(
+        attribute, "add", "red", "--remove", "high", "width=small", "--run", dense_run, "--to", "test:3", "red=0",
+        "--degree", 0, 1.5, -1, "--out", "a.png", "--json",
+    )  # fmt: skip
+    assert code == 0, err
+    result = json.loads(out)
+    assert (result["changes"], result["to"]) == ("+red -high -width=small", ["test:3", "red=0"])
+    loaded = load(dense_run)
+    vae, params, _ = loaded
+    learned = Learned.of(loaded, labelled_split(disc_set, "train"))
+    edits = [Edit(learned.direction(name), name != "red") for name in ("red", "high", "width=small")]
+    test = disc_set.split("test")
+    originals = test.images[[3, int(np.argmax(test.attributes[:, 0] == 0))]]
+    z = codes(vae, params, originals)
+    rows = [originals, *(decoded(vae, params, edited(z, edits, degree)) for degree in (0, 1.5, -1))]
+    expected = labelled_grid(
+        np.stack(rows, axis=1).reshape(-1, *originals.shape[1:]), 4, title=result["changes"],
+        over=["original", "degree 0", "degree 1.5", "degree -1"], before=["test:3", "red=0"],
+    )  # fmt: skip
+    with Image.open("a.png") as sheet:
+        np.testing.assert_array_equal(np.asarray(sheet), np.asarray(expected))
+    assert result["scores"][0]["+red"] == pytest.approx(float(edits[0].direction.score(z)[0]), abs=1e-5)
+
+
+def test_orthogonal_to_method_and_step_change_the_picture_and_its_name(call, dense_run, tmp_path):
+    asked = ["add", "red", "--run", dense_run, "--degree", 2]
+    made = {}
+    for name, more in {
+        "plain": [], "kept": ["--orthogonal-to", "high"], "same": ["--step", "same"], "lda": ["--method", "lda"],
+        "logistic": ["--method", "logistic"], "few": ["--n", 30],
+    }.items():  # fmt: skip
+        code, _, err = call(attribute, *asked, *more, "--out", f"{name}.png")
+        assert code == 0, err
+        made[name] = np.asarray(Image.open(f"{name}.png"))
+    for name in set(made) - {"plain"}:
+        assert not np.array_equal(made[name], made["plain"]), name
+
+
+def test_results_without_a_name_of_their_own_are_told_apart(call, dense_run):
+    paths = set()
+    for more in (
+        [],
+        ["--degree", 0.5],
+        ["--degree", 0.7],
+        ["--orthogonal-to", "high"],
+        ["--remove", "high"],
+        ["--n", 30],
+    ):
+        code, out, _ = call(attribute, "add", "red", "--run", dense_run, *more)
+        path = Path(out.splitlines()[0].removeprefix("picture: "))
+        assert (code, path.parent, path.exists()) == (0, dense_run / "samples", True)
+        paths.add(path)
+    assert len(paths) == 6
+
+
+def test_measure_writes_what_it_prints(call, dense_run):
+    code, out, err = call(
+        attribute, "measure", "red", "width=large", "--remove", "high", "--run", dense_run, "--pictures", 5,
+        "--out", "m.json", "--json",
+    )  # fmt: skip
+    assert code == 0, err
+    written, printed = json.loads(Path("m.json").read_text()), json.loads(out)
+    assert {**written, "file": "m.json"} == printed
+    edits = [(each["attribute"], each["removed"], each["n"]) for each in written["edits"]]
+    assert edits == [("red", False, 5), ("width=large", False, 5), ("high", True, 5)]
+    for each in written["edits"]:
+        assert 0 <= each["took"] <= 1
+        assert each["stayed"] == pytest.approx(np.mean([s for s in each["stayed_each"].values() if s is not None]))
+    assert set(written["classifier"]) == {"red", "high", "width"}
+    code, out, _ = call(attribute, "measure", "--run", dense_run, "--pictures", 5, "--out", "all.json")
+    assert code == 0
+    every = json.loads(Path("all.json").read_text())["edits"]
+    assert [each["attribute"] for each in every] == ["red", "high", "width=small", "width=medium", "width=large"]
+    row = next(line for line in out.splitlines() if line.startswith("+red"))
+    assert f"{100 * every[0]['took']:.1f} %" in row
+
+
+@pytest.fixture
+def folder(tmp_path_factory, disc_set):
+    """An unlabelled folder of discs, and a CSV that says which are blue."""
+    place = tmp_path_factory.mktemp("mine")
+    images, attributes = disc_set.split("train")
+    lines = ["file,blue,size"]
+    for index in range(40):
+        mode = ("RGB", "RGBA", "P")[index % 3]
+        Image.fromarray(images[index]).convert(mode).resize((30, 30 + index % 5)).save(place / f"{index}.png")
+        lines.append(f"{index}.png,{1 - attributes[index, 0]},{'big' if attributes[index, 2] == 2 else 'little'}")
+    (place / "labels.csv").write_text("\n".join(lines) + "\n")
+    return place
+
+
+def test_labels_of_a_csv_serve_an_unlabelled_folder(call, dense_run, folder):
+    labels = ["--labels", folder / "labels.csv", "--run", dense_run]
+    code, out, _ = call(attribute, "list", *labels, "--json")
+    assert json.loads(out)["names"] == ["blue", "size=big", "size=little"]
+    code, out, err = call(
+        attribute, "add", "blue", *labels, "--folder", folder, "--to", folder, "--degree", 1, "--out", "a.png", "--json"
+    )
+    assert code == 0, err
+    result = json.loads(out)
+    assert (len(result["to"]), result["of"]) == (40, str(folder / "labels.csv"))
+    code, out, err = call(attribute, "measure", *labels, "--out", "m.json", "--json")
+    assert code == 0, err
+    assert json.loads(out)["learned_from"] == 32
+    assert json.loads(out)["classifier"]["blue"]["accuracy"] == 1.0
+
+
+def write(folder, name, text):
+    (folder / name).write_text(text)
+    return folder / name
+
+
+def test_bad_requests_leave_one_sentence_and_nothing_behind(call, dense_run, folder, tmp_path_factory):
+    run, out = ["--run", dense_run], ["--out", "x.png"]
+    add = ("add", "red", *run, *out)
+    mistake(call(attribute, "add", *run, *out), "nothing is to be added or removed")
+    mistake(call(attribute, "add", "rad", *run, *out), "discs has no attribute 'rad': did you mean 'red'")
+    mistake(call(attribute, "add", "width", *run, *out), "name one: width=small, width=medium, width=large")
+    mistake(call(attribute, *add, "--remove", "red"), "one of the attributes follows from the others")
+    mistake(call(attribute, *add, "--orthogonal-to", "red"), "cannot be changed orthogonally to itself")
+    mistake(call(attribute, *add, "--degree", "nan"), "degrees must be finite")
+    mistake(call(attribute, *add, "--to", "test:999"), "test has pictures 0 to 20")
+    mistake(call(attribute, *add, "--n", 0), "--n is 0")
+    mistake(call(attribute, *add, "--n", 5), "red is labelled in 5 pictures of discs, but a direction needs 10")
+    mistake(call(attribute, *add, "--folder", folder), "add --labels FILE.csv")
+    mistake(call(attribute, *add, "-high"), "-high")
+    mistake(call(attribute, "measure", "rad", *run), "did you mean 'red'")
+    mistake(call(attribute, "measure", "red", *run, "--pictures", 0), "--pictures is 0")
+    mistake(call(attribute, "measure", "red", *run, "--degree", "inf"), "--degree is inf")
+    mistake(call(attribute, "measure", "red", *run, "--out", "x.png"), "must end in .json")
+    mistake(call(attribute, "list", "--run", "nowhere"), "the run nowhere does not exist")
+
+    lines = (folder / "labels.csv").read_text().splitlines()
+    for name, text, phrase in (
+        ("one.csv", "\n".join(line.replace(",0,", ",1,") for line in lines), "all of the 40 pictures of"),
+        ("few.csv", "\n".join(lines[:10]), "blue is labelled in 9 pictures of"),
+        ("gone.csv", "\n".join([*lines, "elsewhere.png,1,big"]), "names 1 files that are not there"),
+    ):
+        labels = ["--labels", write(folder, name, text)]
+        mistake(call(attribute, "add", "blue", *run, *out, *labels), phrase)
+    mistake(
+        call(attribute, "measure", *run, "--labels", folder / "few.csv"), "labels 9 pictures, but measuring needs 25"
+    )
+    broken = write(folder, "broken.png", "no picture")
+    mistake(call(attribute, *add, "--to", broken), "broken.png")

@@ -1,0 +1,150 @@
+from types import SimpleNamespace
+
+import jax
+import numpy as np
+import pytest
+
+from jaxvae.distributions import Normal
+from jaxvae.errors import UserError
+from jaxvae.evaluation.classifier import fit_classifier
+from jaxvae.latents.directions import Direction, Learned
+from jaxvae.latents.edit_quality import Judge, agreement, seen
+from jaxvae.latents.edits import Edit, edited
+from jaxvae.latents.labels import labelled_split
+from jaxvae.run import Loaded
+from jaxvae.vae import VAE
+
+CODES = {"a": np.asarray([[0.0, 0.0], [2.0, 1.0], [-1.0, 3.0]], np.float32), "b": np.zeros((3, 1), np.float32)}
+FIRST = Direction(
+    {"a": np.asarray([2.0, 1.0]), "b": np.asarray([0.5])}, {"a": np.asarray([0.5, 0.0]), "b": np.zeros(1)}, 0.25
+)
+SECOND = Direction(
+    {"a": np.asarray([1.0, 4.0]), "b": np.zeros(1)}, {"a": np.asarray([0.0, 0.25]), "b": np.zeros(1)}, 0.0
+)
+
+
+def test_the_same_step_is_the_degree_times_the_vector():
+    made = edited(CODES, [Edit(FIRST), Edit(SECOND, remove=True)], 0.5, "same")
+    np.testing.assert_allclose(made["a"], CODES["a"] + np.asarray([[0.5, -1.5]]))
+    np.testing.assert_allclose(made["b"], np.full((3, 1), 0.25))
+
+
+def test_a_step_of_its_own_ends_at_the_class_mean_and_never_leads_back():
+    # Scores of the first are -0.25, 0.75 and -0.75: by hand, what each lacks to 1.
+    made = edited(CODES, [Edit(FIRST)], 1.0)
+    np.testing.assert_allclose(made["a"] - CODES["a"], np.outer([1.25, 0.25, 1.75], [2.0, 1.0]), atol=1e-6)
+    beyond = edited(CODES, [Edit(FIRST)], 3.0)
+    np.testing.assert_allclose(edited(beyond, [Edit(FIRST)], 1.0)["a"], beyond["a"])
+    # Removing leads to 0, and leaves what is below.
+    np.testing.assert_allclose(
+        FIRST.score(edited(CODES, [Edit(FIRST, remove=True)], 1.0)), [-0.25, 0.0, -0.75], atol=1e-6
+    )
+
+
+def test_degree_0_changes_nothing():
+    for step in ("own", "same"):
+        made = edited(CODES, [Edit(FIRST), Edit(SECOND)], 0.0, step)
+        np.testing.assert_array_equal(made["a"], CODES["a"])
+
+
+def test_edits_made_together_all_end_where_they_should():
+    made = edited(CODES, [Edit(FIRST), Edit(SECOND)], 1.0)
+    np.testing.assert_allclose(FIRST.score(made), 1.0, atol=1e-6)
+    np.testing.assert_allclose(SECOND.score(made), 1.0, atol=1e-6)
+    with pytest.raises(UserError, match="follows from the others"):
+        edited(CODES, [Edit(FIRST), Edit(FIRST, remove=True)], 1.0)
+
+
+@pytest.fixture(scope="module")
+def pixels(disc_set):
+    """A model whose codes are the pixels themselves, so that it shows what it is told to."""
+    shape = disc_set.shape
+
+    def code(x):
+        mean = x.reshape(len(x), -1)
+        return Normal(mean, jax.numpy.zeros_like(mean), 1)
+
+    def prior(params):
+        zeros = jax.numpy.zeros(int(np.prod(shape)))
+        return Normal(zeros, zeros, 1)
+
+    vae = VAE(lambda key: {}, lambda params, x: code(x), lambda params, z: SimpleMean(z.reshape(len(z), *shape)), prior)
+    return Loaded(vae, {}, SimpleNamespace())
+
+
+@jax.tree_util.register_pytree_node_class
+class SimpleMean:
+    def __init__(self, mean):
+        self.mean = mean
+
+    def tree_flatten(self):
+        return (self.mean,), None
+
+    @classmethod
+    def tree_unflatten(cls, _, leaves):
+        return cls(*leaves)
+
+
+@pytest.fixture(scope="module")
+def judge(pixels, disc_set):
+    learned = Learned.of(pixels, labelled_split(disc_set, "train"))
+    return Judge.of(pixels, learned, labelled_split(disc_set, "validation"), fit_classifier(disc_set, "validation"))
+
+
+def test_a_model_that_shows_everything_is_edited_with_success(judge):
+    red = judge.measure("red")
+    truth = judge.held_out.values[:, 0]
+    assert red["n"] == np.count_nonzero(truth == 0)
+    assert (red["took"], red["took_before"], red["seen_in_reconstructions"]) == (1.0, 0.0, 1.0)
+    assert judge.measure("red", remove=True)["took"] == 1.0
+    assert judge.measure("red", degree=-1.0)["took"] == 0.0
+    assert judge.measure("red", most=3)["n"] == 3
+
+
+def test_what_is_measured_is_what_the_classifier_says(judge):
+    red, seen_before = judge.measure("red"), judge.before
+    start = np.flatnonzero(judge.held_out.values[:, 0] == 0)
+    vector, axis = (np.asarray(each) for each in judge.learned.direction("red")[:2])
+    z = np.asarray(judge.codes)[start]
+    moved = z + np.maximum(1 + judge.learned.direction("red").offset - z @ axis, 0)[:, None] * vector
+    pictures = np.rint(255 * np.clip(moved, 0, 1)).astype(np.uint8).reshape(-1, *judge.held_out.images.shape[1:])
+    after = seen(judge.classifier, pictures)
+    for name in ("high", "width"):
+        assert red["stayed_each"][name] == np.mean(after[name] == seen_before[name][start])
+    assert red["stayed"] == pytest.approx(np.mean([red["stayed_each"][name] for name in ("high", "width")]))
+    assert red["stayed_least"]["share"] == min(red["stayed_each"].values())
+
+
+def test_without_an_edit_everything_stays_and_the_classifier_agrees_with_itself(judge):
+    still = judge.measure("width=large", degree=0.0)
+    assert still["stayed"] == 1.0
+    assert still["took"] == still["took_before"]
+    report = judge.classifier_report()
+    assert {name: each["accuracy"] for name, each in report.items()} == judge.classifier.accuracy
+    assert {name: each["on_reconstructions"] for name, each in report.items()} == judge.classifier.accuracy
+
+
+def test_a_class_that_is_never_seen_beside_the_attribute_need_not_stay(judge):
+    values = judge.learned.labelled.values.copy()
+    values[(values[:, 0] == 1), 1] = 0  # As if nothing red were ever high.
+    exclusive = judge._replace(learned=judge.learned._replace(labelled=judge.learned.labelled._replace(values=values)))
+    low = judge.before["high"][judge.held_out.values[:, 0] == 0] == 0
+    assert 0 < low.sum() < len(low)
+    assert list(exclusive._can_stay("high", 0, 1, np.flatnonzero(judge.held_out.values[:, 0] == 0), False)) == list(low)
+    assert judge._can_stay("high", 0, 1, np.flatnonzero(judge.held_out.values[:, 0] == 0), False).all()
+
+
+def test_agreement_passes_over_what_is_not_known(judge):
+    values = judge.held_out.values.copy()
+    values[:, 0] = -1
+    values[0, 0] = 1 - judge.before["red"][0]
+    found = agreement(judge.before, judge.held_out._replace(values=values))
+    assert found["red"] == 0.0
+    assert found["high"] == judge.classifier.accuracy["high"]
+
+
+def test_an_attribute_that_no_held_out_picture_lacks_cannot_be_measured(judge):
+    values = judge.held_out.values.copy()
+    values[:, 0] = 1
+    with pytest.raises(UserError, match="no held-out picture of discs lacks red"):
+        judge._replace(held_out=judge.held_out._replace(values=values)).measure("red")

@@ -1,0 +1,129 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxvae.data.prepared import Split
+from jaxvae.errors import UserError
+from jaxvae.evaluation.classifier import fit_to
+from jaxvae.latents.labels import Labelled, class_counts, examples, labelled_split, names
+from jaxvae.latents.labels_csv import held_apart, labelled_files
+
+
+def labelled(*columns, attributes=(), classes=()):
+    values = np.stack(columns, axis=1).astype(np.int16)
+    return Labelled(np.zeros((len(values), 2, 2, 1), np.uint8), values, tuple(attributes), dict(classes), "made")
+
+
+COUNTING = np.arange(30)
+
+
+def test_names_counts_and_examples_of_every_kind_of_attribute():
+    made = labelled(
+        COUNTING % 2, COUNTING % 3, np.where(COUNTING < 5, -1, COUNTING % 4), COUNTING,
+        attributes=("flag", "hair", "digit", "height"), classes={"hair": ["dark", "blond", "grey"]},
+    )  # fmt: skip
+    assert names(made) == ["flag", "hair=dark", "hair=blond", "hair=grey", *(f"digit={i}" for i in range(4))]
+    assert class_counts(made)["hair"] == {"dark": 10, "blond": 10, "grey": 10}
+    assert class_counts(made)["digit"] == {"0": 6, "1": 7, "2": 6, "3": 6}
+    assert list(class_counts(made)) == ["flag", "hair", "digit"]
+    grey = examples(made, "hair=grey")
+    np.testing.assert_array_equal(grey.has, COUNTING % 3 == 2)
+    known = examples(made, "digit=1")
+    np.testing.assert_array_equal(known.indices, np.arange(5, 30))
+    np.testing.assert_array_equal(known.has, np.arange(5, 30) % 4 == 1)
+
+
+def test_what_cannot_be_learned_is_said_in_a_sentence():
+    made = labelled(
+        np.ones(30), np.zeros(30), np.where(COUNTING < 9, COUNTING % 2, -1), COUNTING % 3, COUNTING,
+        attributes=("all", "none", "rare", "hair", "height"), classes={"hair": ["dark", "blond", "grey"]},
+    )  # fmt: skip
+    for name, phrase in {
+        "all": "all of the 30 pictures of made have all", "none": "none of the 30 pictures of made have none",
+        "rare": "rare is labelled in 9 pictures of made, but a direction needs 10",
+        "hair": "name one: hair=dark, hair=blond, hair=grey", "hair=blodn": "did you mean 'hair=blond'",
+        "height": "height of made is a measurement", "hat": "made has no attribute 'hat'",
+    }.items():  # fmt: skip
+        with pytest.raises(UserError, match=phrase):
+            examples(made, name)
+
+
+def test_a_draw_of_a_split_keeps_labels_beside_their_pictures(disc_set):
+    whole, drawn = labelled_split(disc_set, "train"), labelled_split(disc_set, "train", 25)
+    assert len(drawn.images) == 25
+    for image, values in zip(drawn.images, drawn.values, strict=True):
+        matches = [i for i, each in enumerate(whole.images) if np.array_equal(each, image)]
+        assert any(np.array_equal(whole.values[i], values) for i in matches)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "sub").mkdir()
+    Image.new("RGBA", (40, 10), (255, 0, 0, 255)).save(tmp_path / "a.png")
+    Image.new("L", (7, 31), 128).save(tmp_path / "sub" / "b.jpg")
+    Image.new("I;16", (16, 16), 65535).save(tmp_path / "c.png")
+    return tmp_path
+
+
+DATA = {"shape": [6, 6, 3], "name": "discs"}
+GOOD = "\ufefffile,shades,hair\r\na.png,1,blond\r\nsub/b.jpg,0,\r\n\r\nc.png,,dark\r\n"
+
+
+def test_a_csv_labels_pictures_of_any_size_and_mode(folder):
+    (folder / "l.csv").write_bytes(GOOD.encode())
+    made = labelled_files(folder / "l.csv", folder, DATA)
+    assert (made.attributes, made.classes) == (("shades", "hair"), {"hair": ["blond", "dark"]})
+    np.testing.assert_array_equal(made.values, [[1, 0], [0, -1], [-1, 1]])
+    assert made.images.shape == (3, 6, 6, 3)
+    np.testing.assert_array_equal(made.images[0], np.broadcast_to(np.asarray([255, 0, 0], np.uint8), (6, 6, 3)))
+    np.testing.assert_allclose(made.images[1], 128, atol=2)
+    assert len(labelled_files(folder / "l.csv", folder, DATA, 2).values) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "phrase"),
+    {
+        "file,x\na.png,1\nd.png,0\ne.png,1\n": r"names 2 files that are not there: .*d.png, .*e.png",
+        "file,x\n" + "".join(f"{i}.png,1\n" for i in range(9)): r"names 9 files that are not there: .*2.png, …",
+        "file,x\na.png\n": "row 2 of .* has 1 cells, but its first row has 2",
+        "file,x\na.png,1\na.png,0\n": "labels a.png twice",
+        "file,x\n": "labels no pictures",
+        "": "must name a column 'file'",
+        "picture,x\na.png,1\n": "must name a column 'file'",
+        "file\na.png\n": "one or more attributes",
+        "file,x,x\na.png,1,1\n": "each once",
+        'file,x\na.png,"1\n': "cannot be read as CSV",
+        "file,x\nl.csv,1\n": "l.csv",
+    }.items(),
+)
+def test_what_is_wrong_with_a_csv_is_said_in_a_sentence(folder, text, phrase):
+    (folder / "l.csv").write_text(text)
+    with pytest.raises(UserError, match=phrase):
+        labelled_files(folder / "l.csv", folder, DATA)
+
+
+def test_a_csv_that_is_none(folder):
+    with pytest.raises(UserError, match="there is no file"):
+        labelled_files(folder / "gone.csv", folder, DATA)
+    with pytest.raises(UserError, match="cannot be read as CSV in UTF-8"):
+        labelled_files(folder / "a.png", folder, DATA)
+
+
+def test_every_fifth_picture_is_held_out():
+    learned, held_out = held_apart(labelled(COUNTING, attributes=("x",)))
+    np.testing.assert_array_equal(held_out.values[:, 0], [4, 9, 14, 19, 24, 29])
+    np.testing.assert_array_equal(np.sort(np.concatenate([learned.values, held_out.values])[:, 0]), COUNTING)
+    assert len(learned.images) == 24
+
+
+def test_a_classifier_learns_and_is_checked_on_known_labels_alone():
+    random = np.random.default_rng(0)
+    truth = random.integers(0, 2, 60)
+    images = (np.full((60, 4, 4, 1), 40) + 150 * truth[:, None, None, None]).astype(np.uint8)
+    images += random.integers(0, 20, images.shape, dtype=np.uint8)
+    partly = np.where(np.arange(60) % 3 == 0, -1, truth)
+    split = Split(images, np.stack([partly, np.full(60, -1)], axis=1).astype(np.int16))
+    made = fit_to(("bright", "unknown"), split, split)
+    assert made.values == {"bright": (0, 1)}
+    assert made.accuracy == {"bright": 1.0}
+    np.testing.assert_array_equal(made.probabilities(images)["bright"].argmax(axis=1), truth)
