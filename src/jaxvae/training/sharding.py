@@ -17,6 +17,7 @@ from jaxvae.config import Config, DevicesConfig
 from jaxvae.cores import cores
 from jaxvae.errors import UserError
 
+PATIENCE = 600  # Seconds.
 UNCHOSEN = -1  # JAX's default.
 SMALLEST_SHARE = 8  # Pictures of a batch that are worth a device of their own.
 SMALLEST_SHARED = 2**10  # Numbers of an array that are worth sharing out.
@@ -57,9 +58,14 @@ def share_cores(config: Config) -> None:
     XLA keeps several cores busier with a share of the batch each than with each operation shared out. Dense networks
     are too small for that. Must be called before JAX looks for its devices; later it changes nothing.
     """
-    by_flag = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+    flags = os.environ.get("XLA_FLAGS", "")
+    by_flag = "xla_force_host_platform_device_count" in flags
     if config.model.network != "conv" or by_flag or jax.config.values["jax_num_cpu_devices"] != UNCHOSEN:
         return
+    # One device waits for the other where gradients are added, and XLA ends the process after 40 seconds of it: on a
+    # machine that is busy with other things that can be too few.
+    if "xla_cpu_collective_call_terminate_timeout_seconds" not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_collective_call_terminate_timeout_seconds={PATIENCE}".strip()
     with suppress(RuntimeError):  # The devices are known already.
         jax.config.update("jax_num_cpu_devices", cores())
 
