@@ -1,6 +1,11 @@
 import json
 
-from jaxvae.training.record import progress, recording, say, write
+from conftest import tiny_config, train_config
+
+from jaxvae import checkpoint
+from jaxvae.config import ModelConfig
+from jaxvae.training import loop
+from jaxvae.training.record import not_recording, progress, recording, say, secure, write
 
 
 def opened(run, first_step=0):
@@ -48,3 +53,20 @@ def test_where_there_is_no_terminal_a_plain_line_is_printed_now_and_then(tmp_pat
         say(record, "hello")
     out = capsys.readouterr().out.splitlines()
     assert out == ["step 4/10  elbo_nats -5.0  12 images/s  0.0 min left", "hello"]
+
+
+def test_the_lines_are_on_the_disk_before_a_checkpoint_is_saved(disc_set, tmp_path, monkeypatch):
+    done = []
+    secure, save = loop.secure, checkpoint.save
+    monkeypatch.setattr(loop, "secure", lambda record: (done.append("lines"), secure(record)))
+    monkeypatch.setattr(checkpoint, "save", lambda *given, **said: (done.append("checkpoint"), save(*given, **said)))
+    settings = train_config(steps=4, validate_every=2, fitted_flow_steps=0, mixture_components=0)
+    model = ModelConfig(network="mlp", hidden=(8,), latent=3)
+    loop.train(tiny_config(model=model, train=settings), disc_set, tmp_path / "run")
+    assert done == ["lines", "checkpoint"] * 3
+
+
+def test_lines_that_nobody_writes_need_no_disk():
+    with not_recording() as record:
+        write(record, 1, "train", {"loss": 1.0})
+        secure(record)

@@ -133,9 +133,13 @@ def flipped(data: bytes) -> bytes:
 
 
 def cut_metrics(folder: Path, run: str, seconds: float, chance: random.Random) -> bool:
-    """Kills the run and cuts off the last line that it wrote."""
+    """Kills the run and cuts off the last line that it wrote, as a machine that fails does.
+
+    What a checkpoint was saved after is on the disk by then, and is not cut.
+    """
     killed, path = stopped_by(signal.SIGKILL)(folder, run, seconds, chance), folder / run / "metrics.jsonl"
-    if not killed or not path.exists() or path.stat().st_size <= 10:
+    written = path.read_text().splitlines() if killed and path.exists() else []
+    if not written or json.loads(written[-1])["step"] <= max(checkpoint.steps(folder / run / "checkpoints"), default=0):
         return False
     os.truncate(path, path.stat().st_size - 10)
     return True

@@ -4,9 +4,9 @@ import math
 import time
 from contextlib import nullcontext
 from dataclasses import replace
-from functools import partial
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -25,7 +25,7 @@ from jaxvae.training.feed import feeding, fits_on_device
 from jaxvae.training.gallery import ends, show
 from jaxvae.training.hosts import any_of_all, is_first, loss_of_others_told, of_the_first, wait_for_all
 from jaxvae.training.milestones import Best, Pending, fitted, log, objective, out_of_patience, validate
-from jaxvae.training.record import not_recording, recording, say
+from jaxvae.training.record import not_recording, recording, say, secure
 from jaxvae.training.saving import start, trees
 from jaxvae.training.sharding import everywhere, one_copy, place
 from jaxvae.training.signals import stop_requests
@@ -76,7 +76,11 @@ def _trained(config: Config, prepared: Prepared, run: Path, devices: DevicesConf
         feeding(train_step, config, images, placement, resident=fits_on_device(images)) as advance,
         stop_requests() as stop,
     ):
-        save = partial(checkpoint.save, checkpointer, about=about(config, prepared))
+
+        def save(step: int, named: dict[str, Any], **said: Any) -> None:
+            secure(record)
+            checkpoint.save(checkpointer, step, named, about=about(config, prepared), **said)
+
         if first:
             say(record, f"continuing {run} at step {first} of {settings.steps}")
         pending: Pending = []

@@ -66,6 +66,12 @@ def write(record: Record, step: int, kind: str, metrics: dict[str, float]) -> No
         record.board.add_scalar(f"{kind}/{name}", value, step)
 
 
+def secure(record: Record) -> None:
+    """Has the system put all lines on the disk: a checkpoint must not outlive what led to it when the machine fails."""
+    if record.board is not None:
+        os.fsync(record.lines.fileno())
+
+
 def progress(record: Record, step: int, steps: int, batch_size: int, metrics: dict[str, float]) -> None:
     """Moves the bar; where the output is no terminal, prints a plain line now and then."""
     shown = {name: metrics[name] for name in ("elbo_nats", "log_likelihood_nats", "kl_nats") if name in metrics}
