@@ -13,6 +13,8 @@ from jaxvae.evaluation.report import Options, evaluate_run
 from jaxvae.run import load
 from jaxvae.training import loop
 
+pytestmark = pytest.mark.slow  # Each trains and evaluates a model.
+
 MODEL = ModelConfig(network="mlp", hidden=(32,), latent=3, activation="tanh")
 
 

@@ -16,6 +16,8 @@ from jaxvae.evaluation.split import build_measure
 from jaxvae.run import load, prior_of
 from jaxvae.training import loop
 
+pytestmark = pytest.mark.slow  # Each trains and evaluates a model.
+
 MLP = ModelConfig(network="mlp", hidden=(8,), latent=3)
 # The same means, taken over arrays of what each picture contributes.
 BEHIND = {"elbo_nats": "elbo_nats", "rate_nats": "kl_nats"}
@@ -145,7 +147,6 @@ def trained(objective, prepared, run):
     return load(run)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["iwae", "beta_tcvae", "mmd"])
 def test_whatever_was_made_large_in_training_the_bound_itself_is_measured(disc_set, tmp_path, name):
     loaded = trained(ObjectiveConfig(name=name), disc_set, tmp_path)

@@ -32,6 +32,7 @@ def steps(config, images, placement, count=3):
     return state, metrics
 
 
+@pytest.mark.slow
 def test_two_devices_make_the_steps_of_one(disc_set):
     config, images = tiny_config(), disc_set.split("train").images
     two = place(config)

@@ -287,8 +287,10 @@ def test_a_run_does_not_go_on_with_other_pictures(disc_set, disc_run, tmp_path):
     ("changes", "expected"),
     [
         ({"objective": ObjectiveConfig(name="autoencoder")}, {"log_likelihood_nats"}),
-        ({"model": ModelConfig(latent=2, channels=(4, 4), latent_kind="spatial", down="max_pool", up="unpool")},
-         {"kl_nats"}),
+        pytest.param(
+            {"model": ModelConfig(latent=2, channels=(4, 4), latent_kind="spatial", down="max_pool", up="unpool")},
+            {"kl_nats"}, marks=pytest.mark.slow,
+        ),
         ({"model": ModelConfig(network="mlp", hidden=(16,), latent=3)}, {"bits_per_dim"}),
     ],
 )  # fmt: skip
