@@ -104,6 +104,7 @@ def curved(seed: int) -> np.ndarray:
     return np.stack([2.0 * first, first**2 + 0.3 * second], axis=1).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_the_flow_weighs_new_codes_of_a_curve_higher_than_a_gaussian_and_never_above_the_truth():
     codes, new = curved(0), curved(1)
     flow = open_flow(fit_flow(codes, 600, seed=0))

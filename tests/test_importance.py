@@ -23,6 +23,7 @@ def test_with_the_exact_posterior_every_bound_is_the_log_likelihood():
         np.testing.assert_allclose(values, exact(), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_bound_rises_with_the_samples_from_the_elbo_towards_the_log_likelihood():
     moved = pca(shift=0.6)
     keys = jax.random.split(jax.random.key(1), 3000)
@@ -91,6 +92,7 @@ def test_both_gradients_agree_in_the_mean_and_exactly_for_the_decoder():
         assert not np.allclose(usual[name], doubly[name])
 
 
+@pytest.mark.slow
 def test_the_doubly_reparameterised_gradient_keeps_its_signal_as_samples_grow():
     vae, params = learned()
 
