@@ -7,7 +7,7 @@ import pytest
 from conftest import tiny_config, train_config
 
 from jaxvae.cli import told
-from jaxvae.config import DevicesConfig, ModelConfig
+from jaxvae.config import DevicesConfig, ModelConfig, ObjectiveConfig
 from jaxvae.errors import UserError
 from jaxvae.plan import main
 from jaxvae.training import estimate as estimates
@@ -107,6 +107,14 @@ def test_pictures_of_unknown_size_are_asked_for(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="give --shape HEIGHT WIDTH CHANNELS"):
         main(["--data.size", "None", "--target", "cpu"])
+
+
+def test_a_plan_is_refused_what_training_would_be():
+    with pytest.raises(UserError, match=r"devices\.count is 9, but there are 8 here"):
+        estimate(CONFIG, SHAPE, 160, EIGHT, DevicesConfig(count=9))
+    summed = tiny_config(model=CONFIG.model, train=CONFIG.train, objective=ObjectiveConfig(free_nats=1.0))
+    with pytest.raises(UserError, match=r"devices\.accumulate is 2, but must be 1 for objective"):
+        estimate(summed, SHAPE, 160, EIGHT, DevicesConfig(accumulate=2))
 
 
 @pytest.mark.tpu

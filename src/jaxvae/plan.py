@@ -6,15 +6,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
-from jaxvae.cli import parse, told
+from jaxvae.cli import told
 from jaxvae.config import Config, DevicesConfig, run_name
 from jaxvae.errors import UserError
-from jaxvae.train import read_experiment
+from jaxvae.train import parse_with_experiment
 
 DESCRIPTION = """Compiles the train step for hardware that need not be there and says what it takes.
 
@@ -43,14 +42,7 @@ class Arguments:
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line, compiles, and prints."""
-    named = bool(arguments) and not arguments[0].startswith("-")
-    parsed = parse(
-        Arguments,
-        f"plan {arguments[0] if named else '[EXPERIMENT.py]'}",
-        arguments[1:] if named else arguments,
-        description=DESCRIPTION,
-        default=Arguments(config=read_experiment(Path(arguments[0])) if named else Config()),
-    )
+    parsed = parse_with_experiment(Arguments, "plan", arguments, DESCRIPTION)
     os.environ["JAX_PLATFORMS"] = "cpu"  # The program is only compiled: accelerators that are here stay untouched.
 
     from jaxvae.training.estimate import estimate, largest

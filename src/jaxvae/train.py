@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import tyro
 
@@ -21,6 +21,9 @@ DESCRIPTION = """Trains a variational autoencoder and shows what it learned.
 EXPERIMENT.py, the first argument, is a file such as experiments/avatars.py; its values are the defaults below, and
 each can be overridden. Without one, --data.name NAME trains on any data set with the default model. The same command
 again goes on where an interrupted run stopped."""
+
+
+Parsed = TypeVar("Parsed", bound=Any)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,14 +40,7 @@ class Arguments:
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line, prepares the data, trains, and says where the pictures are."""
-    named = bool(arguments) and not arguments[0].startswith("-")
-    parsed = parse(
-        Arguments,
-        f"train {arguments[0] if named else '[EXPERIMENT.py]'}",
-        arguments[1:] if named else arguments,
-        description=DESCRIPTION,
-        default=Arguments(config=read_experiment(Path(arguments[0])) if named else Config()),
-    )
+    parsed = parse_with_experiment(Arguments, "train", arguments, DESCRIPTION)
     config = parsed.config
 
     # Imported once the arguments are known to be right: JAX and Orbax take seconds.
@@ -83,6 +79,18 @@ def main(arguments: Sequence[str]) -> None:
 
 def silent(*_: object) -> None:
     """Says nothing."""
+
+
+def parse_with_experiment(what: type[Parsed], name: str, arguments: Sequence[str], description: str) -> Parsed:
+    """The arguments of a command whose first may be an experiment file, which the defaults then come from."""
+    named = bool(arguments) and not arguments[0].startswith("-")
+    return parse(
+        what,
+        f"{name} {arguments[0] if named else '[EXPERIMENT.py]'}",
+        arguments[1:] if named else arguments,
+        description=description,
+        default=what(config=read_experiment(Path(arguments[0])) if named else Config()),
+    )
 
 
 def read_experiment(path: Path) -> Config:

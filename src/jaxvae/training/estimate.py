@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxvae.config import Config, DevicesConfig
 from jaxvae.training.program import Exchange, exchanges, state_shapes, traced
-from jaxvae.training.sharding import Placement, over
+from jaxvae.training.sharding import Placement, counted, over
 from jaxvae.training.target import Target
 
 FURTHER = 16  # The second batch that is compiled to see how memory grows, as a multiple of the first.
@@ -38,7 +38,7 @@ def estimate(
     config: Config, shape: tuple[int, int, int], pictures: int, target: Target, devices: DevicesConfig
 ) -> Estimate | None:
     """Compiles the train step for the target; None where the compiler finds that it does not fit."""
-    placement = over(_used(target, devices), config, devices)
+    placement = over(counted(target.devices, devices.count), config, devices)
     program = traced(config, shape, pictures, placement, devices).lower()
     try:
         compiled = program.compile()
@@ -72,7 +72,7 @@ def largest(
 
     Where the compiler refuses that, a tenth less, and so on.
     """
-    parts = len(_used(target, devices)) * devices.accumulate
+    parts = len(counted(target.devices, devices.count)) * devices.accumulate
 
     def compiled(size: int) -> Estimate | None:
         say(f"compiling for a batch of {size}")
@@ -94,10 +94,6 @@ def largest(
             return found.batch_size
         size = int(0.9 * size)
     return fits.batch_size
-
-
-def _used(target: Target, devices: DevicesConfig) -> list[jax.Device]:
-    return target.devices[: devices.count] if devices.count else target.devices
 
 
 def _held(config: Config, shape: tuple[int, int, int], placement: Placement) -> int:

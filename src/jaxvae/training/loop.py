@@ -17,7 +17,6 @@ from jaxvae.errors import UserError
 from jaxvae.evaluation.split import build_draw_codes, build_measure
 from jaxvae.latents.statistics import TREE as STATISTICS
 from jaxvae.latents.statistics import code_statistics
-from jaxvae.objectives import of_each_example
 from jaxvae.run import about, write_config
 from jaxvae.training.claim import claimed
 from jaxvae.training.disk import disk_full_told
@@ -43,11 +42,6 @@ def train(config: Config, prepared: Prepared, run: Path, devices: DevicesConfig 
             process trains in the folder, one that trains with this has ended, or the disk is full.
         KeyboardInterrupt: on SIGINT or SIGTERM, after the step under way is saved.
     """
-    if devices.accumulate > 1 and not of_each_example(config.objective):
-        raise UserError(
-            f"devices.accumulate is {devices.accumulate}, but must be 1 for objective {config.objective.name!r} with "
-            "these settings, whose value is of the whole batch."
-        )
     with loss_of_others_told(run), disk_full_told(run), claimed(run) if is_first() else nullcontext():
         return _trained(config, prepared, run, devices)
 

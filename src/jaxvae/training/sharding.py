@@ -16,6 +16,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxvae.config import Config, DevicesConfig
 from jaxvae.cores import cores
 from jaxvae.errors import UserError
+from jaxvae.objectives import of_each_example
 
 PATIENCE = 600  # Seconds.
 UNCHOSEN = -1  # JAX's default.
@@ -77,6 +78,11 @@ def place(config: Config, devices: DevicesConfig = DevicesConfig()) -> Placement
 
 def over(chosen: list[jax.Device], config: Config, devices: DevicesConfig) -> Placement:
     """The placement on these devices; `UserError` where a batch cannot be cut as asked."""
+    if devices.accumulate > 1 and not of_each_example(config.objective):
+        raise UserError(
+            f"devices.accumulate is {devices.accumulate}, but must be 1 for objective {config.objective.name!r} with "
+            "these settings, whose value is of the whole batch."
+        )
     size, parts = config.train.batch_size, len(chosen) * devices.accumulate
     if size % parts:
         why = f"{len(chosen)} devices, and devices.accumulate {devices.accumulate}"
@@ -94,15 +100,19 @@ def _chosen(batch_size: int, devices: DevicesConfig) -> list[jax.Device]:
             raise UserError(f"devices.count is {devices.count}, but several processes train on all of theirs.")
         return there
     if devices.count is not None:
-        if devices.count > len(there):
-            raise UserError(
-                f"devices.count is {devices.count}, but there are {len(there)} here; JAX_NUM_CPU_DEVICES makes several "
-                "of a CPU."
-            )
-        return there[: devices.count]
+        return counted(there, devices.count)
     most = max(1, min(len(there), batch_size // SMALLEST_SHARE))
     fitting = (count for count in range(most, 1, -1) if batch_size % (count * devices.accumulate) == 0)
     return there[: next(fitting, 1)]
+
+
+def counted(there: list[Any], count: int | None) -> list[Any]:
+    """The first so many of the devices, or all of them; `UserError` where there are fewer."""
+    if count is not None and count > len(there):
+        raise UserError(
+            f"devices.count is {count}, but there are {len(there)} here; JAX_NUM_CPU_DEVICES makes several of a CPU."
+        )
+    return there[:count]
 
 
 def rows_here(place: Placement, batch_size: int) -> slice:
