@@ -108,6 +108,16 @@ def test_training_goes_on_from_the_one_before_a_damaged_checkpoint(disc_run, dis
     assert jax.tree.all(jax.tree.map(np.array_equal, load(disc_run).params, load(run).params))
 
 
+@pytest.mark.parametrize("kind", [MemoryError, PermissionError, jax.errors.JaxRuntimeError])
+def test_a_checkpoint_that_memory_or_rights_do_not_suffice_for_is_not_damaged(saved, monkeypatch, kind):
+    def failing(*_):
+        raise kind("not now")
+
+    monkeypatch.setattr(checkpoint.ocp, "load_checkpointables", failing)
+    with pytest.raises(kind, match="not now"):
+        checkpoint.read_tree(saved, 3, "params")
+
+
 def test_training_does_not_start_over_where_every_checkpoint_is_damaged(disc_run, disc_set, tmp_path):
     run = shutil.copytree(disc_run, tmp_path / "run")
     for step in ("20", "40"):

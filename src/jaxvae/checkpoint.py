@@ -21,6 +21,7 @@ from jaxvae.errors import UserError
 FORMAT_VERSION = 2
 KEEP_LAST = 2
 LATER = "of a later version"
+ZARR = "/zarr.json"  # What describes an array in Orbax's files.
 
 
 class DamagedError(UserError):
@@ -173,20 +174,31 @@ def _load(folder: Path, step: int, name: str, like: Any) -> Any:
         return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding or here)
 
     place = (folder / str(step)).resolve()
-    with _pages_silenced(), suppress(Exception):  # Of a damaged array Orbax raises a plain Exception, among others.
-        return ocp.load_checkpointables(place, {name: jax.tree.map(wanted, like)})[name]
+    with _pages_silenced():
+        try:
+            return ocp.load_checkpointables(place, {name: jax.tree.map(wanted, like)})[name]
+        except (MemoryError, PermissionError, jax.errors.JaxRuntimeError):
+            raise  # For want of memory or rights: the checkpoint may be whole, and is not to be set aside.
+        except Exception:  # noqa: S110
+            # Of a damaged array Orbax raises a plain Exception, among others. It is let go of here, where what is
+            # written at its end is silenced.
+            pass
     raise DamagedError(_damaged(folder, step))
 
 
 def _read_through(tree: Path) -> None:
-    """Raises an error where a file of a tree cannot be read, one after the other.
+    """Raises an error where an array of a tree cannot be read, one after the other.
 
     Orbax reads all arrays at once, and where one fails leaves the others to end after it, with a traceback each.
     """
-    store = ts.KvStore.open({"driver": "ocdbt", "base": {"driver": "file", "path": f"{tree}/"}}).result()
-    keys = store.list().result()
-    if not keys or any(store.read(key).result().state != "value" for key in keys):
+    files = {"driver": "ocdbt", "base": {"driver": "file", "path": f"{tree}/"}}
+    keys = [key.decode() for key in ts.KvStore.open(files).result().list().result()]
+    arrays = [key.removesuffix(ZARR) for key in keys if key.endswith(ZARR)]
+    if not arrays:
         raise FileNotFoundError(f"{tree} lacks arrays")
+    # Read as arrays: of a file that is missing the store beneath gives nothing, as if nothing had been written there.
+    for array in arrays:
+        ts.open({"driver": "zarr3", "kvstore": {**files, "path": f"{array}/"}}, open=True).result().read().result()
     for path in (tree / "array_metadatas").glob("*"):
         if not isinstance(json.loads(path.read_text()), dict):
             raise ValueError(f"{path} is no JSON object")

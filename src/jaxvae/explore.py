@@ -46,6 +46,7 @@ def explore(
             "pip install 'jaxvae[explore]' brings them."
         ) from error
     import webbrowser
+    from contextlib import suppress
 
     from jaxvae.explorer.server import build_app
     from jaxvae.explorer.session import open_session, warm_up
@@ -64,10 +65,9 @@ def explore(
             build_app(session), log_level="warning", access_log=False, lifespan="off", ws="none",
             server_header=False, timeout_graceful_shutdown=1,
         )  # fmt: skip
-        try:
+        with suppress(KeyboardInterrupt):  # How one ends it; whether the server passes it on depends on the moment.
             uvicorn.Server(config).run(sockets=[listener])
-        except KeyboardInterrupt:  # How one ends it.
-            print("\nended")
+        print("\nended")
 
 
 def listening(port: int) -> "socket.socket":
