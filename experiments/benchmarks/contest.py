@@ -14,11 +14,15 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
+
 from jaxvae.cores import cores
 from jaxvae.evaluation.files import write_json
 
 RESULTS = Path(__file__).with_name("results.json")
 PAUSE = 1.0  # Seconds between two turns: OpenMP's threads keep a core busy for a while after their last work.
+# In a contest several processes share a GPU, of which JAX would take three quarters each.
+os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.15")
 PACKAGES = ("jaxvae", "jax", "flax", "optax", "torch", "pythae", "pillow")
 
 
@@ -82,7 +86,12 @@ def _serve(make: Callable[[], Side], pipe: Connection) -> None:
 
 
 def record(name: str, ours: list[float], theirs: dict[str, list[float]], *, target: float, unit: str) -> None:
-    """Writes a row: less is better, and the ratio is that of the best peer's median to ours."""
+    """Writes a row: less is better, and the ratio is that of the best peer's median to ours.
+
+    On an accelerator its name is part of the row's, so that rows of several machines stand beside one another.
+    """
+    accelerator = jax.devices()[0].device_kind if on_accelerator() else None
+    name = f"{name}, {accelerator}" if accelerator else name
     medians = {peer: statistics.median(each) for peer, each in theirs.items()}
     row = {
         "ours": round(statistics.median(ours), 4),
@@ -94,11 +103,16 @@ def record(name: str, ours: list[float], theirs: dict[str, list[float]], *, targ
         "spread": {peer: [round(min(each), 4), round(max(each), 4)] for peer, each in {"ours": ours, **theirs}.items()},
         "date": datetime.now(UTC).date().isoformat(),
         "versions": {package: found for package in PACKAGES if (found := _version(package))},
-        "processor": _processor(),
+        "processor": _processor() if accelerator is None else f"{accelerator}; {_processor()}",
     }
     rows: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     write_json(RESULTS, rows | {name: row})
     print(line(name, row), flush=True)
+
+
+def on_accelerator() -> bool:
+    """Whether JAX, and then its peers too, computes on a GPU or TPU."""
+    return jax.default_backend() != "cpu"
 
 
 def line(name: str, row: dict[str, Any]) -> str:

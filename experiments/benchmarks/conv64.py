@@ -12,13 +12,13 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from contest import Contestant, Side, record, take_turns
+from contest import Contestant, Side, on_accelerator, record, take_turns
 from ours import FOREVER, contestant, start_of
 
 from jaxvae import Config, DataConfig, ModelConfig, TrainConfig
 from jaxvae.large_pages import TUNABLES
 
-BATCH, STEPS = 128, 20
+BATCH = 128
 CONFIG = Config(
     data=DataConfig(pixels="scaled"),
     model=ModelConfig(latent=128),
@@ -26,27 +26,33 @@ CONFIG = Config(
 )
 
 
-def pytorch(start: dict[str, Any], images: np.ndarray, *, channels_last: bool, compiled: bool) -> Side:
+def pytorch(
+    start: dict[str, Any], images: np.ndarray, steps: int, device: str, *, channels_last: bool, compiled: bool
+) -> Side:
     """PyTorch's side."""
     import torch
-    from peers import ConvVAE
+    from peers import ConvVAE, as_jax_multiplies, wait
+
+    as_jax_multiplies()
 
     layout = torch.channels_last if channels_last else torch.contiguous_format
     model: Any = ConvVAE(start["params"])
-    model = model.to(memory_format=layout)
+    model = model.to(device, memory_format=layout)
     optimizer = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
-    pictures = torch.tensor(images.transpose(0, 3, 1, 2).copy())
+    pictures = torch.tensor(images.transpose(0, 3, 1, 2).copy(), device=device)
     model = torch.compile(model) if compiled else model
-    x = torch.tensor(start["x"].transpose(0, 3, 1, 2).copy()).contiguous(memory_format=layout)
-    loss = float(model(x, torch.tensor(start["noise"])).detach())
+    x = torch.tensor(start["x"].transpose(0, 3, 1, 2).copy(), device=device).contiguous(memory_format=layout)
+    loss = float(model(x, torch.tensor(start["noise"], device=device)).detach())
 
     def turn() -> float:
         begin = time.perf_counter()
-        for _ in range(STEPS):
-            batch = pictures[torch.randint(len(pictures), (BATCH,))].to(torch.float32, memory_format=layout) / 255.0
+        for _ in range(steps):
+            rows = torch.randint(len(pictures), (BATCH,), device=device)
+            batch = pictures[rows].to(torch.float32, memory_format=layout) / 255.0
             optimizer.zero_grad(set_to_none=True)
-            model(batch, torch.randn(BATCH, 128)).backward()
+            model(batch, torch.randn(BATCH, 128, device=device)).backward()
             optimizer.step()
+        wait(device)
         return time.perf_counter() - begin
 
     turn()
@@ -57,19 +63,26 @@ def pytorch(start: dict[str, Any], images: np.ndarray, *, channels_last: bool, c
 if __name__ == "__main__":
     images = np.random.default_rng(0).integers(0, 256, (1280, 64, 64, 3), dtype=np.uint8)
     start = start_of(CONFIG, images)
+    steps, device, tolerance = (1000, "cuda", 2e-3) if on_accelerator() else (20, "cpu", 1e-4)
     peers = {
-        "PyTorch eager, contiguous": partial(pytorch, start, images, channels_last=False, compiled=False),
-        "PyTorch eager, channels last": partial(pytorch, start, images, channels_last=True, compiled=False),
-        "torch.compile, channels last": partial(pytorch, start, images, channels_last=True, compiled=True),
+        "PyTorch eager, contiguous": partial(
+            pytorch, start, images, steps, device, channels_last=False, compiled=False
+        ),
+        "PyTorch eager, channels last": partial(
+            pytorch, start, images, steps, device, channels_last=True, compiled=False
+        ),
+        "torch.compile, channels last": partial(
+            pytorch, start, images, steps, device, channels_last=True, compiled=True
+        ),
     }
     tuned = {
         "torch.compile, tuned allocator": Contestant(
             peers["torch.compile, channels last"], {"GLIBC_TUNABLES": TUNABLES}
         )
     }
-    sides = {"jaxvae": contestant(CONFIG, images, STEPS)} | {name: Contestant(make) for name, make in peers.items()}
-    measured = take_turns(sides | tuned, repeats=7)
-    per_step = {name: [1000.0 * each / STEPS for each in seconds] for name, seconds in measured.items()}
+    sides = {"jaxvae": contestant(CONFIG, images, steps)} | {name: Contestant(make) for name, make in peers.items()}
+    measured = take_turns(sides | tuned, repeats=7, tolerance=tolerance)
+    per_step = {name: [1000.0 * each / steps for each in seconds] for name, seconds in measured.items()}
     ours = per_step.pop("jaxvae")
     own = {name: per_step.pop(name) for name in tuned}
     record("conv64", ours, per_step, target=1.0, unit="ms a step")

@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from contest import Contestant, Side, record, take_turns
+from contest import Contestant, Side, on_accelerator, record, take_turns
 from ours import start_of
 
 from jaxvae import Config, DataConfig, ModelConfig
@@ -46,16 +46,20 @@ def jaxvae(start: dict[str, Any], images: np.ndarray) -> Side:
     return Side(turn, float(first.mean()))
 
 
-def pytorch(start: dict[str, Any], images: np.ndarray) -> Side:
+def pytorch(start: dict[str, Any], images: np.ndarray, device: str) -> Side:
     """Picture by picture, chunks of samples, one log-sum-exp at the end."""
     import torch
-    from peers import GatedDecoder, bounded, dense
+    from peers import GatedDecoder, as_jax_multiplies, bounded, dense, wait
     from torch.distributions import Bernoulli, Normal
     from torch.nn import functional
 
-    encoder, decoder = start["params"]["encoder"], GatedDecoder(start["params"]["decoder"])
-    hidden, heads = [dense(encoder[f"Hidden_{i}"]["Dense_0"]) for i in range(2)], dense(encoder["Dense_0"])
-    pictures = torch.tensor(images.reshape(len(images), -1)) / 255.0
+    as_jax_multiplies()
+    encoder, decoder = start["params"]["encoder"], GatedDecoder(start["params"]["decoder"]).to(device)
+    hidden, heads = (
+        [dense(encoder[f"Hidden_{i}"]["Dense_0"]).to(device) for i in range(2)],
+        dense(encoder["Dense_0"]).to(device),
+    )
+    pictures = torch.tensor(images.reshape(len(images), -1), device=device) / 255.0
 
     def bounds() -> Any:
         logs = []
@@ -78,6 +82,7 @@ def pytorch(start: dict[str, Any], images: np.ndarray) -> Side:
         begin = time.perf_counter()
         with torch.no_grad():
             bounds()
+        wait(device)
         return time.perf_counter() - begin
 
     with torch.no_grad():
@@ -90,7 +95,7 @@ if __name__ == "__main__":
     start = start_of(CONFIG, images)
     sides = {
         "jaxvae": Contestant(partial(jaxvae, start, images), {"GLIBC_TUNABLES": TUNABLES}),
-        "PyTorch": Contestant(partial(pytorch, start, images)),
+        "PyTorch": Contestant(partial(pytorch, start, images, "cuda" if on_accelerator() else "cpu")),
     }
     measured = take_turns(sides, repeats=5, tolerance=1e-3)
     per_picture = {name: [1000.0 * each / PICTURES for each in seconds] for name, seconds in measured.items()}

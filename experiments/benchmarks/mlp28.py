@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import tyro
-from contest import Contestant, Side, record, take_turns
+from contest import Contestant, Side, on_accelerator, record, take_turns
 from ours import FOREVER, contestant, start_of
 
 from jaxvae import Config, DataConfig, ModelConfig, TrainConfig
@@ -33,15 +33,18 @@ def config_of(batch_size: int) -> Config:
     return Config(data=DataConfig(pixels="scaled"), model=model, train=train)
 
 
-def plain_pytorch(start: dict[str, Any], images: np.ndarray, batch_size: int) -> Side:
+def plain_pytorch(start: dict[str, Any], images: np.ndarray, batch_size: int, device: str) -> Side:
     """A loop over shuffled rows of one tensor in memory."""
     import torch
-    from peers import MLPDecoder, MLPEncoder, kl
+    from peers import MLPDecoder, MLPEncoder, as_jax_multiplies, kl, wait
     from torch.nn import functional
 
-    encoder, decoder = MLPEncoder(start["params"]["encoder"]), MLPDecoder(start["params"]["decoder"])
+    as_jax_multiplies()
+
+    encoder = MLPEncoder(start["params"]["encoder"]).to(device)
+    decoder = MLPDecoder(start["params"]["decoder"]).to(device)
     optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], 1e-3, fused=True)
-    pictures = torch.tensor(images.reshape(len(images), -1)).to(torch.float32) / 255.0
+    pictures = torch.tensor(images.reshape(len(images), -1), device=device).to(torch.float32) / 255.0
 
     def loss_of(x: Any, noise: Any) -> Any:
         mean, log_variance = encoder(x)
@@ -49,21 +52,23 @@ def plain_pytorch(start: dict[str, Any], images: np.ndarray, batch_size: int) ->
         error = functional.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(1)
         return (error + kl(mean, log_variance)).mean()
 
-    loss = float(loss_of(torch.tensor(start["x"]).flatten(1), torch.tensor(start["noise"])).detach())
+    x, noise = (torch.tensor(start[name], device=device) for name in ("x", "noise"))
+    loss = float(loss_of(x.flatten(1), noise).detach())
 
     def turn() -> float:
         begin = time.perf_counter()
-        for rows in torch.randperm(len(pictures)).split(batch_size):
+        for rows in torch.randperm(len(pictures), device=device).split(batch_size):
             optimizer.zero_grad(set_to_none=True)
-            loss_of(pictures[rows], torch.randn(len(rows), 20)).backward()
+            loss_of(pictures[rows], torch.randn(len(rows), 20, device=device)).backward()
             optimizer.step()
+        wait(device)
         return time.perf_counter() - begin
 
     turn()
     return Side(turn, loss)
 
 
-def pythae(start: dict[str, Any], images: np.ndarray, batch_size: int) -> Side:
+def pythae(start: dict[str, Any], images: np.ndarray, batch_size: int, device: str) -> Side:
     """Pythae's own trainer and VAE, with encoder and decoder of the same architecture."""
     import torch
     from peers import MLPDecoder, MLPEncoder
@@ -101,7 +106,11 @@ def pythae(start: dict[str, Any], images: np.ndarray, batch_size: int) -> Side:
     pictures = torch.tensor(images.reshape(-1, 1, 28, 28)).to(torch.float32) / 255.0
     folder = tempfile.mkdtemp()
     training = BaseTrainerConfig(
-        output_dir=folder, num_epochs=1, per_device_train_batch_size=batch_size, learning_rate=1e-3, no_cuda=True
+        output_dir=folder,
+        num_epochs=1,
+        per_device_train_batch_size=batch_size,
+        learning_rate=1e-3,
+        no_cuda=device == "cpu",
     )
     trainer = BaseTrainer(
         model=model, train_dataset=BaseDataset(pictures, torch.zeros(len(pictures))), training_config=training
@@ -156,17 +165,19 @@ def mlp28(raw: Path | None = None) -> None:
     """
     prepared = prepare(DataConfig(name="fashion_mnist", size=None, raw=None if raw is None else str(raw)))
     images = np.concatenate([prepared.split(name).images for name in ("train", "validation")])
+    device, tolerance = ("cuda", 2e-3) if on_accelerator() else ("cpu", 1e-4)
     for batch_size in (100, 20):
         config, steps = config_of(batch_size), len(images) // batch_size
         start = start_of(config, images)
         measured = take_turns(
             {
                 "jaxvae": contestant(config, images, steps),
-                "plain PyTorch": Contestant(partial(plain_pytorch, start, images, batch_size)),
-                "Pythae": Contestant(partial(pythae, start, images, batch_size)),
+                "plain PyTorch": Contestant(partial(plain_pytorch, start, images, batch_size, device)),
+                "Pythae": Contestant(partial(pythae, start, images, batch_size, device)),
                 "products": Contestant(partial(products_alone, steps, batch_size)),
             },
             repeats=5,
+            tolerance=tolerance,
         )
         name, ours = f"mlp28, batch {batch_size}", measured["jaxvae"]
         for peer, target in (("plain PyTorch", 2.5), ("Pythae", 3.0)):

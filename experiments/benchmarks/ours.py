@@ -13,7 +13,7 @@ from jaxvae import Config
 from jaxvae.data.batches import batch_indices
 from jaxvae.data.pixels import to_float
 from jaxvae.large_pages import TUNABLES
-from jaxvae.training.feed import feeding
+from jaxvae.training.feed import feeding, fits_on_device
 from jaxvae.training.sharding import place, share_cores
 from jaxvae.training.state import init_state, split_root
 from jaxvae.training.step import build_train_step
@@ -47,7 +47,7 @@ def side(config: Config, images: np.ndarray, steps: int) -> Side:
     state = jax.device_put(init_state(split_root(config.seed), vae, config.train), placement.whole)
     train_step = build_train_step(vae, config, len(images))
     held = ExitStack()
-    advance = held.enter_context(feeding(train_step, config, images, placement, resident=False))
+    advance = held.enter_context(feeding(train_step, config, images, placement, resident=fits_on_device(images)))
     step, loss = 0, None
 
     def turn() -> float:

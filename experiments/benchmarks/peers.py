@@ -9,6 +9,17 @@ from torch.nn import functional
 LOG_2PI = 1.8378770664093453
 
 
+def as_jax_multiplies() -> None:
+    """On a GPU products are computed in TF32, as JAX computes them where nothing else is asked for."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+
+
+def wait(device: str) -> None:
+    """Until the device has done what it was given."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
 def bounded(value: Tensor, low: float, high: float) -> Tensor:
     """As jaxvae bounds the log-variance of q(z|x)."""
     value = high - functional.softplus(high - value)

@@ -23,7 +23,7 @@ from jaxvae import Config
 from jaxvae.data.prepared import Prepared, write_prepared
 from jaxvae.data.source import SPLITS, Example, Source
 from jaxvae.large_pages import TUNABLES
-from jaxvae.training.feed import feeding, stretch
+from jaxvae.training.feed import feeding, fits_on_device, stretch
 from jaxvae.training.loop import train
 from jaxvae.training.sharding import place, share_cores
 from jaxvae.training.state import TrainState, init_state, split_root
@@ -76,7 +76,7 @@ def bare(config: Config, shape: tuple[int, ...], steps: int) -> Side:
     images = np.random.default_rng(0).integers(0, 256, (COUNT, *shape), dtype=np.uint8)
     vae, placement = build(config.model, images.shape[1:]), place(config)
     state = jax.device_put(init_state(split_root(0), vae, config.train), placement.whole)
-    train_step, at_once = build_train_step(vae, config, COUNT), stretch(config, 0)
+    train_step, at_once = build_train_step(vae, config, COUNT), stretch(config, 0, resident=fits_on_device(images))
     batch = jax.device_put(images[: at_once * config.train.batch_size], placement.whole)
     batches = jax.device_put(batch.reshape(at_once, config.train.batch_size, *shape), placement.split)
     with feeding(train_step, config, images, placement, resident=False) as advance:

@@ -27,13 +27,14 @@ def fits_on_device(images: np.ndarray) -> bool:
     return bool(images.nbytes <= RESIDENT_SHARE * statistics.get("bytes_limit", 0))
 
 
-def stretch(config: Config, step: int) -> int:
+def stretch(config: Config, step: int, *, resident: bool) -> int:
     """How many steps are made at once from `step` on: one, or as many as nothing is looked at between.
 
-    A step of a dense network takes a CPU as long as its dispatch does, and is scanned over. A convolutional one does
-    not notice its dispatch, and inside a scan XLA's CPU backend would run its convolutions several times slower.
+    A step of a dense network takes a CPU as long as its dispatch does, and is scanned over, and so is any step on an
+    accelerator that holds the set (`resident`). A convolutional one on a CPU does not notice its dispatch, and inside a
+    scan XLA's CPU backend would run its convolutions several times slower.
     """
-    if config.model.network != "mlp":
+    if config.model.network != "mlp" and not resident:
         return 1
     return min(LONGEST_STRETCH, next_event(config.train, step) - step)
 
@@ -77,7 +78,7 @@ def feeding(
     rows = rows_here(place, size)
 
     def order(step: int) -> np.ndarray:
-        steps = range(step, step + stretch(config, step))
+        steps = range(step, step + stretch(config, step, resident=resident))
         return np.stack([batch_indices(config.seed, each, size, len(images))[rows] for each in steps])
 
     def shared(here: np.ndarray) -> Array:
