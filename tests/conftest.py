@@ -20,7 +20,7 @@ import pytest
 from jaxvae.cli import run_command, told
 from jaxvae.config import Config, DataConfig, ModelConfig, TrainConfig
 from jaxvae.data.prepared import Prepared, write_prepared
-from jaxvae.data.source import SPLITS, Example, Source
+from jaxvae.data.sources.base import SPLITS, Example, Source
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
@@ -71,8 +71,8 @@ def tiny_config(**changes: object) -> Config:
 
 def untrained(config: Config, prepared: Prepared) -> Any:
     """As if it had been loaded from a run of no step."""
-    from jaxvae.latents.fitted import Fitted
-    from jaxvae.run import Info, Loaded
+    from jaxvae.priors.fitted import Fitted
+    from jaxvae.runs.run import Info, Loaded
     from jaxvae.vae import build
 
     vae = build(config.model, prepared.shape)
@@ -82,8 +82,8 @@ def untrained(config: Config, prepared: Prepared) -> Any:
 
 def saved_run(folder: Path, config: Config, prepared: Prepared, **trees: Any) -> Path:
     """A run folder with one checkpoint, of a model that was never trained: codes that vary, at no cost."""
-    from jaxvae import checkpoint
-    from jaxvae.run import about, write_config
+    from jaxvae.runs import checkpoint
+    from jaxvae.runs.run import about, write_config
 
     write_config(folder, config)
     with checkpoint.open_checkpoints(folder / "checkpoints") as checkpointer:
@@ -104,7 +104,7 @@ def dense_run(disc_set: Prepared, tmp_path_factory: pytest.TempPathFactory) -> P
 @pytest.fixture(scope="session")
 def fitted_run(disc_set: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with a mixture fitted to draws in the place of codes."""
-    from jaxvae.latents.fitted import fit
+    from jaxvae.priors.fitted import fit
 
     config = tiny_config(model=DENSE, train=train_config(fitted_flow_steps=0))
     trees = fit(np.random.default_rng(0).normal(size=(100, 3)), config.train, 0).trees

@@ -5,8 +5,8 @@ import pytest
 from jax.test_util import check_grads
 from scipy.stats import norm
 
-from jaxvae.aggregate import minibatch_weighted
-from jaxvae.distributions import Normal
+from jaxvae.distributions.gaussian import Normal
+from jaxvae.objectives.total_correlation import minibatch_weighted
 
 RANDOM = np.random.default_rng(0)
 weighted = jax.jit(minibatch_weighted, static_argnums=2)

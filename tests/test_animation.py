@@ -7,8 +7,8 @@ import pytest
 from imageio_ffmpeg import get_ffmpeg_exe
 from PIL import Image
 
-from jaxvae.animation import require, save_animation
 from jaxvae.errors import UserError
+from jaxvae.rendering.animation import require, save_animation
 
 SHADES = (0, 40, 80, 120, 160)
 PICTURES = np.asarray(SHADES, np.uint8)[:, None, None, None] * np.ones((1, 65, 130, 3), np.uint8)

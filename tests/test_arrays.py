@@ -3,8 +3,8 @@ import pytest
 
 from jaxvae.config import DataConfig
 from jaxvae.data import prepare
-from jaxvae.data.arrays import arrays
-from jaxvae.data.source import SPLITS
+from jaxvae.data.sources.arrays import arrays
+from jaxvae.data.sources.base import SPLITS
 from jaxvae.errors import UserError
 
 

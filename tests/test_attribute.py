@@ -7,12 +7,12 @@ from conftest import mistake
 from PIL import Image
 
 from jaxvae.attribute import attribute
-from jaxvae.labelled import labelled_grid
-from jaxvae.latents.directions import Learned
-from jaxvae.latents.edits import Edit, edited
-from jaxvae.latents.labels import labelled_split
-from jaxvae.latents.pictures import codes, decoded
-from jaxvae.run import load
+from jaxvae.inference import codes, decoded
+from jaxvae.latents.attributes.directions import Learned
+from jaxvae.latents.attributes.edits import Edit, edited
+from jaxvae.latents.attributes.labels import labelled_split
+from jaxvae.rendering.captions import labelled_grid
+from jaxvae.runs.run import load
 
 
 def test_list_names_attributes_classes_and_counts(call, dense_run, disc_set):

@@ -3,8 +3,8 @@ import pytest
 import python_avatars as pa
 
 from jaxvae.config import DataConfig
-from jaxvae.data import avatars
-from jaxvae.data.avatars import ATTRIBUTES, choose
+from jaxvae.data.sources import avatars
+from jaxvae.data.sources.avatars import ATTRIBUTES, choose
 from jaxvae.errors import UserError
 
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from conftest import tiny_config
 
-from jaxvae import checkpoint
-from jaxvae.checksums import NAME, seal
 from jaxvae.errors import UserError
-from jaxvae.run import load
+from jaxvae.runs import checkpoint
+from jaxvae.runs.run import load
+from jaxvae.system.checksums import NAME, seal
 from jaxvae.training.loop import train
 
 TREES = {

@@ -1,6 +1,6 @@
 import pytest
 
-from jaxvae.checksums import NAME, broken, seal
+from jaxvae.system.checksums import NAME, broken, seal
 
 
 @pytest.fixture

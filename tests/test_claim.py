@@ -3,7 +3,7 @@ import os
 import pytest
 
 from jaxvae.errors import UserError
-from jaxvae.training.claim import claimed
+from jaxvae.training.lock import claimed
 
 
 def test_a_second_trainer_is_refused_with_the_number_of_the_first(tmp_path):

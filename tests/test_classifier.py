@@ -3,9 +3,9 @@ import pytest
 from conftest import discs
 
 from jaxvae.data.prepared import write_prepared
-from jaxvae.data.source import SPLITS, Example, Source
+from jaxvae.data.sources.base import SPLITS, Example, Source
 from jaxvae.errors import UserError
-from jaxvae.evaluation.classifier import _reduced, class_names, fit_classifier
+from jaxvae.latents.attributes.classifier import _reduced, class_names, fit_classifier
 
 
 @pytest.fixture(scope="module")

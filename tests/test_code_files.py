@@ -10,15 +10,16 @@ import pytest
 from conftest import DENSE, mistake, saved_run, tiny_config, untrained
 from PIL import Image
 
+from jaxvae.codes import CodeStatistics
 from jaxvae.config import ModelConfig, ObjectiveConfig
 from jaxvae.decode import decode
 from jaxvae.encode import encode
 from jaxvae.errors import UserError
+from jaxvae.inference import code_statistics, decoded, reconstructed
 from jaxvae.latents.code_files import read_codes, run_named_in, write_codes
 from jaxvae.latents.encoding import Encoded, encode_pictures, encode_split, standardized
-from jaxvae.latents.pictures import code_shape, decoded, reconstructed
-from jaxvae.latents.statistics import CodeStatistics, code_statistics
-from jaxvae.run import load
+from jaxvae.runs.run import load
+from jaxvae.vae import code_shape
 
 SPATIAL = ModelConfig(latent_kind="spatial", latent=2, channels=(4, 4))
 
@@ -101,7 +102,9 @@ def test_statistics_of_the_checkpoint_come_first(call, dense_run, monkeypatch):
     """A made-up pair, which no pictures could give."""
     loaded = load(dense_run)
     made = CodeStatistics(np.asarray([1.0, 2.0, 3.0], np.float32), np.asarray([10.0, 10.0, 10.0], np.float32))
-    monkeypatch.setattr("jaxvae.run.load", lambda run: loaded._replace(info=loaded.info._replace(code_statistics=made)))
+    monkeypatch.setattr(
+        "jaxvae.runs.run.load", lambda run: loaded._replace(info=loaded.info._replace(code_statistics=made))
+    )
     assert call(encode, dense_run, "test:0", "--standardize", "--out", "s.npz")[0] == 0
     with np.load("s.npz") as file:
         np.testing.assert_array_equal(file["code_mean"], made.mean)

@@ -12,11 +12,11 @@ from PIL import Image
 
 import jaxvae.train
 from jaxvae.__main__ import COMMANDS
-from jaxvae.cli import file_stem
 from jaxvae.interpolate import interpolate
 from jaxvae.prepare import prepare
 from jaxvae.reconstruct import reconstruct
 from jaxvae.sample import sample
+from jaxvae.system.files import file_stem
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 

@@ -11,10 +11,10 @@ from jaxvae.config import (
     TrainConfig,
     differences,
     from_json,
-    run_name,
     to_json,
 )
 from jaxvae.errors import UserError, nearest
+from jaxvae.runs.run import run_name
 
 
 def test_json_round_trip_keeps_every_field():

@@ -1,6 +1,6 @@
 import numpy as np
 
-from jaxvae.data.describe import describe
+from jaxvae.data.summary import describe
 
 
 def test_counts_shape_range_classes_and_frequencies_are_told(disc_set):

@@ -6,8 +6,8 @@ from conftest import DENSE, tiny_config, untrained
 from jaxvae.codes import flatten
 from jaxvae.config import ModelConfig
 from jaxvae.errors import UserError
-from jaxvae.latents.directions import attribute_directions, direction
-from jaxvae.latents.pictures import codes
+from jaxvae.inference import codes
+from jaxvae.latents.attributes.directions import attribute_directions, direction
 
 METHODS = ("difference", "logistic", "lda")
 SHAPES = {"one": (2, 1, 2), "other": (1,)}

@@ -5,7 +5,8 @@ import pytest
 import scipy.stats
 from jax.test_util import check_grads
 
-from jaxvae.distributions import Bernoulli, Normal, standard_normal
+from jaxvae.distributions.bernoulli import Bernoulli
+from jaxvae.distributions.gaussian import Normal, standard_normal
 
 RANDOM = np.random.default_rng(0)
 MEAN, LOG_VARIANCE = RANDOM.normal(size=(2, 5, 3)).astype(np.float32)

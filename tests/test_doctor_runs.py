@@ -6,11 +6,11 @@ from conftest import discs, tiny_config, train_config, untrained
 
 from jaxvae.config import DataConfig, ModelConfig, ObjectiveConfig
 from jaxvae.data.prepared import write_prepared
-from jaxvae.data.source import SPLITS, Example, Source
-from jaxvae.distributions import Normal
+from jaxvae.data.sources.base import SPLITS, Example, Source
+from jaxvae.distributions.gaussian import Normal
 from jaxvae.evaluation.features import build_features
 from jaxvae.evaluation.report import Options, evaluate_run
-from jaxvae.run import load
+from jaxvae.runs.run import load
 from jaxvae.training import loop
 
 pytestmark = pytest.mark.slow  # Each trains and evaluates a model.

@@ -8,11 +8,11 @@ import pytest
 from conftest import tiny_config, train_config
 
 import jaxvae.train
-from jaxvae import checkpoint
 from jaxvae.config import Config, ModelConfig, ObjectiveConfig
-from jaxvae.run import completed, load
+from jaxvae.runs import checkpoint
+from jaxvae.runs.run import completed, load
 from jaxvae.training import loop
-from jaxvae.training.milestones import Best, out_of_patience
+from jaxvae.training.validation import Best, out_of_patience
 
 SMALL = ModelConfig(network="mlp", hidden=(8,), latent=2)
 # Better until step 10, then worse.

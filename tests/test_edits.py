@@ -4,14 +4,14 @@ import jax
 import numpy as np
 import pytest
 
-from jaxvae.distributions import Normal
+from jaxvae.distributions.gaussian import Normal
 from jaxvae.errors import UserError
-from jaxvae.evaluation.classifier import fit_classifier
-from jaxvae.latents.directions import Direction, Learned
-from jaxvae.latents.edit_quality import Judge, agreement, seen
-from jaxvae.latents.edits import Edit, edited
-from jaxvae.latents.labels import labelled_split
-from jaxvae.run import Loaded
+from jaxvae.latents.attributes.classifier import fit_classifier
+from jaxvae.latents.attributes.directions import Direction, Learned
+from jaxvae.latents.attributes.edit_quality import Judge, agreement, seen
+from jaxvae.latents.attributes.edits import Edit, edited
+from jaxvae.latents.attributes.labels import labelled_split
+from jaxvae.runs.run import Loaded
 from jaxvae.vae import VAE
 
 CODES = {"a": np.asarray([[0.0, 0.0], [2.0, 1.0], [-1.0, 3.0]], np.float32), "b": np.zeros((3, 1), np.float32)}

@@ -6,9 +6,9 @@ import pytest
 from conftest import tiny_config, train_config
 from test_training import lines
 
-from jaxvae import checkpoint
 from jaxvae.config import DevicesConfig, ModelConfig
-from jaxvae.run import load
+from jaxvae.runs import checkpoint
+from jaxvae.runs.run import load
 from jaxvae.training import loop
 from jaxvae.training.sharding import place
 

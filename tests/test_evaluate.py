@@ -7,7 +7,7 @@ import pytest
 from conftest import discs, mistake
 
 from jaxvae.data.prepared import write_prepared
-from jaxvae.data.source import SPLITS, Source
+from jaxvae.data.sources.base import SPLITS, Source
 from jaxvae.evaluate import evaluate
 from jaxvae.evaluation import report as reporting
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import scipy.special
 
-from jaxvae.distributions import Normal, standard_normal
-from jaxvae.evaluation.codes import ROWS_AT_ONCE, decompose
-from jaxvae.mixtures import GaussianMixture
+from jaxvae.distributions.gaussian import Normal, standard_normal
+from jaxvae.distributions.gaussian_mixture import GaussianMixture
+from jaxvae.evaluation.rate_decomposition import ROWS_AT_ONCE, decompose
 
 LOG_2PI = np.log(2 * np.pi)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jaxvae.errors import UserError
-from jaxvae.evaluation.files import new_file, write_arrays, write_json
+from jaxvae.system.files import new_file, write_arrays, write_json
 
 
 class Failing(dict):

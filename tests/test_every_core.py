@@ -3,9 +3,9 @@ import warnings
 
 import pytest
 
-from jaxvae.data import every_core
-from jaxvae.data.every_core import EveryCore
 from jaxvae.errors import UserError
+from jaxvae.system import processes as every_core
+from jaxvae.system.processes import EveryCore
 
 
 def warning(number):

@@ -22,12 +22,12 @@ from jaxvae.config import ObjectiveConfig
 from jaxvae.errors import UserError
 from jaxvae.explore import explore, listening
 from jaxvae.explorer import ends
+from jaxvae.explorer import moves as exploring
 from jaxvae.explorer.requests import read_draw, read_move
 from jaxvae.explorer.server import build_app
 from jaxvae.explorer.session import open_session, warm_up
-from jaxvae.latents import exploring
-from jaxvae.latents.pictures import reconstructed
-from jaxvae.run import load
+from jaxvae.inference import reconstructed
+from jaxvae.runs.run import load
 
 
 @contextmanager

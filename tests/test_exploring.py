@@ -6,12 +6,12 @@ from conftest import DENSE, tiny_config, untrained
 
 from jaxvae.config import ModelConfig, ObjectiveConfig
 from jaxvae.errors import UserError
-from jaxvae.latents import exploring
-from jaxvae.latents.directions import attribute_directions
-from jaxvae.latents.paths import spherical
-from jaxvae.latents.pictures import decoded, reconstructed
-from jaxvae.latents.rates import unit_rates
-from jaxvae.run import load
+from jaxvae.explorer import moves as exploring
+from jaxvae.inference import decoded, reconstructed
+from jaxvae.latents.attributes.directions import attribute_directions
+from jaxvae.latents.paths.interpolation import spherical
+from jaxvae.latents.units.rates import unit_rates
+from jaxvae.runs.run import load
 
 SPATIAL = ModelConfig(latent_kind="spatial", latent=2, channels=(4, 4))
 

@@ -8,10 +8,9 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 from jaxvae.config import TrainConfig
+from jaxvae.distributions.gaussian_mixture import Mixture
 from jaxvae.errors import UserError
-from jaxvae.latents.fitted import Fitted, FittedPrior, fit
-from jaxvae.latents.fitted_flow import fit_flow, open_flow
-from jaxvae.latents.fitted_mixture import LARGEST, Mixture, fit_mixture
+from jaxvae.priors.fitted import LARGEST, Fitted, FittedPrior, fit, fit_flow, fit_mixture, open_flow
 
 draw = jax.jit(lambda p, key, shape, temperature: p.sample(key, shape, temperature), static_argnums=2)
 log_prob = jax.jit(lambda p, z: p.log_prob(z))

@@ -5,7 +5,7 @@ import pytest
 from jax.test_util import check_grads
 from scipy.stats import norm
 
-from jaxvae.flows import build_flow
+from jaxvae.priors.flow import build_flow
 
 PAIRS, HIDDEN = 2, 8
 

@@ -6,8 +6,8 @@ from PIL import Image
 
 from jaxvae.config import DataConfig
 from jaxvae.data import prepare
-from jaxvae.data.folder import folder
-from jaxvae.data.source import SPLITS
+from jaxvae.data.sources.base import SPLITS
+from jaxvae.data.sources.folder import folder
 from jaxvae.errors import UserError
 
 

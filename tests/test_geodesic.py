@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from jax.tree_util import Partial
 
-from jaxvae.latents.geodesic import energy, geodesic, length
-from jaxvae.latents.paths import linear
+from jaxvae.latents.paths.geodesic import energy, geodesic, length
+from jaxvae.latents.paths.interpolation import linear
 
 NODES = jnp.linspace(0.0, 1.0, 17)
 

@@ -7,7 +7,7 @@ import pytest
 from conftest import tiny_config, train_config
 
 from jaxvae.errors import UserError
-from jaxvae.training.guard import REMEMBERED, new_guard, stopped, watch
+from jaxvae.training.skipping import REMEMBERED, new_guard, stopped, watch
 from jaxvae.training.state import init_state, split_root
 from jaxvae.training.step import build_train_step
 from jaxvae.vae import build

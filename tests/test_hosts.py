@@ -12,12 +12,13 @@ import pytest
 from conftest import tiny_config, train_config
 from test_training import lines
 
-from jaxvae import checkpoint
 from jaxvae.config import DevicesConfig, ModelConfig, to_json
 from jaxvae.errors import UserError
-from jaxvae.run import completed, load
+from jaxvae.runs import checkpoint
+from jaxvae.runs.run import completed, load
 from jaxvae.training import loop
-from jaxvae.training.hosts import any_of_all, first_then_others, is_first, join, loss_of_others_told, of_the_first
+from jaxvae.training.failures import loss_of_others_told
+from jaxvae.training.multihost import any_of_all, first_then_others, is_first, join, of_the_first
 
 SETTINGS = train_config(
     steps=200, batch_size=32, learning_rate=1e-4, log_every=10, validate_every=20, picture_every=100,

@@ -5,9 +5,9 @@ import pytest
 from linear_gaussian import X, exact, pca
 
 from jaxvae.config import ModelConfig
-from jaxvae.distributions import Normal
-from jaxvae.importance import bound, doubly_reparameterized, log_weights
-from jaxvae.objectives import elbo, variational_terms
+from jaxvae.distributions.gaussian import Normal
+from jaxvae.objectives.elbo import elbo, variational_terms
+from jaxvae.objectives.importance import bound, doubly_reparameterized, log_weights
 from jaxvae.vae import VAE, build
 
 

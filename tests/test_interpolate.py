@@ -10,13 +10,11 @@ from conftest import mistake, tiny_config, untrained
 from PIL import Image
 
 from jaxvae.config import DataConfig, ModelConfig, ObjectiveConfig
-from jaxvae.evaluation.classifier import fit_classifier
-from jaxvae.flows import build_flow
+from jaxvae.inference import codes as codes_of_pictures
 from jaxvae.interpolate import interpolate
-from jaxvae.latents.fitted import Fitted
-from jaxvae.latents.fitted_flow import HIDDEN, PAIRS
-from jaxvae.latents.fitted_mixture import fit_mixture
-from jaxvae.latents.pictures import codes as codes_of_pictures
+from jaxvae.latents.attributes.classifier import fit_classifier
+from jaxvae.priors.fitted import HIDDEN, PAIRS, Fitted, fit_mixture
+from jaxvae.priors.flow import build_flow
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +38,7 @@ def made(disc_set, tmp_path_factory):
 @pytest.fixture
 def lively(made, monkeypatch):
     """The folder of that model's run, as far as the command can tell."""
-    monkeypatch.setattr("jaxvae.run.load", lambda run: made)
+    monkeypatch.setattr("jaxvae.runs.run.load", lambda run: made)
     return made.info.run
 
 
@@ -144,7 +142,7 @@ def test_codes_are_means_unless_a_seed_asks_for_draws(call, lively):
 
 def test_the_report_measures_the_same_path_whatever_number_of_pictures_is_shown(call, lively, disc_set, monkeypatch):
     classifier = fit_classifier(disc_set)
-    monkeypatch.setattr("jaxvae.latents.walk_report.fit_classifier", lambda prepared: classifier)
+    monkeypatch.setattr("jaxvae.latents.paths.walk_report.fit_classifier", lambda prepared: classifier)
     found = []
     for steps in (2, 5):
         arguments = ["--from", "red=0", "--via", "test:4", "--to", "red=1", "--report", "--steps", steps]
@@ -198,7 +196,7 @@ def test_mistakes_are_told_in_a_sentence(call, lively, name):
 
 def test_an_autoencoder_has_no_posterior_to_draw_from(call, lively, made, monkeypatch):
     config = dataclasses.replace(made.info.config, objective=ObjectiveConfig(name="autoencoder"))
-    monkeypatch.setattr("jaxvae.run.load", lambda run: made._replace(info=made.info._replace(config=config)))
+    monkeypatch.setattr("jaxvae.runs.run.load", lambda run: made._replace(info=made.info._replace(config=config)))
     mistake(call(interpolate, lively, "--seed", 1, "--out", "x.png"), "is an autoencoder: it has no posterior")
     assert call(interpolate, lively, "--path", "prior", "--steps", 2, "--out", "x.png")[0] == 0
 

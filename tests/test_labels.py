@@ -4,9 +4,9 @@ from PIL import Image
 
 from jaxvae.data.prepared import Split
 from jaxvae.errors import UserError
-from jaxvae.evaluation.classifier import fit_to
-from jaxvae.latents.labels import Labelled, class_counts, examples, labelled_split, names
-from jaxvae.latents.labels_csv import held_apart, labelled_files
+from jaxvae.latents.attributes.classifier import fit_to
+from jaxvae.latents.attributes.labels import Labelled, class_counts, examples, labelled_split, names
+from jaxvae.latents.attributes.labels_csv import held_apart, labelled_files
 
 
 def labelled(*columns, attributes=(), classes=()):

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from jaxvae.large_pages import SWITCH, TUNABLES
+from jaxvae.system.processes import SWITCH, TUNABLES
 
 CODE = """
 import os, sys

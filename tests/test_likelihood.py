@@ -8,10 +8,10 @@ from conftest import tiny_config
 from linear_gaussian import NOISE, W
 
 from jaxvae.config import DataConfig
-from jaxvae.distributions import Normal
-from jaxvae.evaluation import likelihood
-from jaxvae.evaluation.likelihood import CHUNK, accumulated, importance_bounds, sizes
+from jaxvae.distributions.gaussian import Normal
+from jaxvae.evaluation import log_likelihood as likelihood
 from jaxvae.evaluation.linear_gaussian import exact_vae
+from jaxvae.evaluation.log_likelihood import CHUNK, accumulated, importance_bounds, sizes
 from jaxvae.vae import VAE
 
 KEY = jax.random.key(3)

@@ -9,8 +9,8 @@ from conftest import tiny_config
 from jaxvae.config import Config, DataConfig, ModelConfig
 from jaxvae.data.pixels import to_float
 from jaxvae.errors import UserError
-from jaxvae.evaluation.terms import bits_per_dim
-from jaxvae.likelihoods import StoredBits, build_likelihood, stored_bits
+from jaxvae.likelihoods.build import StoredBits, build_likelihood, stored_bits
+from jaxvae.objectives.metrics import bits_per_dim
 from jaxvae.training import loop
 from jaxvae.vae import build
 

@@ -13,11 +13,11 @@ from scipy.spatial.distance import pdist
 from scipy.stats import norm
 
 from jaxvae.config import ObjectiveConfig
-from jaxvae.distributions import standard_normal
+from jaxvae.distributions.gaussian import standard_normal
 from jaxvae.errors import UserError
-from jaxvae.latents.attributes import some
+from jaxvae.inference import codes, decoded
+from jaxvae.latents.attributes.labels import some
 from jaxvae.latents.maps import lay_out, manifold
-from jaxvae.latents.pictures import codes, decoded
 from jaxvae.map import draw_map
 
 TWO = dataclasses.replace(DENSE, latent=2)

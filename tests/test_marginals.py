@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from jaxvae.distributions import Normal, standard_normal
-from jaxvae.flows import build_flow
-from jaxvae.latents.marginals import code_marginals, prior_marginals
-from jaxvae.mixtures import GaussianMixture
+from jaxvae.distributions.gaussian import Normal, standard_normal
+from jaxvae.distributions.gaussian_mixture import GaussianMixture
+from jaxvae.latents.units.marginals import code_marginals, prior_marginals
+from jaxvae.priors.flow import build_flow
 
 PROBABILITIES = np.asarray([0.001, 0.02, 0.5, 0.8, 0.98])
 

@@ -6,11 +6,11 @@ from conftest import tiny_config
 
 from jaxvae.config import ModelConfig, ObjectiveConfig
 from jaxvae.data.pixels import scaled
-from jaxvae.distributions import Normal
-from jaxvae.evaluation.split import build_draw_codes, build_measure, means, psnr, with_prior
-from jaxvae.evaluation.terms import active_units
-from jaxvae.mixtures import GaussianMixture
-from jaxvae.objectives import elbo, variational_terms
+from jaxvae.distributions.gaussian import Normal
+from jaxvae.distributions.gaussian_mixture import GaussianMixture
+from jaxvae.evaluation.per_example import build_draw_codes, build_measure, means, psnr, with_prior
+from jaxvae.objectives.elbo import elbo, variational_terms
+from jaxvae.objectives.metrics import active_units
 from jaxvae.vae import build
 
 MODEL = ModelConfig(network="mlp", hidden=(12,), latent=3)

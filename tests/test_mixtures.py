@@ -7,8 +7,8 @@ from scipy.special import log_softmax, logsumexp, softmax
 from scipy.stats import multivariate_normal
 from sklearn.mixture import GaussianMixture as Fitted
 
-from jaxvae.distributions import Normal
-from jaxvae.mixtures import GaussianMixture, scaled_squares
+from jaxvae.distributions.gaussian import Normal
+from jaxvae.distributions.gaussian_mixture import GaussianMixture, scaled_squares
 
 RANDOM = np.random.default_rng(0)
 LOGITS = np.float32([0.3, -1.0, 0.9, 0.0])

@@ -5,9 +5,9 @@ import pytest
 from conftest import DENSE, mistake, tiny_config, untrained
 from PIL import Image
 
+from jaxvae.inference import codes
 from jaxvae.latents import neighbours as module
 from jaxvae.latents.neighbours import describe_in, nearest
-from jaxvae.latents.pictures import codes
 from jaxvae.neighbours import neighbours
 
 

@@ -7,10 +7,10 @@ from jax.test_util import check_grads
 
 from jaxvae.config import ModelConfig
 from jaxvae.networks import build_networks
-from jaxvae.networks.convolution import SOME, conv_transpose, convolve
 from jaxvae.networks.dense import product
 from jaxvae.networks.layers import bounded
 from jaxvae.networks.mlp import Hidden
+from jaxvae.networks.strided_convolution import SOME, conv_transpose, convolve
 
 RANDOM = np.random.default_rng(0)
 

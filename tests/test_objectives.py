@@ -7,10 +7,11 @@ import pytest
 from linear_gaussian import X, exact, pca
 
 from jaxvae.config import ModelConfig, ObjectiveConfig
-from jaxvae.distributions import Normal, standard_normal
-from jaxvae.importance import bound, log_weights
-from jaxvae.mixtures import GaussianMixture
-from jaxvae.objectives import autoencoder_terms, build_terms, build_value, elbo, kl, variational_terms
+from jaxvae.distributions.gaussian import Normal, standard_normal
+from jaxvae.distributions.gaussian_mixture import GaussianMixture
+from jaxvae.objectives.build import build_terms, build_value
+from jaxvae.objectives.elbo import autoencoder_terms, elbo, kl, variational_terms
+from jaxvae.objectives.importance import bound, log_weights
 from jaxvae.vae import VAE, build
 
 

@@ -7,9 +7,9 @@ import pytest
 from conftest import tiny_config, train_config
 from test_training import lines
 
-from jaxvae import checkpoint
 from jaxvae.config import ModelConfig
-from jaxvae.run import completed, load, read_config
+from jaxvae.runs import checkpoint
+from jaxvae.runs.run import completed, load, read_config
 from jaxvae.training import loop
 
 # Each was written on 2026-11-25 by a run of 20 steps on the discs, of which the checkpoint of step 10 is kept.

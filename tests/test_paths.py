@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxvae.latents.paths import across, linear, spherical, through
+from jaxvae.latents.paths.interpolation import across, linear, spherical, through
 
 A, B = jnp.asarray([3.0, 0.0, 0.0]), jnp.asarray([0.0, 1.0, 0.0])
 DEGREES = jnp.linspace(0.0, 1.0, 5)

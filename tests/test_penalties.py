@@ -5,11 +5,12 @@ import pytest
 from scipy.stats import norm
 
 from jaxvae.config import ObjectiveConfig
-from jaxvae.discrepancy import squared_mmd
-from jaxvae.distributions import Normal, standard_normal
-from jaxvae.objectives import build_value
-from jaxvae.penalties import capacity_value, free_value, mmd_value, tcvae_value
-from jaxvae.terms import Terms
+from jaxvae.distributions.gaussian import Normal, standard_normal
+from jaxvae.objectives.build import build_value
+from jaxvae.objectives.free_bits import capacity_value, free_value
+from jaxvae.objectives.mmd import mmd_value, squared_mmd
+from jaxvae.objectives.terms import Terms
+from jaxvae.objectives.total_correlation import tcvae_value
 
 RANDOM = np.random.default_rng(0)
 BATCH, PICTURES = 5, 40

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxvae.data.pictures import fit, read_picture
+from jaxvae.data.images import fit, read_picture
 from jaxvae.errors import UserError
 
 

@@ -8,8 +8,9 @@ import scipy.integrate
 import scipy.stats
 from jax.test_util import check_grads
 
-from jaxvae.logistic_mixture import DiscretizedLogisticMixture
-from jaxvae.pixel_distributions import ContinuousBernoulli, DiscretizedLogistic, Laplace, log_logistic_bin
+from jaxvae.distributions.bernoulli import ContinuousBernoulli
+from jaxvae.distributions.laplace import Laplace
+from jaxvae.distributions.logistic import DiscretizedLogistic, DiscretizedLogisticMixture, log_logistic_bin
 
 RANDOM = np.random.default_rng(0)
 

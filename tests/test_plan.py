@@ -10,10 +10,10 @@ from jaxvae.cli import told
 from jaxvae.config import DevicesConfig, ModelConfig, ObjectiveConfig
 from jaxvae.errors import UserError
 from jaxvae.plan import main
-from jaxvae.training import estimate as estimates
-from jaxvae.training.estimate import Estimate, estimate, largest
-from jaxvae.training.program import state_shapes
-from jaxvae.training.target import GIB, Target, find_target
+from jaxvae.training.planning import estimate as estimates
+from jaxvae.training.planning.estimate import Estimate, estimate, largest
+from jaxvae.training.planning.program import state_shapes
+from jaxvae.training.planning.target import GIB, Target, find_target
 
 CELEBA = Path(__file__).parents[1] / "experiments" / "celeba.py"
 CONFIG = tiny_config(model=ModelConfig(network="mlp", hidden=(32,), latent=4), train=train_config(batch_size=32))

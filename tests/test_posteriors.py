@@ -4,7 +4,7 @@ import pytest
 from conftest import DENSE, tiny_config, untrained
 
 from jaxvae.errors import UserError
-from jaxvae.latents.posteriors import code_rows, posterior_batches, posteriors
+from jaxvae.inference import code_rows, posterior_batches, posteriors
 
 
 def test_every_picture_has_its_own_posterior_in_order(disc_set):

@@ -8,9 +8,9 @@ from jaxvae.config import DataConfig
 from jaxvae.data import open_prepared, prepare
 from jaxvae.data.prepare import prepared_path
 from jaxvae.data.prepared import write_prepared
-from jaxvae.data.scratch import scratch
-from jaxvae.data.source import SPLITS, Example, Source
+from jaxvae.data.sources.base import SPLITS, Example, Source
 from jaxvae.errors import UserError
+from jaxvae.system.files import scratch
 
 COUNTS = {"train": 12, "validation": 3, "test": 1}
 
@@ -155,7 +155,7 @@ def test_the_source_is_closed_whatever_happens(tmp_path, monkeypatch):
     closed = []
     for number, validation in enumerate([lambda: iter(pictures("validation")), broken(RuntimeError("stop"))]):
         made = source(validation=validation)._replace(close=lambda: closed.append(True))
-        monkeypatch.setattr("jaxvae.data.arrays.arrays", lambda config, made=made: made)
+        monkeypatch.setattr("jaxvae.data.sources.arrays.arrays", lambda config, made=made: made)
         config = DataConfig(name=f"set{number}.npy", root=str(tmp_path))
         if number == 0:
             prepare(config)

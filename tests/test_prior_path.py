@@ -5,11 +5,11 @@ from scipy.special import logsumexp
 from scipy.stats import kstest, multivariate_normal, norm
 
 from jaxvae.codes import flatten
-from jaxvae.distributions import standard_normal
-from jaxvae.latents.fitted import FittedPrior
-from jaxvae.latents.fitted_mixture import Mixture
-from jaxvae.latents.paths import linear
-from jaxvae.latents.prior_path import matched, prior_path
+from jaxvae.distributions.gaussian import standard_normal
+from jaxvae.distributions.gaussian_mixture import Mixture
+from jaxvae.latents.paths.interpolation import linear
+from jaxvae.latents.paths.through_prior import matched, prior_path
+from jaxvae.priors.fitted import FittedPrior
 
 LIKE = {"a": jnp.zeros((2, 1)), "b": jnp.zeros(1)}
 

@@ -8,10 +8,10 @@ from scipy.special import expit, logsumexp
 from scipy.stats import norm
 
 from jaxvae.config import ModelConfig
-from jaxvae.distributions import Normal
+from jaxvae.distributions.gaussian import Normal
 from jaxvae.errors import UserError
-from jaxvae.objectives import elbo, variational_terms
-from jaxvae.priors import DARKEST, build_prior, start_from_pictures
+from jaxvae.objectives.elbo import elbo, variational_terms
+from jaxvae.priors.learned import DARKEST, build_prior, start_from_pictures
 from jaxvae.vae import build
 
 SHAPE = (2, 2, 1)

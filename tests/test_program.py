@@ -3,7 +3,7 @@ import pytest
 from conftest import tiny_config, train_config
 
 from jaxvae.config import DevicesConfig, ModelConfig
-from jaxvae.training.program import Exchange, exchanges, state_shapes, traced
+from jaxvae.training.planning.program import Exchange, exchanges, state_shapes, traced
 from jaxvae.training.sharding import over
 
 CONFIG = tiny_config(model=ModelConfig(network="mlp", hidden=(32,), latent=4), train=train_config(batch_size=48))

@@ -2,8 +2,8 @@ import logging
 
 import pytest
 
-from jaxvae.data import progress as module
-from jaxvae.data.progress import progress
+from jaxvae.system import progress as module
+from jaxvae.system.progress import progress
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ import pytest
 from conftest import DENSE, tiny_config, untrained
 
 from jaxvae.config import ObjectiveConfig
-from jaxvae.distributions import Normal, standard_normal
-from jaxvae.evaluation.split import build_measure
-from jaxvae.latents import rates as module
-from jaxvae.latents.marginals import Gaussians
-from jaxvae.latents.rates import unit_rates
-from jaxvae.mixtures import GaussianMixture
+from jaxvae.distributions.gaussian import Normal, standard_normal
+from jaxvae.distributions.gaussian_mixture import GaussianMixture
+from jaxvae.evaluation.per_example import build_measure
+from jaxvae.latents.units import rates as module
+from jaxvae.latents.units.marginals import Gaussians
+from jaxvae.latents.units.rates import unit_rates
 
 
 def made(disc_set, mean, log_variance, prior, objective="elbo"):

@@ -2,10 +2,10 @@ import json
 
 from conftest import tiny_config, train_config
 
-from jaxvae import checkpoint
 from jaxvae.config import ModelConfig
+from jaxvae.runs import checkpoint
 from jaxvae.training import loop
-from jaxvae.training.record import not_recording, progress, recording, say, secure, write
+from jaxvae.training.metric_log import not_recording, progress, recording, say, secure, write
 
 
 def opened(run, first_step=0):

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxvae.data.pixels import to_bytes
 from jaxvae.errors import UserError
-from jaxvae.render import GAP, grid, over_under, save_png, to_bytes
+from jaxvae.rendering.grid import GAP, grid, over_under, save_png
 
 PICTURES = np.arange(5, dtype=np.uint8)[:, None, None, None] * np.full((1, 64, 64, 3), 40, np.uint8)
 

@@ -10,10 +10,10 @@ from conftest import tiny_config, train_config, untrained
 
 from jaxvae.config import ModelConfig, ObjectiveConfig
 from jaxvae.evaluation.features import build_features
-from jaxvae.evaluation.likelihood import importance_bounds
+from jaxvae.evaluation.log_likelihood import importance_bounds
+from jaxvae.evaluation.per_example import build_measure
 from jaxvae.evaluation.report import Options, evaluate_run
-from jaxvae.evaluation.split import build_measure
-from jaxvae.run import load, prior_of
+from jaxvae.runs.run import load, prior_of
 from jaxvae.training import loop
 
 pytestmark = pytest.mark.slow  # Each trains and evaluates a model.

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from jaxvae.errors import UserError
-from jaxvae.scatter import MOST_NAMED, OTHER, Coloring, groups, save_scatter
+from jaxvae.rendering.scatter import MOST_NAMED, OTHER, Coloring, groups, save_scatter
 
 
 def test_each_value_has_a_line_under_its_name():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxvae.config import ObjectiveConfig
-from jaxvae.schedules import beta_at, capacity_at
+from jaxvae.objectives.schedules import beta_at, capacity_at
 
 
 def betas(config: ObjectiveConfig, steps: int) -> np.ndarray:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from linear_gaussian import NOISE, W, X, exact
 
-import jaxvae.distributions
+import jaxvae.distributions.gaussian
 from jaxvae.cli import run_command
-from jaxvae.evaluation import proofs
+from jaxvae.evaluation import closed_forms as proofs
 from jaxvae.evaluation.linear_gaussian import largest_log_likelihood, log_likelihood
 from jaxvae.selftest import selftest
 

@@ -10,12 +10,12 @@ import pytest
 from conftest import tiny_config, train_config
 
 from jaxvae.config import DevicesConfig, ModelConfig, ObjectiveConfig
-from jaxvae.cores import cores
 from jaxvae.errors import UserError
-from jaxvae.objectives import of_each_example
+from jaxvae.objectives.build import of_each_example
+from jaxvae.system.processes import cores
 from jaxvae.training import loop
-from jaxvae.training.feed import feeding
-from jaxvae.training.parts import in_parts
+from jaxvae.training.accumulation import in_parts
+from jaxvae.training.input_pipeline import feeding
 from jaxvae.training.sharding import one_copy, over, place, rows_here
 from jaxvae.training.state import init_state, split_root
 from jaxvae.training.step import build_train_step

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from jaxvae.latents.smoothness import of_pictures, of_probabilities
+from jaxvae.latents.paths.smoothness import of_pictures, of_probabilities
 
 
 def pictures(values) -> np.ndarray:

@@ -3,10 +3,10 @@ import numpy as np
 import pytest
 from conftest import DENSE, tiny_config, untrained
 
-from jaxvae import checkpoint
+from jaxvae.codes import TREE, CodeStatistics
 from jaxvae.config import ModelConfig
-from jaxvae.latents.posteriors import posteriors
-from jaxvae.latents.statistics import TREE, CodeStatistics, code_statistics
+from jaxvae.inference import code_statistics, posteriors
+from jaxvae.runs import checkpoint
 
 MODELS = {
     "vector": DENSE,

@@ -2,9 +2,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxvae.evaluation.split import psnr
-from jaxvae.evaluation.terms import active_units, bits_per_dim
-from jaxvae.likelihoods import StoredBits
+from jaxvae.evaluation.per_example import psnr
+from jaxvae.likelihoods.build import StoredBits
+from jaxvae.objectives.metrics import active_units, bits_per_dim
 
 
 def test_bits_per_dim_of_the_uniform_density_is_the_bit_depth():

@@ -14,9 +14,9 @@ from raw_celeba import ATTRIBUTES, face, make
 
 from jaxvae.config import DataConfig
 from jaxvae.data import prepare
-from jaxvae.data.pictures import fit
-from jaxvae.data.raw_files import RawFiles
-from jaxvae.data.tfds import tfds_source
+from jaxvae.data.images import fit
+from jaxvae.data.sources.tfds.files import RawFiles
+from jaxvae.data.sources.tfds.source import tfds_source
 from jaxvae.errors import UserError
 
 IDX = {"train": "train", "test": "t10k"}
@@ -132,7 +132,7 @@ def test_an_interruption_leaves_nothing(raw_celeba, tmp_path, monkeypatch):
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("jaxvae.data.tfds.fit", interrupted)
+    monkeypatch.setattr("jaxvae.data.sources.tfds.source.fit", interrupted)
     with pytest.raises(KeyboardInterrupt):
         prepare(config("celeb_a", raw_celeba, tmp_path))
     assert not (tmp_path / "data").exists()
@@ -266,7 +266,7 @@ def unknown_host(*args):
 
 def test_without_a_network_the_way_out_is_told(tmp_path, tfds_home, monkeypatch):
     monkeypatch.setattr("socket.getaddrinfo", unknown_host)
-    monkeypatch.setattr("jaxvae.data.raw_locations.getproxies", dict)
+    monkeypatch.setattr("jaxvae.data.sources.tfds.files.getproxies", dict)
     with pytest.raises(UserError, match=r"celeb_a cannot be downloaded .*drive\.google\.com") as caught:
         prepare(DataConfig(name="celeb_a", root=str(tmp_path / "data")))
     for part in ("img_align_celeba.zip", "--data.raw DIR", "RAW=DIR"):
@@ -285,7 +285,7 @@ def test_a_download_is_prepared_once_and_kept_where_tfds_does(tmp_path, tfds_hom
     monkeypatch.setattr("tensorflow_datasets.download.DownloadManager.download", download)
     # There is no network, but TFDS has the files.
     monkeypatch.setattr("socket.getaddrinfo", unknown_host)
-    monkeypatch.setattr("jaxvae.data.raw_locations.getproxies", dict)
+    monkeypatch.setattr("jaxvae.data.sources.tfds.files.getproxies", dict)
     (tfds_home / "downloads" / "mnist").mkdir(parents=True)
     urls = [f"https://storage.googleapis.com/cvdf-datasets/mnist/{path.name}" for path in (tmp_path / "raw").iterdir()]
     (tfds_home / "downloads" / "mnist" / "some.gz.INFO").write_text(json.dumps({"urls": urls}))

@@ -12,15 +12,15 @@ import optax
 import pytest
 from conftest import tiny_config, train_config
 
-from jaxvae import checkpoint
 from jaxvae.config import ModelConfig, ObjectiveConfig, TrainConfig
 from jaxvae.data.batches import batch_indices
 from jaxvae.errors import UserError
-from jaxvae.evaluation.split import build_measure, means
-from jaxvae.objectives import elbo, variational_terms
-from jaxvae.run import completed, load
+from jaxvae.evaluation.per_example import build_measure, means
+from jaxvae.objectives.elbo import elbo, variational_terms
+from jaxvae.runs import checkpoint
+from jaxvae.runs.run import completed, load
 from jaxvae.training import loop
-from jaxvae.training.feed import feeding, stretch
+from jaxvae.training.input_pipeline import feeding, stretch
 from jaxvae.training.sharding import place
 from jaxvae.training.state import build_optimizer, init_state, learning_rate, split_root
 from jaxvae.training.step import build_train_step, mirrored, running_mean

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 from scipy.stats import kstest, norm
 
-from jaxvae.distributions import Normal
-from jaxvae.flows import build_flow
-from jaxvae.latents.fitted import FittedPrior
-from jaxvae.latents.fitted_mixture import Mixture
-from jaxvae.latents.transports import Transport, transport
-from jaxvae.mixtures import GaussianMixture
+from jaxvae.distributions.gaussian import Normal
+from jaxvae.distributions.gaussian_mixture import GaussianMixture, Mixture
+from jaxvae.latents.paths.transports import Transport, transport
+from jaxvae.priors.fitted import FittedPrior
+from jaxvae.priors.flow import build_flow
 
 UNITS = 4
 

@@ -12,11 +12,11 @@ from scipy.stats import norm
 from jaxvae.codes import flatten
 from jaxvae.config import ModelConfig, ObjectiveConfig
 from jaxvae.errors import UserError
-from jaxvae.labelled import SIDE, labelled_grid
-from jaxvae.latents.pictures import codes, decoded
-from jaxvae.latents.rates import unit_rates
-from jaxvae.latents.traversal import traverse as walk
-from jaxvae.latents.units import unit_names
+from jaxvae.inference import codes, decoded
+from jaxvae.latents.units.names import unit_names
+from jaxvae.latents.units.rates import unit_rates
+from jaxvae.latents.units.traversal import traverse as walk
+from jaxvae.rendering.captions import SIDE, labelled_grid
 from jaxvae.traverse import traverse
 
 SPATIAL = ModelConfig(latent_kind="spatial", latent=2, channels=(4, 4))

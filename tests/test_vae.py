@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from jaxvae.config import ModelConfig
-from jaxvae.distributions import Bernoulli, Normal
+from jaxvae.distributions.bernoulli import Bernoulli
+from jaxvae.distributions.gaussian import Normal
 from jaxvae.vae import build, sample
 
 SHAPE = (6, 5, 3)

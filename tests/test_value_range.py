@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from jaxvae.data.value_range import doubts, narrow
+from jaxvae.data.summary import doubts, narrow
 
 
 @pytest.mark.parametrize(

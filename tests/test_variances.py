@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from jaxvae.config import ModelConfig
-from jaxvae.distributions import Bernoulli, Normal
-from jaxvae.evaluation.variances import EXAMPLES, posterior_at_bound, scale_at_bound, widest_variance
-from jaxvae.likelihoods import LOG_SCALE_RANGE
-from jaxvae.logistic_mixture import DiscretizedLogisticMixture
-from jaxvae.pixel_distributions import DiscretizedLogistic, Laplace
+from jaxvae.distributions.bernoulli import Bernoulli
+from jaxvae.distributions.gaussian import Normal
+from jaxvae.distributions.laplace import Laplace
+from jaxvae.distributions.logistic import DiscretizedLogistic, DiscretizedLogisticMixture
+from jaxvae.evaluation.doctor import EXAMPLES, posterior_at_bound, scale_at_bound, widest_variance
+from jaxvae.likelihoods.build import LOG_SCALE_RANGE
 from jaxvae.vae import VAE, build
 
 LOW, HIGH = LOG_SCALE_RANGE

@@ -5,11 +5,11 @@ import pytest
 from conftest import tiny_config, untrained
 
 from jaxvae.config import DataConfig, ModelConfig
-from jaxvae.latents.named_paths import build_path
-from jaxvae.latents.paths import linear
-from jaxvae.latents.pictures import apart, codes, decoded
-from jaxvae.latents.walk_report import lines, measured
-from jaxvae.latents.walks import Walk, arrays, evenly, stretch_rows, walk
+from jaxvae.inference import apart, codes, decoded
+from jaxvae.latents.paths.build import build_path
+from jaxvae.latents.paths.interpolation import linear
+from jaxvae.latents.paths.walk_report import lines, measured
+from jaxvae.latents.paths.walks import Walk, arrays, evenly, stretch_rows, walk
 
 MODELS = {
     "vamp": ModelConfig(network="mlp", hidden=(8,), latent=3, prior="vamp", prior_components=3),

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxvae.cores import cores
-from jaxvae.evaluation.files import write_json
+from jaxvae.system.files import write_json
+from jaxvae.system.processes import cores
 
 RESULTS = Path(__file__).with_name("results.json")
 PAUSE = 1.0  # Seconds between two turns: OpenMP's threads keep a core busy for a while after their last work.

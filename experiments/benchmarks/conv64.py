@@ -16,7 +16,7 @@ from contest import Contestant, Side, on_accelerator, record, take_turns
 from ours import FOREVER, contestant, start_of
 
 from jaxvae import Config, DataConfig, ModelConfig, TrainConfig
-from jaxvae.large_pages import TUNABLES
+from jaxvae.system.processes import TUNABLES
 
 BATCH = 128
 CONFIG = Config(

@@ -15,8 +15,8 @@ from contest import Contestant, Side, on_accelerator, record, take_turns
 from ours import start_of
 
 from jaxvae import Config, DataConfig, ModelConfig
-from jaxvae.evaluation.likelihood import importance_bounds
-from jaxvae.large_pages import TUNABLES
+from jaxvae.evaluation.log_likelihood import importance_bounds
+from jaxvae.system.processes import TUNABLES
 from jaxvae.vae import build
 
 K, PICTURES, CHUNK = 5000, 200, 500

@@ -12,8 +12,8 @@ from contest import Contestant, Side
 from jaxvae import Config
 from jaxvae.data.batches import batch_indices
 from jaxvae.data.pixels import to_float
-from jaxvae.large_pages import TUNABLES
-from jaxvae.training.feed import feeding, fits_on_device
+from jaxvae.system.processes import TUNABLES
+from jaxvae.training.input_pipeline import feeding, fits_on_device
 from jaxvae.training.sharding import place, share_cores
 from jaxvae.training.state import init_state, split_root
 from jaxvae.training.step import build_train_step

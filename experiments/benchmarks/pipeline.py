@@ -21,9 +21,9 @@ from contest import Contestant, Side, record, take_turns
 
 from jaxvae import Config
 from jaxvae.data.prepared import Prepared, write_prepared
-from jaxvae.data.source import SPLITS, Example, Source
-from jaxvae.large_pages import TUNABLES
-from jaxvae.training.feed import feeding, fits_on_device, stretch
+from jaxvae.data.sources.base import SPLITS, Example, Source
+from jaxvae.system.processes import TUNABLES
+from jaxvae.training.input_pipeline import feeding, fits_on_device, stretch
 from jaxvae.training.loop import train
 from jaxvae.training.sharding import place, share_cores
 from jaxvae.training.state import TrainState, init_state, split_root

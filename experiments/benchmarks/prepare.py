@@ -14,8 +14,8 @@ from contest import Contestant, Side, record, take_turns
 from PIL import Image
 
 from jaxvae import DataConfig
-from jaxvae.cores import cores
 from jaxvae.data import prepare
+from jaxvae.system.processes import cores
 
 COUNT, CROP, SIZE = 20_000, 140, 64
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import tyro
 from contest import record
 
-from jaxvae.run import newest_run
+from jaxvae.runs.run import newest_run
 
 LIMIT, REPEATS = 4.0, 5
 

@@ -19,7 +19,7 @@ from reports import read_report
 
 from jaxvae import UserError
 from jaxvae.cli import run_command
-from jaxvae.run import read_config
+from jaxvae.runs.run import read_config
 
 mpl.use("Agg")
 

@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
-from jaxvae import checkpoint
+from jaxvae.runs import checkpoint
 
 Disturb = Callable[[Path, str, float, random.Random], bool]  # Whether the fault came before the run's end.
 STEPS = 600

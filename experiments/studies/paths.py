@@ -15,16 +15,17 @@ import tyro
 
 from jaxvae import UserError, load
 from jaxvae.cli import run_command
+from jaxvae.codes import Code
+from jaxvae.data.pixels import to_bytes
 from jaxvae.data.select import data_set
-from jaxvae.evaluation.classifier import Classifier, class_names, fit_classifier
-from jaxvae.latents import smoothness
-from jaxvae.latents.fitted import KINDS
-from jaxvae.latents.named_paths import PathName, build_path
-from jaxvae.latents.pictures import apart, codes
-from jaxvae.latents.walks import Walk, evenly, walk
-from jaxvae.render import grid, save_png, to_bytes
-from jaxvae.run import Loaded, prior_of
-from jaxvae.vae import Code
+from jaxvae.inference import apart, codes
+from jaxvae.latents.attributes.classifier import Classifier, class_names, fit_classifier
+from jaxvae.latents.paths import smoothness
+from jaxvae.latents.paths.build import PathName, build_path
+from jaxvae.latents.paths.walks import Walk, evenly, walk
+from jaxvae.priors.fitted import KINDS
+from jaxvae.rendering.grid import grid, save_png
+from jaxvae.runs.run import Loaded, prior_of
 
 PATHS: tuple[PathName, ...] = ("linear", "spherical", "prior", "geodesic")
 SHOWN = 11

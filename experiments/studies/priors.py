@@ -17,9 +17,9 @@ from reports import read_report
 
 from jaxvae import load
 from jaxvae.cli import run_command
-from jaxvae.latents.pictures import sampled
-from jaxvae.render import grid, save_png
-from jaxvae.run import prior_of
+from jaxvae.inference import sampled
+from jaxvae.rendering.grid import grid, save_png
+from jaxvae.runs.run import prior_of
 
 COLUMNS = 10
 

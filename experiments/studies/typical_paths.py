@@ -14,11 +14,11 @@ import tyro
 from jaxvae import load
 from jaxvae.cli import run_command
 from jaxvae.data.select import data_set
-from jaxvae.latents import smoothness
-from jaxvae.latents.named_paths import PathName, build_path
-from jaxvae.latents.pictures import apart, codes
-from jaxvae.latents.walks import evenly, walk
-from jaxvae.run import prior_of
+from jaxvae.inference import apart, codes
+from jaxvae.latents.paths import smoothness
+from jaxvae.latents.paths.build import PathName, build_path
+from jaxvae.latents.paths.walks import evenly, walk
+from jaxvae.runs.run import prior_of
 
 PATHS: tuple[PathName, ...] = ("linear", "spherical", "prior")
 DRAWS = 500

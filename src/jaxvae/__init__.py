@@ -6,7 +6,7 @@ from jaxvae.config import Config, DataConfig, ModelConfig, ObjectiveConfig, Trai
 from jaxvae.errors import UserError
 
 if TYPE_CHECKING:
-    from jaxvae.run import load
+    from jaxvae.runs.run import load
     from jaxvae.vae import VAE, build
 
 __all__ = [
@@ -25,7 +25,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # Imported when first used: an experiment file and `--help` need neither JAX nor Orbax, which take seconds.
     if name == "load":
-        from jaxvae.run import load
+        from jaxvae.runs.run import load
 
         return load
     if name in ("VAE", "build"):

@@ -18,6 +18,7 @@ COMMANDS = {
     "selftest": "check the numbers against closed forms on this machine",
 }
 
+
 if __name__ == "__main__":
     print("jaxvae: variational autoencoders in JAX\n")
     for name, purpose in COMMANDS.items():

@@ -1,12 +1,12 @@
 """What every command shares: arguments through tyro, where results go, and a mistake told in one sentence."""
 
 import functools
-import hashlib
 import io
 import json
 import logging
 import os
 import re
+import runpy
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -18,13 +18,13 @@ from typing import Any, TypeVar
 
 import tyro
 
-from jaxvae.errors import UserError, printable
-from jaxvae.whole_file import check_place, inside
+from jaxvae.config import Config
+from jaxvae.errors import UserError, nearest, printable
+from jaxvae.system.files import check_place, inside
 
 Result = TypeVar("Result")
 
 MISTAKE, INTERRUPTED, READER_GONE = 2, 130, 141
-LONGEST_STEM = 80  # Bytes; a file name may have 255.
 
 
 @dataclass(frozen=True)
@@ -75,15 +75,6 @@ def report(as_json: bool, **result: Any) -> None:
 def say(*lines: str) -> None:
     """Prints lines, in which the names of files may hold anything."""
     print("\n".join(map(printable, lines)), flush=True)
-
-
-def file_stem(names: Sequence[str]) -> str:
-    """What was asked for, as part of a file name: `test:12` and `me.jpg` become `test-12-me`; cut where it is long."""
-    stem = "-".join(re.sub(r"[^\w=]+", "-", name.removesuffix(Path(name).suffix)) for name in names)
-    encoded = stem.encode()
-    if len(encoded) <= LONGEST_STEM:
-        return stem
-    return f"{encoded[:LONGEST_STEM].decode(errors='ignore')}-{hashlib.sha256(encoded).hexdigest()[:8]}"
 
 
 def parse(what: Callable[..., Result], name: str, arguments: Sequence[str], **options: Any) -> Result:
@@ -151,3 +142,35 @@ class _OneLine(logging.Formatter):
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
+
+
+Parsed = TypeVar("Parsed", bound=Any)
+
+
+def parse_with_experiment(what: type[Parsed], name: str, arguments: Sequence[str], description: str) -> Parsed:
+    """The arguments of a command whose first may be an experiment file, which the defaults then come from."""
+    named = bool(arguments) and not arguments[0].startswith("-")
+    return parse(
+        what,
+        f"{name} {arguments[0] if named else '[EXPERIMENT.py]'}",
+        arguments[1:] if named else arguments,
+        description=description,
+        default=what(config=read_experiment(Path(arguments[0])) if named else Config()),
+    )
+
+
+def read_experiment(path: Path) -> Config:
+    """The `config` of an experiment file, which is Python that the user asks to run."""
+    if not os.path.isfile(path):  # Also of names too long to be one.
+        folders = [folder for folder in (path.parent, Path("experiments")) if os.path.isdir(folder)]
+        others = sorted({str(each) for folder in folders for each in folder.glob("*.py")})
+        raise UserError(f"there is no experiment {path}: {nearest(str(path), others)}")
+    try:
+        config = runpy.run_path(str(path)).get("config")
+    except UserError:
+        raise
+    except (SyntaxError, NameError, TypeError, ValueError, AttributeError, ImportError) as error:
+        raise UserError(f"the experiment {path} cannot be read: {type(error).__name__}: {error}.") from error
+    if not isinstance(config, Config):
+        raise UserError(f"{path} defines no config; an experiment file sets `config = Config(...)`.")
+    return config

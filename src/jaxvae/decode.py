@@ -38,11 +38,12 @@ def decode(
             f"the file of codes is {codes}, but must end in .npz; python -m jaxvae.encode writes such files."
         )
 
+    from jaxvae.inference import decoded
     from jaxvae.latents.code_files import read_codes, run_named_in
-    from jaxvae.latents.picture_files import refuse_existing, write_folder
-    from jaxvae.latents.pictures import code_shape, decoded
-    from jaxvae.render import grid, save_png
-    from jaxvae.run import load
+    from jaxvae.rendering.folders import refuse_existing, write_folder
+    from jaxvae.rendering.grid import grid, save_png
+    from jaxvae.runs.run import load
+    from jaxvae.vae import code_shape
 
     if out is not None:
         refuse_existing(out, overwrite)

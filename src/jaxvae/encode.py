@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from jaxvae.cli import file_stem, report, run_command
+from jaxvae.cli import report, run_command
+from jaxvae.system.files import file_stem
 
 
 def encode(
@@ -31,7 +32,7 @@ def encode(
         json: Print the result as one line of JSON.
     """
     from jaxvae.errors import UserError
-    from jaxvae.evaluation.files import new_file
+    from jaxvae.system.files import new_file
 
     if which and split:
         raise UserError(f"--split {split} and {which[0]} are both given; name pictures or a split.")
@@ -48,7 +49,7 @@ def encode(
     from jaxvae.data.select import data_set, named
     from jaxvae.latents.code_files import require_parquet, write_codes
     from jaxvae.latents.encoding import encode_pictures, encode_split, standardized, statistics_of
-    from jaxvae.run import load
+    from jaxvae.runs.run import load
 
     if suffix == ".parquet":
         require_parquet()

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import tyro
 
 from jaxvae.cli import run_command, say
-from jaxvae.large_pages import use_large_pages
+from jaxvae.system.processes import use_large_pages
 
 
 def evaluate(
@@ -48,11 +48,9 @@ def evaluate(
     from jaxvae.data.select import data_set
     from jaxvae.errors import UserError
     from jaxvae.evaluation.features import build_features
-    from jaxvae.evaluation.files import new_file, write_arrays, write_json
-    from jaxvae.evaluation.report import Options, evaluate_run
-    from jaxvae.evaluation.table import table
-    from jaxvae.run import load
-    from jaxvae.whole_file import inside
+    from jaxvae.evaluation.report import Options, evaluate_run, table
+    from jaxvae.runs.run import load
+    from jaxvae.system.files import inside, new_file, write_arrays, write_json
 
     for flag, value in (("--k", k), ("--n", n), ("--batch-size", batch_size)):
         if value is not None and value < 1:

@@ -50,7 +50,7 @@ def explore(
 
     from jaxvae.explorer.server import build_app
     from jaxvae.explorer.session import open_session, warm_up
-    from jaxvae.run import load
+    from jaxvae.runs.run import load
 
     with listening(port) as listener:  # First, since what follows takes some seconds.
         loaded = load(run)

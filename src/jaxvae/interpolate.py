@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from jaxvae.cli import Output, file_stem, run_command
+from jaxvae.cli import Output, run_command
+from jaxvae.system.files import file_stem
 
 Which = Annotated[str | None, tyro.conf.arg(metavar="WHICH")]
 
@@ -58,17 +59,17 @@ def interpolate(
     import jax
     import numpy as np
 
-    from jaxvae.animation import require, save_animation
     from jaxvae.data.select import data_set, select, walk_ends
     from jaxvae.errors import UserError
-    from jaxvae.evaluation.files import write_arrays
-    from jaxvae.latents.fitted import KINDS
-    from jaxvae.latents.named_paths import build_path
-    from jaxvae.latents.pictures import apart, codes, drawn_codes
-    from jaxvae.latents.walk_report import lines, measured
-    from jaxvae.latents.walks import arrays, evenly, sheet, stretch_rows, walk
-    from jaxvae.render import grid, save_png
-    from jaxvae.run import load, prior_of
+    from jaxvae.inference import apart, codes, drawn_codes
+    from jaxvae.latents.paths.build import build_path
+    from jaxvae.latents.paths.walk_report import lines, measured
+    from jaxvae.latents.paths.walks import arrays, evenly, sheet, stretch_rows, walk
+    from jaxvae.priors.fitted import KINDS
+    from jaxvae.rendering.animation import require, save_animation
+    from jaxvae.rendering.grid import grid, save_png
+    from jaxvae.runs.run import load, prior_of
+    from jaxvae.system.files import write_arrays
 
     animations = [suffix for suffix, asked in ((".gif", gif), (".webp", webp), (".mp4", mp4)) if asked]
     _check(steps, degree, seed, animations, report)

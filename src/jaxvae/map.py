@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from jaxvae.cli import Output, file_stem, run_command
+from jaxvae.cli import Output, run_command
+from jaxvae.system.files import file_stem
 
 
 def draw_map(
@@ -34,7 +35,7 @@ def draw_map(
         data: The prepared data set, where it is no longer where the run found it.
     """
     from jaxvae.errors import UserError
-    from jaxvae.scatter import require_matplotlib
+    from jaxvae.rendering.scatter import require_matplotlib
 
     for flag, value in (("--n", n), ("--steps", steps)):
         if value < 1:
@@ -47,12 +48,12 @@ def draw_map(
         require_matplotlib()
 
     from jaxvae.data.select import data_set
+    from jaxvae.inference import code_rows
     from jaxvae.latents import maps
-    from jaxvae.latents.attributes import attribute_values, some
-    from jaxvae.latents.posteriors import code_rows
-    from jaxvae.render import grid, save_png
-    from jaxvae.run import load
-    from jaxvae.scatter import Coloring, save_scatter
+    from jaxvae.latents.attributes.labels import attribute_values, some
+    from jaxvae.rendering.grid import grid, save_png
+    from jaxvae.rendering.scatter import Coloring, save_scatter
+    from jaxvae.runs.run import load
 
     loaded = load(run)
     vae, params, info = loaded

@@ -48,12 +48,12 @@ def neighbours(
     import numpy as np
 
     from jaxvae.data.select import data_set
-    from jaxvae.labelled import labelled_grid
-    from jaxvae.latents.attributes import some
+    from jaxvae.inference import reconstructed, sampled
+    from jaxvae.latents.attributes.labels import some
     from jaxvae.latents.neighbours import DISTANCES, describe_in, nearest
-    from jaxvae.latents.pictures import reconstructed, sampled
-    from jaxvae.render import save_png
-    from jaxvae.run import load, prior_of
+    from jaxvae.rendering.captions import labelled_grid
+    from jaxvae.rendering.grid import save_png
+    from jaxvae.runs.run import load, prior_of
 
     loaded = load(run)
     vae, params, info = loaded

@@ -10,16 +10,17 @@ from typing import Annotated, Any
 
 import tyro
 
-from jaxvae.cli import told
-from jaxvae.config import Config, DevicesConfig, run_name
+from jaxvae.cli import parse_with_experiment, told
+from jaxvae.config import Config, DevicesConfig
 from jaxvae.errors import UserError
-from jaxvae.train import parse_with_experiment
 
 DESCRIPTION = """Compiles the train step for hardware that need not be there and says what it takes.
 
 EXPERIMENT.py, the first argument, is as for jaxvae.train, and so are the fields. For TPUs the compiler is the real one
 (libtpu, of the extra [tpu-plan]): a step that does not fit is refused by it. For a GPU the figures are an estimate from
 the program for a CPU. Nothing is downloaded, prepared or trained."""
+
+
 ASSUMED_PICTURES = 100_000
 
 
@@ -45,8 +46,9 @@ def main(arguments: Sequence[str]) -> None:
     parsed = parse_with_experiment(Arguments, "plan", arguments, DESCRIPTION)
     os.environ["JAX_PLATFORMS"] = "cpu"  # The program is only compiled: accelerators that are here stay untouched.
 
-    from jaxvae.training.estimate import estimate, largest
-    from jaxvae.training.target import find_target
+    from jaxvae.runs.run import run_name
+    from jaxvae.training.planning.estimate import estimate, largest
+    from jaxvae.training.planning.target import find_target
 
     config, devices = parsed.config, parsed.devices
     shape, pictures = _pictures(parsed)

@@ -29,7 +29,7 @@ def prepare(
     """
     from jaxvae.config import DataConfig
     from jaxvae.data import prepare as prepare_data
-    from jaxvae.data.describe import describe
+    from jaxvae.data.summary import describe
 
     config = DataConfig(name=name, raw=raw, root=root, crop=crop, size=size, color=color, skip_share=skip_share)
     print(describe(prepare_data(config)))

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import tyro
 
-from jaxvae.cli import Output, file_stem, run_command
+from jaxvae.cli import Output, run_command
+from jaxvae.system.files import file_stem
 
 
 def reconstruct(
@@ -27,10 +28,10 @@ def reconstruct(
     from jaxvae.data.pixels import scaled
     from jaxvae.data.select import data_set, select
     from jaxvae.errors import UserError
-    from jaxvae.evaluation.split import psnr
-    from jaxvae.latents.pictures import reconstructed
-    from jaxvae.render import over_under, save_png
-    from jaxvae.run import load
+    from jaxvae.evaluation.per_example import psnr
+    from jaxvae.inference import reconstructed
+    from jaxvae.rendering.grid import over_under, save_png
+    from jaxvae.runs.run import load
 
     if n < 1:
         raise UserError(f"--n is {n}, but must be at least 1.")

@@ -30,9 +30,9 @@ def sample(
     import jax
 
     from jaxvae.errors import UserError
-    from jaxvae.latents.pictures import sampled
-    from jaxvae.render import grid, save_png
-    from jaxvae.run import load, prior_of
+    from jaxvae.inference import sampled
+    from jaxvae.rendering.grid import grid, save_png
+    from jaxvae.runs.run import load, prior_of
 
     if n < 1:
         raise UserError(f"--n is {n}, but must be at least 1.")

@@ -14,7 +14,7 @@ def selftest(seed: int = 0) -> None:
     import jax
 
     from jaxvae.errors import UserError
-    from jaxvae.evaluation.proofs import proofs
+    from jaxvae.evaluation.closed_forms import proofs
 
     if not 0 <= seed < 2**32:
         raise UserError(f"--seed is {seed}, but must be between 0 and 2**32 - 1.")

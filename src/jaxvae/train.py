@@ -1,29 +1,24 @@
 """`python -m jaxvae.train [EXPERIMENT.py] [--field value ...]`: prepares the data, trains, shows the result."""
 
-import os
-import runpy
 import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 import tyro
 
-from jaxvae.cli import parse, say, told
-from jaxvae.config import Config, DevicesConfig, differences, run_name
-from jaxvae.errors import UserError, nearest
-from jaxvae.large_pages import use_large_pages
+from jaxvae.cli import parse_with_experiment, say, told
+from jaxvae.config import Config, DevicesConfig, differences
+from jaxvae.errors import UserError
+from jaxvae.system.processes import use_large_pages
 
 DESCRIPTION = """Trains a variational autoencoder and shows what it learned.
 
 EXPERIMENT.py, the first argument, is a file such as experiments/avatars.py; its values are the defaults below, and
 each can be overridden. Without one, --data.name NAME trains on any data set with the default model. The same command
 again goes on where an interrupted run stopped."""
-
-
-Parsed = TypeVar("Parsed", bound=Any)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +40,10 @@ def main(arguments: Sequence[str]) -> None:
 
     # Imported once the arguments are known to be right: JAX and Orbax take seconds.
     from jaxvae.data import prepare
-    from jaxvae.data.describe import describe
-    from jaxvae.data.value_range import doubts
-    from jaxvae.run import beside, completed, read_config
-    from jaxvae.training.hosts import first_then_others, is_first, join, wait_for_all
+    from jaxvae.data.summary import describe, doubts
+    from jaxvae.runs.run import beside, completed, read_config, run_name
     from jaxvae.training.loop import train
+    from jaxvae.training.multihost import first_then_others, is_first, join, wait_for_all
     from jaxvae.training.sharding import share_cores
 
     share_cores(config)
@@ -79,35 +73,6 @@ def main(arguments: Sequence[str]) -> None:
 
 def silent(*_: object) -> None:
     """Says nothing."""
-
-
-def parse_with_experiment(what: type[Parsed], name: str, arguments: Sequence[str], description: str) -> Parsed:
-    """The arguments of a command whose first may be an experiment file, which the defaults then come from."""
-    named = bool(arguments) and not arguments[0].startswith("-")
-    return parse(
-        what,
-        f"{name} {arguments[0] if named else '[EXPERIMENT.py]'}",
-        arguments[1:] if named else arguments,
-        description=description,
-        default=what(config=read_experiment(Path(arguments[0])) if named else Config()),
-    )
-
-
-def read_experiment(path: Path) -> Config:
-    """The `config` of an experiment file, which is Python that the user asks to run."""
-    if not os.path.isfile(path):  # Also of names too long to be one.
-        folders = [folder for folder in (path.parent, Path("experiments")) if os.path.isdir(folder)]
-        others = sorted({str(each) for folder in folders for each in folder.glob("*.py")})
-        raise UserError(f"there is no experiment {path}: {nearest(str(path), others)}")
-    try:
-        config = runpy.run_path(str(path)).get("config")
-    except UserError:
-        raise
-    except (SyntaxError, NameError, TypeError, ValueError, AttributeError, ImportError) as error:
-        raise UserError(f"the experiment {path} cannot be read: {type(error).__name__}: {error}.") from error
-    if not isinstance(config, Config):
-        raise UserError(f"{path} defines no config; an experiment file sets `config = Config(...)`.")
-    return config
 
 
 def suggestions(run: Path, config: Config) -> list[str]:

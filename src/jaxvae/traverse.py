@@ -5,9 +5,12 @@ from typing import Annotated, Literal
 
 import tyro
 
-from jaxvae.cli import Output, file_stem, run_command
+from jaxvae.cli import Output, run_command
+from jaxvae.system.files import file_stem
 
 LEADING = 10
+
+
 START = "test:0"
 
 
@@ -50,15 +53,15 @@ def traverse(
 
     import numpy as np
 
-    from jaxvae.animation import save_frames
     from jaxvae.data.select import data_set, select
-    from jaxvae.labelled import labelled_grid
-    from jaxvae.latents import traversal
-    from jaxvae.latents.pictures import code_shape
-    from jaxvae.latents.rates import unit_rates
-    from jaxvae.latents.units import unit_names
-    from jaxvae.render import save_png
-    from jaxvae.run import load
+    from jaxvae.latents.units import traversal
+    from jaxvae.latents.units.names import unit_names
+    from jaxvae.latents.units.rates import unit_rates
+    from jaxvae.rendering.animation import save_frames
+    from jaxvae.rendering.captions import labelled_grid
+    from jaxvae.rendering.grid import save_png
+    from jaxvae.runs.run import load
+    from jaxvae.vae import code_shape
 
     loaded = load(run)
     vae, params, info = loaded

@@ -12,14 +12,14 @@ import jax
 from jax import Array
 from jaxtyping import Float
 
+from jaxvae.codes import Code
 from jaxvae.config import ModelConfig
-from jaxvae.distributions import Normal
-from jaxvae.likelihoods import build_likelihood
+from jaxvae.distributions.gaussian import Normal
+from jaxvae.likelihoods.build import build_likelihood
 from jaxvae.networks import build_networks
-from jaxvae.priors import build_prior
+from jaxvae.priors.learned import build_prior
 
 Params = dict[str, Any]
-Code = Any  # A pytree of arrays [b, ...]: outside the model nobody may assume a vector.
 
 
 class Distribution(Protocol):
@@ -86,3 +86,8 @@ def build(config: ModelConfig, shape: tuple[int, int, int]) -> VAE:
         return learned_prior.distribution(params["prior"], partial(encode, params))
 
     return VAE(init, encode, decode, prior)
+
+
+def code_shape(vae: VAE, params: Params) -> Code:
+    """A pytree of the shape of one code."""
+    return jax.eval_shape(vae.prior(params).sample, jax.random.key(0))

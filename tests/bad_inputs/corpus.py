@@ -20,10 +20,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis.configuration import set_hypothesis_home_dir
 from PIL import Image
 
-from jaxvae import checkpoint
 from jaxvae.config import ModelConfig
 from jaxvae.data.prepared import open_prepared
-from jaxvae.run import about, write_config
+from jaxvae.runs import checkpoint
+from jaxvae.runs.run import about, write_config
 from jaxvae.vae import build
 
 # What hypothesis writes down, even without a database, and the run below go away with the process.

@@ -10,15 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import jaxvae.train
-from jaxvae.cli import Output, file_stem, parse
+from jaxvae.cli import Output, parse
 from jaxvae.config import Config, to_json
-from jaxvae.config.text import flatten
+from jaxvae.config.serialization import flatten
 from jaxvae.errors import UserError, printable
 from jaxvae.evaluate import evaluate
 from jaxvae.interpolate import interpolate
 from jaxvae.prepare import prepare
 from jaxvae.reconstruct import reconstruct
 from jaxvae.sample import sample
+from jaxvae.system.files import file_stem
 
 COMMANDS = {each.__name__: each for each in (prepare, sample, reconstruct, interpolate, evaluate)}
 FLAGS = [

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from corpus import edit_json, sentence, tree, untrained_run
 
-from jaxvae.checksums import NAME, seal
 from jaxvae.errors import UserError
 from jaxvae.evaluate import evaluate
 from jaxvae.interpolate import interpolate
 from jaxvae.reconstruct import reconstruct
-from jaxvae.run import completed, load
+from jaxvae.runs.run import completed, load
 from jaxvae.sample import sample
+from jaxvae.system.checksums import NAME, seal
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +172,7 @@ def test_every_command_tells_it_and_leaves_nothing(call, run, name):
 
 
 def test_lines_of_metrics_that_are_not_ours_end_no_run(tmp_path):
-    from jaxvae.training.record import _drop_after
+    from jaxvae.training.metric_log import _drop_after
 
     path = tmp_path / "metrics.jsonl"
     good = json.dumps({"step": 1, "kind": "train"}) + "\n"

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxvae.config import Config, from_json, to_json
-from jaxvae.config.text import flatten
+from jaxvae.config.serialization import flatten
 from jaxvae.errors import UserError
 
 WORDS = st.text(st.characters(codec="utf-8"), max_size=12)

@@ -9,12 +9,13 @@ from corpus import pictures, sentence, tree, untrained_run, write
 from PIL import Image
 
 import jaxvae.train
-from jaxvae.config import Config, DataConfig, run_name
+from jaxvae.config import Config, DataConfig
 from jaxvae.errors import UserError, printable
 from jaxvae.interpolate import interpolate
 from jaxvae.prepare import prepare
 from jaxvae.reconstruct import reconstruct
-from jaxvae.render import save_png
+from jaxvae.rendering.grid import save_png
+from jaxvae.runs.run import run_name
 from jaxvae.sample import sample
 
 LONG = "n" * 300

@@ -10,19 +10,19 @@ import pytest
 from corpus import pictures, sentence, tree, untrained_run, write
 from PIL import Image
 
-from jaxvae import checkpoint
-from jaxvae.animation import save_animation
 from jaxvae.config import DataConfig
 from jaxvae.data import prepare as prepare_data
 from jaxvae.errors import UserError
 from jaxvae.evaluate import evaluate
-from jaxvae.evaluation.files import write_arrays
 from jaxvae.interpolate import interpolate
 from jaxvae.prepare import prepare
 from jaxvae.reconstruct import reconstruct
-from jaxvae.render import save_png
+from jaxvae.rendering.animation import save_animation
+from jaxvae.rendering.grid import save_png
+from jaxvae.runs import checkpoint
 from jaxvae.sample import sample
-from jaxvae.training.disk import disk_full_told
+from jaxvae.system.files import write_arrays
+from jaxvae.training.failures import disk_full_told
 
 TINY = ["--data.size", "8", "--model.network", "mlp", "--model.hidden", "8", "--model.latent", "2"]
 

@@ -21,7 +21,7 @@ from PIL import Image
 
 from jaxvae.config import DataConfig
 from jaxvae.data import prepare as prepare_data
-from jaxvae.data.pictures import read_picture
+from jaxvae.data.images import read_picture
 from jaxvae.data.select import from_file
 from jaxvae.errors import UserError
 from jaxvae.interpolate import interpolate

@@ -13,15 +13,15 @@ import pytest
 from corpus import edit_json, pickled, sentence, trapped_arrays, tree, untrained_run, write
 from PIL import Image
 
-from jaxvae import checksums
 from jaxvae.data.prepared import open_prepared
-from jaxvae.data.raw_files import RawFiles
+from jaxvae.data.sources.tfds.files import RawFiles
 from jaxvae.errors import UserError
 from jaxvae.evaluate import evaluate
 from jaxvae.reconstruct import reconstruct
-from jaxvae.run import load
+from jaxvae.runs.run import load
 from jaxvae.sample import sample
-from jaxvae.training.claim import claimed
+from jaxvae.system import checksums
+from jaxvae.training.lock import claimed
 
 ABSOLUTE = "/tmp/jaxvae-out.txt"  # noqa: S108
 ONE = "samples-model-n1-t1-seed0.png"

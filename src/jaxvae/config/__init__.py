@@ -2,10 +2,10 @@
 
 from jaxvae.config.data import DataConfig
 from jaxvae.config.devices import DevicesConfig
-from jaxvae.config.experiment import Config, run_name
+from jaxvae.config.experiment import Config
 from jaxvae.config.model import ModelConfig
 from jaxvae.config.objective import ObjectiveConfig
-from jaxvae.config.text import differences, from_json, to_json
+from jaxvae.config.serialization import differences, from_json, to_json
 from jaxvae.config.train import TrainConfig
 
 __all__ = [
@@ -17,6 +17,5 @@ __all__ = [
     "TrainConfig",
     "differences",
     "from_json",
-    "run_name",
     "to_json",
 ]

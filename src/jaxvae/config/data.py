@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from jaxvae.config.require import require, require_usable_numbers
+from jaxvae.config.checks import require, require_usable_numbers
 
 
 @dataclass(frozen=True, kw_only=True)

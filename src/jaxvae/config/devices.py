@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from jaxvae.config.require import require
+from jaxvae.config.checks import require
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,14 +1,12 @@
 """The whole config of an experiment, of its parts."""
 
-import os
 from dataclasses import dataclass, field
 
+from jaxvae.config.checks import require
 from jaxvae.config.data import DataConfig
 from jaxvae.config.model import ModelConfig
 from jaxvae.config.objective import ObjectiveConfig
-from jaxvae.config.require import require
 from jaxvae.config.train import TrainConfig
-from jaxvae.named_path import named_path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,11 +46,3 @@ PIXELS = {
     "discretized_logistic": ("scaled",),
     "discretized_logistic_mixture": ("scaled",),
 }
-
-
-def run_name(config: Config) -> str:
-    """What the run's folder is called."""
-    if config.name:
-        return config.name
-    path = named_path(config.data.name)
-    return (path.resolve().stem if os.path.exists(path) else config.data.name.replace("/", "-")) or "run"

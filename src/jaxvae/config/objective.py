@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from jaxvae.config.require import require, require_usable_numbers
+from jaxvae.config.checks import require, require_usable_numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,11 @@ class ObjectiveConfig:
 
 # The fields that do nothing without another.
 NEEDS = {"free_groups": "free_nats", "capacity_steps": "capacity_nats", "warmup_cycles": "warmup_steps"}
+
+
 WEIGHT = ("beta", "warmup_steps", "warmup_cycles")
+
+
 # The fields that each objective reads; others set beside it would go unheard.
 USED = {
     "elbo": (*WEIGHT, "free_nats", "free_groups", "capacity_nats", "capacity_steps"),

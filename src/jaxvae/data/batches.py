@@ -5,9 +5,20 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jax import Array
+
+
+def example_keys(key: Array, indices: np.ndarray) -> Array:
+    """A key for each picture, from its place in the split: its noise is the same in whatever batch it is measured."""
+    return jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.asarray(indices))
+
 
 UNNOTICED = 100_000_000  # Bytes of a mapped set that may stay in memory.
+
+
 PIECE = 16  # Pictures that are read of a larger one at a time.
 
 

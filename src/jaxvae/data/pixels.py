@@ -7,6 +7,11 @@ from jax import Array
 from jaxtyping import Float, UInt8
 
 
+def to_bytes(images: np.ndarray) -> np.ndarray:
+    """Float pictures in [0, 1] (values outside are cut off) as uint8."""
+    return np.rint(np.clip(np.asarray(images, np.float32), 0.0, 1.0) * 255.0).astype(np.uint8)
+
+
 def to_float(key: Array, images: UInt8[Array, "b h w c"], pixels: str) -> Float[Array, "b h w c"]:
     """Pictures as the config's `data.pixels` says.
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from jaxvae.config import DataConfig
 from jaxvae.data.prepared import Prepared, open_prepared, write_prepared
-from jaxvae.data.source import Source
+from jaxvae.data.sources.base import Source
 from jaxvae.errors import UserError
-from jaxvae.named_path import named_path
+from jaxvae.system.files import named_path
 
 LONGEST = 100  # Bytes of the readable part of a folder's name.
 
@@ -99,18 +99,18 @@ def _kept(config: DataConfig) -> Path | None:
 def _source(config: DataConfig) -> Source:
     # Each source is imported only when it is asked for: TFDS alone takes seconds.
     if config.name == "avatars":
-        from jaxvae.data.avatars import avatars
+        from jaxvae.data.sources.avatars import avatars
 
         return avatars(config)
     path = named_path(config.name)
     if config.name == "folder" or os.path.isdir(path):
-        from jaxvae.data.folder import folder
+        from jaxvae.data.sources.folder import folder
 
         return folder(config)
     if path.suffix in (".npz", ".npy"):
-        from jaxvae.data.arrays import arrays
+        from jaxvae.data.sources.arrays import arrays
 
         return arrays(config)
-    from jaxvae.data.tfds import tfds_source
+    from jaxvae.data.sources.tfds.source import tfds_source
 
     return tfds_source(config)

@@ -14,14 +14,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxvae.checksums import sha256
 from jaxvae.data.numpy_files import UNREADABLE, mapped
-from jaxvae.data.scratch import scratch
-from jaxvae.data.source import SPLITS, Example, Source
+from jaxvae.data.sources.base import SPLITS, Example, Source
 from jaxvae.errors import UserError
+from jaxvae.system.checksums import sha256
+from jaxvae.system.files import scratch
 
 FORMAT_VERSION = 1
+
+
 LARGEST_SIDE = 2**16
+
+
 FIELDS = {"name": str, "shape": list, "attributes": list, "classes": dict, "recipe": dict, "splits": dict,
           "origin": dict}  # fmt: skip
 

@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from jaxvae.config import DataConfig
-from jaxvae.data.pictures import fit, read_picture
+from jaxvae.data.images import fit, read_picture
 from jaxvae.data.prepared import Prepared, open_prepared
-from jaxvae.data.source import SPLITS
+from jaxvae.data.sources.base import SPLITS
 from jaxvae.errors import UserError, nearest
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxvae.data.source import SPLITS
+from jaxvae.data.sources.base import SPLITS
 from jaxvae.errors import UserError
 
 SEED = 20_131_220  # The parts of a data set are the same for everyone, whatever the seed of a run.

@@ -3,14 +3,32 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from jaxvae.config import Config
-from jaxvae.data.value_range import narrow
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxvae.codes import flatten
+from jaxvae.config import Config, ModelConfig
+from jaxvae.data.summary import narrow
+from jaxvae.distributions.gaussian import Normal
+from jaxvae.likelihoods.build import LOG_SCALE_RANGE
+from jaxvae.vae import VAE, Params
 
 COLLAPSED_NATS = 0.1
+
+
 DEAD_SHARE = 0.25
+
+
 WIDE_VARIANCE = 2.0  # Of a unit's codes, where the prior's is 1.
+
+
 AT_BOUND_SHARE = 0.05
+
+
 GAP_ERRORS, GAP_SHARE = 4.0, 0.02
+
+
 BAD_SAMPLES, GOOD_PSNR_DB = 4.0, 15.0
 
 
@@ -169,3 +187,35 @@ def towards_the_prior(config: Config) -> str:
     if objective.free_nats and objective.free_groups != "code":
         return f"--objective.beta {2 * max(objective.beta, 0.5):g}"
     return "--model.prior " + ("flow" if config.model.prior == "vamp" else "vamp")
+
+
+NEAR = 0.1
+
+
+EXAMPLES = 64
+
+
+def widest_variance(posterior: Normal) -> float:
+    """The largest variance of one unit over all codes: that of the means, and the mean of the variances."""
+    means, log_variances = flatten(posterior.mean), flatten(posterior.log_variance)
+    return float(jnp.max(jnp.var(means, axis=0) + jnp.mean(jnp.exp(log_variances), axis=0)))
+
+
+def posterior_at_bound(posterior: Normal, config: ModelConfig) -> float:
+    """The share of the log-variances of q(z|x) that are within NEAR of a bound."""
+    return _share(np.asarray(posterior.log_variance), *config.log_variance_range)
+
+
+def scale_at_bound(vae: VAE, params: Params, z: Any) -> float | None:
+    """The share of the scales of p(x|z) within NEAR of a bound, at the first codes; None where none is predicted."""
+    likelihood = vae.decode(params, jax.tree.map(lambda leaf: jnp.asarray(leaf[:EXAMPLES]), z))
+    if isinstance(likelihood, Normal):
+        return _share(0.5 * np.asarray(likelihood.log_variance), *LOG_SCALE_RANGE)
+    for name in ("log_scale", "log_scales"):
+        if hasattr(likelihood, name):
+            return _share(np.asarray(getattr(likelihood, name)), *LOG_SCALE_RANGE)
+    return None
+
+
+def _share(values: np.ndarray, low: float, high: float) -> float:
+    return float(np.mean((values < low + NEAR) | (values > high - NEAR)))

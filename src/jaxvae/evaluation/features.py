@@ -13,6 +13,8 @@ from jaxvae.errors import UserError, nearest
 Extract = Callable[[UInt8[np.ndarray, "n h w c"]], Float[np.ndarray, "n f"]]
 
 BATCH = 64
+
+
 BLOCKS = 8  # Along each side of a picture.
 
 

@@ -9,7 +9,7 @@ from jax import Array
 from jax.scipy.stats import multivariate_normal
 from jaxtyping import Float
 
-from jaxvae.distributions import Normal, standard_normal
+from jaxvae.distributions.gaussian import Normal, standard_normal
 from jaxvae.vae import VAE, Params
 
 

@@ -6,12 +6,12 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxvae.codes import flatten
-from jaxvae.distributions import Normal
-from jaxvae.evaluation.codes import decompose
-from jaxvae.evaluation.likelihood import Bounds
-from jaxvae.evaluation.split import PerExample
-from jaxvae.evaluation.terms import ACTIVE_VARIANCE, bits_per_dim
-from jaxvae.likelihoods import StoredBits
+from jaxvae.distributions.gaussian import Normal
+from jaxvae.evaluation.log_likelihood import Bounds
+from jaxvae.evaluation.per_example import PerExample
+from jaxvae.evaluation.rate_decomposition import decompose
+from jaxvae.likelihoods.build import StoredBits
+from jaxvae.objectives.metrics import ACTIVE_VARIANCE, bits_per_dim
 
 
 def mean(values: Float[np.ndarray, " n"]) -> dict[str, float | None]:

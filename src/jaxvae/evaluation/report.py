@@ -1,5 +1,6 @@
 """Everything that `python -m jaxvae.evaluate` measures: one JSON-like dict, and the per-example arrays behind it."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -9,17 +10,16 @@ import numpy as np
 from jaxvae.codes import flatten
 from jaxvae.config import ObjectiveConfig
 from jaxvae.data.prepared import Prepared
-from jaxvae.evaluation.doctor import Facts, diagnose
+from jaxvae.errors import printable
+from jaxvae.evaluation.doctor import Facts, diagnose, posterior_at_bound, scale_at_bound, widest_variance
 from jaxvae.evaluation.features import Features
-from jaxvae.evaluation.likelihood import importance_bounds
+from jaxvae.evaluation.image_quality import measure_pictures
+from jaxvae.evaluation.log_likelihood import importance_bounds
 from jaxvae.evaluation.numbers import bound_numbers, code_numbers, likelihood_numbers, mean
-from jaxvae.evaluation.pictures import measure_pictures
-from jaxvae.evaluation.protocol import protocol
-from jaxvae.evaluation.split import PerExample, build_measure, with_prior
-from jaxvae.evaluation.terms import active_units
-from jaxvae.evaluation.variances import posterior_at_bound, scale_at_bound, widest_variance
-from jaxvae.likelihoods import stored_bits
-from jaxvae.run import Loaded, prior_of
+from jaxvae.evaluation.per_example import PerExample, build_measure, with_prior
+from jaxvae.likelihoods.build import stored_bits
+from jaxvae.objectives.metrics import active_units
+from jaxvae.runs.run import Info, Loaded, prior_of, versions
 
 FORMAT_VERSION = 1
 
@@ -103,3 +103,73 @@ def _facts(
         frechet_reconstructions=(shown["frechet_reconstructions"] or {}).get("distance"),
         frechet_samples=(shown["frechet_samples"] or {}).get("distance"),
     )
+
+
+BINARISATION = "a coin for each pixel that falls 1 with v / 255, drawn once with the seed (dynamic in training)"
+
+
+def protocol(info: Info, prepared: Prepared, options: Any, n: int) -> dict[str, Any]:
+    """How and of what everything in a report was measured; it holds for each number there."""
+    config, bits = info.config, stored_bits(info.config)
+    return {
+        "run": str(info.run),
+        "step": info.step,
+        "parameters": info.parameters,
+        "data": prepared.info["name"],
+        "data_sha256": prepared.info["splits"][options.split]["sha256"][f"{options.split}.npy"],
+        "split": options.split,
+        "n": n,
+        "shape": list(prepared.shape),
+        "pixels": config.data.pixels,
+        "binarization": BINARISATION if config.data.pixels == "binarized" else None,
+        "bit_depth": None if bits is None else bits.depth,
+        "likelihood": config.model.likelihood,
+        "prior": config.model.prior if options.prior == "model" else options.prior,
+        "trained_with": config.objective.name,
+        "k": options.k,
+        "seed": options.seed,
+        "versions": versions(),
+        "versions_in_training": info.versions,
+        "backend": jax.default_backend(),
+    }
+
+
+def table(report: dict[str, Any]) -> str:
+    """The main numbers of a report, a line each, and the doctor's findings."""
+    how = report["protocol"]
+    head = (
+        f"{how['run']}, step {how['step']} ({how['parameters']} parameters): {how['data']} {how['split']}, "
+        f"n = {how['n']}, prior {how['prior']}, likelihood {how['likelihood']} of {how['pixels']} pixels, "
+        f"seed {how['seed']}"
+    )
+    rows = [f"  {name:<34} {value}" for name, value in _rows(report)]
+    found = [f"  {each['name']}: {each['sentence']}\n    try {each['flag']}" for each in report["doctor"]]
+    return "\n".join([printable(head), "", *rows, "", "doctor:", *(found or ["  nothing looks wrong"])])
+
+
+def _rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for name in ("elbo_nats", "rate_nats", "distortion_nats"):
+        if name in report:
+            yield name, _told(report[name])
+    for each in report.get("log_likelihood_nats", []):
+        effective = f"   effective samples {each['effective_samples']:.1f}"
+        yield f"log_likelihood_nats, K = {each['k']}", _told(each) + effective
+    if bits := report.get("bits_per_dim"):
+        yield "bits_per_dim", f"{_told(bits, 4)}   of {bits['bit_depth']}-bit values"
+    if codes := report.get("codes"):
+        yield "active_units", f"{codes['active_units']} of {codes['units']}"
+        information = codes["mutual_information_nats"]
+        yield "mutual_information_nats", f"{_told(information)}   at most log n = {information['at_most']:.2f}"
+        yield "aggregate_kl_nats", _told(codes["aggregate_kl_nats"])
+    shown = report["pictures"]
+    yield "psnr_db", _told(shown["psnr_db"])
+    if shown["ssim"]:
+        yield "ssim", _told(shown["ssim"], 4)
+    for name in ("frechet_reconstructions", "frechet_samples"):
+        if shown[name]:
+            yield name, f"{shown[name]['distance']:.4g}   of features {shown[name]['features']}"
+
+
+def _told(number: dict[str, Any], digits: int = 2) -> str:
+    error = number["standard_error"]
+    return f"{number['mean']:.{digits}f}" + ("" if error is None else f" ± {error:.{digits}f}")

@@ -17,6 +17,8 @@ SETTINGS: dict[str, Any] = {
     "K1": 0.01,
     "K2": 0.03,
 }
+
+
 WINDOW = 11  # Pixels along a side of the Gaussian window, to which scikit-image cuts one of σ = 1.5.
 
 

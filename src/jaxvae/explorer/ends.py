@@ -12,15 +12,19 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
-from jaxvae.data.pictures import UNREADABLE
+from jaxvae.data.images import UNREADABLE
 from jaxvae.data.select import by_index, by_wish, from_file
 from jaxvae.errors import UserError
+from jaxvae.explorer import moves as exploring
 from jaxvae.explorer.requests import DrawAsked, draw_asked
-from jaxvae.latents import exploring
-from jaxvae.run import Loaded
+from jaxvae.runs.run import Loaded
 
 KEPT = 32  # Uploads; the one that was used longest ago goes first.
+
+
 LARGEST_BYTES, LARGEST_PIXELS = 20_000_000, 50_000_000
+
+
 LONGEST_NAME = 60
 
 

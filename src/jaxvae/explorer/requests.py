@@ -8,7 +8,11 @@ from typing import Any
 from jaxvae.errors import UserError
 
 MOST_AMOUNTS, FARTHEST = 200, 100.0
+
+
 HOTTEST = 10.0
+
+
 MOST_SHOWN = 60  # Characters of a wrong value in its error.
 
 

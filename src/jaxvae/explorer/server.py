@@ -15,19 +15,25 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from jaxvae.animation import save_animation
 from jaxvae.errors import UserError
 from jaxvae.explorer import ends
+from jaxvae.explorer import moves as exploring
 from jaxvae.explorer.ends import End
-from jaxvae.explorer.guard import Guard
 from jaxvae.explorer.requests import read_draw, read_move, read_name
+from jaxvae.explorer.same_origin import Guard
 from jaxvae.explorer.session import Session
-from jaxvae.latents import exploring
-from jaxvae.render import grid
+from jaxvae.rendering.animation import save_animation
+from jaxvae.rendering.grid import grid
 
 PAGE = Path(__file__).parent / "page"
+
+
 LARGEST_REQUEST = 100_000  # Bytes of what is no upload.
+
+
 FRAMES = 41  # Of an animation.
+
+
 DRAWS_IN_A_ROW = 6
 
 Answer = Callable[[Session, bytes, Request], Response]

@@ -11,15 +11,17 @@ from jaxtyping import Float, UInt8
 from jaxvae.data.prepared import Prepared
 from jaxvae.data.select import data_set, walk_ends
 from jaxvae.errors import UserError
+from jaxvae.explorer import moves as exploring
 from jaxvae.explorer.ends import End, Uploads, draw_name, of_data, parse_draw
+from jaxvae.explorer.moves import Slider
 from jaxvae.explorer.requests import DrawAsked, Move
-from jaxvae.latents import exploring
-from jaxvae.latents.directions import attribute_directions
-from jaxvae.latents.exploring import Slider
-from jaxvae.latents.rates import unit_rates
-from jaxvae.run import Loaded
+from jaxvae.latents.attributes.directions import attribute_directions
+from jaxvae.latents.units.rates import unit_rates
+from jaxvae.runs.run import Loaded
 
 ENDS, PATHS = 64, 32  # How many are kept.
+
+
 RATED, LEARNED = 1000, 5000  # Pictures that units are ordered by, and that the attributes are learned from.
 
 

@@ -21,13 +21,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxvae.codes import flatten, unflatten
+from jaxvae.codes import Code, CodeStatistics, flatten, unflatten
 from jaxvae.errors import UserError
-from jaxvae.evaluation.files import write_arrays
 from jaxvae.latents.encoding import Encoded
-from jaxvae.latents.statistics import CodeStatistics
-from jaxvae.vae import Code
-from jaxvae.whole_file import whole_file
+from jaxvae.system.files import whole_file, write_arrays
 
 
 class SavedCodes(NamedTuple):

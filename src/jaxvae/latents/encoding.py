@@ -6,15 +6,13 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxvae.codes import Code, CodeStatistics
 from jaxvae.data.prepared import Prepared
-from jaxvae.data.progress import progress
 from jaxvae.data.select import data_set, select
 from jaxvae.errors import UserError
-from jaxvae.latents.pictures import COMPILED_BATCH
-from jaxvae.latents.posteriors import posterior_batches, posteriors
-from jaxvae.latents.statistics import CodeStatistics, code_statistics
-from jaxvae.run import Loaded
-from jaxvae.vae import Code
+from jaxvae.inference import COMPILED_BATCH, code_statistics, posterior_batches, posteriors
+from jaxvae.runs.run import Loaded
+from jaxvae.system.progress import progress
 
 AT_ONCE = 4096  # Image files whose pictures are held together.
 

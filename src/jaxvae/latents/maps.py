@@ -10,13 +10,15 @@ from jaxtyping import Float, UInt8
 
 from jaxvae.codes import unflatten
 from jaxvae.errors import UserError
-from jaxvae.latents.marginals import code_marginals, prior_marginals
-from jaxvae.latents.pictures import code_shape, decoded
-from jaxvae.latents.posteriors import code_rows
-from jaxvae.latents.units import unit_names
-from jaxvae.run import Loaded
+from jaxvae.inference import code_rows, decoded
+from jaxvae.latents.units.marginals import code_marginals, prior_marginals
+from jaxvae.latents.units.names import unit_names
+from jaxvae.runs.run import Loaded
+from jaxvae.vae import code_shape
 
 Method = Literal["pca", "tsne", "umap"]
+
+
 FEWEST = 3
 
 

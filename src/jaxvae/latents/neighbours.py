@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from jaxvae.data.batches import gathered
-from jaxvae.data.progress import progress
-from jaxvae.latents.posteriors import code_rows
-from jaxvae.run import Loaded
+from jaxvae.inference import code_rows
+from jaxvae.runs.run import Loaded
+from jaxvae.system.progress import progress
 
 Space = Literal["pixels", "codes"]
 

@@ -8,7 +8,7 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Float
 
-from jaxvae.networks.convolution import conv_transpose, convolve
+from jaxvae.networks.strided_convolution import conv_transpose, convolve
 
 # He et al. 2015: keeps the variance of activations through layers of rectified units.
 kernel_init = nn.initializers.variance_scaling(2.0, "fan_in", "truncated_normal")

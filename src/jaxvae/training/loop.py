@@ -10,27 +10,27 @@ from typing import Any
 
 import jax
 
-from jaxvae import checkpoint
+from jaxvae.codes import TREE as STATISTICS
 from jaxvae.config import Config, DevicesConfig
 from jaxvae.data.prepared import Prepared
 from jaxvae.errors import UserError
-from jaxvae.evaluation.split import build_draw_codes, build_measure
-from jaxvae.latents.statistics import TREE as STATISTICS
-from jaxvae.latents.statistics import code_statistics
-from jaxvae.run import about, write_config
-from jaxvae.training.claim import claimed
-from jaxvae.training.disk import disk_full_told
-from jaxvae.training.feed import feeding, fits_on_device
-from jaxvae.training.gallery import ends, show
-from jaxvae.training.hosts import any_of_all, is_first, loss_of_others_told, of_the_first, wait_for_all
-from jaxvae.training.milestones import Best, Pending, fitted, log, objective, out_of_patience, validate
-from jaxvae.training.record import not_recording, recording, say, secure
-from jaxvae.training.saving import start, trees
+from jaxvae.evaluation.per_example import build_draw_codes, build_measure
+from jaxvae.inference import code_statistics
+from jaxvae.runs import checkpoint
+from jaxvae.runs.run import about, write_config
+from jaxvae.training.failures import disk_full_told, loss_of_others_told
+from jaxvae.training.input_pipeline import feeding, fits_on_device
+from jaxvae.training.interrupts import stop_requests
+from jaxvae.training.lock import claimed
+from jaxvae.training.metric_log import Pending, log, not_recording, recording, say, secure
+from jaxvae.training.multihost import any_of_all, is_first, of_the_first, wait_for_all
+from jaxvae.training.resume import start, trees
 from jaxvae.training.sharding import everywhere, one_copy, place
-from jaxvae.training.signals import stop_requests
+from jaxvae.training.skipping import report
+from jaxvae.training.snapshots import ends, fitted, show
 from jaxvae.training.state import split_root
 from jaxvae.training.step import build_train_step, layers
-from jaxvae.training.trouble import report
+from jaxvae.training.validation import Best, objective, out_of_patience, validate
 from jaxvae.vae import build
 
 

@@ -14,13 +14,19 @@ from jax import Array
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxvae.config import Config, DevicesConfig
-from jaxvae.cores import cores
 from jaxvae.errors import UserError
-from jaxvae.objectives import of_each_example
+from jaxvae.objectives.build import of_each_example
+from jaxvae.system.processes import cores
 
 PATIENCE = 600  # Seconds.
+
+
 UNCHOSEN = -1  # JAX's default.
+
+
 SMALLEST_SHARE = 8  # Pictures of a batch that are worth a device of their own.
+
+
 SMALLEST_SHARED = 2**10  # Numbers of an array that are worth sharing out.
 
 

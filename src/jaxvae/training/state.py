@@ -8,7 +8,7 @@ import optax
 from jax import Array
 
 from jaxvae.config import TrainConfig
-from jaxvae.training.guard import Guard, new_guard
+from jaxvae.training.skipping import Guard, new_guard
 from jaxvae.vae import VAE, Params
 
 

@@ -12,17 +12,19 @@ from jaxtyping import Float, UInt8
 
 from jaxvae.config import Config, DevicesConfig
 from jaxvae.data.pixels import to_float
-from jaxvae.evaluation.terms import active_units, named_terms
-from jaxvae.likelihoods import stored_bits
-from jaxvae.objectives import build_terms, build_value
-from jaxvae.schedules import beta_at
-from jaxvae.terms import Terms
-from jaxvae.training.guard import stopped, watch
-from jaxvae.training.parts import in_parts
+from jaxvae.likelihoods.build import stored_bits
+from jaxvae.objectives.build import build_terms, build_value
+from jaxvae.objectives.metrics import active_units, named_terms
+from jaxvae.objectives.schedules import beta_at
+from jaxvae.objectives.terms import Terms
+from jaxvae.training.accumulation import in_parts
+from jaxvae.training.skipping import stopped, watch
 from jaxvae.training.state import TrainState, build_optimizer, learning_rate
 from jaxvae.vae import VAE, Params
 
 Metrics = dict[str, Any]
+
+
 TrainStep = Callable[[TrainState, UInt8[Array, "b h w c"]], tuple[TrainState, Metrics]]
 
 

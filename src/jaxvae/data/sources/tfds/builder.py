@@ -1,0 +1,81 @@
+"""TFDS builders that get their files without TensorFlow, and the sentences that tell what went wrong in them."""
+
+import functools
+import types
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from jaxvae.data.sources.tfds.array_formats import encoded, reader_for
+from jaxvae.data.sources.tfds.files import RawFiles, downloaded, file_name, in_folder
+from jaxvae.errors import UserError
+
+
+def without_tensorflow(cls: Any, folder: Path | None, work: Path, stack: ExitStack) -> Any:
+    """The builder class with its files from `folder`, or downloaded if that is None, and arrays encoded by Pillow.
+
+    Archives are unpacked into the empty folder `work`; `stack` closes the files that stay open.
+    """
+
+    @functools.wraps(cls._split_generators)
+    def split_generators(self: Any, manager: Any, *args: Any, **kwargs: Any) -> Any:
+        def manual_dir() -> Path:
+            if folder is not None:
+                return folder
+            how = " ".join((self.MANUAL_DOWNLOAD_INSTRUCTIONS or "").split())
+            raise UserError(f"{cls.name} must be downloaded by hand: {how} {_give_folder()}")
+
+        published = self.url_infos or {}
+        homepage = self.info.homepage or "its home page"
+        locate = downloaded(manager) if folder is None else in_folder(cls.name, folder, published, homepage)
+        return cls._split_generators(self, RawFiles(locate, manual_dir, work, stack), *args, **kwargs)
+
+    read = reader_for(cls) or cls._generate_examples
+
+    @functools.wraps(cls._generate_examples)
+    def generate_examples(self: Any, *args: Any, **kwargs: Any) -> Any:
+        examples = read(self, *args, **kwargs)
+        return encoded(examples) if isinstance(examples, Iterator) else examples  # An Apache Beam pipeline is none.
+
+    # TFDS finds a builder's published checksums and description by these three, and registers every subclass but
+    # those that say otherwise.
+    body = {"__module__": cls.__module__, "pkg_dir_path": cls.pkg_dir_path, "name": cls.name}
+    body |= {"_split_generators": split_generators, "_generate_examples": generate_examples}
+    return types.new_class(cls.__name__, (cls,), {"skip_registration": True}, lambda space: space.update(body))
+
+
+@contextmanager
+def failures_told(cls: Any, folder: Path | None) -> Iterator[None]:
+    """Turns what a builder stumbles over into a `UserError` that says what can be done."""
+    try:
+        yield
+    except UserError:
+        raise
+    except ImportError as error:
+        if "tensorflow" in str(error.name or error).lower():
+            raise UserError(
+                f"TFDS needs TensorFlow to prepare {cls.name}, once: pip install 'jaxvae[tensorflow]'."
+            ) from error
+        raise UserError(f"TFDS needs another package to prepare {cls.name} ({_first_line(error)}).") from error
+    except Exception as error:  # Hundreds of builders by other people: there is no list of what they raise.
+        if folder is not None:
+            raise UserError(
+                f"{cls.name} cannot be made from the files in {folder} ({_first_line(error)}); "
+                "one of them may be incomplete or of another version."
+            ) from error
+        published = cls.url_infos or {}
+        files = ", ".join(file_name(url, published) for url in list(published)[:8]) or "its files"
+        raise UserError(
+            f"{cls.name} cannot be downloaded or prepared ({_first_line(error)}). Download {files} by hand, "
+            f"see https://www.tensorflow.org/datasets/catalog/{cls.name}. {_give_folder()}"
+        ) from error
+
+
+def _give_folder() -> str:
+    return "Then name their folder with --data.raw DIR (RAW=DIR with make)."
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip().split("\n")[0]
+    return f"{type(error).__name__}: {text if len(text) <= 200 else text[:199] + '…'}".rstrip(".: ")

@@ -1,0 +1,157 @@
+"""Checks of the numbers against closed forms, for `python -m jaxvae.selftest`."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+
+from jaxvae.distributions.bernoulli import ContinuousBernoulli
+from jaxvae.distributions.gaussian import Normal, standard_normal
+from jaxvae.distributions.logistic import log_logistic_bin
+from jaxvae.evaluation.linear_gaussian import exact_vae, largest_log_likelihood, learned_vae, log_likelihood
+from jaxvae.objectives.elbo import elbo, variational_terms
+from jaxvae.objectives.importance import bound, doubly_reparameterized, log_weights
+from jaxvae.vae import VAE, Params
+
+LOADING = jnp.asarray([[1.0, 0.5], [-0.3, 0.8], [0.2, -1.1], [0.7, 0.1]])
+
+
+NOISE = 0.3
+
+
+class Check(NamedTuple):
+    """One claim: a number that must lie within [low, high], in nats where it is a likelihood."""
+
+    claim: str
+    measured: float
+    low: float
+    high: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether it does; a number that is not finite does not."""
+        return self.low <= self.measured <= self.high
+
+
+def near(claim: str, measured: Any, expected: Any, tolerance: float) -> Check:
+    """A check that two numbers agree to an absolute tolerance."""
+    return Check(claim, float(measured), float(expected) - tolerance, float(expected) + tolerance)
+
+
+def proofs(key: Array) -> Iterator[Check]:
+    """All checks, one after the other; `key` decides the draws of those that need some."""
+    bounds_key, train_key, kl_key, gradient_key = jax.random.split(key, 4)
+    yield from bounds(bounds_key)
+    yield from maximum_likelihood(train_key)
+    yield from kl_divergence(kl_key)
+    yield from normalisation()
+    yield from gradients(gradient_key)
+
+
+def bounds(key: Array) -> Iterator[Check]:
+    """ELBO ≤ IWAE-K ≤ exact log-likelihood on probabilistic PCA, the gap shrinking with K."""
+    data_key, key = jax.random.split(key)
+    x = _data(data_key, 64)
+    exact = float(jnp.mean(log_likelihood(x, LOADING, jnp.asarray(NOISE))))
+    proper, moved = exact_vae(LOADING, NOISE), exact_vae(LOADING, NOISE, shift=0.5)
+    keys = jax.random.split(key, 5)
+    tight = jnp.mean(bound(log_weights(proper, {}, keys[0], x, 10).total))
+    yield near("IWAE-10 with the exact posterior is log p(x)", tight, exact, 1e-3)
+    below, previous = exact + 0.02, -jnp.inf
+    for samples, each in zip((1, 10, 100, 1000), keys[1:], strict=True):
+        value = _mean_bound(moved, each, x, samples)
+        yield Check(f"IWAE-{samples} with another posterior: above the last, below log p(x)", value, previous, below)
+        previous = value
+    yield near("… and closes in on log p(x)", previous, exact, 0.02)
+
+
+def maximum_likelihood(key: Array) -> Iterator[Check]:
+    """A linear VAE trained on the ELBO reaches the likelihood of the best probabilistic PCA."""
+    data_key, init_key, key = jax.random.split(key, 3)
+    x = _data(data_key, 512)
+    x = x - jnp.mean(x, axis=0, keepdims=True)
+    vae = learned_vae(4, 2)
+    optimizer = optax.adam(optax.cosine_decay_schedule(0.02, 6000))
+
+    def step(carry: tuple[Params, Any], key: Array) -> tuple[tuple[Params, Any], None]:
+        params, state = carry
+        gradient = jax.grad(lambda params: -jnp.mean(elbo(variational_terms(vae, params, key, x))))(params)
+        updates, state = optimizer.update(gradient, state)
+        return (optax.apply_updates(params, updates), state), None
+
+    params = vae.init(init_key)
+    (params, _), _ = jax.lax.scan(step, (params, optimizer.init(params)), jax.random.split(key, 6000))
+    centered = x - params["center"][None]
+    reached = jnp.mean(log_likelihood(centered, params["decoder"].T, jnp.exp(params["log_noise"])))
+    yield near("a linear VAE trained on the ELBO reaches the best PCA's log p(x)", reached, _best(x), 5e-3)
+
+
+def kl_divergence(key: Array) -> Iterator[Check]:
+    """The closed form of the KL against the mean of sampled log-ratios."""
+    first = Normal(jnp.asarray([[0.7, -0.2]]), jnp.asarray([[-1.2, 0.3]]), 1)
+    second = Normal(jnp.asarray([[-0.3, 0.1]]), jnp.asarray([[0.4, -0.5]]), 1)
+    z = first.sample(key, (200_000,))
+    for name, other in (("another Gaussian", second), ("N(0, I)", standard_normal((2,)))):
+        ratios = first.log_prob(z) - other.log_prob(z)
+        error = 5.0 * float(jnp.std(ratios)) / len(z) ** 0.5
+        yield near(f"KL to {name}: closed form and Monte Carlo", jnp.mean(ratios), first.kl(other)[0], error)
+
+
+def normalisation() -> Iterator[Check]:
+    """Probabilities of the 256 values sum to 1, densities on [0, 1] integrate to 1."""
+    values = jnp.arange(256.0) / 255.0
+    for location, log_scale in ((0.3, -1.0), (0.0, -4.0), (1.2, -7.0)):
+        logs = log_logistic_bin(values, jnp.full(256, location), jnp.full(256, log_scale), 256)
+        claim = f"discretised logistic at {location}, scale e^{log_scale:g}, sums to 1"
+        yield near(claim, jnp.sum(jnp.exp(logs)), 1.0, 1e-3)
+    grid = (jnp.arange(100_000.0) + 0.5) / 100_000
+    for logit in (-20.0, 0.001, 3.0):
+        density = jnp.exp(ContinuousBernoulli(jnp.full(grid.shape, logit), 0).log_prob(grid))
+        yield near(f"continuous Bernoulli of logit {logit:g} integrates to 1", jnp.mean(density), 1.0, 1e-3)
+
+
+def gradients(key: Array) -> Iterator[Check]:
+    """Gradient estimators against a gradient that is known: ELBO' is x - 2m for q = N(m, 1), p(x|z) = N(z, 1)."""
+    x, m = jnp.full((1, 1), 2.0), jnp.asarray(0.4)
+    vae = VAE(
+        lambda key: {},
+        lambda params, x: Normal(jnp.broadcast_to(params["m"], (1, 1)), jnp.zeros((1, 1)), 1),
+        lambda params, z: Normal(z, jnp.zeros_like(z), 1),
+        lambda params: standard_normal((1,)),
+    )
+    elbo_key, usual_key, doubly_key = (jax.random.split(each, 20_000) for each in jax.random.split(key, 3))
+
+    def per_key(value: Any, keys: Array) -> Array:
+        each: Array = jax.vmap(jax.grad(lambda m, key: value({"m": m}, key)), (None, 0))(m, keys)
+        return each
+
+    sampled = per_key(lambda params, key: elbo(variational_terms(vae, params, key, x))[0], elbo_key)
+    yield near("reparameterised gradient of the ELBO", jnp.mean(sampled), 2.0 - 2 * 0.4, _error(sampled))
+    usual, doubly = (
+        per_key(lambda params, key, draw=draw: bound(draw(vae, params, key, x, 5).total)[0], keys)
+        for draw, keys in ((log_weights, usual_key), (doubly_reparameterized, doubly_key))
+    )
+    both = _error(usual) + _error(doubly)
+    yield near("IWAE-5: doubly reparameterised and usual gradient", jnp.mean(doubly), jnp.mean(usual), both)
+
+
+def _error(values: Array) -> float:
+    return 5.0 * float(jnp.std(values)) / len(values) ** 0.5
+
+
+def _data(key: Array, count: int) -> Array:
+    z_key, noise_key = jax.random.split(key)
+    z = jax.random.normal(z_key, (count, LOADING.shape[1]))
+    return z @ LOADING.T + NOISE**0.5 * jax.random.normal(noise_key, (count, LOADING.shape[0]))
+
+
+def _best(x: Array) -> Array:
+    return largest_log_likelihood(x, LOADING.shape[1])
+
+
+def _mean_bound(vae: VAE, key: Array, x: Array, samples: int) -> float:
+    values = jax.vmap(lambda key: bound(log_weights(vae, {}, key, x, samples).total))(jax.random.split(key, 200))
+    return float(jnp.mean(values))

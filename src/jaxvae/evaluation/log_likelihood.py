@@ -1,0 +1,100 @@
+"""log p(x) of each picture from below: the importance-weighted bound, streamed over samples."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax import Array
+from jaxtyping import Float
+
+from jaxvae.config import Config
+from jaxvae.data.batches import example_keys, gathered, once
+from jaxvae.data.pixels import to_float
+from jaxvae.evaluation.per_example import with_prior
+from jaxvae.objectives.importance import log_weights
+from jaxvae.system.progress import progress
+from jaxvae.vae import VAE, Params
+
+CHUNK = 50  # Samples drawn at once; a constant, so that the first K samples are the same whatever K is asked for.
+
+
+NUMBERS_AT_ONCE = 2_000_000  # Decoded pixels held at a time.
+
+
+class Bounds(NamedTuple):
+    """At each number of samples K: log (1/K) Σ w of each picture in nats, and its effective sample size (Σw)² / Σw²."""
+
+    samples: tuple[int, ...]
+    log_likelihood_nats: Float[np.ndarray, "s n"]
+    effective_samples: Float[np.ndarray, "s n"]
+
+
+def sizes(samples: int) -> tuple[int, ...]:
+    """Where convergence is looked at: 1, 10, 100, … and the number asked for."""
+    powers = [10**i for i in range(len(str(samples))) if 10**i < samples]
+    return (*powers, samples)
+
+
+def importance_bounds(
+    vae: VAE,
+    config: Config,
+    params: Params,
+    prior: Any,
+    key: Array,
+    images: np.ndarray,
+    samples: int,
+    batch_size: int | None = None,
+) -> Bounds:
+    """The bound of Burda et al. 2016, equation 8, under `prior`, for pictures uint8 [n, h, w, c].
+
+    Samples are drawn CHUNK at a time and only sums are kept: memory does not grow with K. Each picture's noise comes
+    from a key of its own, so neither the batch size nor K changes the draws.
+    """
+    fixed = with_prior(vae, prior)
+
+    def one(params: Params, prior: Any, key: Array, image: Array, chunk: Array) -> Float[Array, " k"]:
+        pixel_key, noise_key = jax.random.split(key)
+        x = to_float(pixel_key, image[None], config.data.pixels)
+        own = with_prior(fixed, prior)
+        return log_weights(own, params, jax.random.fold_in(noise_key, chunk), x, CHUNK).total[:, 0]
+
+    chunk_of = jax.jit(jax.vmap(one, (None, None, 0, 0, None)))
+    batch_size = batch_size or max(1, NUMBERS_AT_ONCE // (CHUNK * images[0].size))
+    batch_size = min(batch_size, len(images))
+
+    def chunks(indices: np.ndarray) -> Iterator[np.ndarray]:
+        keys, pictures = example_keys(key, indices), gathered(images, indices)
+
+        def dispatched(chunk: int) -> Array:
+            return chunk_of(params, prior, jax.random.clone(keys), pictures, np.int32(chunk))
+
+        # One chunk ahead: the device does not wait while sums are taken of the chunk before.
+        ahead = dispatched(0)
+        for chunk in range(1, -(-samples // CHUNK)):
+            logs, ahead = ahead, dispatched(chunk)
+            yield np.asarray(logs, np.float64)
+        yield np.asarray(ahead, np.float64)
+
+    counts, parts = sizes(samples), []
+    for indices, real in progress(once(len(images), batch_size), -(-len(images) // batch_size), "bounding", "batches"):
+        parts.append([each[:, :real] for each in accumulated(chunks(indices), counts)])
+    bounds, effective = (np.concatenate([part[i] for part in parts], axis=1) for i in (0, 1))
+    return Bounds(counts, bounds, effective)
+
+
+def accumulated(chunks: Iterator[Float[np.ndarray, "b k"]], counts: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds and effective sample sizes [s, b] after so many samples, from chunks of log-weights in nats."""
+    seen, log_sum, log_squares = 0, -np.inf, -np.inf
+    bounds, effective = [], []
+    for chunk in chunks:
+        start, stop = seen, min(seen + chunk.shape[1], counts[-1])
+        for end in sorted({stop, *(count for count in counts if start < count < stop)}):
+            part = chunk[:, seen - start : end - start]
+            log_sum = np.logaddexp(log_sum, np.logaddexp.reduce(part, axis=1))
+            log_squares = np.logaddexp(log_squares, np.logaddexp.reduce(2.0 * part, axis=1))
+            seen = end
+            if end in counts:
+                bounds.append(log_sum - np.log(end))
+                effective.append(np.exp(2.0 * log_sum - log_squares))
+    return np.stack(bounds), np.stack(effective)

@@ -1,0 +1,105 @@
+"""One pass over a whole split: the terms of the bound, the quality of reconstructions, the posteriors, per example."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jaxtyping import Float
+
+from jaxvae.codes import flatten
+from jaxvae.config import Config
+from jaxvae.data.batches import example_keys, gathered, once
+from jaxvae.data.pixels import scaled, to_float
+from jaxvae.distributions.gaussian import Normal
+from jaxvae.likelihoods.build import stored_bits
+from jaxvae.objectives.build import build_terms
+from jaxvae.objectives.metrics import active_units, named_terms
+from jaxvae.vae import VAE, Params
+
+
+class PerExample(NamedTuple):
+    """What each picture contributes, [n, ...] in the order of the split.
+
+    `values` are named numbers; `posterior` is q(z|x), `z` the code drawn from it for the terms and `kl_units` its KL
+    unit by unit where there is a closed form, all of the pixels as the model sees them.
+    """
+
+    values: dict[str, Any]
+    posterior: Normal
+    z: Any
+    kl_units: Any | None
+
+
+Measure = Callable[[Params, Array, np.ndarray], PerExample]
+
+
+DrawCodes = Callable[[Params, Array, np.ndarray], Float[np.ndarray, "n d"]]
+
+
+def psnr(x: Float[Array, "b h w c"], reconstruction: Float[Array, "b h w c"]) -> Float[Array, " b"]:
+    """Peak signal-to-noise ratio of each reconstruction in decibels, for pictures in [0, 1]; larger is better."""
+    error = jnp.mean(jnp.square(x - jnp.clip(reconstruction, 0.0, 1.0)), axis=(1, 2, 3))
+    return -10.0 * jnp.log10(jnp.maximum(error, 1e-10))
+
+
+def with_prior(vae: VAE, prior: Any) -> VAE:
+    """The model with another distribution in the place of its prior, or with its own computed once and for all."""
+    return vae._replace(prior=lambda params: prior)
+
+
+def build_measure(vae: VAE, config: Config, batch_size: int | None = None) -> Measure:
+    """The function (params, key, pictures uint8 [n, h, w, c]) -> PerExample of all n, each counted once.
+
+    The terms are those of training, with β = 1. Reconstructions are the likelihood's mean at the posterior mean.
+    """
+    terms_of, bits = build_terms(config.objective), stored_bits(config)
+
+    def one(params: Params, prior: Any, key: Array, image: Array) -> PerExample:
+        pixel_key, noise_key = jax.random.split(key)
+        x, clean = to_float(pixel_key, image[None], config.data.pixels), scaled(image[None])
+        terms = terms_of(with_prior(vae, prior), params, noise_key, x)
+        values = named_terms(terms, bits, x[0].size)
+        values["psnr_db"] = psnr(clean, vae.decode(params, vae.encode(params, clean).mean).mean)
+        whole = PerExample(values, terms.posterior, terms.z, terms.kl_units)
+        return jax.tree.map(lambda leaf: leaf[0], whole)
+
+    batch = jax.jit(jax.vmap(one, (None, None, 0, 0)))
+    prior_of = jax.jit(vae.prior)
+
+    def measure(params: Params, key: Array, images: np.ndarray) -> PerExample:
+        prior, parts = prior_of(params), []
+        for indices, real in once(len(images), batch_size or config.train.batch_size):
+            result = jax.device_get(batch(params, prior, example_keys(key, indices), gathered(images, indices)))
+            parts.append(jax.tree.map(lambda leaf, real=real: leaf[:real], result))
+        return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+
+    return measure
+
+
+def means(measured: PerExample) -> dict[str, float]:
+    """Means over examples, never over batch means: a ragged last batch counts for what it holds."""
+    values = {name: float(np.mean(each, dtype=np.float64)) for name, each in measured.values.items()}
+    active = float(active_units(measured.posterior.mean))
+    return values | {"active_units": active, "n": float(len(next(iter(measured.values.values()))))}
+
+
+def build_draw_codes(vae: VAE, config: Config) -> DrawCodes:
+    """The function (params, key, pictures uint8 [n, h, w, c]) -> a code of each as rows [n, d].
+
+    Draws from q(z|x), which together are what a prior has to match; an autoencoder's are the means it decodes.
+    """
+    mean_alone = config.objective.name == "autoencoder"
+
+    @jax.jit
+    def rows(params: Params, key: Array, images: Array) -> Array:
+        posterior = vae.encode(params, scaled(images))
+        return flatten(posterior.mean if mean_alone else posterior.sample(key))
+
+    def each(params: Params, key: Array, images: np.ndarray) -> Iterator[np.ndarray]:
+        for batch, (indices, real) in enumerate(once(len(images), config.train.batch_size)):
+            yield np.asarray(rows(params, jax.random.fold_in(key, batch), gathered(images, indices)))[:real]
+
+    return lambda params, key, images: np.concatenate(list(each(params, key, images)))

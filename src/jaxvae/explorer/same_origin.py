@@ -1,0 +1,52 @@
+"""What stands between the explorer and the rest of the browser: other pages may neither ask nor be asked.
+
+The explorer listens on this machine alone, but any page that is open in the same browser can send it requests. A page
+under a name that its owner points at 127.0.0.1 is told by the Host that it asks for, another by its Origin.
+"""
+
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+HERE = ("127.0.0.1", "localhost")
+
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' blob: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+class Guard:
+    """An ASGI middleware that refuses what comes from elsewhere, and lets the page load from nowhere else."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        app = self.app if _from_here(Headers(scope=scope)) else _REFUSAL
+        await app(scope, receive, send_with_headers)
+
+
+_REFUSAL = JSONResponse({"error": "the explorer answers its own page alone."}, 403)
+
+
+def _from_here(headers: Headers) -> bool:
+    host, origin = headers.get("host", ""), headers.get("origin")
+    if urlsplit(f"//{host}").hostname not in HERE:
+        return False
+    return origin is None or origin == f"http://{host}"

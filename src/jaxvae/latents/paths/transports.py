@@ -1,0 +1,98 @@
+"""From each family of priors to N(0, I) and back: the coordinates in which a prior is round."""
+
+from collections.abc import Callable
+from functools import partial, singledispatch
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from jaxvae.distributions.gaussian import Normal
+from jaxvae.distributions.gaussian_mixture import GaussianMixture, Mixture
+from jaxvae.latents.paths import rosenblatt
+from jaxvae.priors.fitted import FittedPrior
+from jaxvae.priors.flow import Flow
+
+Rows = Float[np.ndarray, "n d"]
+
+
+class Transport(NamedTuple):
+    """Maps of rows, float64: `to_normal` carries codes of the prior to N(0, I), `from_normal` back."""
+
+    to_normal: Callable[[Rows], Rows]
+    from_normal: Callable[[Rows], Rows]
+
+
+@singledispatch
+def transport(prior: Any) -> Transport:
+    """The transport of a prior, over its codes as `jaxvae.codes.flatten` makes rows of them.
+
+    A prior of a new family gets one with `transport.register`; `TypeError` where it has none.
+    """
+    raise TypeError(f"no transport to N(0, I) is known for {type(prior).__name__}.")
+
+
+@transport.register
+def _(prior: Normal) -> Transport:
+    mean, spread = _double(prior.mean).ravel(), np.exp(0.5 * _double(prior.log_variance).ravel())
+    return Transport(lambda rows: (rows - mean) / spread, lambda u: mean + spread * u)
+
+
+@transport.register
+def _(prior: GaussianMixture) -> Transport:
+    count = len(prior.logits)
+    scales = np.exp(0.5 * _double(prior.log_variances).reshape(count, -1))
+    log_weights = _double(jax.nn.log_softmax(prior.logits))
+    return _by_quantiles(rosenblatt.Triangular(log_weights, _double(prior.means).reshape(count, -1), scales, None))
+
+
+@transport.register
+def _(prior: Flow) -> Transport:
+    # As arguments, since parameters that a compiled function holds as constants take long to compile.
+    to_normal, from_normal = (jax.jit(each) for each in (Flow.to_normal, Flow.from_normal))
+    return Transport(
+        lambda rows: _double(to_normal(prior, jnp.asarray(rows, jnp.float32))),
+        lambda u: _double(from_normal(prior, jnp.asarray(u, jnp.float32))),
+    )
+
+
+@transport.register
+def _(prior: Mixture) -> Transport:
+    weights, means, factors = (_double(each) for each in (prior.weights, prior.means, prior.factors))
+    units, rank = factors.shape[1:]
+    with np.errstate(divide="ignore"):
+        log_weights = np.log(weights)
+    if rank == units:
+        return _by_quantiles(_triangular(log_weights, means, factors))
+    # A mixture within a subspace that all its factors span: by quantiles there, and what lies outside is kept beside.
+    center, basis = weights @ means, np.linalg.qr(factors[0])[0]
+    covariances = [basis.T @ factor @ factor.T @ basis for factor in factors]
+    within = _by_quantiles(_triangular(log_weights, (means - center) @ basis, np.linalg.cholesky(covariances)))
+
+    def to_normal(rows: Rows) -> Rows:
+        inside = (rows - center) @ basis
+        return np.concatenate([within.to_normal(inside), rows - center - inside @ basis.T], axis=1)
+
+    def from_normal(u: Rows) -> Rows:
+        return center + within.from_normal(u[:, :rank]) @ basis.T + u[:, rank:]
+
+    return Transport(to_normal, from_normal)
+
+
+@transport.register
+def _(prior: FittedPrior) -> Transport:
+    return transport(prior.rows)
+
+
+def _triangular(log_weights: np.ndarray, means: Rows, factors: np.ndarray) -> rosenblatt.Triangular:
+    return rosenblatt.Triangular(log_weights, means, np.diagonal(factors, axis1=1, axis2=2), factors)
+
+
+def _by_quantiles(mixture: rosenblatt.Triangular) -> Transport:
+    return Transport(partial(rosenblatt.to_normal, mixture), partial(rosenblatt.from_normal, mixture))
+
+
+def _double(array: Any) -> np.ndarray:
+    return np.asarray(array, np.float64)

@@ -1,0 +1,94 @@
+"""One unit of the prior at a time: quantiles of its marginal distribution.
+
+Over N(0, I), or any Gaussian with diagonal covariance, and over mixtures of them the marginals have closed forms. A
+flow's have none: draws stand for it. An autoencoder has no prior: the codes of pictures stand for it.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+from scipy.special import ndtr, ndtri
+
+from jaxvae.codes import flatten
+from jaxvae.distributions.gaussian import Normal
+from jaxvae.distributions.gaussian_mixture import GaussianMixture
+
+DRAWS, DRAWS_AT_ONCE = 8192, 1024
+
+
+HALVINGS = 60  # Of an interval of a few deviations: to the last digit of float64.
+
+
+class Gaussians(NamedTuple):
+    """Marginals that are mixtures of m Gaussians with common weights, for each of d units."""
+
+    weights: Float[np.ndarray, " m"]
+    means: Float[np.ndarray, "m d"]
+    deviations: Float[np.ndarray, "m d"]
+
+    def quantiles(self, probabilities: Float[np.ndarray, " q"]) -> Float[np.ndarray, "q d"]:
+        """Where each unit's distribution function reaches these probabilities, by bisection between the components."""
+        of_one = ndtri(probabilities)[:, None, None]
+        each = self.means[None] + self.deviations[None] * of_one
+        # A quantile of a mixture lies between the smallest and the largest of its components' quantiles.
+        low, high = each.min(axis=1), each.max(axis=1)
+        for _ in range(HALVINGS if len(self.weights) > 1 else 0):
+            middle = 0.5 * (low + high)
+            below = self.distribution_function(middle) < probabilities[:, None]
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        return 0.5 * (low + high)
+
+    def distribution_function(self, values: Float[np.ndarray, "q d"]) -> Float[np.ndarray, "q d"]:
+        """P(unit ≤ value) of each."""
+        total = np.zeros(values.shape)
+        for weight, mean, deviation in zip(*self, strict=True):
+            total += weight * ndtr((values - mean[None]) / deviation[None])
+        return total
+
+
+class Draws(NamedTuple):
+    """Marginals known by draws [n, d] alone."""
+
+    values: Float[np.ndarray, "n d"]
+
+    def quantiles(self, probabilities: Float[np.ndarray, " q"]) -> Float[np.ndarray, "q d"]:
+        """Those of the draws, interpolated."""
+        return np.quantile(self.values, probabilities, axis=0)
+
+
+class Marginals(NamedTuple):
+    """The marginals of some units, and what they are, in words."""
+
+    of: Gaussians | Draws
+    description: str
+
+
+def prior_marginals(prior: Any, units: np.ndarray) -> Marginals:
+    """Those of these units (numbers of columns of `codes.flatten`) of a prior over codes."""
+    if isinstance(prior, Normal):
+        mean, log_variance = (_rows(leaf[None])[:, units] for leaf in (prior.mean, prior.log_variance))
+        standard = not mean.any() and not log_variance.any()
+        return Marginals(
+            Gaussians(np.ones(1), mean, np.exp(0.5 * log_variance)), "N(0, 1)" if standard else "the Gaussian prior"
+        )
+    if isinstance(prior, GaussianMixture):
+        weights = np.asarray(jax.nn.softmax(prior.logits), np.float64)
+        means, log_variances = (_rows(leaf)[:, units] for leaf in (prior.means, prior.log_variances))
+        described = f"the marginal of the prior's {len(weights)} Gaussians"
+        return Marginals(Gaussians(weights / weights.sum(), means, np.exp(0.5 * log_variances)), described)
+    draw = jax.jit(lambda key: flatten(prior.sample(key, (DRAWS_AT_ONCE,)))[:, jnp.asarray(units)])
+    keys = jax.random.split(jax.random.key(0), DRAWS // DRAWS_AT_ONCE)
+    values = np.concatenate([np.asarray(draw(key), np.float64) for key in keys])
+    return Marginals(Draws(values), f"{DRAWS} draws from the prior, whose marginals have no closed form")
+
+
+def code_marginals(mean: Any, units: np.ndarray) -> Marginals:
+    """Those of posterior means [n, ...], for a model without a prior."""
+    return Marginals(Draws(_rows(mean)[:, units]), f"the codes of {len(_rows(mean))} pictures, as there is no prior")
+
+
+def _rows(code: Any) -> Float[np.ndarray, "n d"]:
+    return np.asarray(flatten(code), np.float64)

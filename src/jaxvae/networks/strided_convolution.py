@@ -1,0 +1,156 @@
+"""The 4x4 convolution of stride 2 and its transpose, in the forms that each kind of hardware runs well.
+
+GPUs and TPUs get the plain convolutions. XLA's CPU backend runs some of these many times slower than need be, so on a
+CPU each of the three pieces that both layers and their gradients are made of takes the form that measured fastest
+there (experiments/benchmarks). All forms are the same sums in another order: equal to rounding.
+
+    piece                 of the convolution    of its transpose
+    convolve(x, w)        value                 gradient in x
+    spread(y, w)          gradient in x         value
+    correlate(x, y)       gradient in w         gradient in w, input and cotangent having changed places
+
+The forms rest on one identity: with each 2x2 block of pixels laid out as channels (space to depth), a 4x4 convolution
+of stride 2 is a 2x2 convolution of stride 1 over four times the channels.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+from jaxtyping import Float
+
+_LAYOUT = ("NHWC", "HWIO", "NHWC")
+
+
+_TAPS = ((0, 0), (0, 1), (1, 0), (1, 1))  # Rows and columns of the 2x2 kernel.
+
+
+FEW, SOME = 4, 64  # Channels of the finer side up to which a form pays.
+
+
+@jax.custom_vjp
+def convolve(x: Float[Array, "b h w i"], kernel: Float[Array, "4 4 i o"]) -> Float[Array, "b h2 w2 o"]:
+    """Halves height and width, odd sides rounding up, with one pixel of zeros before and one or two behind."""
+    return _by_platform(_convolve_on_cpu, _convolve_plainly, x, kernel)
+
+
+@jax.custom_vjp
+def conv_transpose(x: Float[Array, "b h w o"], kernel: Float[Array, "4 4 i o"]) -> Float[Array, "b 2h 2w i"]:
+    """Doubles height and width: the adjoint of `convolve(·, kernel)`, so the kernel ends in (output, input)."""
+    return _spread(x, kernel, (2 * x.shape[1], 2 * x.shape[2]))
+
+
+def _spread(y: Array, kernel: Array, size: tuple[int, int]) -> Array:
+    return _by_platform(partial(_spread_on_cpu, size=size), partial(_spread_plainly, size=size), y, kernel)
+
+
+def _by_platform(on_cpu: Callable[..., Array], plainly: Callable[..., Array], *arrays: Array) -> Array:
+    chosen: Array = lax.platform_dependent(*arrays, cpu=on_cpu, default=plainly)
+    return chosen
+
+
+def _pads(size: tuple[int, ...]) -> tuple[tuple[int, int], tuple[int, int]]:
+    return (1, 1 + size[0] % 2), (1, 1 + size[1] % 2)
+
+
+def _convolve_plainly(x: Array, kernel: Array) -> Array:
+    return lax.conv_general_dilated(x, kernel, (2, 2), _pads(x.shape[1:3]), dimension_numbers=_LAYOUT)
+
+
+def _convolve_on_cpu(x: Array, kernel: Array) -> Array:
+    if x.shape[-1] > FEW:
+        return _convolve_plainly(x, kernel)
+    return lax.conv_general_dilated(_to_depth(x), _kernel_to_depth(kernel), (1, 1), "VALID", dimension_numbers=_LAYOUT)
+
+
+def _spread_plainly(y: Array, kernel: Array, size: tuple[int, int]) -> Array:
+    # Spread by the stride and with the kernel flipped, the adjoint is a convolution again.
+    flipped = kernel[::-1, ::-1].swapaxes(2, 3)
+    pads = [(2, high + 1) for _, high in _pads(size)]
+    spread = lax.conv_general_dilated(y, flipped, (1, 1), pads, lhs_dilation=(2, 2), dimension_numbers=_LAYOUT)
+    return spread[:, : size[0], : size[1]]
+
+
+def _spread_on_cpu(y: Array, kernel: Array, size: tuple[int, int]) -> Array:
+    if kernel.shape[2] > SOME:
+        return _spread_plainly(y, kernel, size)
+    taps = _kernel_to_depth(kernel)
+    if kernel.shape[2] > FEW:
+        flipped = taps[::-1, ::-1].swapaxes(2, 3)
+        deep = lax.conv_general_dilated(y, flipped, (1, 1), ((1, 1), (1, 1)), dimension_numbers=_LAYOUT)
+        return _from_depth(deep, size)
+    # Few channels: one product of matrices for all four taps, then their sum, each moved to its place.
+    products = jnp.einsum("bhwo,rsio->bhwrsi", y, taps)
+    moved = [jnp.pad(products[:, :, :, r, s], ((0, 0), (r, 1 - r), (s, 1 - s), (0, 0))) for r, s in _TAPS]
+    return _from_depth(sum(moved[1:], moved[0]), size)
+
+
+def _correlate(x: Array, y: Array) -> Array:
+    """The gradient of `convolve` in its kernel, y being the cotangent."""
+    like = jax.ShapeDtypeStruct((4, 4, x.shape[-1], y.shape[-1]), x.dtype)
+    (gradient,) = jax.linear_transpose(partial(_convolve_plainly, x), like)(y)
+    return gradient
+
+
+def _to_depth(x: Float[Array, "b h w i"]) -> Float[Array, "b h2 w2 4i"]:
+    """Each 2x2 block of the padded picture as one pixel of 4i channels; one row and column more than `convolve` has."""
+    x = jnp.pad(x, ((0, 0), *_pads(x.shape[1:3]), (0, 0)))
+    b, h, w, i = x.shape
+    return x.reshape(b, h // 2, 2, w // 2, 2, i).transpose(0, 1, 3, 2, 4, 5).reshape(b, h // 2, w // 2, 4 * i)
+
+
+def _from_depth(deep: Float[Array, "b h2 w2 4i"], size: tuple[int, int]) -> Float[Array, "b h w i"]:
+    """The inverse of `_to_depth`, padding cut off."""
+    b, h, w, channels = deep.shape
+    blocks = deep.reshape(b, h, w, 2, 2, channels // 4).transpose(0, 1, 3, 2, 4, 5)
+    return blocks.reshape(b, 2 * h, 2 * w, channels // 4)[:, 1 : size[0] + 1, 1 : size[1] + 1]
+
+
+def _kernel_to_depth(kernel: Float[Array, "4 4 i o"]) -> Float[Array, "2 2 4i o"]:
+    """The kernel whose 2x2 convolution of `_to_depth(x)` is `convolve(x, kernel)`."""
+    _, _, i, o = kernel.shape
+    return kernel.reshape(2, 2, 2, 2, i, o).transpose(0, 2, 1, 3, 4, 5).reshape(2, 2, 4 * i, o)
+
+
+def _kept(x: Array, kernel: Array) -> Array:
+    """x, computed once: XLA's CPU backend would compute a cheap x anew inside each transpose of it, out of order.
+
+    It drops `lax.optimization_barrier` before it looks for such chances; through a branch that it cannot decide
+    beforehand it does not look. The other branch is that of a kernel that is not a number.
+    """
+
+    def branched(x: Array, kernel: Array) -> Array:
+        first = kernel[0, 0, 0, 0]
+        kept: Array = lax.cond(first == first, lambda x, _: x, jnp.full_like, x, first)
+        return kept
+
+    return _by_platform(branched, lambda x, kernel: x, x, kernel)
+
+
+def _convolve_forward(x: Array, kernel: Array) -> tuple[Array, Any]:
+    x = _kept(x, kernel)
+    return convolve(x, kernel), (x, kernel)
+
+
+def _convolve_backward(saved: Any, cotangent: Array) -> tuple[Array, Array]:
+    x, kernel = saved
+    return _spread(cotangent, kernel, x.shape[1:3]), _correlate(x, cotangent)
+
+
+def _transpose_forward(x: Array, kernel: Array) -> tuple[Array, Any]:
+    x = _kept(x, kernel)
+    return conv_transpose(x, kernel), (x, kernel)
+
+
+def _transpose_backward(saved: Any, cotangent: Array) -> tuple[Array, Array]:
+    x, kernel = saved
+    return convolve(cotangent, kernel), _correlate(cotangent, x)
+
+
+convolve.defvjp(_convolve_forward, _convolve_backward)
+
+
+conv_transpose.defvjp(_transpose_forward, _transpose_backward)

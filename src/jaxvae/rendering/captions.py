@@ -1,0 +1,67 @@
+"""Grids of pictures with words over their columns, before their rows and under each."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from jaxvae.rendering.grid import picture
+
+SIDE = 72  # Pictures are enlarged, by repeating pixels, to at least this.
+
+
+TEXT, GAP, MARGIN = 13, 4, 8
+
+
+INK = "black"
+
+
+def labelled_grid(
+    images: np.ndarray,
+    columns: int,
+    *,
+    over: Sequence[str] = (),
+    before: Sequence[str] = (),
+    under: Sequence[str] = (),
+    title: str = "",
+) -> Image.Image:
+    """Pictures uint8 [n, h, w, c] in rows of `columns`, on white.
+
+    Args:
+        images: the pictures, row by row.
+        columns: how many in a row.
+        over: words for each column.
+        before: words for each row; a new line where they have one.
+        under: words for each picture.
+        title: words over the whole.
+    """
+    font = ImageFont.load_default(TEXT)
+    scale = max(1, -(-SIDE // min(images.shape[1:3])))
+    height, width = (scale * side for side in images.shape[1:3])
+    line = TEXT + GAP
+    widest = max((_width(font, text) + GAP for text in (*over, *under)), default=0)
+    step_x, step_y = max(width, widest) + GAP, height + GAP + (line if under else 0)
+    rows = -(-len(images) // columns)
+    left = MARGIN + (max(_width(font, text) for text in before) + MARGIN if before else 0)
+    top = MARGIN + (line + GAP if title else 0) + (line if over else 0)
+    right = max(left + columns * step_x, MARGIN + _width(font, title)) + MARGIN
+    sheet = Image.new("RGB", (right, top + rows * step_y + MARGIN - GAP), "white")
+    draw = ImageDraw.Draw(sheet)
+    if title:
+        draw.text((MARGIN, MARGIN), title, INK, font)
+    for column, text in enumerate(over):
+        draw.text((left + column * step_x + (step_x - GAP) // 2, top - line), text, INK, font, anchor="ma")
+    for row, text in enumerate(before):
+        middle = top + row * step_y + height / 2
+        draw.multiline_text((MARGIN, middle), text, INK, font, anchor="lm", spacing=GAP)
+    for index, image in enumerate(images):
+        middle, y = left + index % columns * step_x + (step_x - GAP) // 2, top + index // columns * step_y
+        enlarged = picture(image).convert("RGB").resize((width, height), Image.Resampling.NEAREST)
+        sheet.paste(enlarged, (middle - width // 2, y))
+        if under:
+            draw.text((middle, y + height + 1), under[index], INK, font, anchor="ma")
+    return sheet
+
+
+def _width(font: ImageFont.FreeTypeFont | ImageFont.ImageFont, text: str) -> int:
+    return max(int(font.getlength(part)) + 1 for part in text.split("\n"))

@@ -1,0 +1,233 @@
+"""A run is one folder: config.json, metrics.jsonl, checkpoints/, samples/, tensorboard/. Here it is found and read."""
+
+import importlib.metadata
+import json
+import logging
+import os
+import platform
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from jaxvae.codes import TREE, CodeStatistics
+from jaxvae.config import Config, from_json, to_json
+from jaxvae.data.prepared import Prepared, misdescribed
+from jaxvae.errors import UserError
+from jaxvae.priors.fitted import KINDS, Fitted
+from jaxvae.runs import checkpoint
+from jaxvae.runs.checkpoint import DamagedError, read_about
+from jaxvae.system.files import named_path
+from jaxvae.vae import VAE, Params, Prior, build, code_shape
+
+RUNS = Path("runs")
+
+logger = logging.getLogger("jaxvae")
+
+
+class Info(NamedTuple):
+    """What a checkpoint says of itself.
+
+    `data` is the JSON of the prepared data set with its `path`; `versions` those of the packages that wrote it;
+    `parameters` says which were loaded: "best" of a run with `train.patience` that has ended, "ema" (the running mean)
+    where the run kept it, or "last". `fitted` holds the priors fitted to the training codes when training ended;
+    `code_statistics` mean and standard deviation of those codes, where the run kept them.
+    """
+
+    run: Path
+    step: int
+    config: Config
+    data: dict[str, Any]
+    versions: dict[str, str]
+    parameters: str
+    fitted: Fitted
+    code_statistics: CodeStatistics | None = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the pictures."""
+        height, width, channels = self.data["shape"]
+        return height, width, channels
+
+
+class Loaded(NamedTuple):
+    """A trained model: pure functions, the parameters to call them with, and where they come from."""
+
+    vae: VAE
+    params: Params
+    info: Info
+
+
+def load(path: str | Path | None = None, step: int | None = None) -> Loaded:
+    """Opens a trained model from its run folder alone.
+
+    Args:
+        path: the run folder; None takes the newest in `runs/`.
+        step: which checkpoint; None takes the last.
+
+    Returns:
+        (vae, params, info). `params` are the best or the averaged parameters where the run kept them
+        (`train.patience`, `train.ema_decay`).
+
+    Raises:
+        UserError: no run, no checkpoint, a damaged one, or one that a newer jaxvae wrote.
+    """
+    run = newest_run() if path is None else Path(path)
+    folder = run / "checkpoints"
+    known = checkpoint.steps(folder)
+    if not known:
+        what = "holds no checkpoint yet" if os.path.isdir(run) else "does not exist"
+        raise UserError(f"the run {run} {what}; python -m jaxvae.train --run {run} makes one.")
+    if step is not None and step not in known:
+        raise UserError(f"{run} has no checkpoint at step {step}; it has {', '.join(map(str, known))}.")
+    if step is None:
+        step = _last_whole(folder, known)
+    else:
+        checkpoint.check(folder, step)
+    about = described(folder, step)
+    config = from_json(about["config"])
+    trees = checkpoint.names(folder, step)
+    parameters = next((name for name in ("best", "ema") if name in trees), "last")
+    params = checkpoint.read_tree(folder, step, "params" if parameters == "last" else parameters)
+    fitted = Fitted(**{kind: checkpoint.read_tree(folder, step, kind) for kind in KINDS if kind in trees})
+    statistics = CodeStatistics(**checkpoint.read_tree(folder, step, TREE)) if TREE in trees else None
+    info = Info(run, step, config, about["data"], about["versions"], parameters, fitted, statistics)
+    vae = build(config.model, info.shape)
+    check_fit(folder / str(step), vae, params, fitted)
+    return Loaded(vae, params, info)
+
+
+def _last_whole(folder: Path, known: list[int]) -> int:
+    *earlier, last = known
+    try:
+        checkpoint.check(folder, last)
+        described(folder, last)
+    except checkpoint.DamagedError as error:
+        if not earlier:
+            raise
+        logger.warning("%s The one of step %d is taken in its place.", error, earlier[-1])
+        return _last_whole(folder, earlier)
+    return last
+
+
+def prior_of(loaded: Loaded, kind: str) -> Prior:
+    """The prior that a user names: "model", the one trained with, or one of those fitted when training ended."""
+    vae, params, info = loaded
+    if kind == "model":
+        own: Prior = vae.prior(params)
+        return own
+    if kind not in info.fitted.kinds:
+        flag = {"fitted_mixture": "mixture-components", "fitted_flow": "fitted-flow-steps"}[kind]
+        others = " or ".join(["model", *info.fitted.kinds])
+        raise UserError(
+            f"{info.run} has no {kind.replace('_', ' ')}: it is fitted when training ends, if --train.{flag} is above "
+            f"0 and there are codes enough. --prior {others} is there instead."
+        )
+    return info.fitted.prior(kind, code_shape(vae, params))
+
+
+def newest_run(root: Path = RUNS) -> Path:
+    """The run in `root` that wrote metrics last."""
+    runs = [path.parent for path in root.glob("*/config.json")]
+    if not runs:
+        raise UserError(f"there is no run in {root.resolve()}; make train (or python -m jaxvae.train) makes one.")
+    return max(
+        runs, key=lambda run: (run / "metrics.jsonl" if (run / "metrics.jsonl").exists() else run).stat().st_mtime
+    )
+
+
+def completed(run: Path) -> int | None:
+    """The step at which the run ended, all made or stopped early; None while there is something left to do."""
+    folder = run / "checkpoints"
+    known = checkpoint.steps(folder)
+    if not known:
+        return None
+    try:
+        checkpoint.check(folder, known[-1])
+        return known[-1] if checkpoint.read_about(folder, known[-1])["complete"] else None
+    except checkpoint.DamagedError:
+        return None  # Its end is to be trained again, from the checkpoint before.
+
+
+def beside(run: Path) -> Path:
+    """A folder for a new run next to one that exists: NAME-2, NAME-3, …"""
+    numbered = (run if number == 1 else run.with_name(f"{run.name}-{number}") for number in count(1))
+    return next(path for path in numbered if not os.path.lexists(path))
+
+
+def about(config: Config, prepared: Prepared) -> dict[str, Any]:
+    """The JSON that a checkpoint carries so that it opens with nothing else."""
+    return {
+        "config": to_json(config), "data": prepared.data, "versions": versions(), "backend": jax.default_backend(),
+    }  # fmt: skip
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that numbers may depend on, as installed here."""
+    packages = ("jaxvae", "jax", "flax", "optax", "orbax-checkpoint")
+    return {name: importlib.metadata.version(name) for name in packages} | {"python": platform.python_version()}
+
+
+def read_config(run: Path) -> Config | None:
+    """The config that a run folder was started with, or None where there is no run."""
+    try:
+        return from_json(json.loads((run / "config.json").read_text()))
+    except FileNotFoundError:
+        if checkpoint.steps(run / "checkpoints"):
+            raise UserError(f"{run} has checkpoints but no config.json; restore it, or give another --run.") from None
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{run / 'config.json'} cannot be read: {error}") from error
+
+
+def write_config(run: Path, config: Config) -> None:
+    """Starts a run folder."""
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        partial = run / "config.json.partial"
+        partial.write_text(json.dumps(to_json(config), indent=2) + "\n")
+        partial.rename(run / "config.json")
+    except OSError as error:
+        raise UserError(f"the run folder {run} cannot be written to ({error.strerror}); give another --run.") from error
+
+
+def run_name(config: Config) -> str:
+    """What the run's folder is called."""
+    if config.name:
+        return config.name
+    path = named_path(config.data.name)
+    return (path.resolve().stem if os.path.exists(path) else config.data.name.replace("/", "-")) or "run"
+
+
+OBJECTS = ("config", "data", "versions")
+
+
+def described(folder: Path, step: int) -> dict[str, Any]:
+    """The JSON of a run's checkpoint; `DamagedError` where it lacks what every run writes."""
+    about = read_about(folder, step)
+    missing = [name for name in OBJECTS if not isinstance(about.get(name), dict)]
+    wrong = f"its {missing[0]} is {about.get(missing[0])!r}" if missing else None
+    if wrong is None and (what := misdescribed(about["data"])) is not None:
+        wrong = f"of its data set it says: {what}"
+    if wrong is None and not isinstance(about["data"].get("path"), str):
+        wrong = f"the path of its data set is {about['data'].get('path')!r}"
+    if wrong is not None:
+        raise DamagedError(f"the checkpoint {folder / str(step)} is damaged: {wrong}.")
+    return about
+
+
+def check_fit(where: Path, vae: VAE, params: Params, fitted: Fitted) -> None:
+    """Raises `DamagedError` where the arrays are not those of the model that the config describes."""
+    wanted = jax.eval_shape(vae.init, jax.random.key(0))
+    if not _same(params, wanted):
+        raise DamagedError(f"the checkpoint {where} is damaged: its parameters are not those of its configuration.")
+    units = sum(leaf.size for leaf in jax.tree.leaves(code_shape(vae, params)))
+    for kind in fitted.kinds:
+        if not fitted.fits(kind, units):
+            raise DamagedError(f"the checkpoint {where} is damaged: its {kind} is none over codes of {units} units.")
+
+
+def _same(tree: Any, wanted: Any) -> bool:
+    have, want = (jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), each) for each in (tree, wanted))
+    return bool(have == want)

@@ -1,0 +1,107 @@
+"""Batches to the compiled step: gathered on the device where the set fits, ahead of it on the host where not."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxvae.config import Config, TrainConfig
+from jaxvae.data.batches import batch_indices, gathered
+from jaxvae.training.sharding import Placement, rows_here, spread
+from jaxvae.training.state import TrainState
+from jaxvae.training.step import Metrics, TrainStep
+
+Advance = Callable[[TrainState, int], tuple[TrainState, Metrics]]
+
+
+RESIDENT_SHARE = 0.25
+
+
+LONGEST_STRETCH = 100
+
+
+def fits_on_device(images: np.ndarray) -> bool:
+    """Whether the set takes at most a quarter of the accelerator's memory; never on a CPU, whose memory it is in."""
+    statistics = jax.local_devices()[0].memory_stats() or {}
+    return bool(images.nbytes <= RESIDENT_SHARE * statistics.get("bytes_limit", 0))
+
+
+def stretch(config: Config, step: int, *, resident: bool) -> int:
+    """How many steps are made at once from `step` on: one, or as many as nothing is looked at between.
+
+    A step of a dense network takes a CPU as long as its dispatch does, and is scanned over, and so is any step on an
+    accelerator that holds the set (`resident`). A convolutional one on a CPU does not notice its dispatch, and inside a
+    scan XLA's CPU backend would run its convolutions several times slower.
+    """
+    if config.model.network != "mlp" and not resident:
+        return 1
+    return min(LONGEST_STRETCH, next_event(config.train, step) - step)
+
+
+def next_event(settings: TrainConfig, step: int) -> int:
+    """The first step after `step` at which something is written down, measured or drawn."""
+    every = (settings.log_every, settings.validate_every, settings.picture_every)
+    return min(settings.steps, *(each * (step // each + 1) for each in every))
+
+
+def build_advance(train_step: TrainStep, place: Placement) -> Any:
+    """(state, batches [s, b, h, w, c]) -> (state, metrics [s]), compiled when first called; the state is donated.
+
+    With the pictures of a whole set as a third argument the batches are indices [s, b] into it.
+    """
+
+    def advanced(state: TrainState, batches: Array, pictures: Array | None = None) -> tuple[TrainState, Metrics]:
+        def one(state: TrainState, batch: Array) -> tuple[TrainState, Metrics]:
+            return train_step(state, batch if pictures is None else pictures[batch])
+
+        if len(batches) > 1:
+            state, metrics = jax.lax.scan(one, state, batches)
+        else:
+            state, metrics = one(state, batches[0])
+            metrics = jax.tree.map(lambda metric: jnp.asarray(metric)[None], metrics)
+        return place.laid(state), place.laid(metrics)
+
+    return jax.jit(advanced, donate_argnums=0)
+
+
+@contextmanager
+def feeding(
+    train_step: TrainStep, config: Config, images: np.ndarray, place: Placement, *, resident: bool
+) -> Iterator[Advance]:
+    """The function (state, step) -> (state, metrics [s]) that makes the next `stretch` of s steps, compiled.
+
+    The state is donated: the one handed in must not be used again. Of each batch this process gathers what its own
+    devices hold.
+    """
+    size = config.train.batch_size
+    rows = rows_here(place, size)
+
+    def order(step: int) -> np.ndarray:
+        steps = range(step, step + stretch(config, step, resident=resident))
+        return np.stack([batch_indices(config.seed, each, size, len(images))[rows] for each in steps])
+
+    def shared(here: np.ndarray) -> Array:
+        return spread(place.split, here, (len(here), size, *here.shape[2:]))
+
+    advanced = build_advance(train_step, place)
+    if resident:
+        on_device = spread(place.whole, np.asarray(images), images.shape)
+        yield lambda state, step: advanced(state, shared(order(step)), on_device)
+        return
+
+    with ThreadPoolExecutor(1) as background:
+        ahead: dict[int, Future[np.ndarray]] = {}
+
+        def advance(state: TrainState, step: int) -> tuple[TrainState, Metrics]:
+            batches = ahead.pop(step).result() if step in ahead else gathered(images, order(step))
+            following = step + len(batches)
+            if following < config.train.steps:
+                ahead[following] = background.submit(lambda: gathered(images, order(following)))
+            return advanced(state, shared(batches))
+
+        yield advance

@@ -1,0 +1,98 @@
+"""The train state as the named trees of a checkpoint, and back onto whatever devices there are now."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxvae.config import Config
+from jaxvae.data.batches import batch_indices
+from jaxvae.data.pixels import scaled
+from jaxvae.data.prepared import Prepared
+from jaxvae.errors import UserError
+from jaxvae.priors.learned import start_from_pictures
+from jaxvae.runs import checkpoint
+from jaxvae.runs.run import described
+from jaxvae.training.multihost import is_first, wait_for_all
+from jaxvae.training.sharding import Placement, everywhere
+from jaxvae.training.skipping import Guard, new_guard
+from jaxvae.training.state import Keys, TrainState, init_state
+from jaxvae.vae import VAE
+
+logger = logging.getLogger("jaxvae")
+
+
+GUARDED = 2  # The format from which checkpoints hold the guard.
+
+
+def trees(state: TrainState) -> dict[str, Any]:
+    """The trees to save: the parameters apart from the rest, so that they open without an optimizer."""
+    named = {"params": state.params, "ema": state.ema}
+    named["train"] = {
+        "step": state.step, "opt_state": state.opt_state, "key": state.key, "guard": state.guard._asdict(),
+    }  # fmt: skip
+    return {name: tree for name, tree in named.items() if tree is not None}
+
+
+def start(folder: Path, keys: Keys, vae: VAE, config: Config, prepared: Prepared, place: Placement) -> TrainState:
+    """The state of the last checkpoint in the folder that is whole, or a new one where there is none.
+
+    A damaged checkpoint is named, set aside, and the one before it taken.
+
+    Raises `UserError` for a checkpoint of a newer format or trained on other pictures, and where all are damaged.
+    """
+    known = checkpoint.steps(folder)
+    if not known:
+        return _begun(keys, vae, config, prepared, place)
+    damaged: dict[int, checkpoint.DamagedError] = {}
+    for step in reversed(known):
+        try:
+            checkpoint.check(folder, step)
+            state = _continued(folder, step, keys, vae, config, prepared, place)
+        except checkpoint.DamagedError as error:
+            damaged[step] = error
+            continue
+        wait_for_all("checkpoint read")  # Before one of them moves what another still looks at.
+        if is_first():
+            for later, why in damaged.items():
+                logger.warning("%s It is kept as %s.", why, checkpoint.set_aside(folder, later))
+        return state
+    raise UserError(f"no checkpoint in {folder.parent} can be read; --fresh starts another run beside it.")
+
+
+def _begun(keys: Keys, vae: VAE, config: Config, prepared: Prepared, place: Placement) -> TrainState:
+    train = prepared.split("train").images
+    first = batch_indices(config.seed, 0, min(config.model.prior_components, len(train)), len(train))
+    pictures = np.asarray(scaled(train[np.sort(first)])) if config.model.prior == "vamp" else None
+
+    def begin(keys: Keys) -> TrainState:
+        state = init_state(keys, vae, config.train)
+        if pictures is None:
+            return state
+        params = start_from_pictures(state.params, pictures)
+        return state._replace(params=params, ema=None if state.ema is None else jax.tree.map(jnp.copy, params))
+
+    # Each device makes its own share, so that a state too large for one need never lie on one.
+    shapes = place.of(jax.eval_shape(begin, keys))
+    return jax.jit(begin, out_shardings=jax.tree.map(lambda leaf: leaf.sharding, shapes))(keys)
+
+
+def _continued(
+    folder: Path, step: int, keys: Keys, vae: VAE, config: Config, prepared: Prepared, place: Placement
+) -> TrainState:
+    about = described(folder, step)
+    if about["data"]["splits"] != prepared.info["splits"]:
+        raise UserError(
+            f"{prepared.path} does not hold the pictures that the run in {folder.parent} was trained on; "
+            "--fresh starts another beside it."
+        )
+    like = place.of(jax.eval_shape(lambda: trees(init_state(keys, vae, config.train))))
+    guarded = about["format_version"] >= GUARDED
+    if not guarded:
+        del like["train"]["guard"]
+    saved = {name: checkpoint.read_like(folder, step, name, like[name]) for name in like}
+    guard = Guard(**saved["train"].pop("guard")) if guarded else everywhere(place, new_guard())
+    return TrainState(params=saved["params"], ema=saved.get("ema"), guard=guard, **saved["train"])
