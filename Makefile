@@ -107,7 +107,7 @@ test-tpu: $(READY)  ## compile CelebA's step for a TPU that is not there (instal
 test-browser: $(READY)  ## the explorer in a headless Chromium (CHROMIUM=/usr/bin/chromium)
 	@test -x "$(CHROMIUM)" || { echo "error: there is no Chromium; install it (apt-get install chromium), or name another: CHROMIUM=/path."; exit 2; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browser]'
-	CHROMIUM="$(CHROMIUM)" $(BIN)/python -m pytest -m browser tests/test_explorer_page.py $(ARGS)
+	CHROMIUM="$(CHROMIUM)" $(BIN)/python -m pytest -m browser tests/explorer/test_explorer_page.py $(ARGS)
 
 test-notebook: $(READY)  ## the cells of experiments/tour.ipynb, with a training of some steps
 	$(BIN)/python -m pytest -m notebook tests/test_notebook.py $(ARGS)

@@ -1,3 +1,4 @@
+import json
 import os
 
 # Before JAX is imported anywhere: the suite runs on the CPU, as eight devices.
@@ -166,3 +167,9 @@ def mistake(result: tuple[int, str, str], *phrases: str) -> None:
         assert phrase in out + err
     assert "Traceback" not in err
     assert list(Path.cwd().iterdir()) == []
+
+
+def metric_lines(run, kind="train"):
+    """The lines of a run's metrics.jsonl of this kind."""
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [row for row in rows if row["kind"] == kind]

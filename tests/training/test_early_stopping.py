@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from conftest import tiny_config, train_config
 
+import jaxvae.cli
 import jaxvae.train
 from jaxvae.config import Config, ModelConfig, ObjectiveConfig
 from jaxvae.runs import checkpoint
@@ -78,7 +79,7 @@ def test_what_is_measured_and_fitted_at_the_end_is_of_the_best_parameters(stoppe
 
 def test_the_command_says_that_a_run_stopped_early_is_complete(stopped, monkeypatch, capsys):
     run, _ = stopped
-    monkeypatch.setattr(jaxvae.train, "read_experiment", lambda path: patient())
+    monkeypatch.setattr(jaxvae.cli, "read_experiment", lambda path: patient())
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
     jaxvae.train.main(["here.py", "--run", str(run)])
     assert f"{run} is complete: it has stopped at step 20, when its patience had run out" in capsys.readouterr().out

@@ -3,8 +3,7 @@ import shutil
 import jax
 import numpy as np
 import pytest
-from conftest import tiny_config, train_config
-from test_training import lines
+from conftest import metric_lines, tiny_config, train_config
 
 from jaxvae.config import DevicesConfig, ModelConfig
 from jaxvae.runs import checkpoint
@@ -58,9 +57,9 @@ def test_a_run_goes_on_with_other_devices(runs, disc_set, tmp_path, first, then)
     whole, run = runs(count=1), halved(runs(**first), tmp_path / "run")
     assert len(place(CONFIG, DevicesConfig(**then)).whole.device_set) == then["count"]
     loop.train(CONFIG, disc_set, run, DevicesConfig(**then))
-    assert [row["step"] for row in lines(run)] == list(range(1, 9))
+    assert [row["step"] for row in metric_lines(run)] == list(range(1, 9))
     # The same batches and the same noise: the losses of every step are those of one device all along, to rounding.
-    ours, expected = ([row["loss"] for row in lines(each)] for each in (run, whole))
+    ours, expected = ([row["loss"] for row in metric_lines(each)] for each in (run, whole))
     np.testing.assert_allclose(ours, expected, rtol=1e-4)
     for mine, other in zip(jax.tree.leaves(load(run).params), jax.tree.leaves(load(whole).params), strict=True):
         np.testing.assert_allclose(mine, other, atol=1e-3)

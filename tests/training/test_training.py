@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from conftest import tiny_config, train_config
+from conftest import metric_lines, tiny_config, train_config
 
 from jaxvae.config import ModelConfig, ObjectiveConfig, TrainConfig
 from jaxvae.data.batches import batch_indices
@@ -157,20 +157,15 @@ def test_a_stretch_of_steps_ends_where_something_is_looked_at():
     assert ends == [0, 30, 50, 60, 75, 90, 100]
 
 
-def lines(run, kind="train"):
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [row for row in rows if row["kind"] == kind]
-
-
 def test_a_run_learns_and_writes_everything_down(disc_run):
-    rows = lines(disc_run)
+    rows = metric_lines(disc_run)
     assert [row["step"] for row in rows] == list(range(5, 41, 5))
     assert rows[-1]["elbo_nats"] > rows[0]["elbo_nats"]
     assert {"log_likelihood_nats", "kl_nats", "elbo_nats", "bits_per_dim", "gradient_norm", "active_units"} <= set(
         rows[0]
     )
-    assert [row["step"] for row in lines(disc_run, "validation")] == [20, 40]
-    assert [row["n"] for row in lines(disc_run, "validation") + lines(disc_run, "test")] == [50, 50, 21]
+    assert [row["step"] for row in metric_lines(disc_run, "validation")] == [20, 40]
+    assert [row["n"] for row in metric_lines(disc_run, "validation") + metric_lines(disc_run, "test")] == [50, 50, 21]
     assert list((disc_run / "tensorboard").iterdir())
     names = {"reconstructions.png", "samples.png", "interpolation.png"}
     for folder in (disc_run / "samples", disc_run / "samples" / "step-000020"):
@@ -186,7 +181,9 @@ def test_a_run_opens_from_its_folder_alone(disc_run, disc_set):
     assert info.data["attributes"] == ["red", "high", "width"]
     assert {"jax", "jaxvae", "flax", "python"} <= set(info.versions)
     measured = build_measure(vae, info.config)(params, split_root(0).validation, disc_set.split("validation").images)
-    assert means(measured)["elbo_nats"] == pytest.approx(lines(disc_run, "validation")[-1]["elbo_nats"], rel=1e-6)
+    assert means(measured)["elbo_nats"] == pytest.approx(
+        metric_lines(disc_run, "validation")[-1]["elbo_nats"], rel=1e-6
+    )
 
 
 def test_an_interrupted_run_goes_on_bit_for_bit(disc_run, disc_set, tmp_path, monkeypatch):
@@ -210,7 +207,7 @@ def test_an_interrupted_run_goes_on_bit_for_bit(disc_run, disc_set, tmp_path, mo
     assert jax.tree.all(jax.tree.map(np.array_equal, whole.params, cut.params))
     drop = "images_per_second"
     for kind in ("train", "validation", "test"):
-        pairs = zip(lines(disc_run, kind), lines(run, kind), strict=True)
+        pairs = zip(metric_lines(disc_run, kind), metric_lines(run, kind), strict=True)
         assert all({**a, drop: 0} == {**b, drop: 0} for a, b in pairs)
 
 
@@ -271,7 +268,7 @@ def test_one_step_that_is_not_finite_is_skipped_and_told(disc_set, tmp_path, mon
     monkeypatch.setattr(loop, "build_train_step", failing_once)
     loop.train(tiny_config(train=train_config(steps=12, fitted_flow_steps=0)), disc_set, tmp_path / "run")
     assert "step 8 skipped: log_likelihood_nats is nan, the gradient not finite in" in capsys.readouterr().out
-    assert [row["skipped_steps"] for row in lines(tmp_path / "run")] == [0.0, 1.0, 1.0]
+    assert [row["skipped_steps"] for row in metric_lines(tmp_path / "run")] == [0.0, 1.0, 1.0]
     assert completed(tmp_path / "run") == 12
 
 
@@ -299,15 +296,15 @@ def test_every_kind_of_model_trains_to_pictures(disc_set, tmp_path, changes, exp
     config = tiny_config(train=few, **changes)
     pictures = loop.train(config, disc_set, tmp_path / "run")
     assert all(path.exists() for path in pictures)
-    assert expected <= set(lines(tmp_path / "run", "test")[0])
+    assert expected <= set(metric_lines(tmp_path / "run", "test")[0])
     if config.objective.name == "autoencoder":
-        assert "kl_nats" not in lines(tmp_path / "run")[0]
+        assert "kl_nats" not in metric_lines(tmp_path / "run")[0]
 
 
 def test_a_constant_learning_rate_is_one_of_the_metrics(disc_set, tmp_path):
     settings = train_config(steps=5, schedule="constant", warmup_steps=0, fitted_flow_steps=0)
     loop.train(tiny_config(train=settings), disc_set, tmp_path / "run")
-    assert [row["learning_rate"] for row in lines(tmp_path / "run")] == pytest.approx([settings.learning_rate])
+    assert [row["learning_rate"] for row in metric_lines(tmp_path / "run")] == pytest.approx([settings.learning_rate])
 
 
 def test_a_run_is_not_complete_before_its_pictures_are_drawn(disc_set, tmp_path, monkeypatch):

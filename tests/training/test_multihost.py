@@ -9,8 +9,7 @@ import time
 import jax
 import numpy as np
 import pytest
-from conftest import tiny_config, train_config
-from test_training import lines
+from conftest import metric_lines, tiny_config, train_config
 
 from jaxvae.config import DevicesConfig, ModelConfig, to_json
 from jaxvae.errors import UserError
@@ -92,7 +91,7 @@ def test_two_processes_train_as_one_through_a_kill_and_a_stop(disc_set, tmp_path
 
     loop.train(CONFIG, disc_set, alone, DevicesConfig(count=1))
     for kind in ("train", "validation", "test"):
-        ours, expected = (lines(each, kind) for each in (run, alone))
+        ours, expected = (metric_lines(each, kind) for each in (run, alone))
         assert [row["step"] for row in ours] == [row["step"] for row in expected]
         np.testing.assert_allclose(
             [row["elbo_nats"] for row in ours], [row["elbo_nats"] for row in expected], rtol=1e-3

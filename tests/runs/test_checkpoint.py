@@ -51,7 +51,7 @@ def test_a_checkpoint_of_two_devices_opens_on_one(tmp_path):
     with checkpoint.open_checkpoints(tmp_path) as checkpointer:
         checkpoint.save(checkpointer, 1, {"params": spread}, about={}, objective=None)
     code = (
-        "import sys, jax; from pathlib import Path; from jaxvae import checkpoint;"
+        "import sys, jax; from pathlib import Path; from jaxvae.runs import checkpoint;"
         "x = checkpoint.read_tree(Path(sys.argv[1]), 1, 'params'); print(jax.device_count(), x.sum())"
     )
     environment = {"JAX_NUM_CPU_DEVICES": "1", "JAX_PLATFORMS": "cpu", "PATH": ""}
