@@ -3,14 +3,14 @@ import numpy as np
 import pytest
 from conftest import DENSE, tiny_config, untrained
 
+from jaxvae import Conv
 from jaxvae.codes import TREE, CodeStatistics
-from jaxvae.config import ModelConfig
 from jaxvae.inference import code_statistics, posteriors
 from jaxvae.runs import checkpoint
 
 MODELS = {
     "vector": DENSE,
-    "spatial": ModelConfig(latent_kind="spatial", latent=2, channels=(4, 4)),
+    "spatial": Conv(latent_kind="spatial", latent=2, channels=(4, 4)),
 }
 
 

@@ -10,8 +10,9 @@ from typing import Annotated
 import tyro
 
 from jaxvae.cli import parse_with_experiment, say, told
-from jaxvae.config import Config, DevicesConfig, differences
+from jaxvae.config import DevicesConfig
 from jaxvae.errors import UserError
+from jaxvae.experiment import Config, differences
 from jaxvae.system.processes import use_large_pages
 
 DESCRIPTION = """Trains a variational autoencoder and shows what it learned.
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str]) -> None:
     # Imported once the arguments are known to be right: JAX and Orbax take seconds.
     from jaxvae.data import prepare
     from jaxvae.data.summary import describe, doubts
-    from jaxvae.runs.run import beside, completed, read_config, run_name
+    from jaxvae.runs.run import beside, completed, read_config
     from jaxvae.training.loop import train
     from jaxvae.training.multihost import first_then_others, is_first, join, wait_for_all
     from jaxvae.training.sharding import share_cores
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str]) -> None:
     join(parsed.devices)
     # Of several processes the first alone speaks.
     tell = say if is_first() else silent
-    run = parsed.run or Path("runs") / run_name(config)
+    run = parsed.run or Path("runs") / config.title
     run = beside(run) if parsed.fresh else run
     before = read_config(run)
     if before is not None and before != config:

@@ -9,7 +9,7 @@ from corpus import pictures, sentence, tree, untrained_run, write
 from PIL import Image
 
 import jaxvae.train
-from jaxvae.config import Config, DataConfig
+from jaxvae import Config, DataConfig
 from jaxvae.errors import UserError, printable
 from jaxvae.interpolate import interpolate
 from jaxvae.prepare import prepare

@@ -2,26 +2,32 @@ import json
 from pathlib import Path
 
 import pytest
+from conftest import flat_objective
 
-from jaxvae.config import (
+from jaxvae import (
+    ELBO,
+    IWAE,
+    MLP,
+    MMD,
+    Autoencoder,
+    BetaTCVAE,
     Config,
+    Conv,
     DataConfig,
-    ModelConfig,
-    ObjectiveConfig,
+    StandardNormal,
     TrainConfig,
-    differences,
-    from_json,
-    to_json,
+    VampPrior,
 )
 from jaxvae.errors import UserError, nearest
+from jaxvae.experiment import differences, from_json, to_json
 from jaxvae.runs.run import run_name
 
 
 def test_json_round_trip_keeps_every_field():
     config = Config(
         name="x", seed=7, data=DataConfig(crop=140), train=TrainConfig(steps=3, clip_norm=None),
-        model=ModelConfig(channels=(4, 8), log_variance_range=(-6.0, 2.0), prior="vamp", prior_components=5),
-        objective=ObjectiveConfig(capacity_nats=5.0, warmup_steps=3, warmup_cycles=2),
+        model=Conv(channels=(4, 8), log_variance_range=(-6.0, 2.0), prior=VampPrior(components=5)),
+        objective=ELBO(capacity_nats=5.0, warmup_steps=3, warmup_cycles=2),
     )  # fmt: skip
     assert from_json(json.loads(json.dumps(to_json(config)))) == config
 
@@ -39,26 +45,26 @@ def test_an_unknown_field_is_named():
         (lambda: TrainConfig(steps=0), "train.steps", "0"),
         (lambda: TrainConfig(learning_rate=-1.0), "train.learning_rate", "-1.0"),
         (lambda: TrainConfig(ema_decay=1.0), "train.ema_decay", "1.0"),
-        (lambda: ModelConfig(latent=0), "model.latent", "0"),
-        (lambda: ModelConfig(channels=()), "model.channels", r"\(\)"),
-        (lambda: ModelConfig(network="mlp", latent_kind="spatial"), "model.network", "mlp"),
-        (lambda: ModelConfig(activation="gated"), "model.activation", "gated"),
-        (lambda: ModelConfig(activation="tanh"), "model.activation", "tanh"),
-        (lambda: ModelConfig(log_variance_range=(4.0, -12.0)), "model.log_variance_range", r"\(4.0, -12.0\)"),
-        (lambda: ModelConfig(log_variance_range=(-1.0, 1.0)), "model.log_variance_range", r"\(-1.0, 1.0\)"),
-        (lambda: ModelConfig(prior="flow", latent=1), "model.latent", "1"),
-        (lambda: ModelConfig(prior="vamp", prior_components=0), "model.prior_components", "0"),
-        (lambda: ModelConfig(flow_pairs=0), "model.flow_pairs", "0"),
+        (lambda: Conv(latent=0), "model.latent", "0"),
+        (lambda: Conv(channels=()), "model.channels", r"\(\)"),
+        (lambda: MLP(latent_kind="spatial"), "model.network", "mlp"),
+        (lambda: Conv(activation="gated"), "model.activation", "gated"),
+        (lambda: Conv(activation="tanh"), "model.activation", "tanh"),
+        (lambda: Conv(log_variance_range=(4.0, -12.0)), "model.log_variance_range", r"\(4.0, -12.0\)"),
+        (lambda: Conv(log_variance_range=(-1.0, 1.0)), "model.log_variance_range", r"\(-1.0, 1.0\)"),
+        (lambda: Conv(latent=1, prior="flow"), "model.latent", "1"),
+        (lambda: Conv(prior=VampPrior(components=0)), "model.prior_components", "0"),
+        (lambda: Conv(prior=StandardNormal(pairs=0)), "model.flow_pairs", "0"),
         (lambda: TrainConfig(clip_norm=0.0), "train.clip_norm", "0.0"),
         (lambda: TrainConfig(patience=-1), "train.patience", "-1"),
         (lambda: TrainConfig(fitted_flow_steps=-1), "train.fitted_flow_steps", "-1"),
-        (lambda: ObjectiveConfig(free_nats=0.1, capacity_nats=5.0), "objective.free_nats", "0.1"),
-        (lambda: ObjectiveConfig(capacity_nats=-1.0), "objective.capacity_nats", "-1.0"),
-        (lambda: ObjectiveConfig(warmup_cycles=0), "objective.warmup_cycles", "0"),
-        (lambda: ObjectiveConfig(beta=float("nan")), "objective.beta", "nan"),
+        (lambda: ELBO(free_nats=0.1, capacity_nats=5.0), "objective.free_nats", "0.1"),
+        (lambda: ELBO(capacity_nats=-1.0), "objective.capacity_nats", "-1.0"),
+        (lambda: ELBO(warmup_cycles=0), "objective.warmup_cycles", "0"),
+        (lambda: ELBO(beta=float("nan")), "objective.beta", "nan"),
         (lambda: DataConfig(size=0), "data.size", "0"),
         (lambda: Config(seed=-1), "seed", "-1"),
-        (lambda: Config(model=ModelConfig(likelihood="bernoulli"), data=DataConfig(pixels="dequantized")),
+        (lambda: Config(model=Conv(likelihood="bernoulli"), data=DataConfig(pixels="dequantized")),
          "data.pixels", "dequantized"),
         (lambda: Config(data=DataConfig(pixels="binarized")), "data.pixels", "binarized"),
     ],
@@ -81,40 +87,40 @@ UNUSED = {
 def test_a_field_that_the_objective_does_not_use_is_refused(name, field):
     wanted = f"objective.{field} is .*, but must be left out when objective.name is '{name}'"
     with pytest.raises(UserError, match=wanted):
-        ObjectiveConfig(name=name, **{field: UNUSED[name][field]})
+        flat_objective(name=name, **{field: UNUSED[name][field]})
 
 
 def test_each_objective_takes_what_it_uses():
     weight = {"beta": 2.0, "warmup_steps": 3, "warmup_cycles": 2}
-    ObjectiveConfig(**weight, free_nats=0.1, free_groups="channel")
-    ObjectiveConfig(**weight, capacity_nats=0.0, capacity_steps=10)
-    ObjectiveConfig(name="iwae", samples=2, doubly_reparameterized=True)
-    ObjectiveConfig(name="beta_tcvae", **weight)
-    ObjectiveConfig(name="mmd", **weight | {"beta": 0.0}, mmd_weight=1.0)
-    assert ObjectiveConfig(name="autoencoder").beta == 1.0
+    flat_objective(**weight, free_nats=0.1, free_groups="channel")
+    flat_objective(**weight, capacity_nats=0.0, capacity_steps=10)
+    IWAE(samples=2, doubly_reparameterized=True)
+    flat_objective(name="beta_tcvae", **weight)
+    flat_objective(name="mmd", **weight | {"beta": 0.0}, mmd_weight=1.0)
+    assert Autoencoder().beta == 1.0
 
 
 @pytest.mark.parametrize("prior", ["mixture", "vamp", "flow"])
 def test_objectives_that_look_at_units_need_the_standard_normal_prior(prior):
-    model = ModelConfig(prior=prior)
+    model = Conv(prior=prior)
     for objective in (
-        ObjectiveConfig(free_nats=0.1),
-        ObjectiveConfig(free_nats=0.1, free_groups="channel"),
-        ObjectiveConfig(name="beta_tcvae"),
+        ELBO(free_nats=0.1),
+        ELBO(free_nats=0.1, free_groups="channel"),
+        BetaTCVAE(),
     ):
         with pytest.raises(UserError, match=f"model.prior is '{prior}', but must be 'standard_normal' for"):
             Config(model=model, objective=objective)
         assert Config(objective=objective).model.prior == "standard_normal"
-    for objective in (ObjectiveConfig(free_nats=0.1, free_groups="code"), ObjectiveConfig(capacity_nats=5.0)):
+    for objective in (ELBO(free_nats=0.1, free_groups="code"), ELBO(capacity_nats=5.0)):
         assert Config(model=model, objective=objective).model.prior == prior
 
 
 def test_values_at_their_bounds_are_taken():
     assert TrainConfig(clip_norm=None).clip_norm is None
     assert TrainConfig(patience=0, fitted_flow_steps=0, mixture_components=0).patience == 0
-    assert ModelConfig(prior="flow", latent=2).latent == 2
-    assert ModelConfig(prior="flow", latent=1, latent_kind="spatial").latent == 1
-    assert ModelConfig(network="mlp", activation="gated", log_variance_range=(-3.0, 1.0)).activation == "gated"
+    assert Conv(latent=2, prior="flow").latent == 2
+    assert Conv(latent=1, latent_kind="spatial", prior="flow").latent == 1
+    assert MLP(activation="gated", log_variance_range=(-3.0, 1.0)).activation == "gated"
 
 
 def test_differences_name_field_and_both_values():
@@ -144,9 +150,9 @@ def test_nearest_suggests_what_was_meant():
 )
 def test_a_field_that_does_nothing_without_another_is_refused(changes, field, other):
     with pytest.raises(UserError, match=f"{field} is .* unless {other} is set"):
-        ObjectiveConfig(**changes)
+        flat_objective(**changes)
 
 
 def test_an_objective_that_compares_codes_needs_two_of_them():
     with pytest.raises(UserError, match=r"train\.batch_size is 1, but must be at least 2"):
-        Config(objective=ObjectiveConfig(name="mmd"), train=TrainConfig(batch_size=1))
+        Config(objective=MMD(), train=TrainConfig(batch_size=1))

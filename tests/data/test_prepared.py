@@ -4,7 +4,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from jaxvae.config import DataConfig
+from jaxvae import DataConfig
 from jaxvae.data import open_prepared, prepare
 from jaxvae.data.prepare import prepared_path
 from jaxvae.data.prepared import write_prepared

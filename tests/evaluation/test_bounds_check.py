@@ -2,14 +2,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jaxvae.likelihoods.build import LOG_SCALE_RANGE
 
-from jaxvae.config import ModelConfig
+from jaxvae import MLP, Conv, NormalLikelihood
 from jaxvae.distributions.bernoulli import Bernoulli
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.distributions.laplace import Laplace
 from jaxvae.distributions.logistic import DiscretizedLogistic, DiscretizedLogisticMixture
 from jaxvae.evaluation.doctor import EXAMPLES, posterior_at_bound, scale_at_bound, widest_variance
-from jaxvae.likelihoods.build import LOG_SCALE_RANGE
 from jaxvae.vae import VAE, build
 
 LOW, HIGH = LOG_SCALE_RANGE
@@ -31,10 +31,10 @@ def test_the_widest_variance_is_what_draws_of_the_codes_show():
 
 
 def test_the_share_of_posterior_variances_near_a_bound():
-    config = ModelConfig(log_variance_range=(-6.0, 2.0))
+    config = Conv(log_variance_range=(-6.0, 2.0))
     log_variances = np.asarray([[-5.95, -5.85], [1.95, 1.85], [0.0, -1.0], [-6.0, 2.0]])
     assert posterior_at_bound(Normal(np.zeros((4, 2)), log_variances, 1), config) == 0.5
-    assert posterior_at_bound(Normal(np.zeros((4, 2)), log_variances, 1), ModelConfig()) == 0.0
+    assert posterior_at_bound(Normal(np.zeros((4, 2)), log_variances, 1), Conv()) == 0.0
 
 
 def decoding_to(distribution):
@@ -79,7 +79,7 @@ def test_scales_are_looked_at_for_the_first_codes_alone():
 
 @pytest.mark.parametrize("output", [-100.0, 0.0, 100.0])
 def test_a_decoder_that_runs_into_a_bound_is_seen_at_it(output):
-    model = ModelConfig(network="mlp", hidden=(4,), latent=2, scale="per_pixel")
+    model = MLP(hidden=(4,), latent=2, likelihood=NormalLikelihood(scale="per_pixel"))
     vae = build(model, (3, 3, 1))
     params = jax.tree.map(jnp.zeros_like, vae.init(jax.random.key(0)))
     biases = [leaf for leaf in jax.tree.leaves(params["decoder"]) if leaf.shape[-1:] == (18,) and leaf.ndim == 1]

@@ -2,16 +2,16 @@ import dataclasses
 from functools import partial
 
 import pytest
-from conftest import tiny_config
+from conftest import flat_model, tiny_config
 
 import jaxvae.train
+from jaxvae import ELBO, IWAE, MMD, Autoencoder, BetaTCVAE, Conv, DataConfig
 from jaxvae.cli import parse
-from jaxvae.config import DataConfig, ModelConfig, ObjectiveConfig
 from jaxvae.evaluation.doctor import Facts, diagnose
 
 
 def config(likelihood="normal", pixels="dequantized", prior="standard_normal", scale="shared"):
-    model = ModelConfig(likelihood=likelihood, prior=prior, scale=scale, latent=8)
+    model = flat_model(likelihood=likelihood, prior=prior, scale=scale, latent=8)
     return tiny_config(data=DataConfig(name="discs", pixels=pixels), model=model)
 
 
@@ -37,7 +37,7 @@ CLEAN = Facts(
     frechet_samples=0.2,
 )
 AUTOENCODER = CLEAN._replace(
-    config=dataclasses.replace(config(), objective=ObjectiveConfig(name="autoencoder")),
+    config=dataclasses.replace(config(), objective=Autoencoder()),
     rate_nats=None, widest_variance=None, posterior_at_bound=None, scale_at_bound=None,
     elbo_nats=None, train_elbo_nats=None,
 )  # fmt: skip
@@ -175,13 +175,13 @@ def test_samples_of_a_fitted_prior_that_are_bad_ask_for_another_training():
 
 
 OBJECTIVES = (
-    ObjectiveConfig(),
-    ObjectiveConfig(beta=8.0),
-    ObjectiveConfig(free_nats=0.2),
-    ObjectiveConfig(capacity_nats=5.0),
-    ObjectiveConfig(name="iwae"),
-    ObjectiveConfig(name="beta_tcvae"),
-    ObjectiveConfig(name="mmd", beta=0.0),
+    ELBO(),
+    ELBO(beta=8.0),
+    ELBO(free_nats=0.2),
+    ELBO(capacity_nats=5.0),
+    IWAE(),
+    BetaTCVAE(),
+    MMD(beta=0.0),
 )
 
 
@@ -200,6 +200,6 @@ def test_every_objective_and_prior_takes_the_flags_suggested_to_it(objective, pr
 
 
 def test_dead_channels_of_a_map_are_counted_in_channels():
-    model = ModelConfig(latent=8, latent_kind="spatial")
+    model = Conv(latent=8, latent_kind="spatial")
     facts = CLEAN._replace(config=dataclasses.replace(config(), model=model), units=8 * 16, active_units=40)
     assert [each.flag for each in found(facts)] == ["--model.latent 3"]

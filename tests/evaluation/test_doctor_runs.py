@@ -2,9 +2,9 @@ import dataclasses
 
 import jax
 import pytest
-from conftest import discs, tiny_config, train_config, untrained
+from conftest import discs, flat_objective, tiny_config, train_config, untrained
 
-from jaxvae.config import DataConfig, ModelConfig, ObjectiveConfig
+from jaxvae import MLP, DataConfig
 from jaxvae.data.prepared import write_prepared
 from jaxvae.data.sources.base import SPLITS, Example, Source
 from jaxvae.distributions.gaussian import Normal
@@ -15,7 +15,7 @@ from jaxvae.training import loop
 
 pytestmark = pytest.mark.slow  # Each trains and evaluates a model.
 
-MODEL = ModelConfig(network="mlp", hidden=(32,), latent=3, activation="tanh")
+MODEL = MLP(hidden=(32,), latent=3, activation="tanh")
 
 
 def config(steps=1, pixels="dequantized", model=MODEL, **objective):
@@ -24,7 +24,7 @@ def config(steps=1, pixels="dequantized", model=MODEL, **objective):
         fitted_flow_steps=0,
     )  # fmt: skip
     data = DataConfig(name="discs", pixels=pixels)
-    return tiny_config(model=model, data=data, train=train, objective=ObjectiveConfig(**objective))
+    return tiny_config(model=model, data=data, train=train, objective=flat_objective(**objective))
 
 
 def trained(config, prepared, run):

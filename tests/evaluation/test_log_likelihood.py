@@ -7,7 +7,7 @@ import scipy.stats
 from conftest import tiny_config
 from linear_gaussian import NOISE, W
 
-from jaxvae.config import DataConfig
+from jaxvae import DataConfig
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.evaluation import log_likelihood as likelihood
 from jaxvae.evaluation.linear_gaussian import exact_vae

@@ -2,18 +2,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import tiny_config
+from conftest import flat_objective, tiny_config
+from jaxvae.objectives.elbo import elbo, variational_terms
 
-from jaxvae.config import ModelConfig, ObjectiveConfig
+from jaxvae import MLP, Autoencoder
 from jaxvae.data.pixels import scaled
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.distributions.gaussian_mixture import GaussianMixture
 from jaxvae.evaluation.per_example import build_draw_codes, build_measure, means, psnr, with_prior
-from jaxvae.objectives.elbo import elbo, variational_terms
 from jaxvae.objectives.metrics import active_units
 from jaxvae.vae import build
 
-MODEL = ModelConfig(network="mlp", hidden=(12,), latent=3)
+MODEL = MLP(hidden=(12,), latent=3)
 KEY = jax.random.key(7)
 
 
@@ -37,7 +37,7 @@ def same(first, second):
     ("name", "sizes"), [("elbo", (5, 64)), ("iwae", (5, 64)), ("mmd", (5,)), ("autoencoder", (5,))]
 )
 def test_every_batch_size_gives_each_picture_the_same_numbers(images, name, sizes):
-    config, vae, params = start(objective=ObjectiveConfig(name=name))
+    config, vae, params = start(objective=flat_objective(name=name))
     whole = build_measure(vae, config, 21)(params, KEY, images)
     assert {"log_likelihood_nats", "psnr_db"} <= set(whole.values)
     assert ("iwae_nats" in whole.values, "elbo_nats" in whole.values) == (name == "iwae", name != "autoencoder")
@@ -120,6 +120,6 @@ def test_codes_are_drawn_for_each_picture_in_order(images):
 
 
 def test_the_codes_of_an_autoencoder_are_its_means(images):
-    config, vae, params = start(objective=ObjectiveConfig(name="autoencoder"))
+    config, vae, params = start(objective=Autoencoder())
     rows = build_draw_codes(vae, config)(params, KEY, images)
     np.testing.assert_allclose(rows, vae.encode(params, scaled(images)).mean, rtol=1e-4, atol=1e-5)

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import tiny_config, train_config, untrained
+from conftest import flat_objective, tiny_config, train_config, untrained
 
-from jaxvae.config import ModelConfig, ObjectiveConfig
+from jaxvae import MLP, Autoencoder, Conv
 from jaxvae.evaluation.features import build_features
 from jaxvae.evaluation.log_likelihood import importance_bounds
 from jaxvae.evaluation.per_example import build_measure
@@ -18,7 +18,7 @@ from jaxvae.training import loop
 
 pytestmark = pytest.mark.slow  # Each trains and evaluates a model.
 
-MLP = ModelConfig(network="mlp", hidden=(8,), latent=3)
+MLP = MLP(hidden=(8,), latent=3)
 # The same means, taken over arrays of what each picture contributes.
 BEHIND = {"elbo_nats": "elbo_nats", "rate_nats": "kl_nats"}
 
@@ -149,7 +149,7 @@ def trained(objective, prepared, run):
 
 @pytest.mark.parametrize("name", ["iwae", "beta_tcvae", "mmd"])
 def test_whatever_was_made_large_in_training_the_bound_itself_is_measured(disc_set, tmp_path, name):
-    loaded = trained(ObjectiveConfig(name=name), disc_set, tmp_path)
+    loaded = trained(flat_objective(name=name), disc_set, tmp_path)
     report, arrays = evaluated(loaded, disc_set, k=2, n=6)
     assert report["protocol"]["trained_with"] == name
     expected = -report["distortion_nats"]["mean"] - report["rate_nats"]["mean"]
@@ -159,13 +159,13 @@ def test_whatever_was_made_large_in_training_the_bound_itself_is_measured(disc_s
 
 
 def test_an_autoencoder_is_evaluated_without_bounds(disc_set, tmp_path):
-    report, arrays = evaluated(trained(ObjectiveConfig(name="autoencoder"), disc_set, tmp_path), disc_set, k=5)
+    report, arrays = evaluated(trained(Autoencoder(), disc_set, tmp_path), disc_set, k=5)
     assert set(report) == {"format_version", "protocol", "distortion_nats", "pictures", "doctor"}
     assert set(arrays) == {"log_likelihood_nats", "psnr_db", "ssim"}
     assert report["distortion_nats"]["mean"] == pytest.approx(-arrays["log_likelihood_nats"].mean(), rel=1e-6)
 
 
 def test_a_map_of_codes_is_evaluated_unit_by_unit(disc_set):
-    model = ModelConfig(latent_kind="spatial", channels=(3,), latent=2)
+    model = Conv(latent_kind="spatial", channels=(3,), latent=2)
     report, _ = evaluated(untrained(tiny_config(model=model), disc_set), disc_set, k=1, n=4)
     assert report["codes"]["units"] == len(report["codes"]["rate_per_unit_nats"]) == 8 * 8 * 2

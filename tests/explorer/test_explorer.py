@@ -18,7 +18,7 @@ import uvicorn
 from conftest import DENSE, mistake, saved_run, tiny_config, untrained
 from PIL import Image
 
-from jaxvae.config import ObjectiveConfig
+from jaxvae import Autoencoder
 from jaxvae.errors import UserError
 from jaxvae.explore import explore, listening
 from jaxvae.explorer import ends
@@ -260,7 +260,7 @@ def test_a_data_set_that_has_moved_is_found_where_it_is_named(fitted_run, disc_s
 
 
 def test_an_autoencoder_has_no_draws_and_a_model_that_says_nothing_no_attributes(disc_set):
-    config = tiny_config(model=DENSE, objective=ObjectiveConfig(name="autoencoder"))
+    config = tiny_config(model=DENSE, objective=Autoencoder())
     loaded = untrained(config, disc_set)
     silent = loaded._replace(vae=loaded.vae._replace(encode=silenced(loaded.vae.encode)))
     session = open_session(silent, None, 2)

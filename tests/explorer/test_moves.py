@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import DENSE, tiny_config, untrained
 
-from jaxvae.config import ModelConfig, ObjectiveConfig
+from jaxvae import Autoencoder, Conv
 from jaxvae.errors import UserError
 from jaxvae.explorer import moves as exploring
 from jaxvae.inference import decoded, reconstructed
@@ -13,7 +13,7 @@ from jaxvae.latents.paths.interpolation import spherical
 from jaxvae.latents.units.rates import unit_rates
 from jaxvae.runs.run import load
 
-SPATIAL = ModelConfig(latent_kind="spatial", latent=2, channels=(4, 4))
+SPATIAL = Conv(latent_kind="spatial", latent=2, channels=(4, 4))
 
 
 @pytest.fixture(scope="module", params=[DENSE, SPATIAL], ids=["vector", "spatial"])
@@ -88,7 +88,7 @@ def test_draws_are_those_of_the_prior_and_spread_with_the_temperature(loaded):
 
 
 def test_an_autoencoder_without_fitted_priors_has_none_to_draw_from(disc_set):
-    loaded = untrained(tiny_config(model=DENSE, objective=ObjectiveConfig(name="autoencoder")), disc_set)
+    loaded = untrained(tiny_config(model=DENSE, objective=Autoencoder()), disc_set)
     assert exploring.prior_names(loaded) == []
     assert exploring.path_names(loaded) == ["linear", "spherical", "geodesic"]
     with pytest.raises(UserError, match="there is no prior 'model'"):

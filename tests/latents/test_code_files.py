@@ -10,8 +10,8 @@ import pytest
 from conftest import DENSE, mistake, saved_run, tiny_config, untrained
 from PIL import Image
 
+from jaxvae import Autoencoder, Conv
 from jaxvae.codes import CodeStatistics
-from jaxvae.config import ModelConfig, ObjectiveConfig
 from jaxvae.decode import decode
 from jaxvae.encode import encode
 from jaxvae.errors import UserError
@@ -21,7 +21,7 @@ from jaxvae.latents.encoding import Encoded, encode_pictures, encode_split, stan
 from jaxvae.runs.run import load
 from jaxvae.vae import code_shape
 
-SPATIAL = ModelConfig(latent_kind="spatial", latent=2, channels=(4, 4))
+SPATIAL = Conv(latent_kind="spatial", latent=2, channels=(4, 4))
 
 
 def picture(path) -> np.ndarray:
@@ -124,7 +124,7 @@ def test_without_pictures_or_statistics_there_is_nothing_to_standardise_with(cal
 
 
 def test_an_autoencoder_has_no_standard_deviations(disc_set, tmp_path):
-    loaded = untrained(tiny_config(model=DENSE, objective=ObjectiveConfig(name="autoencoder")), disc_set)
+    loaded = untrained(tiny_config(model=DENSE, objective=Autoencoder()), disc_set)
     encoded = encode_pictures(loaded, ["test:0", "test:5"], disc_set.data)
     assert encoded.standard_deviation is None
     write_codes(tmp_path / "x.npz", encoded, {})

@@ -12,7 +12,7 @@ from PIL import Image
 from scipy.spatial.distance import pdist
 from scipy.stats import norm
 
-from jaxvae.config import ObjectiveConfig
+from jaxvae import Autoencoder
 from jaxvae.distributions.gaussian import standard_normal
 from jaxvae.errors import UserError
 from jaxvae.inference import codes, decoded
@@ -90,7 +90,7 @@ def test_the_manifold_is_a_grid_of_quantiles_rising_to_the_right_and_upwards(dis
 
 
 def test_the_manifold_of_an_autoencoder_lies_where_its_codes_do(disc_set):
-    loaded = untrained(tiny_config(model=TWO, objective=ObjectiveConfig(name="autoencoder")), disc_set)
+    loaded = untrained(tiny_config(model=TWO, objective=Autoencoder()), disc_set)
     images = disc_set.split("test").images
     sheet = manifold(loaded, images, 1)
     middle = np.median(np.asarray(codes(loaded.vae, loaded.params, images)), axis=0)

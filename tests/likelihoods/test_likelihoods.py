@@ -4,12 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import tiny_config
+from conftest import flat_model, tiny_config
+from jaxvae.likelihoods.build import StoredBits, build_likelihood, stored_bits
 
-from jaxvae.config import Config, DataConfig, ModelConfig
+from jaxvae import Config, Conv, DataConfig, ModelConfig
 from jaxvae.data.pixels import to_float
 from jaxvae.errors import UserError
-from jaxvae.likelihoods.build import StoredBits, build_likelihood, stored_bits
 from jaxvae.objectives.metrics import bits_per_dim
 from jaxvae.training import loop
 from jaxvae.vae import build
@@ -25,7 +25,7 @@ BYTES = jnp.asarray(np.random.default_rng(0).integers(256, size=(2, 4, 5, 3)), j
 
 
 def model(kind: str, **more) -> ModelConfig:
-    return ModelConfig(network="mlp", hidden=(8,), latent=3, logistics=2, **KINDS[kind], **more)
+    return flat_model(network="mlp", hidden=(8,), latent=3, logistics=2, **KINDS[kind], **more)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -97,7 +97,7 @@ def test_a_scale_per_pixel_follows_the_decoder():
     ],
 )
 def test_bits_are_known_only_where_log_p_is_a_probability(likelihood, pixels, bits):
-    config = Config(model=ModelConfig(likelihood=likelihood), data=DataConfig(pixels=pixels))
+    config = Config(model=Conv(likelihood=likelihood), data=DataConfig(pixels=pixels))
     assert stored_bits(config) == bits
 
 
@@ -122,7 +122,7 @@ def test_a_likelihood_that_does_not_fit_the_pixels_is_refused(likelihood, pixels
     with pytest.raises(
         UserError, match=f"data.pixels is '{pixels}', but must be .* model.likelihood is '{likelihood}'"
     ):
-        Config(model=ModelConfig(likelihood=likelihood), data=DataConfig(pixels=pixels))
+        Config(model=Conv(likelihood=likelihood), data=DataConfig(pixels=pixels))
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_a_likelihood_that_does_not_fit_the_pixels_is_refused(likelihood, pixels
 def test_training_with_other_likelihoods_reaches_pictures(disc_set, tmp_path, likelihood):
     base = tiny_config()
     config = tiny_config(
-        model=ModelConfig(network="mlp", hidden=(16,), latent=3, likelihood=likelihood, logistics=2),
+        model=flat_model(network="mlp", hidden=(16,), latent=3, likelihood=likelihood, logistics=2),
         data=dataclasses.replace(base.data, pixels="scaled"),
         train=dataclasses.replace(base.train, steps=12, validate_every=6),
     )

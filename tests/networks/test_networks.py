@@ -2,10 +2,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import flat_model
 from jax import lax
 from jax.test_util import check_grads
 
-from jaxvae.config import ModelConfig
+from jaxvae import MLP, Conv
 from jaxvae.networks import build_networks
 from jaxvae.networks.dense import product
 from jaxvae.networks.layers import bounded
@@ -82,7 +83,7 @@ def test_a_dense_product_has_the_gradients_of_a_matrix_product(over):
 
 
 def test_bounded_is_nearly_the_identity_inside_and_flat_outside():
-    low, high = ModelConfig().log_variance_range
+    low, high = Conv().log_variance_range
     inside = jnp.linspace(-6.0, 0.0, 5)
     np.testing.assert_allclose(bounded(inside, low, high), inside, atol=0.02)
     assert float(bounded(jnp.asarray(-1e4), low, high)) >= low
@@ -92,14 +93,14 @@ def test_bounded_is_nearly_the_identity_inside_and_flat_outside():
 
 
 MODELS = {
-    "mlp": ModelConfig(network="mlp", hidden=(7, 5), latent=3),
-    "mlp-tanh": ModelConfig(network="mlp", hidden=(7, 5), latent=3, activation="tanh"),
-    "mlp-gated": ModelConfig(network="mlp", hidden=(7, 5), latent=3, activation="gated"),
-    "stride-deconv": ModelConfig(channels=(4, 6), latent=3),
-    "max_pool-unpool": ModelConfig(channels=(4, 6), latent=3, down="max_pool", up="unpool"),
-    "avg_pool-deconv": ModelConfig(channels=(4, 6), latent=3, down="avg_pool", up="deconv"),
-    "spatial": ModelConfig(channels=(4, 6), latent=3, latent_kind="spatial"),
-    "spatial-pool": ModelConfig(channels=(4, 6), latent=3, latent_kind="spatial", down="max_pool", up="unpool"),
+    "mlp": MLP(hidden=(7, 5), latent=3),
+    "mlp-tanh": MLP(hidden=(7, 5), latent=3, activation="tanh"),
+    "mlp-gated": MLP(hidden=(7, 5), latent=3, activation="gated"),
+    "stride-deconv": Conv(channels=(4, 6), latent=3),
+    "max_pool-unpool": Conv(channels=(4, 6), latent=3, down="max_pool", up="unpool"),
+    "avg_pool-deconv": Conv(channels=(4, 6), latent=3, down="avg_pool", up="deconv"),
+    "spatial": Conv(channels=(4, 6), latent=3, latent_kind="spatial"),
+    "spatial-pool": Conv(channels=(4, 6), latent=3, latent_kind="spatial", down="max_pool", up="unpool"),
 }
 
 
@@ -139,7 +140,7 @@ def test_bfloat16_computes_close_to_float32_with_float32_parameters_and_results(
     x = jnp.asarray(RANDOM.uniform(size=(3, 8, 8, 3)), jnp.float32)
     results = []
     for dtype in ("float32", "bfloat16"):
-        config = ModelConfig(**{**vars(MODELS[name]), "dtype": dtype})
+        config = flat_model(**{**vars(MODELS[name]), "dtype": dtype})
         networks = build_networks(config, (8, 8, 3), 3)
         params = jax.jit(networks.init)(*jax.random.split(jax.random.key(0)))
         assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}
@@ -165,7 +166,7 @@ def test_a_hidden_layer_by_hand():
 
 @pytest.mark.parametrize("network", ["mlp", "conv"])
 def test_the_log_variance_keeps_to_the_bounds_of_the_config(network):
-    config = ModelConfig(network=network, hidden=(5,), channels=(4,), latent=2, log_variance_range=(-9.0, 1.0))
+    config = flat_model(network=network, hidden=(5,), channels=(4,), latent=2, log_variance_range=(-9.0, 1.0))
     networks = build_networks(config, (2, 2, 1), 1)
     params = jax.jit(networks.init)(*jax.random.split(jax.random.key(0)))
     _, log_variance = jax.jit(networks.encode)(params, 1e3 * RANDOM.normal(size=(50, 2, 2, 1)))
@@ -174,7 +175,7 @@ def test_the_log_variance_keeps_to_the_bounds_of_the_config(network):
 
 
 def test_an_average_pool_at_an_odd_rim_averages_what_is_there():
-    networks = build_networks(ModelConfig(channels=(1,), latent=1, down="avg_pool"), (3, 3, 1), 1)
+    networks = build_networks(Conv(channels=(1,), latent=1, down="avg_pool"), (3, 3, 1), 1)
     params = jax.jit(networks.init)(*jax.random.split(jax.random.key(0)))
     params["encoder"]["Down_0"]["Conv_0"] = {"kernel": jnp.zeros((3, 3, 1, 1)), "bias": jnp.ones(1)}
     params["encoder"]["Dense_0"] = {"kernel": jnp.ones((4, 2)), "bias": jnp.zeros(2)}

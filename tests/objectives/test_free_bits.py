@@ -2,14 +2,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jaxvae.objectives.build import build_value
+from jaxvae.objectives.terms import Terms
 from scipy.stats import norm
 
-from jaxvae.config import ObjectiveConfig
+from jaxvae import ELBO, MMD, BetaTCVAE
 from jaxvae.distributions.gaussian import Normal, standard_normal
-from jaxvae.objectives.build import build_value
 from jaxvae.objectives.free_bits import capacity_value, free_value
 from jaxvae.objectives.mmd import mmd_value, squared_mmd
-from jaxvae.objectives.terms import Terms
 from jaxvae.objectives.total_correlation import tcvae_value
 
 RANDOM = np.random.default_rng(0)
@@ -55,16 +55,16 @@ def by_groups(groups: str, floor: float) -> float:
 @pytest.mark.parametrize("floor", [0.01, 0.2, 1e4])
 @pytest.mark.parametrize("groups", ["unit", "channel", "code"])
 def test_what_is_free_of_each_group_costs_the_floor(groups, floor):
-    config = ObjectiveConfig(free_nats=floor, free_groups=groups)
+    config = ELBO(free_nats=floor, free_groups=groups)
     found = free_value(made(), HALF, config)
     np.testing.assert_allclose(found, LOG_LIKELIHOOD - 0.5 * by_groups(groups, floor), rtol=1e-5)
-    chosen = build_value(ObjectiveConfig(beta=0.5, free_nats=floor, free_groups=groups), PICTURES)
+    chosen = build_value(ELBO(beta=0.5, free_nats=floor, free_groups=groups), PICTURES)
     np.testing.assert_allclose(jax.jit(chosen)(made(), jnp.asarray(0)), found, rtol=1e-5)
 
 
 def test_for_a_vector_a_channel_is_a_unit():
     terms = made()._replace(kl_units=jnp.float32(UNITS.reshape(BATCH, 6)))
-    values = [free_value(terms, HALF, ObjectiveConfig(free_nats=0.2, free_groups=name)) for name in ("unit", "channel")]
+    values = [free_value(terms, HALF, ELBO(free_nats=0.2, free_groups=name)) for name in ("unit", "channel")]
     np.testing.assert_array_equal(*values)
 
 
@@ -72,7 +72,7 @@ def test_units_under_the_floor_are_not_pushed_and_those_above_are_as_ever():
     def total(value):
         return jax.jit(jax.grad(lambda mean: jnp.mean(value(made(mean)))))(jnp.float32(MEAN))
 
-    pushed = total(lambda terms: free_value(terms, HALF, ObjectiveConfig(free_nats=0.2)))
+    pushed = total(lambda terms: free_value(terms, HALF, ELBO(free_nats=0.2)))
     full = total(lambda terms: terms.log_likelihood - 0.5 * terms.kl)
     under = UNITS.mean(axis=0) < 0.2
     assert 0 < under.sum() < under.size
@@ -83,7 +83,7 @@ def test_units_under_the_floor_are_not_pushed_and_those_above_are_as_ever():
 
 @pytest.mark.parametrize(("step", "aim"), [(0, 1.1), (3, 4.4), (50, 4.4)])
 def test_the_distance_of_the_mean_kl_from_the_capacity_is_what_costs(step, aim):
-    config = ObjectiveConfig(beta=3.0, capacity_nats=4.4, capacity_steps=4)
+    config = ELBO(beta=3.0, capacity_nats=4.4, capacity_steps=4)
     for scale in (0.0, 1.0):  # A mean KL below the aim, and one above it; pictures lie on both sides of the last aim.
         mean_kl = (0.5 * (np.exp(scale * LOG_VARIANCE) + (scale * MEAN) ** 2 - 1 - scale * LOG_VARIANCE)).sum() / BATCH
         assert (mean_kl < aim) == (scale == 0.0)
@@ -95,7 +95,7 @@ def test_the_distance_of_the_mean_kl_from_the_capacity_is_what_costs(step, aim):
 
 def test_under_the_capacity_the_kl_is_pushed_up_and_above_it_down():
     def slope(aim):
-        config = ObjectiveConfig(capacity_nats=aim)
+        config = ELBO(capacity_nats=aim)
         value = build_value(config, PICTURES)
         return jax.jit(jax.grad(lambda s: jnp.mean(value(made(s * jnp.float32(MEAN)), jnp.asarray(0)))))(1.0)
 
@@ -124,7 +124,7 @@ def test_the_total_correlation_alone_is_weighed_and_at_one_leaves_the_sampled_el
     np.testing.assert_allclose(tcvae_value(terms, jnp.asarray(1.0), PICTURES), elbo, rtol=1e-5, atol=1e-5)
     double = tcvae_value(terms, jnp.asarray(2.0), PICTURES)
     np.testing.assert_allclose(elbo - double, total_correlation(), rtol=1e-4)
-    config = ObjectiveConfig(name="beta_tcvae", beta=2.0)
+    config = BetaTCVAE(beta=2.0)
     np.testing.assert_allclose(jax.jit(build_value(config, PICTURES))(terms, jnp.asarray(0)), double, rtol=1e-5)
 
 
@@ -134,5 +134,5 @@ def test_the_discrepancy_of_all_units_is_taken_off_every_picture():
     kl = UNITS.sum(axis=(1, 2, 3))
     expected = LOG_LIKELIHOOD - 0.5 * kl - 30.0 * float(squared_mmd(*rows))
     np.testing.assert_allclose(mmd_value(terms, HALF, 30.0), expected, rtol=1e-4)
-    config = ObjectiveConfig(name="mmd", beta=0.5, mmd_weight=30.0)
+    config = MMD(beta=0.5, mmd_weight=30.0)
     np.testing.assert_allclose(jax.jit(build_value(config, PICTURES))(terms, jnp.asarray(0)), expected, rtol=1e-4)

@@ -2,11 +2,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jaxvae.objectives.elbo import elbo, variational_terms
 from linear_gaussian import X, exact, pca
 
-from jaxvae.config import ModelConfig
+from jaxvae import Conv
 from jaxvae.distributions.gaussian import Normal
-from jaxvae.objectives.elbo import elbo, variational_terms
 from jaxvae.objectives.importance import bound, doubly_reparameterized, log_weights
 from jaxvae.vae import VAE, build
 
@@ -108,7 +108,7 @@ def test_the_doubly_reparameterised_gradient_keeps_its_signal_as_samples_grow():
 
 
 def test_spatial_codes_are_weighted_as_vectors_are():
-    config = ModelConfig(channels=(4, 4), latent=2, latent_kind="spatial")
+    config = Conv(channels=(4, 4), latent=2, latent_kind="spatial")
     vae = build(config, (8, 8, 3))
     params = vae.init(jax.random.key(0))
     weights = log_weights(vae, params, jax.random.key(1), jnp.full((2, 8, 8, 3), 0.5), 5)

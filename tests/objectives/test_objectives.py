@@ -4,13 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from linear_gaussian import X, exact, pca
-
-from jaxvae.config import ModelConfig, ObjectiveConfig
-from jaxvae.distributions.gaussian import Normal, standard_normal
-from jaxvae.distributions.gaussian_mixture import GaussianMixture
 from jaxvae.objectives.build import build_terms, build_value
 from jaxvae.objectives.elbo import autoencoder_terms, elbo, kl, variational_terms
+from linear_gaussian import X, exact, pca
+
+from jaxvae import ELBO, IWAE, MLP, MMD, Autoencoder, BetaTCVAE, NormalLikelihood
+from jaxvae.distributions.gaussian import Normal, standard_normal
+from jaxvae.distributions.gaussian_mixture import GaussianMixture
 from jaxvae.objectives.importance import bound, log_weights
 from jaxvae.vae import VAE, build
 
@@ -59,17 +59,17 @@ def test_the_autoencoder_decodes_the_mean_and_has_no_kl():
 
 def test_the_config_chooses_terms_and_value():
     step = jnp.asarray(0)
-    terms = build_terms(ObjectiveConfig(beta=0.5))(pca(), {}, jax.random.key(0), X)
-    np.testing.assert_allclose(build_value(ObjectiveConfig(beta=0.5), 10)(terms, step), elbo(terms, 0.5))
-    warming = ObjectiveConfig(beta=0.5, warmup_steps=4)
+    terms = build_terms(ELBO(beta=0.5))(pca(), {}, jax.random.key(0), X)
+    np.testing.assert_allclose(build_value(ELBO(beta=0.5), 10)(terms, step), elbo(terms, 0.5))
+    warming = ELBO(beta=0.5, warmup_steps=4)
     np.testing.assert_allclose(build_value(warming, 10)(terms, step), elbo(terms, 0.125))
-    assert build_terms(ObjectiveConfig(name="autoencoder")) is autoencoder_terms
-    assert build_terms(ObjectiveConfig(name="mmd"))(pca(), {}, jax.random.key(0), X).prior_draw.shape == (6, 2)
+    assert build_terms(Autoencoder()) is autoencoder_terms
+    assert build_terms(MMD())(pca(), {}, jax.random.key(0), X).prior_draw.shape == (6, 2)
 
 
 @pytest.mark.parametrize("doubly", [False, True])
 def test_the_importance_weighted_objective_is_the_bound_with_the_terms_in_the_mean(doubly):
-    config = ObjectiveConfig(name="iwae", samples=4, doubly_reparameterized=doubly)
+    config = IWAE(samples=4, doubly_reparameterized=doubly)
     moved = pca(shift=0.3)
     terms = jax.jit(lambda key: build_terms(config)(moved, {}, key, X))(jax.random.key(5))
     weights = jax.jit(lambda key: log_weights(moved, {}, key, X, 4))(jax.random.key(5))
@@ -112,22 +112,22 @@ def test_only_between_gaussians_the_kl_has_units_and_they_add_up_to_it():
 
 
 OBJECTIVES = {
-    "elbo": ObjectiveConfig(),
-    "free nats per unit": ObjectiveConfig(free_nats=0.05),
-    "free nats per code": ObjectiveConfig(free_nats=0.05, free_groups="code"),
-    "capacity": ObjectiveConfig(capacity_nats=3.0, capacity_steps=7),
-    "cycles": ObjectiveConfig(warmup_steps=2, warmup_cycles=3),
-    "iwae": ObjectiveConfig(name="iwae", samples=3),
-    "doubly reparameterised": ObjectiveConfig(name="iwae", samples=3, doubly_reparameterized=True),
-    "beta_tcvae": ObjectiveConfig(name="beta_tcvae", beta=6.0),
-    "mmd": ObjectiveConfig(name="mmd", beta=0.0, mmd_weight=10.0),
-    "autoencoder": ObjectiveConfig(name="autoencoder"),
+    "elbo": ELBO(),
+    "free nats per unit": ELBO(free_nats=0.05),
+    "free nats per code": ELBO(free_nats=0.05, free_groups="code"),
+    "capacity": ELBO(capacity_nats=3.0, capacity_steps=7),
+    "cycles": ELBO(warmup_steps=2, warmup_cycles=3),
+    "iwae": IWAE(samples=3),
+    "doubly reparameterised": IWAE(samples=3, doubly_reparameterized=True),
+    "beta_tcvae": BetaTCVAE(beta=6.0),
+    "mmd": MMD(beta=0.0, mmd_weight=10.0),
+    "autoencoder": Autoencoder(),
 }
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_a_small_step_up_the_gradient_of_each_objective_raises_it(name):
-    vae = build(ModelConfig(network="mlp", hidden=(6,), latent=2, scale="fixed"), (2, 2, 1))
+    vae = build(MLP(hidden=(6,), latent=2, likelihood=NormalLikelihood(scale=0.1)), (2, 2, 1))
     params = jax.jit(vae.init)(jax.random.key(0))
     x = jnp.asarray(np.random.default_rng(1).uniform(size=(4, 2, 2, 1)), jnp.float32)
     make_terms, value_of = build_terms(OBJECTIVES[name]), build_value(OBJECTIVES[name], 30)

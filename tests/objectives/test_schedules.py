@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxvae.config import ObjectiveConfig
+from jaxvae import ELBO, ObjectiveConfig
 from jaxvae.objectives.schedules import beta_at, capacity_at
 
 
@@ -12,28 +12,28 @@ def betas(config: ObjectiveConfig, steps: int) -> np.ndarray:
 
 
 def test_the_weight_warms_up_linearly_and_stays():
-    found = betas(ObjectiveConfig(beta=2.0, warmup_steps=4), 9)
+    found = betas(ELBO(beta=2.0, warmup_steps=4), 9)
     np.testing.assert_allclose(found, [0.5, 1.0, 1.5, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0], rtol=1e-6)
 
 
 def test_without_a_warm_up_the_weight_is_beta_from_the_first_update():
-    np.testing.assert_array_equal(betas(ObjectiveConfig(beta=0.7), 5), np.full(5, 0.7, np.float32))
-    np.testing.assert_array_equal(betas(ObjectiveConfig(beta=0.0, warmup_steps=3), 5), np.zeros(5))
+    np.testing.assert_array_equal(betas(ELBO(beta=0.7), 5), np.full(5, 0.7, np.float32))
+    np.testing.assert_array_equal(betas(ELBO(beta=0.0, warmup_steps=3), 5), np.zeros(5))
 
 
 @pytest.mark.parametrize("cycles", [2, 3])
 def test_each_cycle_rises_and_stays_as_long_and_the_last_stays_for_good(cycles):
-    found = betas(ObjectiveConfig(beta=3.0, warmup_steps=3, warmup_cycles=cycles), 6 * cycles + 7)
+    found = betas(ELBO(beta=3.0, warmup_steps=3, warmup_cycles=cycles), 6 * cycles + 7)
     cycle = [1.0, 2.0, 3.0, 3.0, 3.0, 3.0]
     np.testing.assert_allclose(found, [*(cycles * cycle), *(7 * [3.0])], rtol=1e-6)
 
 
 def test_a_warm_up_of_one_update_is_none():
-    np.testing.assert_array_equal(betas(ObjectiveConfig(warmup_steps=1, warmup_cycles=3), 8), np.ones(8))
+    np.testing.assert_array_equal(betas(ELBO(warmup_steps=1, warmup_cycles=3), 8), np.ones(8))
 
 
 def test_the_weight_is_right_after_millions_of_updates():
-    config = ObjectiveConfig(beta=2.0, warmup_steps=1_000_000, warmup_cycles=3)
+    config = ELBO(beta=2.0, warmup_steps=1_000_000, warmup_cycles=3)
     for step, weight in [(499_999, 1.0), (2_499_999, 1.0), (4_000_000, 2e-6), (5_500_000, 2.0), (2**31 - 1, 2.0)]:
         value = beta_at(config, jnp.asarray(step))
         assert float(value) == pytest.approx(weight, rel=1e-5)

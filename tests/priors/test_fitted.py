@@ -7,7 +7,7 @@ import pytest
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
-from jaxvae.config import TrainConfig
+from jaxvae import TrainConfig
 from jaxvae.distributions.gaussian_mixture import Mixture
 from jaxvae.errors import UserError
 from jaxvae.priors.fitted import LARGEST, Fitted, FittedPrior, fit, fit_flow, fit_mixture, open_flow

@@ -4,14 +4,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import flat_model
+from jaxvae.objectives.elbo import elbo, variational_terms
+from jaxvae.priors.learned import DARKEST, build_prior, start_from_pictures
 from scipy.special import expit, logsumexp
 from scipy.stats import norm
 
-from jaxvae.config import ModelConfig
+from jaxvae import Conv, ModelConfig
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.errors import UserError
-from jaxvae.objectives.elbo import elbo, variational_terms
-from jaxvae.priors.learned import DARKEST, build_prior, start_from_pictures
 from jaxvae.vae import build
 
 SHAPE = (2, 2, 1)
@@ -24,7 +25,7 @@ SIZES = {"latent": 2, "prior_components": 3, "flow_pairs": 2, "flow_hidden": 6, 
 
 
 def small(prior: str) -> ModelConfig:
-    return ModelConfig(network="mlp", hidden=(6,), prior=prior, **SIZES)
+    return flat_model(network="mlp", hidden=(6,), prior=prior, **SIZES)
 
 
 @cache
@@ -170,7 +171,7 @@ def test_the_vamp_prior_alone_teaches_the_encoder_through_log_p_of_z(name, reach
 
 
 def test_a_flow_over_a_map_of_a_single_unit_is_refused():
-    config = ModelConfig(prior="flow", latent=1, latent_kind="spatial", channels=(4, 4))
+    config = Conv(latent=1, latent_kind="spatial", channels=(4, 4), prior="flow")
     with pytest.raises(UserError, match="at least two"):
         build(config, (4, 4, 1))
     assert build(config, (8, 8, 1)).init(jax.random.key(0))

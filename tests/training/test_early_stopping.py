@@ -5,17 +5,17 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from conftest import tiny_config, train_config
+from conftest import flat_objective, tiny_config, train_config
 
 import jaxvae.cli
 import jaxvae.train
-from jaxvae.config import Config, ModelConfig, ObjectiveConfig
+from jaxvae import MLP, Config
 from jaxvae.runs import checkpoint
 from jaxvae.runs.run import completed, load
 from jaxvae.training import loop
 from jaxvae.training.validation import Best, out_of_patience
 
-SMALL = ModelConfig(network="mlp", hidden=(8,), latent=2)
+SMALL = MLP(hidden=(8,), latent=2)
 # Better until step 10, then worse.
 RISE_AND_FALL = {5: 1.0, 10: 3.0, 15: 2.5, 20: 2.0, 25: 1.5, 30: 9.0}
 
@@ -153,7 +153,7 @@ def test_a_run_ended_between_its_last_validation_and_its_last_file_only_finishes
 
 def waits(best, step, patience=2, every=5, **objective):
     train = train_config(patience=patience, validate_every=every)
-    return out_of_patience(Config(objective=ObjectiveConfig(**objective), train=train), Best(best, 0.0), step)
+    return out_of_patience(Config(objective=flat_objective(**objective), train=train), Best(best, 0.0), step)
 
 
 def test_patience_counts_validations_since_the_best():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from conftest import metric_lines, tiny_config, train_config
 
-from jaxvae.config import DevicesConfig, ModelConfig
+from jaxvae import MLP, DevicesConfig
 from jaxvae.runs import checkpoint
 from jaxvae.runs.run import load
 from jaxvae.training import loop
@@ -16,7 +16,7 @@ SETTINGS = train_config(
     steps=8, batch_size=24, log_every=1, validate_every=4, picture_every=100, mixture_components=0, fitted_flow_steps=0,
     ema_decay=0.9,
 )  # fmt: skip
-CONFIG = tiny_config(model=ModelConfig(network="mlp", hidden=(16,), latent=3), train=SETTINGS)
+CONFIG = tiny_config(model=MLP(hidden=(16,), latent=3), train=SETTINGS)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@ import json
 
 from conftest import tiny_config, train_config
 
-from jaxvae.config import ModelConfig
+from jaxvae import MLP
 from jaxvae.runs import checkpoint
 from jaxvae.training import loop
 from jaxvae.training.metric_log import not_recording, progress, recording, say, secure, write
@@ -61,7 +61,7 @@ def test_the_lines_are_on_the_disk_before_a_checkpoint_is_saved(disc_set, tmp_pa
     monkeypatch.setattr(loop, "secure", lambda record: (done.append("lines"), secure(record)))
     monkeypatch.setattr(checkpoint, "save", lambda *given, **said: (done.append("checkpoint"), save(*given, **said)))
     settings = train_config(steps=4, validate_every=2, fitted_flow_steps=0, mixture_components=0)
-    model = ModelConfig(network="mlp", hidden=(8,), latent=3)
+    model = MLP(hidden=(8,), latent=3)
     loop.train(tiny_config(model=model, train=settings), disc_set, tmp_path / "run")
     assert done == ["lines", "checkpoint"] * 3
 

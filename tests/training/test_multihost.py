@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from conftest import metric_lines, tiny_config, train_config
 
-from jaxvae.config import DevicesConfig, ModelConfig, to_json
+from jaxvae import MLP, DevicesConfig
 from jaxvae.errors import UserError
+from jaxvae.experiment import to_json
 from jaxvae.runs import checkpoint
 from jaxvae.runs.run import completed, load
 from jaxvae.training import loop
@@ -23,12 +24,13 @@ SETTINGS = train_config(
     steps=200, batch_size=32, learning_rate=1e-4, log_every=10, validate_every=20, picture_every=100,
     mixture_components=0, fitted_flow_steps=0,
 )  # fmt: skip
-CONFIG = tiny_config(model=ModelConfig(network="mlp", hidden=(16,), latent=3), train=SETTINGS)
+CONFIG = tiny_config(model=MLP(hidden=(16,), latent=3), train=SETTINGS)
 PROGRAM = """
 import json, sys
 from pathlib import Path
 from jaxvae.cli import told
-from jaxvae.config import DevicesConfig, from_json
+from jaxvae import DevicesConfig
+from jaxvae.experiment import from_json
 from jaxvae.data.prepared import open_prepared
 from jaxvae.training.hosts import join
 from jaxvae.training.loop import train

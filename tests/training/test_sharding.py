@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import tiny_config, train_config
-
-from jaxvae.config import DevicesConfig, ModelConfig, ObjectiveConfig
-from jaxvae.errors import UserError
 from jaxvae.objectives.build import of_each_example
+
+from jaxvae import ELBO, IWAE, MLP, DevicesConfig
+from jaxvae.errors import UserError
 from jaxvae.system.processes import cores
 from jaxvae.training import loop
 from jaxvae.training.accumulation import in_parts
@@ -46,7 +46,7 @@ def test_two_devices_make_the_steps_of_one(disc_set):
 
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (160, 16, 16, 3)).astype(np.uint8)
-DENSE = tiny_config(model=ModelConfig(network="mlp", hidden=(32,), latent=4), train=train_config(batch_size=48))
+DENSE = tiny_config(model=MLP(hidden=(32,), latent=4), train=train_config(batch_size=48))
 
 
 @cache
@@ -108,8 +108,8 @@ def test_the_gradient_in_parts_is_that_of_the_whole():
 
 
 def test_objectives_of_a_whole_batch_are_not_computed_in_parts(disc_set, tmp_path):
-    assert of_each_example(ObjectiveConfig(name="iwae"))
-    config = tiny_config(objective=ObjectiveConfig(free_nats=1.0))
+    assert of_each_example(IWAE())
+    config = tiny_config(objective=ELBO(free_nats=1.0))
     with pytest.raises(UserError, match=r"devices.accumulate is 2, but must be 1 for objective 'elbo' with these"):
         loop.train(config, disc_set, tmp_path / "run", DevicesConfig(accumulate=2))
     assert not (tmp_path / "run").exists()
@@ -179,4 +179,4 @@ def test_a_convolutional_model_gets_a_device_of_each_core_unless_the_user_chose(
 def test_the_placement_takes_no_more_devices_than_divide_the_batch():
     assert len(place(tiny_config(train=train_config(batch_size=16))).whole.device_set) == 2
     assert len(place(tiny_config(train=train_config(batch_size=8))).whole.device_set) == 1
-    assert len(place(tiny_config(model=ModelConfig(network="mlp"))).whole.device_set) == 2
+    assert len(place(tiny_config(model=MLP())).whole.device_set) == 2

@@ -10,13 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from conftest import metric_lines, tiny_config, train_config
+from conftest import flat_model, metric_lines, tiny_config, train_config
+from jaxvae.objectives.elbo import elbo, variational_terms
 
-from jaxvae.config import ModelConfig, ObjectiveConfig, TrainConfig
+from jaxvae import MLP, Autoencoder, Conv, TrainConfig
 from jaxvae.data.batches import batch_indices
 from jaxvae.errors import UserError
 from jaxvae.evaluation.per_example import build_measure, means
-from jaxvae.objectives.elbo import elbo, variational_terms
 from jaxvae.runs import checkpoint
 from jaxvae.runs.run import completed, load
 from jaxvae.training import loop
@@ -130,7 +130,7 @@ def test_mirroring_turns_some_pictures_left_to_right_and_leaves_the_rest():
 @pytest.mark.parametrize("resident", [True, False])
 @pytest.mark.parametrize("network", ["conv", "mlp"])
 def test_both_ways_of_feeding_run_the_same_batches(disc_set, resident, network):
-    config = tiny_config(seed=3, model=ModelConfig(network=network), train=train_config(batch_size=14, log_every=4))
+    config = tiny_config(seed=3, model=flat_model(network=network), train=train_config(batch_size=14, log_every=4))
     images = disc_set.split("train").images
 
     def first_pixels(state, batch):
@@ -150,7 +150,7 @@ def test_both_ways_of_feeding_run_the_same_batches(disc_set, resident, network):
 
 def test_a_stretch_of_steps_ends_where_something_is_looked_at():
     settings = train_config(steps=100, log_every=30, validate_every=50, picture_every=75)
-    config = tiny_config(model=ModelConfig(network="mlp"), train=settings)
+    config = tiny_config(model=MLP(), train=settings)
     ends = [0]
     while ends[-1] < settings.steps:
         ends.append(ends[-1] + stretch(config, ends[-1], resident=False))
@@ -283,12 +283,12 @@ def test_a_run_does_not_go_on_with_other_pictures(disc_set, disc_run, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"objective": ObjectiveConfig(name="autoencoder")}, {"log_likelihood_nats"}),
+        ({"objective": Autoencoder()}, {"log_likelihood_nats"}),
         pytest.param(
-            {"model": ModelConfig(latent=2, channels=(4, 4), latent_kind="spatial", down="max_pool", up="unpool")},
+            {"model": Conv(latent=2, channels=(4, 4), latent_kind="spatial", down="max_pool", up="unpool")},
             {"kl_nats"}, marks=pytest.mark.slow,
         ),
-        ({"model": ModelConfig(network="mlp", hidden=(16,), latent=3)}, {"bits_per_dim"}),
+        ({"model": MLP(hidden=(16,), latent=3)}, {"bits_per_dim"}),
     ],
 )  # fmt: skip
 def test_every_kind_of_model_trains_to_pictures(disc_set, tmp_path, changes, expected):
@@ -316,7 +316,7 @@ def test_a_run_is_not_complete_before_its_pictures_are_drawn(disc_set, tmp_path,
         return original(*arguments)
 
     monkeypatch.setattr(loop, "show", watching)
-    model = ModelConfig(network="mlp", hidden=(8,), latent=3)
+    model = MLP(hidden=(8,), latent=3)
     settings = train_config(steps=20, validate_every=10, picture_every=50, fitted_flow_steps=0)
     loop.train(tiny_config(model=model, train=settings), disc_set, tmp_path / "run")
     assert (seen, completed(tmp_path / "run")) == ([None], 20)

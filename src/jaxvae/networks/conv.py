@@ -7,6 +7,7 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Float
 
+from jaxvae.networks.base import Networks, flax_networks
 from jaxvae.networks.dense import Dense
 from jaxvae.networks.layers import Down, Up, bounded, halved, kernel_init
 
@@ -64,3 +65,36 @@ class ConvDecoder(nn.Module):
         for size, channels in zip(reversed(finer), (*self.channels[-2::-1], colors), strict=True):
             x = Up(channels, size, self.up, self.dtype)(nn.relu(x))
         return x.astype(jnp.float32)
+
+
+def conv_networks(
+    shape: tuple[int, int, int],
+    outputs: int,
+    *,
+    channels: tuple[int, ...],
+    latent: int,
+    spatial: bool,
+    log_variance_range: tuple[float, float],
+    down: str,
+    up: str,
+    dtype: str,
+) -> Networks:
+    """Returns the convolutional encoder and decoder.
+
+    Args:
+        shape: height, width and channels of the images.
+        outputs: numbers per pixel that the decoder yields.
+        channels: at each halving, finest first.
+        latent: units of the code, or channels of a spatial one.
+        spatial: whether the code is a map at the coarsest resolution.
+        log_variance_range: bounds of the log-variance.
+        down: "stride", "max_pool" or "avg_pool".
+        up: "deconv" or "unpool".
+        dtype: what the networks compute in.
+    """
+    latent_shape: tuple[int, ...] = (latent,)
+    if spatial:
+        latent_shape = (*sizes(shape[0], shape[1], len(channels))[-1], latent)
+    encoder = ConvEncoder(channels, latent, spatial, log_variance_range, down, jnp.dtype(dtype))
+    decoder = ConvDecoder((shape[0], shape[1], outputs), channels, spatial, up, jnp.dtype(dtype))
+    return flax_networks(encoder, decoder, shape, latent_shape)

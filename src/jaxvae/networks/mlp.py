@@ -7,6 +7,7 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Float
 
+from jaxvae.networks.base import Networks, flax_networks
 from jaxvae.networks.dense import Dense
 from jaxvae.networks.layers import bounded, kernel_init
 
@@ -62,3 +63,29 @@ class MLPDecoder(nn.Module):
         height, width, colors = self.shape
         x = Dense(height * width * colors, dtype=self.dtype)(x)
         return x.reshape(-1, *self.shape).astype(jnp.float32)
+
+
+def mlp_networks(
+    shape: tuple[int, int, int],
+    outputs: int,
+    *,
+    hidden: tuple[int, ...],
+    activation: str,
+    latent: int,
+    log_variance_range: tuple[float, float],
+    dtype: str,
+) -> Networks:
+    """Returns the dense encoder and decoder.
+
+    Args:
+        shape: height, width and channels of the images.
+        outputs: numbers per pixel that the decoder yields.
+        hidden: units of the encoder's hidden layers.
+        activation: "relu", "tanh" or "gated".
+        latent: units of the code.
+        log_variance_range: bounds of the log-variance.
+        dtype: what the networks compute in.
+    """
+    encoder = MLPEncoder(hidden, activation, latent, log_variance_range, jnp.dtype(dtype))
+    decoder = MLPDecoder((shape[0], shape[1], outputs), hidden, activation, jnp.dtype(dtype))
+    return flax_networks(encoder, decoder, shape, (latent,))

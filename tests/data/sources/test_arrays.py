@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from jaxvae.config import DataConfig
+from jaxvae import DataConfig
 from jaxvae.data import prepare
 from jaxvae.data.sources.arrays import arrays
 from jaxvae.data.sources.base import SPLITS

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import python_avatars as pa
 
-from jaxvae.config import DataConfig
+from jaxvae import DataConfig
 from jaxvae.data.sources import avatars
 from jaxvae.data.sources.avatars import ATTRIBUTES, choose
 from jaxvae.errors import UserError

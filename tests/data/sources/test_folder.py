@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxvae.config import DataConfig
+from jaxvae import DataConfig
 from jaxvae.data import prepare
 from jaxvae.data.sources.base import SPLITS
 from jaxvae.data.sources.folder import folder

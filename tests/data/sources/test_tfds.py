@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from raw_celeba import ATTRIBUTES, face, make
 
-from jaxvae.config import DataConfig
+from jaxvae import DataConfig
 from jaxvae.data import prepare
 from jaxvae.data.images import fit
 from jaxvae.data.sources.tfds.files import RawFiles

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from conftest import DENSE, tiny_config, untrained
 
+from jaxvae import Conv
 from jaxvae.codes import flatten
-from jaxvae.config import ModelConfig
 from jaxvae.errors import UserError
 from jaxvae.inference import codes
 from jaxvae.latents.attributes.directions import attribute_directions, direction
@@ -100,7 +100,7 @@ def test_what_cannot_be_kept_is_refused(gaussians):
         direction(tree(np.zeros((20, 5), np.float32)), np.arange(20) < 9)
 
 
-@pytest.mark.parametrize("model", [DENSE, ModelConfig(latent_kind="spatial", latent=2, channels=(4, 4))])
+@pytest.mark.parametrize("model", [DENSE, Conv(latent_kind="spatial", latent=2, channels=(4, 4))])
 def test_a_data_set_has_a_direction_for_each_attribute_and_class(disc_set, model):
     loaded = untrained(tiny_config(model=model), disc_set)
     found = attribute_directions(loaded, disc_set)

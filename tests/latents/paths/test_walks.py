@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import tiny_config, untrained
 
-from jaxvae.config import DataConfig, ModelConfig
+from jaxvae import MLP, Conv, DataConfig, DiscretizedLogisticMixtureLikelihood, VampPrior
 from jaxvae.inference import apart, codes, decoded
 from jaxvae.latents.paths.build import build_path
 from jaxvae.latents.paths.interpolation import linear
@@ -12,10 +12,8 @@ from jaxvae.latents.paths.walk_report import lines, measured
 from jaxvae.latents.paths.walks import Walk, arrays, evenly, stretch_rows, walk
 
 MODELS = {
-    "vamp": ModelConfig(network="mlp", hidden=(8,), latent=3, prior="vamp", prior_components=3),
-    "spatial": ModelConfig(
-        channels=(4,), latent=1, latent_kind="spatial", likelihood="discretized_logistic_mixture", logistics=2
-    ),
+    "vamp": MLP(hidden=(8,), latent=3, prior=VampPrior(components=3)),
+    "spatial": Conv(channels=(4,), latent=1, latent_kind="spatial", likelihood=DiscretizedLogisticMixtureLikelihood(components=2)),
 }  # fmt: skip
 
 

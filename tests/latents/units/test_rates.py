@@ -5,9 +5,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import DENSE, tiny_config, untrained
+from conftest import DENSE, flat_objective, tiny_config, untrained
 
-from jaxvae.config import ObjectiveConfig
 from jaxvae.distributions.gaussian import Normal, standard_normal
 from jaxvae.distributions.gaussian_mixture import GaussianMixture
 from jaxvae.evaluation.per_example import build_measure
@@ -18,7 +17,7 @@ from jaxvae.latents.units.rates import unit_rates
 
 def made(disc_set, mean, log_variance, prior, objective="elbo"):
     """A model whose posterior is known: brightness times these means, whatever else the picture shows."""
-    loaded = untrained(tiny_config(model=DENSE, objective=ObjectiveConfig(name=objective)), disc_set)
+    loaded = untrained(tiny_config(model=DENSE, objective=flat_objective(name=objective)), disc_set)
     config = dataclasses.replace(loaded.info.config, data=dataclasses.replace(loaded.info.config.data, pixels="scaled"))
 
     def encode(params, x):

@@ -9,8 +9,8 @@ from conftest import DENSE, mistake, saved_run, tiny_config, untrained
 from PIL import Image
 from scipy.stats import norm
 
+from jaxvae import Autoencoder, Conv
 from jaxvae.codes import flatten
-from jaxvae.config import ModelConfig, ObjectiveConfig
 from jaxvae.errors import UserError
 from jaxvae.inference import codes, decoded
 from jaxvae.latents.units.names import unit_names
@@ -19,7 +19,7 @@ from jaxvae.latents.units.traversal import traverse as walk
 from jaxvae.rendering.captions import SIDE, labelled_grid
 from jaxvae.traverse import traverse
 
-SPATIAL = ModelConfig(latent_kind="spatial", latent=2, channels=(4, 4))
+SPATIAL = Conv(latent_kind="spatial", latent=2, channels=(4, 4))
 
 
 def test_units_of_a_vector_are_numbers_and_those_of_a_map_places():
@@ -62,7 +62,7 @@ def test_the_mean_code_is_a_start_too(disc_set):
 
 
 def test_an_autoencoder_walks_where_its_codes_are(disc_set):
-    loaded = untrained(tiny_config(model=DENSE, objective=ObjectiveConfig(name="autoencoder")), disc_set)
+    loaded = untrained(tiny_config(model=DENSE, objective=Autoencoder()), disc_set)
     images = disc_set.split("test").images
     rates = unit_rates(loaded, images)
     walked = walk(loaded, images[0], rates, np.asarray([0.0, 1.0]), 1)

@@ -2,11 +2,11 @@ import jax
 import pytest
 from conftest import tiny_config, train_config
 
-from jaxvae.config import DevicesConfig, ModelConfig
+from jaxvae import MLP, DevicesConfig
 from jaxvae.training.planning.program import Exchange, exchanges, state_shapes, traced
 from jaxvae.training.sharding import over
 
-CONFIG = tiny_config(model=ModelConfig(network="mlp", hidden=(32,), latent=4), train=train_config(batch_size=48))
+CONFIG = tiny_config(model=MLP(hidden=(32,), latent=4), train=train_config(batch_size=48))
 SHAPE = (16, 16, 3)
 
 
