@@ -28,21 +28,20 @@ from jaxvae.objectives import ELBO, IWAE, MMD, Autoencoder, BetaTCVAE, Objective
 from jaxvae.priors import FlowPrior, LearnedPrior, MixturePrior, PriorConfig, StandardNormal, VampPrior
 
 if TYPE_CHECKING:
-    from jaxvae.library import fit, prepare_dataset
+    from jaxvae.library import Run, fit, load, prepare_dataset
     from jaxvae.networks import Networks, flax_networks
-    from jaxvae.runs.run import Run, load
     from jaxvae.vae import VAE, Inference, compose
 
 # Imported on first use: they need JAX, which takes a second, and an experiment file and `--help` do without.
 _LAZY = {
     "Inference": "jaxvae.vae",
     "Networks": "jaxvae.networks",
-    "Run": "jaxvae.runs.run",
+    "Run": "jaxvae.library",
     "VAE": "jaxvae.vae",
     "compose": "jaxvae.vae",
     "fit": "jaxvae.library",
     "flax_networks": "jaxvae.networks",
-    "load": "jaxvae.runs.run",
+    "load": "jaxvae.library",
     "prepare_dataset": "jaxvae.library",
 }
 _PACKAGES = ("distributions", "likelihoods", "models", "objectives", "priors")

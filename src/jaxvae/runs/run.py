@@ -14,7 +14,7 @@ import jax
 from jaxvae.codes import TREE, CodeStatistics
 from jaxvae.data.prepared import Prepared, misdescribed
 from jaxvae.errors import UserError
-from jaxvae.experiment import Config, from_json, to_json
+from jaxvae.experiment import Config, differences, from_json, to_json
 from jaxvae.models import build
 from jaxvae.priors.fitted import KINDS, Fitted
 from jaxvae.runs import checkpoint
@@ -149,6 +149,23 @@ def completed(run: Path) -> int | None:
         return known[-1] if checkpoint.read_about(folder, known[-1])["complete"] else None
     except checkpoint.DamagedError:
         return None  # Its end is to be trained again, from the checkpoint before.
+
+
+def ended_before(run: Path, config: Config) -> int | None:
+    """Returns the step at which the run ended; None where it is to be started or continued.
+
+    Raises:
+        UserError: the folder holds a run with another configuration.
+    """
+    before = read_config(run)
+    if before is None:
+        return None
+    if before != config:
+        raise UserError(
+            f"{run} holds a run with another configuration ({'; '.join(differences(before, config))}). "
+            "Give the same values to continue it, --fresh to start beside it, or another --run."
+        )
+    return completed(run)
 
 
 def beside(run: Path) -> Path:
