@@ -112,10 +112,11 @@ test-browser: $(READY)  ## the explorer in a headless Chromium (CHROMIUM=/usr/bi
 test-notebook: $(READY)  ## the cells of experiments/tour.ipynb, with a training of some steps
 	$(BIN)/python -m pytest -m notebook tests/test_notebook.py $(ARGS)
 
-check: $(READY)  ## format, lint and types
+check: $(READY)  ## format, lint, types and the direction of imports
 	$(BIN)/ruff format --check src tests experiments
 	$(BIN)/ruff check src tests experiments
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 bench: $(READY)  ## measure against PyTorch: NAME=conv64 for one of experiments/benchmarks (installs [bench])
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'

@@ -6,7 +6,8 @@ from conftest import flat_model
 
 from jaxvae.distributions.bernoulli import Bernoulli
 from jaxvae.distributions.gaussian import Normal
-from jaxvae.vae import build, sample
+from jaxvae.models import build
+from jaxvae.vae import sample
 
 SHAPE = (6, 5, 3)
 SMALL = {"network": "mlp", "hidden": (8,), "latent": 4}

@@ -17,7 +17,7 @@ from ours import start_of
 from jaxvae import MLP, BernoulliLikelihood, Config, DataConfig
 from jaxvae.evaluation.log_likelihood import importance_bounds
 from jaxvae.system.processes import TUNABLES
-from jaxvae.vae import build
+from jaxvae.models import build
 
 K, PICTURES, CHUNK = 5000, 200, 500
 CONFIG = Config(

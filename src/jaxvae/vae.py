@@ -14,15 +14,11 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jaxtyping import Float
 
 from jaxvae.codes import Code as Code
 from jaxvae.distributions.gaussian import Normal
-from jaxvae.likelihoods.base import LikelihoodHead
-from jaxvae.networks import Networks
-from jaxvae.priors.base import LearnedPrior
 
 Params = dict[str, Any]
 
@@ -179,33 +175,6 @@ def compose(
 def _scale_gradient(factor: Float[Array, "k b"], leaf: Array) -> Array:
     factor = factor.reshape(*factor.shape, *(1,) * (leaf.ndim - 2))
     return factor * leaf + jax.lax.stop_gradient((1.0 - factor) * leaf)
-
-
-def gaussian_vae(networks: Networks, head: LikelihoodHead, learned_prior: LearnedPrior) -> VAE:
-    """Returns the VAE whose encoder gives the mean and log-variance of a Gaussian posterior."""
-
-    def init(key: Array) -> Params:
-        encoder_key, decoder_key, prior_key = jax.random.split(key, 3)
-        learned = {"likelihood": dict(head.params), "prior": learned_prior.init(prior_key)}
-        return networks.init(encoder_key, decoder_key) | learned
-
-    def encode(params: Params, x: Float[Array, "b h w c"]) -> Normal:
-        mean, log_variance = networks.encode(params, x)
-        return Normal(mean, log_variance, len(networks.latent_shape))
-
-    def decode(params: Params, z: Code) -> Distribution:
-        distribution: Distribution = head.distribution(params["likelihood"], networks.decode(params, z))
-        return distribution
-
-    def prior(params: Params) -> Prior:
-        p_z: Prior = learned_prior.distribution(params["prior"], partial(encode, params))
-        return p_z
-
-    def start(params: Params, images: Float[np.ndarray, "m h w c"]) -> Params:
-        return params | {"prior": learned_prior.start(params["prior"], images)}
-
-    vae = compose(init, encode, decode, prior)
-    return vae._replace(start_images=learned_prior.start_images, start=start) if learned_prior.start_images else vae
 
 
 def with_prior(vae: VAE, prior: Any) -> VAE:

@@ -24,7 +24,7 @@ from jaxvae import MLP
 from jaxvae.data.prepared import open_prepared
 from jaxvae.runs import checkpoint
 from jaxvae.runs.run import about, write_config
-from jaxvae.vae import build
+from jaxvae.models import build
 
 # What hypothesis writes down, even without a database, and the run below go away with the process.
 home = tempfile.mkdtemp(prefix="jaxvae-bad-inputs-")

@@ -20,7 +20,6 @@ from jaxvae import (
 )
 from jaxvae.errors import UserError, nearest
 from jaxvae.experiment import differences, from_json, to_json
-from jaxvae.runs.run import run_name
 
 
 def test_json_round_trip_keeps_every_field():
@@ -129,10 +128,10 @@ def test_differences_name_field_and_both_values():
 
 
 def test_a_run_is_named_after_the_experiment_or_else_the_data():
-    assert run_name(Config(name="mine")) == "mine"
-    assert run_name(Config(data=DataConfig(name="cifar10"))) == "cifar10"
-    assert run_name(Config(data=DataConfig(name="imagenet_resized/8x8"))) == "imagenet_resized-8x8"
-    assert run_name(Config(data=DataConfig(name="."))) == Path.cwd().stem
+    assert Config(name="mine").title == "mine"
+    assert Config(data=DataConfig(name="cifar10")).title == "cifar10"
+    assert Config(data=DataConfig(name="imagenet_resized/8x8")).title == "imagenet_resized-8x8"
+    assert Config(data=DataConfig(name=".")).title == Path.cwd().stem
 
 
 def test_nearest_suggests_what_was_meant():

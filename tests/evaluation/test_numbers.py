@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from jaxvae.likelihoods.build import StoredBits
+from jaxvae.likelihoods import StoredBits
 
 from jaxvae.distributions.gaussian import Normal, standard_normal
 from jaxvae.distributions.gaussian_mixture import GaussianMixture

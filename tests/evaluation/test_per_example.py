@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import flat_objective, tiny_config
-from jaxvae.objectives.elbo import elbo, variational_terms
+from jaxvae.objectives.bounds import elbo, variational_terms
 
 from jaxvae import MLP, Autoencoder
 from jaxvae.data.pixels import scaled
@@ -11,7 +11,7 @@ from jaxvae.distributions.gaussian import Normal
 from jaxvae.distributions.gaussian_mixture import GaussianMixture
 from jaxvae.evaluation.per_example import build_draw_codes, build_measure, means, psnr, with_prior
 from jaxvae.objectives.metrics import active_units
-from jaxvae.vae import build
+from jaxvae.models import build
 
 MODEL = MLP(hidden=(12,), latent=3)
 KEY = jax.random.key(7)

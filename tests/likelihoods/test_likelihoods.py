@@ -12,7 +12,7 @@ from jaxvae.data.pixels import to_float
 from jaxvae.errors import UserError
 from jaxvae.objectives.metrics import bits_per_dim
 from jaxvae.training import loop
-from jaxvae.vae import build
+from jaxvae.models import build
 
 DENSITIES = ("normal", "laplace")
 KINDS = {

@@ -7,7 +7,6 @@ from jax import lax
 from jax.test_util import check_grads
 
 from jaxvae import MLP, Conv
-from jaxvae.networks import build_networks
 from jaxvae.networks.dense import product
 from jaxvae.networks.layers import bounded
 from jaxvae.networks.mlp import Hidden
@@ -107,7 +106,7 @@ MODELS = {
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("shape", [(8, 8, 3), (7, 10, 1), (1, 1, 3), (13, 5, 2)])
 def test_every_network_takes_every_size(name, shape):
-    networks = build_networks(MODELS[name], shape, shape[2])
+    networks = MODELS[name].networks(shape, shape[2])
     params = jax.eval_shape(networks.init, *jax.random.split(jax.random.key(0)))
     x = jax.ShapeDtypeStruct((2, *shape), jnp.float32)
     mean, log_variance = jax.eval_shape(networks.encode, params, x)
@@ -116,12 +115,12 @@ def test_every_network_takes_every_size(name, shape):
 
 
 def test_a_spatial_code_keeps_a_map_at_the_coarsest_size():
-    assert build_networks(MODELS["spatial"], (13, 6, 3), 3).latent_shape == (4, 2, 3)
+    assert MODELS["spatial"].networks((13, 6, 3), 3).latent_shape == (4, 2, 3)
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_jit_equals_eager_and_every_parameter_has_a_gradient(name):
-    networks = build_networks(MODELS[name], (8, 8, 3), 3)
+    networks = MODELS[name].networks((8, 8, 3), 3)
     params = jax.jit(networks.init)(*jax.random.split(jax.random.key(1)))
     x = jnp.asarray(RANDOM.uniform(size=(3, 8, 8, 3)), jnp.float32)
 
@@ -141,7 +140,7 @@ def test_bfloat16_computes_close_to_float32_with_float32_parameters_and_results(
     results = []
     for dtype in ("float32", "bfloat16"):
         config = flat_model(**{**vars(MODELS[name]), "dtype": dtype})
-        networks = build_networks(config, (8, 8, 3), 3)
+        networks = config.networks((8, 8, 3), 3)
         params = jax.jit(networks.init)(*jax.random.split(jax.random.key(0)))
         assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}
         mean, log_variance = jax.jit(networks.encode)(params, x)
@@ -167,7 +166,7 @@ def test_a_hidden_layer_by_hand():
 @pytest.mark.parametrize("network", ["mlp", "conv"])
 def test_the_log_variance_keeps_to_the_bounds_of_the_config(network):
     config = flat_model(network=network, hidden=(5,), channels=(4,), latent=2, log_variance_range=(-9.0, 1.0))
-    networks = build_networks(config, (2, 2, 1), 1)
+    networks = config.networks((2, 2, 1), 1)
     params = jax.jit(networks.init)(*jax.random.split(jax.random.key(0)))
     _, log_variance = jax.jit(networks.encode)(params, 1e3 * RANDOM.normal(size=(50, 2, 2, 1)))
     assert float(log_variance.min()) == pytest.approx(-9.0, abs=1e-4)
@@ -175,7 +174,7 @@ def test_the_log_variance_keeps_to_the_bounds_of_the_config(network):
 
 
 def test_an_average_pool_at_an_odd_rim_averages_what_is_there():
-    networks = build_networks(Conv(channels=(1,), latent=1, down="avg_pool"), (3, 3, 1), 1)
+    networks = Conv(channels=(1,).networks(latent=1, down="avg_pool"), (3, 3, 1), 1)
     params = jax.jit(networks.init)(*jax.random.split(jax.random.key(0)))
     params["encoder"]["Down_0"]["Conv_0"] = {"kernel": jnp.zeros((3, 3, 1, 1)), "bias": jnp.ones(1)}
     params["encoder"]["Dense_0"] = {"kernel": jnp.ones((4, 2)), "bias": jnp.zeros(2)}

@@ -2,24 +2,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jaxvae.objectives.elbo import elbo, variational_terms
+from jaxvae.objectives.bounds import elbo, variational_terms
 from linear_gaussian import X, exact, pca
 
 from jaxvae import Conv
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.objectives.importance import bound, doubly_reparameterized, log_weights
-from jaxvae.vae import VAE, build
+from jaxvae.models import build
+from jaxvae.vae import VAE
 
 
 def mean_bound(vae, samples, draws=300):
     keys = jax.random.split(jax.random.key(0), draws)
-    values = jax.vmap(lambda key: bound(log_weights(vae, {}, key, X, samples).total))(keys)
+    values = jax.vmap(lambda key: bound(vae.infer({}, key, X, samples).log_weights))(keys)
     return jnp.mean(values, axis=0)
 
 
 def test_with_the_exact_posterior_every_bound_is_the_log_likelihood():
     for samples in (1, 7):
-        values = bound(log_weights(pca(), {}, jax.random.key(0), X, samples).total)
+        values = bound(pca().infer({}, jax.random.key(0), X, samples).log_weights)
         np.testing.assert_allclose(values, exact(), rtol=1e-4)
 
 
@@ -64,7 +65,7 @@ def test_the_gradient_agrees_with_finite_differences_at_a_fixed_draw():
     vae, params = learned()
 
     def value(params):
-        return jnp.sum(bound(log_weights(vae, params, jax.random.key(2), X, 6).total))
+        return jnp.sum(bound(vae.infer(params, jax.random.key(2), X, 6).log_weights))
 
     gradient = jax.grad(value)(params)
     for name in params:
@@ -77,7 +78,7 @@ def test_both_gradients_agree_in_the_mean_and_exactly_for_the_decoder():
 
     def gradients(draw):
         def value(params, key):
-            return jnp.sum(bound(draw(vae, params, key, X, 4).total))
+            return jnp.sum(bound(draw(vae, params, key, X, 4).log_weights))
 
         keys = jax.random.split(jax.random.key(3), 6000)
         return jax.vmap(jax.value_and_grad(value), (None, 0))(params, keys)
@@ -98,7 +99,7 @@ def test_the_doubly_reparameterised_gradient_keeps_its_signal_as_samples_grow():
 
     def signal_to_noise(draw, samples):
         def value(params, key):
-            return jnp.sum(bound(draw(vae, params, key, X, samples).total))
+            return jnp.sum(bound(draw(vae, params, key, X, samples).log_weights))
 
         keys = jax.random.split(jax.random.key(4), 1500)
         gradient = jax.vmap(jax.grad(value), (None, 0))(params, keys)["m"]
@@ -111,5 +112,5 @@ def test_spatial_codes_are_weighted_as_vectors_are():
     config = Conv(channels=(4, 4), latent=2, latent_kind="spatial")
     vae = build(config, (8, 8, 3))
     params = vae.init(jax.random.key(0))
-    weights = log_weights(vae, params, jax.random.key(1), jnp.full((2, 8, 8, 3), 0.5), 5)
+    weights = vae.infer(params, jax.random.key(1), jnp.full((2, 8, 8, 3), 0.5), 5)
     assert weights.total.shape == (5, 2)

@@ -1,7 +1,7 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jaxvae.likelihoods.build import StoredBits
+from jaxvae.likelihoods import StoredBits
 
 from jaxvae.evaluation.per_example import psnr
 from jaxvae.objectives.metrics import active_units, bits_per_dim

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from jaxvae.objectives.mmd import SCALES, squared_mmd
+from jaxvae.objectives.discrepancy import SCALES, squared_mmd
 
 RANDOM = np.random.default_rng(0)
 mmd = jax.jit(squared_mmd)

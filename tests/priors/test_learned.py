@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import flat_model
-from jaxvae.objectives.elbo import elbo, variational_terms
+from jaxvae.objectives.bounds import elbo, variational_terms
 from jaxvae.priors.learned import DARKEST, build_prior, start_from_pictures
 from scipy.special import expit, logsumexp
 from scipy.stats import norm
@@ -13,7 +13,7 @@ from scipy.stats import norm
 from jaxvae import Conv, ModelConfig
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.errors import UserError
-from jaxvae.vae import build
+from jaxvae.models import build
 
 SHAPE = (2, 2, 1)
 PRIORS = ("standard_normal", "mixture", "vamp", "flow")

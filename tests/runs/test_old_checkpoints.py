@@ -4,8 +4,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from conftest import tiny_config, train_config
-from test_training import lines
+from conftest import metric_lines, tiny_config, train_config
 
 from jaxvae import MLP
 from jaxvae.runs import checkpoint
@@ -32,10 +31,10 @@ def test_a_checkpoint_of_every_format_opens(old):
 
 
 def test_a_run_of_every_format_goes_on(old, disc_set):
-    before = lines(old, "validation")
+    before = metric_lines(old, "validation")
     loop.train(CONFIG, disc_set, old)
     assert completed(old) == 20
     # The losses after step 10 are those of the program that wrote it, to the rounding of other versions.
-    after = lines(old, "validation")
+    after = metric_lines(old, "validation")
     assert [row["step"] for row in after] == [10, 20]
     np.testing.assert_allclose(after[1]["elbo_nats"], before[1]["elbo_nats"], rtol=1e-4)

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import tiny_config, train_config
-from jaxvae.objectives.build import of_each_example
 
 from jaxvae import ELBO, IWAE, MLP, DevicesConfig
 from jaxvae.errors import UserError
@@ -19,7 +18,7 @@ from jaxvae.training.input_pipeline import feeding
 from jaxvae.training.sharding import one_copy, over, place, rows_here
 from jaxvae.training.state import init_state, split_root
 from jaxvae.training.step import build_train_step
-from jaxvae.vae import build
+from jaxvae.models import build
 
 
 def steps(config, images, placement, count=3):
@@ -108,7 +107,7 @@ def test_the_gradient_in_parts_is_that_of_the_whole():
 
 
 def test_objectives_of_a_whole_batch_are_not_computed_in_parts(disc_set, tmp_path):
-    assert of_each_example(IWAE())
+    assert IWAE().per_example
     config = tiny_config(objective=ELBO(free_nats=1.0))
     with pytest.raises(UserError, match=r"devices.accumulate is 2, but must be 1 for objective 'elbo' with these"):
         loop.train(config, disc_set, tmp_path / "run", DevicesConfig(accumulate=2))

@@ -11,7 +11,7 @@ import numpy as np
 import optax
 import pytest
 from conftest import flat_model, metric_lines, tiny_config, train_config
-from jaxvae.objectives.elbo import elbo, variational_terms
+from jaxvae.objectives.bounds import elbo, variational_terms
 
 from jaxvae import MLP, Autoencoder, Conv, TrainConfig
 from jaxvae.data.batches import batch_indices
@@ -24,7 +24,7 @@ from jaxvae.training.input_pipeline import feeding, stretch
 from jaxvae.training.sharding import place
 from jaxvae.training.state import build_optimizer, init_state, learning_rate, split_root
 from jaxvae.training.step import build_train_step, mirrored, running_mean
-from jaxvae.vae import build
+from jaxvae.models import build
 
 
 def start(config, shape=(16, 16, 3)):

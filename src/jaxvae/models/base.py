@@ -39,7 +39,7 @@ class ModelConfig(Kind, family="model"):
 
     def build(self, shape: tuple[int, int, int]) -> VAE:
         """Returns the model for images of this height, width and number of channels."""
-        from jaxvae.vae import gaussian_vae
+        from jaxvae.models.gaussian import gaussian_vae
 
         head = self.likelihood.build(shape[2])
         networks = self.networks(shape, head.outputs)
