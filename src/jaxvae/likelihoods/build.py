@@ -12,7 +12,7 @@ from jaxvae.distributions.bernoulli import Bernoulli, ContinuousBernoulli
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.distributions.laplace import Laplace
 from jaxvae.distributions.logistic import DiscretizedLogistic, DiscretizedLogisticMixture
-from jaxvae.networks.layers import bounded
+from jaxvae.networks.layers import soft_clip
 
 START = -2.0  # Logarithm of the standard deviation, or scale, that training begins with.
 
@@ -58,7 +58,7 @@ def _located(config: ModelConfig, colors: int, make: Callable[[Array, Array], An
 
         def per_pixel(params: dict[str, Any], output: Array) -> Any:
             mean, log_variance = jnp.split(output, 2, axis=-1)
-            return make(mean, bounded(START + 0.5 * log_variance, *LOG_SCALE_RANGE))
+            return make(mean, soft_clip(START + 0.5 * log_variance, *LOG_SCALE_RANGE))
 
         return Likelihood(2 * colors, {}, per_pixel)
 
@@ -72,7 +72,7 @@ def _located(config: ModelConfig, colors: int, make: Callable[[Array, Array], An
 
 def _logistic(params: dict[str, Any], output: Array) -> DiscretizedLogistic:
     location, log_scale = jnp.split(output, 2, axis=-1)
-    return DiscretizedLogistic(0.5 + location, bounded(START + log_scale, *LOG_SCALE_RANGE), 3)
+    return DiscretizedLogistic(0.5 + location, soft_clip(START + log_scale, *LOG_SCALE_RANGE), 3)
 
 
 def _mixture(count: int, colors: int) -> Likelihood:
@@ -86,7 +86,7 @@ def _mixture(count: int, colors: int) -> Likelihood:
         return DiscretizedLogisticMixture(
             logits=output[..., :count],
             locations=0.5 + grouped(1, colors),
-            log_scales=bounded(START + grouped(1 + colors, colors), *LOG_SCALE_RANGE),
+            log_scales=soft_clip(START + grouped(1 + colors, colors), *LOG_SCALE_RANGE),
             couplings=jnp.tanh(grouped(1 + 2 * colors, pairs)),
         )
 
