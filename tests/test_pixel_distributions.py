@@ -164,6 +164,7 @@ def test_gradients_of_the_mixture_agree_with_finite_differences():
     distribution = mixture(3, 256)
     x = jnp.asarray(RANDOM.integers(256, size=(1, 1, 1, 3)) / 255, jnp.float32)
 
+    @jax.jit
     def value(logits, locations, log_scales, couplings):
         return DiscretizedLogisticMixture(logits, locations, log_scales, couplings).log_prob(x)
 

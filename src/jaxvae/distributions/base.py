@@ -13,6 +13,8 @@ ArrayLike: TypeAlias = Array | np.ndarray
 PRNGKey: TypeAlias = Key[Array, ""]  # A typed key, as of `jax.random.key`.
 PRNGKeys: TypeAlias = Key[Array, " b"]  # One key per example, as of `jax.random.split`.
 
+Scalar: TypeAlias = float | Float[Array, ""]  # A number, of Python or computed under jit.
+
 LOG_2PI = 1.8378770664093453
 
 
@@ -41,7 +43,7 @@ def flatten_event(array: Float[ArrayLike, "..."], event_ndim: int) -> Float[Arra
 
     XLA's CPU backend takes forty times as long to sum over rows, columns and a last axis of one or three channels.
     """
-    return jnp.reshape(array, (*array.shape[: array.ndim - event_ndim], -1))
+    return jnp.asarray(array).reshape(*array.shape[: array.ndim - event_ndim], -1)
 
 
 def align_flat(

@@ -14,6 +14,7 @@ from jaxvae.distributions.base import (
     ArrayLike,
     PRNGKey,
     PRNGKeys,
+    Scalar,
     align,
     align_flat,
     draw_noise,
@@ -47,7 +48,7 @@ class Normal:
         return self.mean
 
     def sample(
-        self, key: PRNGKey | PRNGKeys, shape: tuple[int, ...] = (), temperature: float = 1.0
+        self, key: PRNGKey | PRNGKeys, shape: tuple[int, ...] = (), temperature: Scalar = 1.0
     ) -> Float[Array, "..."]:
         """Draws mean + temperature * stddev * epsilon, epsilon ~ N(0, I).
 

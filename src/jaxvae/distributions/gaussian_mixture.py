@@ -10,7 +10,7 @@ from jax import Array
 from jax.tree_util import register_dataclass
 from jaxtyping import Float
 
-from jaxvae.distributions.base import LOG_2PI, ArrayLike, PRNGKey
+from jaxvae.distributions.base import LOG_2PI, ArrayLike, PRNGKey, Scalar
 from jaxvae.errors import UserError
 
 
@@ -19,9 +19,9 @@ from jaxvae.errors import UserError
 class GaussianMixture:
     """m Gaussians with diagonal covariances over codes of one shape, weighted by softmax(logits)."""
 
-    logits: Float[Array, " m"]
-    means: Float[Array, "m *d"]
-    log_variances: Float[Array, "m *d"]
+    logits: Float[ArrayLike, " m"]
+    means: Float[ArrayLike, "m *d"]
+    log_variances: Float[ArrayLike, "m *d"]
 
     @property
     def mean(self) -> Float[Array, "*d"]:
@@ -39,7 +39,7 @@ class GaussianMixture:
         """The standard deviation of each unit."""
         return jnp.sqrt(self.variance)
 
-    def sample(self, key: PRNGKey, shape: tuple[int, ...] = (), temperature: float = 1.0) -> Float[Array, "..."]:
+    def sample(self, key: PRNGKey, shape: tuple[int, ...] = (), temperature: Scalar = 1.0) -> Float[Array, "..."]:
         """Draws a component, then a code from it.
 
         Args:
@@ -59,7 +59,7 @@ class GaussianMixture:
         """Returns log Σ w N(value; mean, variance) in nats, [*k] for codes [*k, *d]."""
         units, count = math.prod(self.means.shape[1:]), len(self.logits)
         batch = value.shape[: value.ndim - self.means.ndim + 1]
-        rows, log_variances = jnp.reshape(value, (-1, units)), self.log_variances.reshape(count, units)
+        rows, log_variances = jnp.asarray(value).reshape(-1, units), self.log_variances.reshape(count, units)
         squares = scaled_squares(rows, self.means.reshape(count, units), jnp.exp(-log_variances))
         logs = -0.5 * (squares + jnp.sum(log_variances + LOG_2PI, axis=1)[None])
         return jax.nn.logsumexp(jax.nn.log_softmax(self.logits)[None] + logs, axis=1).reshape(batch)
@@ -67,7 +67,7 @@ class GaussianMixture:
 
 @jax.custom_vjp
 def scaled_squares(
-    z: Float[Array, "b d"], means: Float[Array, "m d"], precisions: Float[Array, "m d"]
+    z: Float[ArrayLike, "b d"], means: Float[ArrayLike, "m d"], precisions: Float[ArrayLike, "m d"]
 ) -> Float[Array, "b m"]:
     """Returns Σ_d precision (z − mean)² of each code and each component.
 
@@ -77,16 +77,16 @@ def scaled_squares(
     return jnp.sum(jnp.square(z.T[:, :, None] - means.T[:, None, :]) * precisions.T[:, None, :], axis=0)
 
 
-Residuals = tuple[Float[Array, "b d"], Float[Array, "m d"], Float[Array, "m d"]]
+Residuals = tuple[Float[ArrayLike, "b d"], Float[ArrayLike, "m d"], Float[ArrayLike, "m d"]]
 
 
 def _forward(
-    z: Float[Array, "b d"], means: Float[Array, "m d"], precisions: Float[Array, "m d"]
+    z: Float[ArrayLike, "b d"], means: Float[ArrayLike, "m d"], precisions: Float[ArrayLike, "m d"]
 ) -> tuple[Float[Array, "b m"], Residuals]:
     return scaled_squares(z, means, precisions), (z, means, precisions)
 
 
-def _backward(residuals: Residuals, cotangent: Float[Array, "b m"]) -> Residuals:
+def _backward(residuals: Residuals, cotangent: Float[ArrayLike, "b m"]) -> Residuals:
     z, means, precisions = residuals
     # The first two are linear in the differences, and keep their digits as products of matrices.
     # A GPU or TPU would by default round the factors, which turns the difference of large products into noise.
@@ -99,7 +99,7 @@ def _backward(residuals: Residuals, cotangent: Float[Array, "b m"]) -> Residuals
 
 
 def _weighted_squares(
-    cotangent: Float[Array, "b m"], z: Float[Array, " b"], means: Float[Array, " m"]
+    cotangent: Float[ArrayLike, "b m"], z: Float[Array, " b"], means: Float[Array, " m"]
 ) -> Float[Array, " m"]:
     return jnp.sum(cotangent * jnp.square(z[:, None] - means[None]), axis=0)
 
@@ -135,7 +135,7 @@ class FullCovarianceMixture:
         """The standard deviation of each unit."""
         return jnp.sqrt(self.variance)
 
-    def sample(self, key: PRNGKey, shape: tuple[int, ...] = (), temperature: float = 1.0) -> Float[Array, "*k d"]:
+    def sample(self, key: PRNGKey, shape: tuple[int, ...] = (), temperature: Scalar = 1.0) -> Float[Array, "*k d"]:
         """Draws a component, then a row from it.
 
         Args:
@@ -167,7 +167,7 @@ class FullCovarianceMixture:
                 f"the fitted mixture has no density: it was fitted to codes of {units} units within {rank} of their "
                 "principal components; use the model's own prior or the fitted flow."
             )
-        rows = jnp.reshape(value, (-1, units))
+        rows = jnp.asarray(value).reshape(-1, units)
 
         def log_density(mean: Float[Array, " d"], factor: Float[Array, "d d"]) -> Float[Array, " n"]:
             white = jax.scipy.linalg.solve_triangular(factor, (rows - mean[None]).T, lower=True)

@@ -6,6 +6,7 @@ from jax import Array
 from jax.typing import DTypeLike
 from jaxtyping import Float
 
+from jaxvae.distributions.base import ArrayLike
 from jaxvae.networks.dense import Dense
 from jaxvae.networks.layers import kernel_init, soft_clip
 
@@ -22,7 +23,7 @@ class Hidden(nn.Module):
     dtype: DTypeLike
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b i"]) -> Float[Array, "b {self.units}"]:
+    def __call__(self, x: Float[ArrayLike, "b i"]) -> Float[Array, "b {self.units}"]:
         if self.activation == "gated":
             doubled = Dense(2 * self.units, dtype=self.dtype, kernel_init=kernel_init)(x)
             return nn.glu(doubled)

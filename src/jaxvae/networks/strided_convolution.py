@@ -21,35 +21,39 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Float
 
+from jaxvae.distributions.base import ArrayLike
+
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 _TAPS = ((0, 0), (0, 1), (1, 0), (1, 1))  # Rows and columns of the 2x2 kernel.
 FEW_CHANNELS, SOME_CHANNELS = 4, 64  # Channels of the finer side up to which a form is faster.
 
-Residuals = tuple[Float[Array, "b h w c"], Float[Array, "4 4 i o"]]
+Residuals = tuple[Float[ArrayLike, "b h w c"], Float[ArrayLike, "4 4 i o"]]
 
 
 @jax.custom_vjp
-def convolve(x: Float[Array, "b h w i"], kernel: Float[Array, "4 4 i o"]) -> Float[Array, "b (h+1)//2 (w+1)//2 o"]:
+def convolve(
+    x: Float[ArrayLike, "b h w i"], kernel: Float[ArrayLike, "4 4 i o"]
+) -> Float[Array, "b (h+1)//2 (w+1)//2 o"]:
     """Halves height and width, rounding up, with one pixel of zeros before and one or two after each axis."""
     return _by_platform(_convolve_on_cpu, _convolve_plainly, x, kernel)
 
 
 @jax.custom_vjp
-def conv_transpose(x: Float[Array, "b h w o"], kernel: Float[Array, "4 4 i o"]) -> Float[Array, "b 2*h 2*w i"]:
+def conv_transpose(x: Float[ArrayLike, "b h w o"], kernel: Float[ArrayLike, "4 4 i o"]) -> Float[Array, "b 2*h 2*w i"]:
     """Doubles height and width: the adjoint of `convolve(·, kernel)`, so the kernel ends in (output, input)."""
     return _spread(x, kernel, (2 * x.shape[1], 2 * x.shape[2]))
 
 
 def _spread(
-    y: Float[Array, "b h w o"], kernel: Float[Array, "4 4 i o"], size: tuple[int, ...]
+    y: Float[ArrayLike, "b h w o"], kernel: Float[ArrayLike, "4 4 i o"], size: tuple[int, ...]
 ) -> Float[Array, "b {size[0]} {size[1]} i"]:
     return _by_platform(partial(_spread_on_cpu, size=size), partial(_spread_plainly, size=size), y, kernel)
 
 
 def _by_platform(
-    on_cpu: Callable[..., Array], plainly: Callable[..., Array], *arrays: Float[Array, "..."]
+    on_cpu: Callable[..., Array], plainly: Callable[..., Array], *arrays: Float[ArrayLike, "..."]
 ) -> Float[Array, "..."]:
-    chosen: Array = lax.platform_dependent(*arrays, cpu=on_cpu, default=plainly)
+    chosen: Array = lax.platform_dependent(*map(jnp.asarray, arrays), cpu=on_cpu, default=plainly)
     return chosen
 
 
@@ -97,10 +101,10 @@ def _spread_on_cpu(
     return _from_depth(sum(moved[1:], moved[0]), size)
 
 
-def _correlate(x: Float[Array, "b h w i"], y: Float[Array, "b (h+1)//2 (w+1)//2 o"]) -> Float[Array, "4 4 i o"]:
+def _correlate(x: Float[ArrayLike, "b h w i"], y: Float[ArrayLike, "b (h+1)//2 (w+1)//2 o"]) -> Float[Array, "4 4 i o"]:
     """Returns the gradient of `convolve` in its kernel, y being the cotangent."""
     like = jax.ShapeDtypeStruct((4, 4, x.shape[-1], y.shape[-1]), x.dtype)
-    (gradient,) = jax.linear_transpose(partial(_convolve_plainly, x), like)(y)
+    (gradient,) = jax.linear_transpose(partial(_convolve_plainly, jnp.asarray(x)), like)(y)
     return gradient
 
 
@@ -127,7 +131,7 @@ def _kernel_to_depth(kernel: Float[Array, "4 4 i o"]) -> Float[Array, "2 2 4*i o
     return kernel.reshape(2, 2, 2, 2, i, o).transpose(0, 2, 1, 3, 4, 5).reshape(2, 2, 4 * i, o)
 
 
-def _compute_once(x: Float[Array, "*shape"], kernel: Float[Array, "4 4 i o"]) -> Float[Array, "*shape"]:
+def _compute_once(x: Float[ArrayLike, "*shape"], kernel: Float[ArrayLike, "4 4 i o"]) -> Float[Array, "*shape"]:
     """Returns x in a form that XLA's CPU backend does not recompute inside each transpose of it, out of order.
 
     The backend drops `lax.optimization_barrier` before it considers such fusions, but does not look through a branch
@@ -143,25 +147,25 @@ def _compute_once(x: Float[Array, "*shape"], kernel: Float[Array, "4 4 i o"]) ->
 
 
 def _convolve_forward(
-    x: Float[Array, "b h w i"], kernel: Float[Array, "4 4 i o"]
+    x: Float[ArrayLike, "b h w i"], kernel: Float[ArrayLike, "4 4 i o"]
 ) -> tuple[Float[Array, "b h2 w2 o"], Residuals]:
     x = _compute_once(x, kernel)
     return convolve(x, kernel), (x, kernel)
 
 
-def _convolve_backward(residuals: Residuals, cotangent: Float[Array, "b h2 w2 o"]) -> Residuals:
+def _convolve_backward(residuals: Residuals, cotangent: Float[ArrayLike, "b h2 w2 o"]) -> Residuals:
     x, kernel = residuals
     return _spread(cotangent, kernel, x.shape[1:3]), _correlate(x, cotangent)
 
 
 def _transpose_forward(
-    x: Float[Array, "b h w o"], kernel: Float[Array, "4 4 i o"]
+    x: Float[ArrayLike, "b h w o"], kernel: Float[ArrayLike, "4 4 i o"]
 ) -> tuple[Float[Array, "b 2*h 2*w i"], Residuals]:
     x = _compute_once(x, kernel)
     return conv_transpose(x, kernel), (x, kernel)
 
 
-def _transpose_backward(residuals: Residuals, cotangent: Float[Array, "b h2 w2 i"]) -> Residuals:
+def _transpose_backward(residuals: Residuals, cotangent: Float[ArrayLike, "b h2 w2 i"]) -> Residuals:
     x, kernel = residuals
     return convolve(cotangent, kernel), _correlate(cotangent, x)
 

@@ -24,7 +24,7 @@ from jaxtyping import Float
 
 from jaxvae.codes import Code, flatten, unflatten
 from jaxvae.config import TrainConfig
-from jaxvae.distributions.base import ArrayLike, PRNGKey
+from jaxvae.distributions.base import ArrayLike, PRNGKey, Scalar
 from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture
 from jaxvae.networks import Params
 from jaxvae.priors.flow import Flow, build_flow
@@ -50,7 +50,7 @@ class FittedPrior:
     rows: FullCovarianceMixture | Flow
     like: Code
 
-    def sample(self, key: PRNGKey, shape: tuple[int, ...] = (), temperature: float = 1.0) -> Code:
+    def sample(self, key: PRNGKey, shape: tuple[int, ...] = (), temperature: Scalar = 1.0) -> Code:
         """Draws codes [*shape, ...]; `temperature` multiplies their spread."""
         return unflatten(self.rows.sample(key, shape, temperature), self.like)
 

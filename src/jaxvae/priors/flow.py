@@ -19,7 +19,7 @@ from jax import Array
 from jax.tree_util import register_dataclass
 from jaxtyping import Float
 
-from jaxvae.distributions.base import ArrayLike, PRNGKey
+from jaxvae.distributions.base import ArrayLike, PRNGKey, Scalar
 from jaxvae.distributions.gaussian import standard_normal
 from jaxvae.networks import Params
 from jaxvae.networks.coupling import Coupling, build_coupling
@@ -38,7 +38,7 @@ class Flow:
     even: Coupling
     shape: tuple[int, ...]
 
-    def sample(self, key: PRNGKey, shape: tuple[int, ...] = (), temperature: float = 1.0) -> Float[Array, "..."]:
+    def sample(self, key: PRNGKey, shape: tuple[int, ...] = (), temperature: Scalar = 1.0) -> Float[Array, "..."]:
         """Draws from N(0, I) and maps the draws to codes.
 
         Args:
@@ -55,7 +55,9 @@ class Flow:
     def log_prob(self, value: Float[ArrayLike, "..."]) -> Float[Array, "..."]:
         """Returns log N(u(z); 0, I) + log |du/dz| in nats, [*k] for codes z [*k, *d]."""
         batch = value.shape[: value.ndim - len(self.shape)]
-        even, odd, log_determinant = self._to_normal(jnp.reshape(value, (math.prod(batch), math.prod(self.shape))))
+        even, odd, log_determinant = self._to_normal(
+            jnp.asarray(value).reshape(math.prod(batch), math.prod(self.shape))
+        )
         base = standard_normal((even.shape[1],)).log_prob(even) + standard_normal((odd.shape[1],)).log_prob(odd)
         return (base + log_determinant).reshape(batch)
 
