@@ -87,3 +87,9 @@ def scale_noise(
         Kingma & Welling 2014, "Auto-encoding variational Bayes", section 2.4.
     """
     return align(location, noise) + align(scale, noise) * noise
+
+
+def safe_sqrt(variance: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Returns the square root, with a gradient of 0 instead of infinity where a variance has rounded to 0."""
+    positive = variance > 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, variance, 1.0)), 0.0)

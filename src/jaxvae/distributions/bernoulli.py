@@ -9,7 +9,7 @@ from jax import Array
 from jax.tree_util import register_dataclass
 from jaxtyping import Bool, Float
 
-from jaxvae.distributions.base import ArrayLike, PRNGKey, PRNGKeys, align, align_flat, draw_noise, sum_event
+from jaxvae.distributions.base import ArrayLike, PRNGKey, PRNGKeys, align, align_flat, draw_noise, safe_sqrt, sum_event
 
 # |logits| of the continuous Bernoulli below which a series replaces the closed form, which divides 0 by 0 at 0. The
 # variance and the entropy cancel more digits than the mean and the normaliser, and their series are longer.
@@ -102,7 +102,7 @@ class ContinuousBernoulli:
     @property
     def stddev(self) -> Float[Array, "..."]:
         """The standard deviation of each pixel."""
-        return jnp.sqrt(self.variance)
+        return safe_sqrt(self.variance)
 
     @property
     def mode(self) -> Float[Array, "..."]:

@@ -17,6 +17,7 @@ from jaxvae.distributions.base import (
     align,
     align_flat,
     draw_noise,
+    safe_sqrt,
     scale_noise,
     sum_event,
 )
@@ -79,14 +80,13 @@ class DiscretizedLogistic:
     @property
     def variance(self) -> Float[Array, "..."]:
         """The variance of each value around its exact mean, a sum over all levels."""
-        # Moments about a point near the mean cancel few digits.
-        distance = self._expect(lambda value, log_probs: value - self.mean)
-        return self._expect(lambda value, log_probs: jnp.square(value - self.mean)) - jnp.square(distance)
+        mean = self._expect(lambda value, log_probs: value)
+        return self._expect(lambda value, log_probs: jnp.square(value - mean))
 
     @property
     def stddev(self) -> Float[Array, "..."]:
         """The standard deviation of each value."""
-        return jnp.sqrt(self.variance)
+        return safe_sqrt(self.variance)
 
     @property
     def mode(self) -> Float[Array, "..."]:
