@@ -71,6 +71,16 @@ def test_the_log_density_of_the_mixture_agrees_with_scipy(components, units):
     np.testing.assert_allclose(mixture.log_prob(jnp.asarray(z[0, 0])), expected[0, 0], rtol=1e-4)
 
 
+def test_mean_and_variance_of_the_mixture_are_those_of_its_full_covariance():
+    mixture = random_mixture(3, 4)
+    weights, means, factors = (np.float64(array) for array in vars(mixture).values())
+    mean = weights @ means
+    second = sum(w * (f @ f.T + np.outer(m, m)) for w, m, f in zip(weights, means, factors, strict=True))
+    np.testing.assert_allclose(mixture.mean, mean, rtol=1e-5)
+    np.testing.assert_allclose(mixture.variance, np.diag(second - np.outer(mean, mean)), rtol=1e-5)
+    np.testing.assert_allclose(mixture.stddev, np.sqrt(np.diag(second - np.outer(mean, mean))), rtol=1e-5)
+
+
 def test_few_codes_get_few_components_and_a_single_one_none():
     assert fit_mixture(np.random.default_rng(0).normal(size=(30, 8)), 10, seed=0).weights.shape == (1,)
     assert fit_mixture(np.zeros((1, 3)), 1, seed=0) is None
