@@ -75,9 +75,9 @@ def tiny_config(**changes: object) -> Config:
 
 def untrained(config: Config, prepared: Prepared) -> Any:
     """As if it had been loaded from a run of no step."""
+    from jaxvae.models import build
     from jaxvae.priors.fitted import Fitted
     from jaxvae.runs.run import Info, Loaded
-    from jaxvae.models import build
 
     vae = build(config.model, prepared.shape)
     info = Info(Path("made"), 0, config, prepared.data, {}, "last", Fitted())

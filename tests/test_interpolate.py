@@ -13,7 +13,7 @@ from jaxvae import MLP, Autoencoder, DataConfig
 from jaxvae.inference import codes as codes_of_pictures
 from jaxvae.interpolate import interpolate
 from jaxvae.latents.attributes.classifier import fit_classifier
-from jaxvae.priors.fitted import HIDDEN, PAIRS, Fitted, fit_mixture
+from jaxvae.priors.fitted import FLOW_HIDDEN, FLOW_PAIRS, Fitted, fit_mixture
 from jaxvae.priors.flow import build_flow
 
 
@@ -25,7 +25,7 @@ def made(disc_set, tmp_path_factory):
     loaded = untrained(tiny_config(model=model, data=data), disc_set)
     params = jax.tree.map(lambda leaf: 1.5 * leaf, loaded.params)
     rows = np.asarray(codes_of_pictures(loaded.vae, params, disc_set.split("train").images))
-    flow = build_flow(3, PAIRS, HIDDEN).init(jax.random.key(0))
+    flow = build_flow(3, FLOW_PAIRS, FLOW_HIDDEN).init(jax.random.key(0))
     flow = jax.tree.map(lambda leaf: leaf + 0.01, flow) | {
         "center": rows.mean(axis=0),
         "log_scale": np.log(rows.std(axis=0)),

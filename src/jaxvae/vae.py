@@ -17,10 +17,9 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
+from jaxvae.annotations import Params as Params
 from jaxvae.codes import Code as Code
 from jaxvae.distributions.gaussian import Normal
-
-Params = dict[str, Any]
 
 
 @runtime_checkable

@@ -22,9 +22,9 @@ from PIL import Image
 
 from jaxvae import MLP
 from jaxvae.data.prepared import open_prepared
+from jaxvae.models import build
 from jaxvae.runs import checkpoint
 from jaxvae.runs.run import about, write_config
-from jaxvae.models import build
 
 # What hypothesis writes down, even without a database, and the run below go away with the process.
 home = tempfile.mkdtemp(prefix="jaxvae-bad-inputs-")

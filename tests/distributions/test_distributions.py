@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.special
 import scipy.stats
 from jax.test_util import check_grads
 
@@ -65,6 +66,20 @@ def test_normal_samples_have_the_stated_moments_and_shape():
     np.testing.assert_allclose(draws.std(axis=0), [[2.0, 2.0]], atol=0.05)
 
 
+def test_normal_moments_and_entropy_agree_with_scipy():
+    reference = scipy.stats.norm(MEAN, np.exp(np.float64(LOG_VARIANCE) / 2))
+    np.testing.assert_allclose(normal().variance, reference.var(), rtol=1e-6)
+    np.testing.assert_allclose(normal().stddev, reference.std(), rtol=1e-6)
+    np.testing.assert_allclose(normal().entropy(), reference.entropy().sum(axis=1), rtol=1e-6)
+    np.testing.assert_array_equal(normal().mode, MEAN)
+
+
+def test_the_entropy_of_a_normal_is_its_cross_entropy_less_the_kl():
+    # KL(q || N(0, I)) = -H(q) + 1/2 Σ (μ² + σ² + log 2π).
+    cross_entropy = 0.5 * np.sum(MEAN**2 + np.exp(LOG_VARIANCE) + np.log(2 * np.pi), axis=1)
+    np.testing.assert_allclose(normal().kl(standard_normal((3,))), cross_entropy - normal().entropy(), rtol=1e-4)
+
+
 def test_bernoulli_log_prob_agrees_with_scipy():
     logits = jnp.asarray(RANDOM.normal(size=(4, 2, 2, 1)).astype(np.float32))
     bits = jnp.asarray(RANDOM.integers(2, size=(4, 2, 2, 1)).astype(np.float32))
@@ -94,6 +109,25 @@ def test_bernoulli_probabilities_sum_to_one():
     np.testing.assert_allclose(jnp.exp(coins.log_prob(outcomes)).sum(), 1.0, rtol=1e-6)
 
 
+def test_bernoulli_moments_and_entropy_agree_with_float64():
+    logits = np.asarray([-80.0, -20.0, -1.0, 0.0, 0.5, 20.0, 80.0])
+    coins = Bernoulli(jnp.asarray(logits, jnp.float32)[:, None], 1)
+    # Entropy and variance are symmetric; at -|logit| the probability keeps its digits.
+    p = scipy.special.expit(-np.abs(logits))
+    rare = scipy.stats.bernoulli(p)
+    np.testing.assert_allclose(coins.variance[:, 0], rare.var(), rtol=1e-5)
+    np.testing.assert_allclose(coins.stddev[:, 0], rare.std(), rtol=1e-5)
+    # SciPy's own entropy drops the term of 1 - p where p is below the precision of float64.
+    np.testing.assert_allclose(coins.entropy(), scipy.special.entr(p) - (1 - p) * np.log1p(-p), rtol=1e-5)
+    np.testing.assert_array_equal(coins.mode[:, 0], logits > 0)
+
+
+def test_the_gradient_of_the_entropy_of_a_bernoulli_is_minus_the_logit_times_the_variance():
+    logits = jnp.asarray([-1e4, -3.0, 0.0, 1e-3, 2.0, 1e4])
+    gradient = jax.grad(lambda each: Bernoulli(each, 1).entropy())(logits)
+    np.testing.assert_allclose(gradient, -logits * Bernoulli(logits, 1).variance, atol=1e-6)
+
+
 def test_bernoulli_samples_are_bits_with_the_stated_mean():
     draws = Bernoulli(jnp.asarray([[-1.0, 2.0]]), 1).sample(jax.random.key(0), (20_000,))
     assert set(np.unique(draws)) == {0.0, 1.0}
@@ -101,5 +135,7 @@ def test_bernoulli_samples_are_bits_with_the_stated_mean():
 
 
 def test_gradients_agree_with_finite_differences():
-    check_grads(lambda m, v: Normal(m, v, 1).log_prob(X), (MEAN, LOG_VARIANCE), order=1, modes=["rev"], rtol=1e-2)
-    check_grads(lambda m, v: Normal(m, v, 1).kl(standard_normal((3,))), (MEAN, LOG_VARIANCE), 1, ["rev"], rtol=1e-2)
+    log_prob = jax.jit(lambda mean, log_variance: Normal(mean, log_variance, 1).log_prob(X))
+    kl = jax.jit(lambda mean, log_variance: Normal(mean, log_variance, 1).kl(standard_normal((3,))))
+    for function in (log_prob, kl):
+        check_grads(function, (MEAN, LOG_VARIANCE), order=1, modes=["rev"], rtol=1e-2)

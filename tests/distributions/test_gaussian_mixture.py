@@ -128,6 +128,21 @@ def test_draws_have_the_moments_of_the_mixture():
     np.testing.assert_allclose(np.cov(rows.T), second - np.outer(mean, mean), atol=0.06)
 
 
+def test_mean_and_variance_are_those_of_the_law_of_total_variance():
+    weights, means, variances = (
+        softmax(np.float64(LOGITS))[:, None],
+        np.float64(MEANS),
+        np.exp(np.float64(LOG_VARIANCES)),
+    )
+    mean = np.sum(weights * means, axis=0)
+    variance = np.sum(weights * (means**2 + variances), axis=0) - mean**2
+    np.testing.assert_allclose(mixture().mean, mean, rtol=1e-5)
+    np.testing.assert_allclose(mixture().variance, variance, rtol=1e-5)
+    np.testing.assert_allclose(mixture().stddev, np.sqrt(variance), rtol=1e-5)
+    maps = mixture(LOGITS, MEANS.reshape(4, 1, 3, 1), LOG_VARIANCES.reshape(4, 1, 3, 1))
+    np.testing.assert_allclose(maps.variance, variance.reshape(1, 3, 1), rtol=1e-5)
+
+
 def test_temperature_zero_draws_the_means_as_often_as_they_weigh():
     maps = MEANS.reshape(4, 1, 3, 1)
     spatial = mixture(LOGITS, maps, LOG_VARIANCES.reshape(maps.shape))

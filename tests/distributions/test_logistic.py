@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.integrate
+import scipy.special
 import scipy.stats
 from jax.test_util import check_grads
 
@@ -21,6 +22,11 @@ def test_laplace_agrees_with_scipy_and_draws_what_it_says():
     expected = scipy.stats.laplace.logpdf(x, mean, np.exp(log_scale)).sum(axis=1)
     np.testing.assert_allclose(laplace.log_prob(jnp.asarray(x)), expected, rtol=1e-5)
     assert laplace.log_prob(jnp.stack([x, x])).shape == (2, 4)
+    reference = scipy.stats.laplace(mean, np.exp(np.float64(log_scale)))
+    np.testing.assert_allclose(laplace.variance, reference.var(), rtol=1e-5)
+    np.testing.assert_allclose(laplace.stddev, reference.std(), rtol=1e-5)
+    np.testing.assert_allclose(laplace.entropy(), reference.entropy().sum(axis=1), rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(laplace.mode, mean)
     draws = laplace.sample(jax.random.key(0), (40_000,))
     np.testing.assert_allclose(draws.mean(axis=0), mean, atol=0.3)
     np.testing.assert_allclose(draws.std(axis=0), np.sqrt(2) * np.exp(log_scale), rtol=0.05)
@@ -43,6 +49,36 @@ def test_continuous_bernoulli_integrates_to_one_and_has_its_mean(logit):
     assert float(distribution.mean[0]) == pytest.approx(scipy.integrate.trapezoid(reference * x, x), abs=2e-3)
 
 
+@pytest.mark.parametrize(
+    "logit", [-20.0, -1.01, -0.99, -0.51, -0.49, -1e-3, 0.0, 1e-3, 0.2, 0.49, 0.51, 0.99, 1.01, 5.0]
+)
+def test_the_variance_and_entropy_of_a_continuous_bernoulli_agree_with_quadrature(logit):
+    def integral(function):
+        return scipy.integrate.quad(function, 0.0, 1.0, epsabs=1e-13, epsrel=1e-13)[0]
+
+    total = integral(lambda x: np.exp(logit * x))
+    mean = integral(lambda x: x * np.exp(logit * x)) / total
+    variance = integral(lambda x: (x - mean) ** 2 * np.exp(logit * x)) / total
+    distribution = ContinuousBernoulli(jnp.asarray([logit]), 1)
+    np.testing.assert_allclose(distribution.variance, [variance], rtol=1e-5)
+    np.testing.assert_allclose(distribution.stddev, [np.sqrt(variance)], rtol=1e-5)
+    assert float(distribution.entropy()) == pytest.approx(np.log(total) - logit * mean, rel=2e-5, abs=2e-7)
+
+
+def test_a_continuous_bernoulli_of_extreme_logits_is_an_exponential_from_its_border():
+    distribution = ContinuousBernoulli(jnp.asarray([[-1e4], [1e4]]), 1)
+    np.testing.assert_allclose(distribution.variance, np.full((2, 1), 1e-8), rtol=1e-5)
+    np.testing.assert_allclose(distribution.entropy(), np.full(2, 1.0 - np.log(1e4)), rtol=1e-5)
+    np.testing.assert_array_equal(distribution.mode, [[0.0], [1.0]])
+    assert float(ContinuousBernoulli(jnp.zeros(1), 1).mode[0]) == 0.5
+
+
+def test_the_gradient_of_the_entropy_of_a_continuous_bernoulli_is_minus_the_logit_times_the_variance():
+    logits = jnp.asarray([-1e4, -30.0, -1.0, -0.5, -0.1, 0.0, 0.3, 0.5, 2.0, 1e4])
+    gradient = jax.grad(lambda each: ContinuousBernoulli(each, 1).entropy())(logits)
+    np.testing.assert_allclose(gradient, -logits * ContinuousBernoulli(logits, 1).variance, rtol=1e-4, atol=1e-6)
+
+
 def test_continuous_bernoulli_draws_lie_in_the_interval_with_its_mean():
     distribution = ContinuousBernoulli(jnp.asarray([-300.0, -2.0, 0.0, 3.0, 300.0]), 1)
     draws = distribution.sample(jax.random.key(0), (20_000,))
@@ -58,20 +94,44 @@ def test_continuous_bernoulli_gradients_are_finite_everywhere():
     np.testing.assert_allclose(gradient, 0.3 - ContinuousBernoulli(logits, 1).mean, atol=1e-4)
 
 
+def exact_bins(location: float, log_scale: float, levels: int) -> np.ndarray:
+    """Probabilities of all levels in float64."""
+    edges = (np.arange(levels + 1) - 0.5) / (levels - 1)
+    edges[0], edges[-1] = -np.inf, np.inf
+    z = (edges - location) / np.exp(log_scale)
+    # Above the middle in terms of the upper tail, where differences of the distribution function lose their digits.
+    lower, upper = np.diff(scipy.stats.logistic.cdf(z)), -np.diff(scipy.stats.logistic.sf(z))
+    return np.where(z[:-1] > 0, upper, lower)
+
+
 @pytest.mark.parametrize("log_scale", [-7.0, -4.0, -1.0, 3.0])
 @pytest.mark.parametrize("location", [-0.5, 0.0, 0.3, 1.0, 2.0])
 def test_discretized_logistic_sums_to_one_over_the_256_values(location, log_scale):
     values = jnp.arange(256.0) / 255.0
     logs = log_logistic_bin(values, jnp.full(256, location), jnp.full(256, log_scale), 256)
     assert float(jnp.exp(logs).sum()) == pytest.approx(1.0, abs=2e-4)
-    edges = (np.arange(257) - 0.5) / 255.0
-    edges[0], edges[-1] = -np.inf, np.inf
-    z = (edges - location) / np.exp(log_scale)
-    # Above the middle in terms of the upper tail, where differences of the distribution function lose their digits.
-    lower, upper = np.diff(scipy.stats.logistic.cdf(z)), -np.diff(scipy.stats.logistic.sf(z))
-    exact = np.where(z[:-1] > 0, upper, lower)
+    exact = exact_bins(location, log_scale, 256)
     seen = exact > 1e-30
     np.testing.assert_allclose(np.asarray(logs)[seen], np.log(exact[seen]), rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize("levels", [2, 5, 256])
+@pytest.mark.parametrize("log_scale", [-7.0, -3.0, 0.0, 3.0])
+def test_moments_mode_and_entropy_of_a_discretized_logistic_agree_with_sums_over_all_levels(levels, log_scale):
+    locations, values = [-0.5, 0.0, 0.31, 0.5, 1.4], np.arange(levels) / (levels - 1)
+    probabilities = np.stack([exact_bins(location, log_scale, levels) for location in locations])
+    mean = probabilities @ values
+    variance = np.sum(probabilities * (values[None] - mean[:, None]) ** 2, axis=1)
+    location = jnp.asarray(locations)[:, None]
+    distribution = DiscretizedLogistic(location, jnp.full_like(location, log_scale), 1, levels)
+    np.testing.assert_allclose(distribution.variance[:, 0], variance, rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(distribution.stddev[:, 0], np.sqrt(variance), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(
+        distribution.entropy(), scipy.special.entr(probabilities).sum(axis=1), rtol=1e-3, atol=1e-5
+    )
+    # Two levels may be equally probable: the mode is one of the best.
+    at_mode = probabilities[np.arange(5), np.asarray(jnp.round(distribution.mode[:, 0] * (levels - 1)), int)]
+    np.testing.assert_allclose(at_mode, probabilities.max(axis=1), rtol=1e-4)
 
 
 def test_discretized_logistic_stays_finite_far_from_its_location():
@@ -164,6 +224,7 @@ def test_gradients_of_the_mixture_agree_with_finite_differences():
     distribution = mixture(3, 256)
     x = jnp.asarray(RANDOM.integers(256, size=(1, 1, 1, 3)) / 255, jnp.float32)
 
+    @jax.jit
     def value(logits, locations, log_scales, couplings):
         return DiscretizedLogisticMixture(logits, locations, log_scales, couplings).log_prob(x)
 

@@ -2,7 +2,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jaxvae.likelihoods.base import LOG_SCALE_RANGE
 
 from jaxvae import MLP, Conv, NormalLikelihood
 from jaxvae.distributions.bernoulli import Bernoulli
@@ -10,6 +9,7 @@ from jaxvae.distributions.gaussian import Normal
 from jaxvae.distributions.laplace import Laplace
 from jaxvae.distributions.logistic import DiscretizedLogistic, DiscretizedLogisticMixture
 from jaxvae.evaluation.doctor import EXAMPLES, posterior_at_bound, scale_at_bound, widest_variance
+from jaxvae.likelihoods.base import LOG_SCALE_RANGE
 from jaxvae.models import build
 from jaxvae.vae import VAE
 

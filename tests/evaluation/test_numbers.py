@@ -2,13 +2,13 @@ import math
 
 import numpy as np
 import pytest
-from jaxvae.likelihoods import StoredBits
 
 from jaxvae.distributions.gaussian import Normal, standard_normal
 from jaxvae.distributions.gaussian_mixture import GaussianMixture
 from jaxvae.evaluation.log_likelihood import Bounds
 from jaxvae.evaluation.numbers import bound_numbers, code_numbers, likelihood_numbers, mean
 from jaxvae.evaluation.per_example import PerExample
+from jaxvae.likelihoods import StoredBits
 
 RANDOM = np.random.default_rng(0)
 # Three units: one that varies with the picture, one that does so too little, one that does not.

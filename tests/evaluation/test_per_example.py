@@ -3,15 +3,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import flat_objective, tiny_config
-from jaxvae.objectives.bounds import elbo, variational_terms
 
 from jaxvae import MLP, Autoencoder
 from jaxvae.data.pixels import scaled
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.distributions.gaussian_mixture import GaussianMixture
 from jaxvae.evaluation.per_example import build_draw_codes, build_measure, means, psnr, with_prior
-from jaxvae.objectives.metrics import active_units
 from jaxvae.models import build
+from jaxvae.objectives.bounds import elbo, variational_terms
+from jaxvae.objectives.metrics import active_units
 
 MODEL = MLP(hidden=(12,), latent=3)
 KEY = jax.random.key(7)

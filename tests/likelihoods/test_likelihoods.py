@@ -10,9 +10,9 @@ from jaxvae.likelihoods.build import StoredBits, build_likelihood, stored_bits
 from jaxvae import Config, Conv, DataConfig, ModelConfig
 from jaxvae.data.pixels import to_float
 from jaxvae.errors import UserError
+from jaxvae.models import build
 from jaxvae.objectives.metrics import bits_per_dim
 from jaxvae.training import loop
-from jaxvae.models import build
 
 DENSITIES = ("normal", "laplace")
 KINDS = {

@@ -8,9 +8,9 @@ from jax.test_util import check_grads
 
 from jaxvae import MLP, Conv
 from jaxvae.networks.dense import product
-from jaxvae.networks.layers import bounded
+from jaxvae.networks.layers import soft_clip
 from jaxvae.networks.mlp import Hidden
-from jaxvae.networks.strided_convolution import SOME, conv_transpose, convolve
+from jaxvae.networks.strided_convolution import SOME_CHANNELS, conv_transpose, convolve
 
 RANDOM = np.random.default_rng(0)
 
@@ -29,7 +29,7 @@ def plain_convolution(x, kernel):
 
 
 # One number of channels for each of the forms that a CPU runs, and odd sides.
-FORMS = [(1, 6, 4), (3, 5, 7), (16, 4, 4), (SOME, 3, 2), (SOME + 1, 4, 5)]
+FORMS = [(1, 6, 4), (3, 5, 7), (16, 4, 4), (SOME_CHANNELS, 3, 2), (SOME_CHANNELS + 1, 4, 5)]
 
 
 @pytest.mark.parametrize(("channels", "height", "width"), FORMS)
@@ -81,13 +81,13 @@ def test_a_dense_product_has_the_gradients_of_a_matrix_product(over):
         np.testing.assert_allclose(ours, plain, rtol=1e-5, atol=1e-6)
 
 
-def test_bounded_is_nearly_the_identity_inside_and_flat_outside():
+def test_soft_clip_is_nearly_the_identity_inside_and_flat_outside():
     low, high = Conv().log_variance_range
     inside = jnp.linspace(-6.0, 0.0, 5)
-    np.testing.assert_allclose(bounded(inside, low, high), inside, atol=0.02)
-    assert float(bounded(jnp.asarray(-1e4), low, high)) >= low
-    assert float(bounded(jnp.asarray(1e4), low, high)) <= high
-    slope = jax.grad(bounded)(jnp.asarray(high + 1.0), low, high)
+    np.testing.assert_allclose(soft_clip(inside, low, high), inside, atol=0.02)
+    assert float(soft_clip(jnp.asarray(-1e4), low, high)) >= low
+    assert float(soft_clip(jnp.asarray(1e4), low, high)) <= high
+    slope = jax.grad(soft_clip)(jnp.asarray(high + 1.0), low, high)
     assert 0.0 < float(slope) < 0.5
 
 
@@ -174,7 +174,7 @@ def test_the_log_variance_keeps_to_the_bounds_of_the_config(network):
 
 
 def test_an_average_pool_at_an_odd_rim_averages_what_is_there():
-    networks = Conv(channels=(1,).networks(latent=1, down="avg_pool"), (3, 3, 1), 1)
+    networks = Conv(channels=(1,), latent=1, down="avg_pool").networks((3, 3, 1), 1)
     params = jax.jit(networks.init)(*jax.random.split(jax.random.key(0)))
     params["encoder"]["Down_0"]["Conv_0"] = {"kernel": jnp.zeros((3, 3, 1, 1)), "bias": jnp.ones(1)}
     params["encoder"]["Dense_0"] = {"kernel": jnp.ones((4, 2)), "bias": jnp.zeros(2)}

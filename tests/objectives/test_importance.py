@@ -2,13 +2,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jaxvae.objectives.bounds import elbo, variational_terms
 from linear_gaussian import X, exact, pca
 
 from jaxvae import Conv
 from jaxvae.distributions.gaussian import Normal
-from jaxvae.objectives.importance import bound, doubly_reparameterized, log_weights
 from jaxvae.models import build
+from jaxvae.objectives.bounds import elbo, variational_terms
+from jaxvae.objectives.importance import bound, doubly_reparameterized, log_weights
 from jaxvae.vae import VAE
 
 

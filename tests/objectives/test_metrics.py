@@ -1,9 +1,9 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jaxvae.likelihoods import StoredBits
 
 from jaxvae.evaluation.per_example import psnr
+from jaxvae.likelihoods import StoredBits
 from jaxvae.objectives.metrics import active_units, bits_per_dim
 
 

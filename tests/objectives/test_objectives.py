@@ -5,14 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jaxvae.objectives.build import build_terms, build_value
-from jaxvae.objectives.bounds import autoencoder_terms, elbo, kl, variational_terms
 from linear_gaussian import X, exact, pca
 
 from jaxvae import ELBO, IWAE, MLP, MMD, Autoencoder, BetaTCVAE, NormalLikelihood
 from jaxvae.distributions.gaussian import Normal, standard_normal
 from jaxvae.distributions.gaussian_mixture import GaussianMixture
-from jaxvae.objectives.importance import bound, log_weights
 from jaxvae.models import build
+from jaxvae.objectives.bounds import autoencoder_terms, elbo, kl, variational_terms
+from jaxvae.objectives.importance import bound
 from jaxvae.vae import VAE
 
 

@@ -8,9 +8,9 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 from jaxvae import TrainConfig
-from jaxvae.distributions.gaussian_mixture import Mixture
+from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture
 from jaxvae.errors import UserError
-from jaxvae.priors.fitted import LARGEST, Fitted, FittedPrior, fit, fit_flow, fit_mixture, open_flow
+from jaxvae.priors.fitted import MAX_FULL_UNITS, Fitted, FittedPrior, fit, fit_flow, fit_mixture, open_flow
 
 draw = jax.jit(lambda p, key, shape, temperature: p.sample(key, shape, temperature), static_argnums=2)
 log_prob = jax.jit(lambda p, z: p.log_prob(z))
@@ -25,15 +25,15 @@ def two_clusters() -> np.ndarray:
 
 
 @cache
-def clustered() -> Mixture:
+def clustered() -> FullCovarianceMixture:
     return fit_mixture(two_clusters(), 2, seed=0)
 
 
-def random_mixture(components: int, units: int) -> Mixture:
+def random_mixture(components: int, units: int) -> FullCovarianceMixture:
     random = np.random.default_rng(components)
     factors = np.tril(random.normal(size=(components, units, units)), -1) + np.eye(units) * 0.7
     weights = np.arange(1.0, components + 1) / np.arange(1.0, components + 1).sum()
-    return Mixture(*map(jnp.float32, (weights, random.normal(size=(components, units)), factors)))
+    return FullCovarianceMixture(*map(jnp.float32, (weights, random.normal(size=(components, units)), factors)))
 
 
 def test_a_known_mixture_is_recovered():
@@ -71,6 +71,16 @@ def test_the_log_density_of_the_mixture_agrees_with_scipy(components, units):
     np.testing.assert_allclose(mixture.log_prob(jnp.asarray(z[0, 0])), expected[0, 0], rtol=1e-4)
 
 
+def test_mean_and_variance_of_the_mixture_are_those_of_its_full_covariance():
+    mixture = random_mixture(3, 4)
+    weights, means, factors = (np.float64(array) for array in vars(mixture).values())
+    mean = weights @ means
+    second = sum(w * (f @ f.T + np.outer(m, m)) for w, m, f in zip(weights, means, factors, strict=True))
+    np.testing.assert_allclose(mixture.mean, mean, rtol=1e-5)
+    np.testing.assert_allclose(mixture.variance, np.diag(second - np.outer(mean, mean)), rtol=1e-5)
+    np.testing.assert_allclose(mixture.stddev, np.sqrt(np.diag(second - np.outer(mean, mean))), rtol=1e-5)
+
+
 def test_few_codes_get_few_components_and_a_single_one_none():
     assert fit_mixture(np.random.default_rng(0).normal(size=(30, 8)), 10, seed=0).weights.shape == (1,)
     assert fit_mixture(np.zeros((1, 3)), 1, seed=0) is None
@@ -79,8 +89,8 @@ def test_few_codes_get_few_components_and_a_single_one_none():
 
 def test_very_many_units_are_fitted_within_the_subspace_that_the_codes_fill_and_have_no_density():
     random = np.random.default_rng(0)
-    basis = np.linalg.qr(random.normal(size=(LARGEST + 50, 3)))[0]
-    center = random.normal(size=LARGEST + 50)
+    basis = np.linalg.qr(random.normal(size=(MAX_FULL_UNITS + 50, 3)))[0]
+    center = random.normal(size=MAX_FULL_UNITS + 50)
     scales = np.asarray([5.0, 3.0, 2.0])
     codes = (center + (random.normal(size=(400, 3)) * scales) @ basis.T).astype(np.float32)
     mixture = fit_mixture(codes, 1, seed=0)
@@ -88,7 +98,9 @@ def test_very_many_units_are_fitted_within_the_subspace_that_the_codes_fill_and_
     within = draws @ basis
     np.testing.assert_allclose(within.std(axis=0), scales, rtol=0.15)
     assert np.square(draws - within @ basis.T).sum(axis=1).mean() < 0.05 * np.square(draws).sum(axis=1).mean()
-    with pytest.raises(UserError, match=f"codes of {LARGEST + 50} units .* within 256 of their principal components"):
+    with pytest.raises(
+        UserError, match=f"codes of {MAX_FULL_UNITS + 50} units within 256 of their principal components"
+    ):
         mixture.log_prob(jnp.asarray(codes))
 
 

@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import flat_model
-from jaxvae.objectives.bounds import elbo, variational_terms
 from jaxvae.priors.learned import DARKEST, build_prior, start_from_pictures
 from scipy.special import expit, logsumexp
 from scipy.stats import norm
@@ -14,6 +13,7 @@ from jaxvae import Conv, ModelConfig
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.errors import UserError
 from jaxvae.models import build
+from jaxvae.objectives.bounds import elbo, variational_terms
 
 SHAPE = (2, 2, 1)
 PRIORS = ("standard_normal", "mixture", "vamp", "flow")

@@ -11,6 +11,7 @@ from conftest import tiny_config, train_config
 
 from jaxvae import ELBO, IWAE, MLP, DevicesConfig
 from jaxvae.errors import UserError
+from jaxvae.models import build
 from jaxvae.system.processes import cores
 from jaxvae.training import loop
 from jaxvae.training.accumulation import in_parts
@@ -18,7 +19,6 @@ from jaxvae.training.input_pipeline import feeding
 from jaxvae.training.sharding import one_copy, over, place, rows_here
 from jaxvae.training.state import init_state, split_root
 from jaxvae.training.step import build_train_step
-from jaxvae.models import build
 
 
 def steps(config, images, placement, count=3):

@@ -7,10 +7,10 @@ import pytest
 from conftest import tiny_config, train_config
 
 from jaxvae.errors import UserError
+from jaxvae.models import build
 from jaxvae.training.skipping import REMEMBERED, new_guard, stopped, watch
 from jaxvae.training.state import init_state, split_root
 from jaxvae.training.step import build_train_step
-from jaxvae.models import build
 
 GUARDED = train_config(spike_factor=4.0, most_spikes=3, most_not_finite=4)
 

@@ -11,12 +11,13 @@ import numpy as np
 import optax
 import pytest
 from conftest import flat_model, metric_lines, tiny_config, train_config
-from jaxvae.objectives.bounds import elbo, variational_terms
 
 from jaxvae import MLP, Autoencoder, Conv, TrainConfig
 from jaxvae.data.batches import batch_indices
 from jaxvae.errors import UserError
 from jaxvae.evaluation.per_example import build_measure, means
+from jaxvae.models import build
+from jaxvae.objectives.bounds import elbo, variational_terms
 from jaxvae.runs import checkpoint
 from jaxvae.runs.run import completed, load
 from jaxvae.training import loop
@@ -24,7 +25,6 @@ from jaxvae.training.input_pipeline import feeding, stretch
 from jaxvae.training.sharding import place
 from jaxvae.training.state import build_optimizer, init_state, learning_rate, split_root
 from jaxvae.training.step import build_train_step, mirrored, running_mean
-from jaxvae.models import build
 
 
 def start(config, shape=(16, 16, 3)):

@@ -26,11 +26,11 @@ class DiscretizedLogisticLikelihood(LikelihoodConfig):
         import jax.numpy as jnp
 
         from jaxvae.distributions.logistic import DiscretizedLogistic
-        from jaxvae.networks.layers import bounded
+        from jaxvae.networks.layers import soft_clip
 
         def distribution(params: dict[str, Any], output: Array) -> DiscretizedLogistic:
             location, log_scale = jnp.split(output, 2, axis=-1)
-            return DiscretizedLogistic(0.5 + location, bounded(START + log_scale, *LOG_SCALE_RANGE), 3)
+            return DiscretizedLogistic(0.5 + location, soft_clip(START + log_scale, *LOG_SCALE_RANGE), 3)
 
         return LikelihoodHead(2 * colours, {}, distribution)
 
@@ -59,7 +59,7 @@ class DiscretizedLogisticMixtureLikelihood(LikelihoodConfig):
         import jax.numpy as jnp
 
         from jaxvae.distributions.logistic import DiscretizedLogisticMixture
-        from jaxvae.networks.layers import bounded
+        from jaxvae.networks.layers import soft_clip
 
         count, pairs = self.components, colours * (colours - 1) // 2
 
@@ -71,7 +71,7 @@ class DiscretizedLogisticMixtureLikelihood(LikelihoodConfig):
             return DiscretizedLogisticMixture(
                 logits=output[..., :count],
                 locations=0.5 + grouped(1, colours),
-                log_scales=bounded(START + grouped(1 + colours, colours), *LOG_SCALE_RANGE),
+                log_scales=soft_clip(START + grouped(1 + colours, colours), *LOG_SCALE_RANGE),
                 couplings=jnp.tanh(grouped(1 + 2 * colours, pairs)),
             )
 

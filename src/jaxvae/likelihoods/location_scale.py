@@ -37,7 +37,7 @@ class LocationScaleLikelihood(LikelihoodConfig, abstract=True):
         """Returns the head of `make`: (mean, log scale) [b, h, w, c] each -> p(x|z)."""
         import jax.numpy as jnp
 
-        from jaxvae.networks.layers import bounded
+        from jaxvae.networks.layers import soft_clip
 
         if not isinstance(self.scale, str):
             fixed = jnp.log(self.scale)
@@ -46,7 +46,7 @@ class LocationScaleLikelihood(LikelihoodConfig, abstract=True):
 
             def per_pixel(params: dict[str, Any], output: Array) -> Distribution:
                 mean, log_variance = jnp.split(output, 2, axis=-1)
-                return make(mean, bounded(START + 0.5 * log_variance, *LOG_SCALE_RANGE))
+                return make(mean, soft_clip(START + 0.5 * log_variance, *LOG_SCALE_RANGE))
 
             return LikelihoodHead(2 * colours, {}, per_pixel)
 

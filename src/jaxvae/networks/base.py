@@ -9,7 +9,7 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Float
 
-Params = dict[str, Any]
+from jaxvae.annotations import Params as Params
 
 
 class Networks(NamedTuple):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from jax import Array
     from jaxtyping import Float
 
-Params = dict[str, Any]
+    from jaxvae.annotations import Params
 
 
 def _unchanged(params: Params, images: Any) -> Params:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jaxvae.priors.base import LearnedPrior, Params, PriorConfig
+from jaxvae.priors.base import LearnedPrior, PriorConfig
 
 if TYPE_CHECKING:
     from jax import Array
+
+    from jaxvae.annotations import Params
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jaxvae.priors.base import LearnedPrior, Params, PriorConfig
+from jaxvae.priors.base import LearnedPrior, PriorConfig
 
 if TYPE_CHECKING:
     import numpy as np
     from jax import Array
     from jaxtyping import Float
 
+    from jaxvae.annotations import Params
     from jaxvae.distributions import GaussianMixture
 
 DARKEST = 0.02  # A pseudo-input that started at exactly 0 or 1 would have no gradient.

@@ -6,7 +6,7 @@ from scipy.stats import kstest, multivariate_normal, norm
 
 from jaxvae.codes import flatten
 from jaxvae.distributions.gaussian import standard_normal
-from jaxvae.distributions.gaussian_mixture import Mixture
+from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture
 from jaxvae.latents.paths.interpolation import linear
 from jaxvae.latents.paths.through_prior import matched, prior_path
 from jaxvae.priors.fitted import FittedPrior
@@ -20,7 +20,7 @@ FACTOR = np.asarray([[1.0, 0.0, 0.0], [0.9, 0.3, 0.0], [-0.5, 0.2, 0.1]])
 
 def islands() -> FittedPrior:
     """Two flat clusters far apart, over codes of two parts."""
-    return FittedPrior(Mixture(*map(jnp.float32, (WEIGHTS, MEANS, [FACTOR, FACTOR]))), LIKE)
+    return FittedPrior(FullCovarianceMixture(*map(jnp.float32, (WEIGHTS, MEANS, [FACTOR, FACTOR]))), LIKE)
 
 
 def log_prob(codes) -> np.ndarray:

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import kstest, norm
 
 from jaxvae.distributions.gaussian import Normal
-from jaxvae.distributions.gaussian_mixture import GaussianMixture, Mixture
+from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture, GaussianMixture
 from jaxvae.latents.paths.transports import Transport, transport
 from jaxvae.priors.fitted import FittedPrior
 from jaxvae.priors.flow import build_flow
@@ -15,13 +15,13 @@ from jaxvae.priors.flow import build_flow
 UNITS = 4
 
 
-def full_mixture(units: int = UNITS, rank: int = UNITS) -> Mixture:
+def full_mixture(units: int = UNITS, rank: int = UNITS) -> FullCovarianceMixture:
     random = np.random.default_rng(0)
     factors = np.tril(random.normal(size=(3, rank, rank)), -1) + 0.6 * np.eye(rank)
     means = 2.0 * random.normal(size=(3, rank))
     # Through an orthonormal basis, as a mixture fitted to very many units is.
     basis = np.eye(units) if rank == units else np.linalg.qr(random.normal(size=(units, rank)))[0]
-    return Mixture(*map(jnp.float32, ([0.5, 0.3, 0.2], means @ basis.T, basis @ factors)))
+    return FullCovarianceMixture(*map(jnp.float32, ([0.5, 0.3, 0.2], means @ basis.T, basis @ factors)))
 
 
 def diagonal_mixture() -> GaussianMixture:
@@ -107,7 +107,7 @@ def test_codes_far_out_are_finite_there_and_back(name, far):
 
 def test_a_correlated_gaussian_takes_codes_however_far_there_and_back():
     whole = full_mixture()
-    both_ways = transport(Mixture(jnp.ones(1), whole.means[:1], whole.factors[:1]))
+    both_ways = transport(FullCovarianceMixture(jnp.ones(1), whole.means[:1], whole.factors[:1]))
     codes = np.asarray([10.0, 1e4])[:, None] * np.asarray([[1.0, -1.0, 0.5, -0.1]])
     u = both_ways.to_normal(codes)
     by_hand = np.linalg.solve(np.float64(whole.factors[0]), (codes - np.float64(whole.means[0])).T).T
@@ -141,8 +141,8 @@ def test_a_mixture_within_a_subspace_is_carried_there_and_keeps_what_lies_outsid
 
 def test_a_gaussian_of_no_weight_counts_for_nothing():
     whole, part = full_mixture(), full_mixture()
-    part = Mixture(jnp.asarray([0.625, 0.375, 0.0]), part.means, part.factors)
-    two = Mixture(part.weights[:2], whole.means[:2], whole.factors[:2])
+    part = FullCovarianceMixture(jnp.asarray([0.625, 0.375, 0.0]), part.means, part.factors)
+    two = FullCovarianceMixture(part.weights[:2], whole.means[:2], whole.factors[:2])
     codes = draws(two, 20)
     np.testing.assert_allclose(transport(part).to_normal(codes), transport(two).to_normal(codes), atol=1e-6)
 
