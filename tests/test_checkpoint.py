@@ -14,7 +14,7 @@ from conftest import tiny_config
 from jaxvae.errors import UserError
 from jaxvae.runs import checkpoint
 from jaxvae.runs.run import load
-from jaxvae.system.checksums import NAME, seal
+from jaxvae.system.checksums import FILE_NAME, write_checksums
 from jaxvae.training.loop import train
 
 TREES = {
@@ -32,7 +32,7 @@ def saved(tmp_path):
 
 def test_trees_and_json_come_back(saved):
     assert checkpoint.steps(saved) == [3]
-    assert checkpoint.names(saved, 3) == {"params", "train"}
+    assert checkpoint.tree_names(saved, 3) == {"params", "train"}
     assert checkpoint.read_about(saved, 3)["config"] == {"a": [1, None]}
     params = checkpoint.read_tree(saved, 3, "params")
     assert jax.tree.all(jax.tree.map(np.array_equal, params, TREES["params"]))
@@ -65,7 +65,7 @@ def test_a_newer_format_is_refused_by_name(disc_run, tmp_path):
     metadata = json.loads(path.read_text())
     metadata["custom_metadata"] |= {"format_version": 99, "versions": {"jaxvae": "9.9"}}
     path.write_text(json.dumps(metadata))
-    seal(run / "checkpoints" / "40")
+    write_checksums(run / "checkpoints" / "40")
     with pytest.raises(UserError, match=r"format 99, written by jaxvae 9\.9"):
         load(run)
 
@@ -80,7 +80,7 @@ def flip(folder):
 
 def cut(folder):
     """Cuts off what follows the first bytes of the parameters' files, in a checkpoint without sums."""
-    (folder / NAME).unlink()
+    (folder / FILE_NAME).unlink()
     for path in (folder / "params").rglob("*"):
         if path.is_file():
             path.write_bytes(path.read_bytes()[:5])

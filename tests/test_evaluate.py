@@ -127,7 +127,7 @@ def test_pictures_that_have_moved_are_found_where_they_are_said_to_be(call, mlp_
     assert Path("moved.json").read_text() == Path("here.json").read_text()
 
 
-@pytest.mark.parametrize("step", ["importance_bounds", "measure_pictures", "diagnose"])
+@pytest.mark.parametrize("step", ["importance_bounds", "measure_images", "diagnose"])
 def test_an_interruption_leaves_no_file(call, mlp_run, monkeypatch, step):
     def interrupted(*arguments):
         raise KeyboardInterrupt

@@ -11,7 +11,7 @@ from jaxvae.config import DevicesConfig, ModelConfig, ObjectiveConfig
 from jaxvae.errors import UserError
 from jaxvae.plan import main
 from jaxvae.training.planning import estimate as estimates
-from jaxvae.training.planning.estimate import Estimate, estimate, largest
+from jaxvae.training.planning.estimate import Estimate, estimate, largest_batch
 from jaxvae.training.planning.program import state_shapes
 from jaxvae.training.planning.target import GIB, Target, find_target
 
@@ -80,7 +80,7 @@ def test_the_largest_batch_is_one_that_was_compiled(monkeypatch, fixed, each, re
 
     first = Estimate(32, 0, int((fixed + each * 32) * GIB), 1.0, [])
     monkeypatch.setattr(estimates, "estimate", made)
-    found = largest(CONFIG, SHAPE, 160, EIGHT, DevicesConfig(), first, lambda text: None)
+    found = largest_batch(CONFIG, SHAPE, 160, EIGHT, DevicesConfig(), first, lambda text: None)
     assert found in (*compiled, 32)
     assert found % 8 == 0
     assert 0.6 * expected <= found <= expected

@@ -10,7 +10,7 @@ from jaxvae.data.prepare import prepared_path
 from jaxvae.data.prepared import write_prepared
 from jaxvae.data.sources.base import SPLITS, Example, Source
 from jaxvae.errors import UserError
-from jaxvae.system.files import scratch
+from jaxvae.system.files import temp_dir
 
 COUNTS = {"train": 12, "validation": 3, "test": 1}
 
@@ -167,5 +167,5 @@ def test_the_source_is_closed_whatever_happens(tmp_path, monkeypatch):
 
 def test_scratch_needs_a_place(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(UserError, match="cannot be written to"), scratch(tmp_path / "file" / "work"):
+    with pytest.raises(UserError, match="cannot be written to"), temp_dir(tmp_path / "file" / "work"):
         pass

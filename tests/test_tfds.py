@@ -14,7 +14,7 @@ from raw_celeba import ATTRIBUTES, face, make
 
 from jaxvae.config import DataConfig
 from jaxvae.data import prepare
-from jaxvae.data.images import fit
+from jaxvae.data.images import crop_and_resize
 from jaxvae.data.sources.tfds.files import RawFiles
 from jaxvae.data.sources.tfds.source import tfds_source
 from jaxvae.errors import UserError
@@ -76,7 +76,7 @@ def test_celeba_attributes_stay_with_their_faces(raw_celeba, tmp_path):
     prepared = prepare(config("celeb_a", raw_celeba, tmp_path, crop=148, size=32))
     images, attributes = prepared.split("train")
     drawn = [face(i) for i in range(16)]
-    expected = np.stack([fit(image, crop=148, size=32, color="keep") for image, _ in drawn]).astype(int)
+    expected = np.stack([crop_and_resize(image, crop=148, size=32, color="keep") for image, _ in drawn]).astype(int)
     matched = set()
     for image, row in zip(images, attributes, strict=True):
         nearest = int(np.abs(expected - image.astype(int)).mean((1, 2, 3)).argmin())
@@ -132,7 +132,7 @@ def test_an_interruption_leaves_nothing(raw_celeba, tmp_path, monkeypatch):
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("jaxvae.data.sources.tfds.source.fit", interrupted)
+    monkeypatch.setattr("jaxvae.data.sources.tfds.source.crop_and_resize", interrupted)
     with pytest.raises(KeyboardInterrupt):
         prepare(config("celeb_a", raw_celeba, tmp_path))
     assert not (tmp_path / "data").exists()

@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from jaxvae.data.summary import doubts, narrow
+from jaxvae.data.summary import check_range, check_ranges
 
 
 @pytest.mark.parametrize(
@@ -13,7 +13,7 @@ from jaxvae.data.summary import doubts, narrow
     ],
 )  # fmt: skip
 def test_pixels_that_fill_little_of_the_range_are_doubted(low, high, said):
-    sentence = narrow(low, high)
+    sentence = check_range(low, high)
     assert sentence is None if said is None else said in sentence
 
 
@@ -30,5 +30,5 @@ def test_pixels_that_fill_little_of_the_range_are_doubted(low, high, said):
 )
 def test_every_split_is_looked_at(disc_set, ranges, found):
     splits = {name: part | {"range": ranges.get(name, part["range"])} for name, part in disc_set.info["splits"].items()}
-    said = doubts(dataclasses.replace(disc_set, info=disc_set.info | {"splits": splits}))
+    said = check_ranges(dataclasses.replace(disc_set, info=disc_set.info | {"splits": splits}))
     assert [sentence.startswith(start) for sentence, start in zip(said, found, strict=True)] == [True] * len(found)

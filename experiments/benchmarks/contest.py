@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxvae.system.files import write_json
-from jaxvae.system.processes import cores
+from jaxvae.system.processes import cpu_count
 
 RESULTS = Path(__file__).with_name("results.json")
 PAUSE = 1.0  # Seconds between two turns: OpenMP's threads keep a core busy for a while after their last work.
@@ -133,7 +133,7 @@ def _version(package: str) -> str | None:
 
 
 def _processor() -> str:
-    count = f"{cores()} cores"
+    count = f"{cpu_count()} cores"
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -19,8 +19,8 @@ from typing import Any, TypeVar
 import tyro
 
 from jaxvae.config import Config
-from jaxvae.errors import UserError, nearest, printable
-from jaxvae.system.files import check_place, inside
+from jaxvae.errors import UserError, printable, suggest
+from jaxvae.system.files import check_writable, require_inside
 
 Result = TypeVar("Result")
 
@@ -41,11 +41,11 @@ class Output:
     def place(self, default: Path) -> Path:
         """The file to write, `default` being in a folder of the run; `UserError` where it may not be written."""
         if self.out is None:
-            return inside(default.parents[1], default)
+            return require_inside(default.parents[1], default)
         if self.out.suffix.lower() != ".png":
             raise UserError(f"--out is {self.out}, but must end in .png.")
         self._refuse_existing(self.out)
-        check_place(self.out)
+        check_writable(self.out)
         return self.out
 
     def place_beside(self, target: Path, suffix: str) -> Path:
@@ -164,7 +164,7 @@ def read_experiment(path: Path) -> Config:
     if not os.path.isfile(path):  # Also of names too long to be one.
         folders = [folder for folder in (path.parent, Path("experiments")) if os.path.isdir(folder)]
         others = sorted({str(each) for folder in folders for each in folder.glob("*.py")})
-        raise UserError(f"there is no experiment {path}: {nearest(str(path), others)}")
+        raise UserError(f"there is no experiment {path}: {suggest(str(path), others)}")
     try:
         config = runpy.run_path(str(path)).get("config")
     except UserError:

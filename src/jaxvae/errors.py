@@ -16,7 +16,7 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def suggest(name: str, known: Iterable[str]) -> str:
     """What the user may have meant, "did you mean 'beard' or 'bald'?", or else all that is known."""
     names = list(known)
     by_lower = {each.lower(): each for each in names}

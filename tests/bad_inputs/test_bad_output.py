@@ -22,7 +22,7 @@ from jaxvae.rendering.grid import save_png
 from jaxvae.runs import checkpoint
 from jaxvae.sample import sample
 from jaxvae.system.files import write_arrays
-from jaxvae.training.failures import disk_full_told
+from jaxvae.training.failures import report_disk_full
 
 TINY = ["--data.size", "8", "--model.network", "mlp", "--model.hidden", "8", "--model.latent", "2"]
 
@@ -128,7 +128,7 @@ def test_a_disk_too_small_for_a_checkpoint(tmp_path):
     run, values = tmp_path / "run", np.random.default_rng(0).normal(size=5000).astype(np.float32)
 
     def save(step):
-        with disk_full_told(run), checkpoint.open_checkpoints(run / "checkpoints") as checkpointer:
+        with report_disk_full(run), checkpoint.open_checkpoints(run / "checkpoints") as checkpointer:
             checkpoint.save(checkpointer, step, {"params": {"w": values}}, about={}, objective=None)
 
     save(1)

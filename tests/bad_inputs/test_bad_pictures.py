@@ -21,7 +21,7 @@ from PIL import Image
 
 from jaxvae.config import DataConfig
 from jaxvae.data import prepare as prepare_data
-from jaxvae.data.images import read_picture
+from jaxvae.data.images import read_image
 from jaxvae.data.select import from_file
 from jaxvae.errors import UserError
 from jaxvae.interpolate import interpolate
@@ -73,7 +73,7 @@ def test_a_picture_damaged_anywhere_is_read_or_told(tmp_path, kind):
         damaged[random.integers(min(len(whole), random.choice([20, 200, 2000])))] = random.integers(256)
         path = write(tmp_path / "p.png", bytes(damaged))
         try:
-            read_picture(path)
+            read_image(path)
         except UserError:
             told += 1
     assert told > 0
@@ -158,4 +158,4 @@ def test_a_bomb_is_not_decoded(tmp_path, monkeypatch):
     """What may be decoded is bounded by the header alone."""
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda image: pytest.fail("was decoded"))
     with pytest.raises(UserError, match="cannot be read as an image"):
-        read_picture(write(tmp_path / "bomb.png", png_of(60_000, 60_000)))
+        read_image(write(tmp_path / "bomb.png", png_of(60_000, 60_000)))

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from jaxvae.config.checks import require
 from jaxvae.config.experiment import Config
-from jaxvae.errors import UserError, nearest
+from jaxvae.errors import UserError, suggest
 
 LARGEST = sys.float_info.max
 
@@ -49,7 +49,7 @@ def _part(kind: type, values: dict[str, Any], prefix: str) -> Any:
     types = get_type_hints(kind)
     for name in values:
         if name not in types:
-            raise UserError(f"the configuration has no field {f'{prefix}{name}'!r}: {nearest(str(name), types)}")
+            raise UserError(f"the configuration has no field {f'{prefix}{name}'!r}: {suggest(str(name), types)}")
     return kind(**{name: _value(types[name], value, f"{prefix}{name}") for name, value in values.items()})
 
 

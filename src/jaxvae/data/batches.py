@@ -16,10 +16,10 @@ def example_keys(key: Array, indices: np.ndarray) -> Array:
     return jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.asarray(indices))
 
 
-UNNOTICED = 100_000_000  # Bytes of a mapped set that may stay in memory.
+MAX_RESIDENT_BYTES = 100_000_000  # Bytes of a mapped set that may stay in memory.
 
 
-PIECE = 16  # Pictures that are read of a larger one at a time.
+GATHER_CHUNK = 16  # Pictures that are read of a larger one at a time.
 
 
 def batch_indices(seed: int, step: int, batch_size: int, count: int) -> np.ndarray:
@@ -40,7 +40,7 @@ def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
     return random.permutation(count).astype(np.int32)
 
 
-def once(count: int, batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
+def epoch_batches(count: int, batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
     """Every example exactly once, in order, in batches of one size: (indices [batch_size], how many of them count).
 
     The last batch repeats the first example to keep its shape, so that nothing is compiled twice; the count says
@@ -52,7 +52,7 @@ def once(count: int, batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
         yield np.where(indices < count, indices, 0), real
 
 
-def gathered(images: np.ndarray, indices: np.ndarray) -> np.ndarray:
+def gather(images: np.ndarray, indices: np.ndarray) -> np.ndarray:
     """The pictures [*indices, h, w, c]; of a large mapped set no more memory is held than they take.
 
     Without a word to the system, every page that was ever read of a mapped file counts as memory of this process: in
@@ -61,12 +61,12 @@ def gathered(images: np.ndarray, indices: np.ndarray) -> np.ndarray:
     source: Any = images
     while isinstance(source, np.ndarray):
         source = source.base
-    if images.nbytes <= UNNOTICED or not isinstance(source, mmap.mmap) or not hasattr(mmap, "MADV_DONTNEED"):
+    if images.nbytes <= MAX_RESIDENT_BYTES or not isinstance(source, mmap.mmap) or not hasattr(mmap, "MADV_DONTNEED"):
         rows: np.ndarray = images[indices]
         return rows
     batch = np.empty((indices.size, *images.shape[1:]), images.dtype)
-    for start in range(0, indices.size, PIECE):
-        piece = slice(start, start + PIECE)
+    for start in range(0, indices.size, GATHER_CHUNK):
+        piece = slice(start, start + GATHER_CHUNK)
         batch[piece] = images[indices.ravel()[piece]]
         source.madvise(mmap.MADV_DONTNEED)
     return batch.reshape(*indices.shape, *images.shape[1:])

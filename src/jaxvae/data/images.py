@@ -25,25 +25,25 @@ def formats() -> tuple[str, ...]:
     return tuple(kind for kind in Image.OPEN if kind != "EPS")
 
 
-def opened(file: Path | IO[bytes]) -> Image.Image:
+def open_image(file: Path | IO[bytes]) -> Image.Image:
     """The picture in a file, not yet decoded; raises one of UNREADABLE where there is none."""
     if isinstance(file, Path) and file.exists() and not file.is_file():
         raise OSError(f"{file} is no regular file")  # To open a pipe would be to wait for somebody to write into it.
     return Image.open(file, formats=formats())
 
 
-def read_picture(path: Path) -> Image.Image:
+def read_image(path: Path) -> Image.Image:
     """Opens and decodes an image file, whatever its name says it is; `UserError` if it is none or is damaged."""
     # A warning of Pillow's about a doubtful file must not end a command; a file it cannot decode does.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return decode(path)
+        return decode_image(path)
 
 
-def decode(path: Path) -> Image.Image:
+def decode_image(path: Path) -> Image.Image:
     """As `read_picture`, but with Pillow's warnings: threads cannot silence them one by one."""
     try:
-        with opened(path) as image:
+        with open_image(path) as image:
             image.load()
             return ImageOps.exif_transpose(image)
     except FileNotFoundError as error:
@@ -54,7 +54,7 @@ def decode(path: Path) -> Image.Image:
         ) from error
 
 
-def fit(image: Image.Image, *, crop: int | None, size: int | None, color: str) -> np.ndarray:
+def crop_and_resize(image: Image.Image, *, crop: int | None, size: int | None, color: str) -> np.ndarray:
     """Brings a picture of any mode to eight bits, cuts the centred square and resizes it: uint8 [h, w, c].
 
     Args:
@@ -63,7 +63,7 @@ def fit(image: Image.Image, *, crop: int | None, size: int | None, color: str) -
         size: side of the result; None does not resize.
         color: "rgb", "grey", or "keep", which is grey where the picture is.
     """
-    image = _eight_bits(image, color)
+    image = _to_eight_bits(image, color)
     if crop is not None or size is not None:
         side = min(image.size) if crop is None else min(crop, *image.size)
         left, top = (image.width - side) // 2, (image.height - side) // 2
@@ -80,17 +80,19 @@ def is_grey(image: Image.Image) -> bool:
     return image.mode in ("1", "L", "LA", "La", "F") or image.mode.startswith("I")
 
 
-def _eight_bits(image: Image.Image, color: str) -> Image.Image:
+def _to_eight_bits(image: Image.Image, color: str) -> Image.Image:
     mode = "L" if color == "grey" or (color == "keep" and is_grey(image)) else "RGB"
     if image.mode == "F" or image.mode.startswith("I"):
-        image = Image.fromarray(_scaled(np.asarray(image, np.float64), sixteen_bit=image.mode.startswith("I;16")))
+        image = Image.fromarray(
+            _scale_to_bytes(np.asarray(image, np.float64), sixteen_bit=image.mode.startswith("I;16"))
+        )
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert(mode)
 
 
-def _scaled(values: np.ndarray, *, sixteen_bit: bool) -> np.ndarray:
+def _scale_to_bytes(values: np.ndarray, *, sixteen_bit: bool) -> np.ndarray:
     # Pillow's own conversion would clip at 255. Files do not say which range their wider numbers fill: sixteen bits
     # are taken to fill 0..65535, and integers and floats of 32 bits the smallest of 0..1 (floats), 0..255 and
     # 0..65535 that holds them.

@@ -14,14 +14,14 @@ UNREADABLE = (OSError, ValueError, TypeError, EOFError, LookupError, ArithmeticE
               SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error)  # fmt: skip
 
 
-def regular(path: Path) -> bool:
+def is_safe_to_open(path: Path) -> bool:
     """Whether a file may be opened: to read a pipe would be to wait for somebody to write into it."""
     return os.path.isfile(path) or not os.path.exists(path)
 
 
-def mapped(path: Path) -> np.ndarray:
+def memory_map(path: Path) -> np.ndarray:
     """The array of an .npy file, mapped from disk and not to be written to; raises one of UNREADABLE."""
-    if not regular(path):
+    if not is_safe_to_open(path):
         raise OSError(f"{path} is no regular file")
     with np.errstate(over="ignore"):  # Of a shape that no file holds, which is an error enough.
         return np.asarray(np.lib.format.open_memmap(path, mode="r"))

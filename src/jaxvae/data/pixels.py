@@ -22,10 +22,10 @@ def to_float(key: Array, images: UInt8[Array, "b h w c"], pixels: str) -> Float[
     if pixels == "dequantized":
         return (images.astype(jnp.float32) + jax.random.uniform(key, images.shape)) / 256.0
     if pixels == "binarized":
-        return jax.random.bernoulli(key, scaled(images)).astype(jnp.float32)
-    return scaled(images)
+        return jax.random.bernoulli(key, scale(images)).astype(jnp.float32)
+    return scale(images)
 
 
-def scaled(images: UInt8[Array | np.ndarray, "b h w c"]) -> Float[Array, "b h w c"]:
+def scale(images: UInt8[Array | np.ndarray, "b h w c"]) -> Float[Array, "b h w c"]:
     """Pictures as v / 255; also what is encoded where a code is wanted rather than a likelihood."""
     return jnp.asarray(images, jnp.float32) / 255.0

@@ -12,7 +12,7 @@ from jaxvae.config import DataConfig
 from jaxvae.data.prepared import Prepared, open_prepared, write_prepared
 from jaxvae.data.sources.base import Source
 from jaxvae.errors import UserError
-from jaxvae.system.files import named_path
+from jaxvae.system.files import expand_user
 
 LONGEST = 100  # Bytes of the readable part of a folder's name.
 
@@ -37,7 +37,7 @@ def already_prepared(config: DataConfig) -> Prepared | None:
 
 def recipe(config: DataConfig) -> dict[str, Any]:
     """Everything that the prepared pixels depend on, as JSON; `files` is a digest of the user's own files."""
-    raw = str(_resolved(named_path(config.raw))) if config.raw else None
+    raw = str(_resolved(expand_user(config.raw))) if config.raw else None
     files = _digest(_own_files(config))
     return {"name": config.name, "raw": raw, "files": files,
             "crop": config.crop, "size": config.size, "color": config.color}  # fmt: skip
@@ -60,7 +60,7 @@ def _own_files(config: DataConfig) -> Path | None:
     """The file or folder of the user's that the pictures come from."""
     if config.raw is None and config.name == "avatars":
         return None
-    path = named_path(config.raw or config.name)
+    path = expand_user(config.raw or config.name)
     return path if os.path.exists(path) else None
 
 
@@ -102,7 +102,7 @@ def _source(config: DataConfig) -> Source:
         from jaxvae.data.sources.avatars import avatars
 
         return avatars(config)
-    path = named_path(config.name)
+    path = expand_user(config.name)
     if config.name == "folder" or os.path.isdir(path):
         from jaxvae.data.sources.folder import folder
 

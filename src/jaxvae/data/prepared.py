@@ -14,16 +14,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxvae.data.numpy_files import UNREADABLE, mapped
+from jaxvae.data.numpy_files import UNREADABLE, memory_map
 from jaxvae.data.sources.base import SPLITS, Example, Source
 from jaxvae.errors import UserError
 from jaxvae.system.checksums import sha256
-from jaxvae.system.files import scratch
+from jaxvae.system.files import temp_dir
 
 FORMAT_VERSION = 1
 
 
-LARGEST_SIDE = 2**16
+MAX_SIDE = 2**16
 
 
 FIELDS = {"name": str, "shape": list, "attributes": list, "classes": dict, "recipe": dict, "splits": dict,
@@ -67,7 +67,7 @@ class Prepared:
         count = self.info["splits"][name]["n"]
         files = {f"{name}.npy": ((count, *self.shape), np.uint8),
                  f"{name}.attributes.npy": ((count, len(self.attributes)), np.int16)}  # fmt: skip
-        arrays = [_mapped(self.path / file) for file in files]
+        arrays = [_open_array(self.path / file) for file in files]
         for array, (file, (shape, kind)) in zip(arrays, files.items(), strict=True):
             if array.shape != shape or array.dtype != kind:
                 raise UserError(
@@ -88,7 +88,7 @@ def open_prepared(path: Path) -> Prepared:
         raise UserError(f"{path / 'dataset.json'} cannot be read ({error.strerror}).") from error
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path / 'dataset.json'} is damaged; delete {path} and prepare it again.") from error
-    if (wrong := misdescribed(info)) is not None:
+    if (wrong := metadata_error(info)) is not None:
         raise UserError(f"{path / 'dataset.json'} is damaged: {wrong}; delete {path} and prepare it again.")
     if info["format_version"] > FORMAT_VERSION:
         raise UserError(
@@ -98,7 +98,7 @@ def open_prepared(path: Path) -> Prepared:
     return Prepared(path, info)
 
 
-def misdescribed(info: Any) -> str | None:
+def metadata_error(info: Any) -> str | None:
     """What is wrong with the JSON that describes a data set, here or in a checkpoint; None if it can be relied upon."""
     if not isinstance(info, dict):
         return "it is no JSON object"
@@ -110,7 +110,7 @@ def misdescribed(info: Any) -> str | None:
         if not isinstance(info.get(name), kind):
             return f"its {name} is {info.get(name)!r}"
     shape, splits, classes = info["shape"], info["splits"], info["classes"]
-    whole = len(shape) == 3 and all(type(side) is int and 1 <= side <= LARGEST_SIDE for side in shape)
+    whole = len(shape) == 3 and all(type(side) is int and 1 <= side <= MAX_SIDE for side in shape)
     if not (whole and shape[2] in (1, 3)):
         return f"its shape is {shape!r}"
     if not all(isinstance(name, str) for name in info["attributes"]):
@@ -129,7 +129,7 @@ def misdescribed(info: Any) -> str | None:
 
 def write_prepared(path: Path, name: str, recipe: dict[str, Any], source: Source) -> Prepared:
     """Writes a source beside `path` and renames it there when it is whole; returns it opened."""
-    with _failures_told(path), _whole_or_nothing(path) as partial:
+    with _report_os_errors(path), _atomic_folder(path) as partial:
         info: dict[str, Any] = {
             "format_version": FORMAT_VERSION,
             "name": name,
@@ -185,15 +185,15 @@ def _write_header(file: Any, count: int, shape: list[int]) -> None:
     np.lib.format.write_array_header_1_0(file, header)
 
 
-def _mapped(path: Path) -> np.ndarray:
+def _open_array(path: Path) -> np.ndarray:
     try:
-        return mapped(path)
+        return memory_map(path)
     except UNREADABLE as error:
         raise UserError(f"{path} is missing or damaged; delete {path.parent} and prepare it again.") from error
 
 
 @contextmanager
-def _failures_told(path: Path) -> Iterator[None]:
+def _report_os_errors(path: Path) -> Iterator[None]:
     """What the system says of a disk that is full, or of a file that cannot be read or written, as a `UserError`."""
     try:
         yield
@@ -203,8 +203,8 @@ def _failures_told(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _whole_or_nothing(path: Path) -> Iterator[Path]:
-    with scratch(path.with_name(f".{path.name}.partial")) as partial:
+def _atomic_folder(path: Path) -> Iterator[Path]:
+    with temp_dir(path.with_name(f".{path.name}.partial")) as partial:
         yield partial
         try:
             partial.rename(path)

@@ -11,10 +11,10 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from jaxvae.config import DataConfig
-from jaxvae.data.images import fit, read_picture
+from jaxvae.data.images import crop_and_resize, read_image
 from jaxvae.data.prepared import Prepared, open_prepared
 from jaxvae.data.sources.base import SPLITS
-from jaxvae.errors import UserError, nearest
+from jaxvae.errors import UserError, suggest
 
 
 def select(which: str, data: dict[str, Any]) -> np.ndarray:
@@ -33,13 +33,13 @@ def select(which: str, data: dict[str, Any]) -> np.ndarray:
     if _exists(which):
         return from_file(Path(which), data)
     if "=" in which:
-        return by_wish(which, data)
+        return by_query(which, data)
     raise UserError(
-        f"there is no picture {which!r}: give test:NUMBER, a wish such as {_example_wish(data)}, or an image file."
+        f"there is no picture {which!r}: give test:NUMBER, a wish such as {_example_query(data)}, or an image file."
     )
 
 
-def named(which: Iterable[str]) -> list[str]:
+def expand_folders(which: Iterable[str]) -> list[str]:
     """The same with each folder replaced by the image files in it and below, in order; hidden ones are passed over.
 
     Raises `UserError` for a folder without any.
@@ -56,21 +56,21 @@ def walk_ends(config: DataConfig, data: dict[str, Any]) -> tuple[str, str]:
 def by_index(split: str, index: int, data: dict[str, Any]) -> np.ndarray:
     """Picture number `index` of a split."""
     if split not in SPLITS:
-        raise UserError(f"there is no split {split!r}: {nearest(split, SPLITS)}")
+        raise UserError(f"there is no split {split!r}: {suggest(split, SPLITS)}")
     images = data_set(data).split(split).images
     if not 0 <= index < len(images):
         raise UserError(f"{split}:{index} does not exist; {split} has pictures 0 to {len(images) - 1}.")
     return np.asarray(images[index])
 
 
-def by_wish(wish: str, data: dict[str, Any]) -> np.ndarray:
+def by_query(wish: str, data: dict[str, Any]) -> np.ndarray:
     """The first test picture with the wished values of its attributes."""
     split = data_set(data).split("test")
     fits = np.ones(len(split.images), bool)
     for part in wish.split(","):
         name, _, value = (text.strip() for text in part.partition("="))
         if name not in data["attributes"]:
-            raise UserError(f"{data['name']} has no attribute {name!r}: {nearest(name, data['attributes'])}")
+            raise UserError(f"{data['name']} has no attribute {name!r}: {suggest(name, data['attributes'])}")
         fits &= split.attributes[:, data["attributes"].index(name)] == _value(name, value, data)
     if not fits.any():
         raise UserError(f"no test picture of {data['name']} has {wish}.")
@@ -80,9 +80,9 @@ def by_wish(wish: str, data: dict[str, Any]) -> np.ndarray:
 def from_file(path: Path, data: dict[str, Any]) -> np.ndarray:
     """An image file, cut to the shape of the data set's pictures around its centre and resized."""
     height, width, channels = data["shape"]
-    image = read_picture(path)
+    image = read_image(path)
     try:
-        array = fit(image, crop=None, size=None, color="grey" if channels == 1 else "rgb")
+        array = crop_and_resize(image, crop=None, size=None, color="grey" if channels == 1 else "rgb")
     except ValueError as error:  # A colour space that Pillow cannot convert.
         raise UserError(f"{path} cannot be brought to {'grey' if channels == 1 else 'RGB'}: {error}.") from error
     whole = Image.fromarray(array[:, :, 0] if channels == 1 else array)
@@ -144,5 +144,5 @@ def _command(data: dict[str, Any]) -> str:
     return shlex.join(["python", "-m", "jaxvae.prepare", data["name"], *flags, "--root", str(root)])
 
 
-def _example_wish(data: dict[str, Any]) -> str:
+def _example_query(data: dict[str, Any]) -> str:
     return f"{data['attributes'][0]}=1" if data["attributes"] else "sunglasses=0 (where pictures have attributes)"

@@ -14,11 +14,11 @@ SEED = 20_131_220  # The parts of a data set are the same for everyone, whatever
 class Part(NamedTuple):
     """The pictures of one split: `indices` into the source's own split `of`."""
 
-    of: str
+    source_split: str
     indices: np.ndarray
 
 
-def carve(counts: Mapping[str, int], name: str) -> dict[str, Part]:
+def make_splits(counts: Mapping[str, int], name: str) -> dict[str, Part]:
     """Gives each of SPLITS its pictures, taking from train what is missing: deterministic, at random, disjoint.
 
     Where neither validation nor test exists each gets a tenth of train; where one of them exists the other gets as
@@ -47,9 +47,9 @@ def carve(counts: Mapping[str, int], name: str) -> dict[str, Part]:
     return {split: parts[split] for split in SPLITS}
 
 
-def told(parts: Mapping[str, Part]) -> dict[str, str]:
+def describe_splits(parts: Mapping[str, Part]) -> dict[str, str]:
     """Where the pictures of each split come from, for the `origin` of a source."""
-    whole = {split: split == part.of for split, part in parts.items()}
+    whole = {split: split == part.source_split for split, part in parts.items()}
     cut = not (whole["validation"] and whole["test"])
     return {
         split: ("what is left of train" if split == "train" and cut else "as given")

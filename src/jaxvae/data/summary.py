@@ -5,7 +5,7 @@ import numpy as np
 from jaxvae.data.prepared import Prepared
 from jaxvae.errors import printable
 
-MOST = 20  # Classes of one attribute that are listed.
+MAX_CLASSES = 20  # Classes of one attribute that are listed.
 
 
 def describe(prepared: Prepared) -> str:
@@ -31,29 +31,29 @@ def describe(prepared: Prepared) -> str:
             continue
         shares = [f"{names[value] if names else value} {frequency / len(attributes):.0%}"
                   for value, frequency in zip(values, frequencies, strict=True)]  # fmt: skip
-        more = f" and {len(shares) - MOST} more" if len(shares) > MOST else ""
-        lines.append(f"  {name:<11} {', '.join(shares[:MOST])}{more}")
+        more = f" and {len(shares) - MAX_CLASSES} more" if len(shares) > MAX_CLASSES else ""
+        lines.append(f"  {name:<11} {', '.join(shares[:MAX_CLASSES])}{more}")
     if truths:
         lines.append(f"  attributes  {', '.join(truths)}")
     return "\n".join(map(printable, lines))
 
 
-NARROW = 64  # Of 255: real pictures, even dark ones, use more.
+MIN_RANGE = 64  # Of 255: real pictures, even dark ones, use more.
 
 
-def narrow(low: int, high: int) -> str | None:
+def check_range(low: int, high: int) -> str | None:
     """What is doubtful about stored pixels that go from `low` to `high`; None where nothing is."""
     if high == low:
         return f"The stored pixels are all {low}: there is nothing to learn in them."
-    if high - low < NARROW:
+    if high - low < MIN_RANGE:
         return f"The stored pixels go from {low} to {high} of 0 to 255: were they scaled already when prepared?"
     return None
 
 
-def doubts(prepared: Prepared) -> list[str]:
+def check_ranges(prepared: Prepared) -> list[str]:
     """What is doubtful about the values of a data set, a sentence each: looked at before training starts."""
     ranges = {name: part["range"] for name, part in prepared.info["splits"].items()}
-    found = [f"{name}: {said}" for name, (low, high) in ranges.items() if (said := narrow(low, high)) is not None]
+    found = [f"{name}: {said}" for name, (low, high) in ranges.items() if (said := check_range(low, high)) is not None]
     low, high = ranges["train"]
     for name, (lowest, highest) in ranges.items():
         if not found and highest - lowest > 2 * (high - low):

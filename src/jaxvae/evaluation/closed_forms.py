@@ -36,12 +36,12 @@ class Check(NamedTuple):
         return self.low <= self.measured <= self.high
 
 
-def near(claim: str, measured: Any, expected: Any, tolerance: float) -> Check:
+def check_close(claim: str, measured: Any, expected: Any, tolerance: float) -> Check:
     """A check that two numbers agree to an absolute tolerance."""
     return Check(claim, float(measured), float(expected) - tolerance, float(expected) + tolerance)
 
 
-def proofs(key: Array) -> Iterator[Check]:
+def run_checks(key: Array) -> Iterator[Check]:
     """All checks, one after the other; `key` decides the draws of those that need some."""
     bounds_key, train_key, kl_key, gradient_key = jax.random.split(key, 4)
     yield from bounds(bounds_key)
@@ -59,13 +59,13 @@ def bounds(key: Array) -> Iterator[Check]:
     proper, moved = exact_vae(LOADING, NOISE), exact_vae(LOADING, NOISE, shift=0.5)
     keys = jax.random.split(key, 5)
     tight = jnp.mean(bound(log_weights(proper, {}, keys[0], x, 10).total))
-    yield near("IWAE-10 with the exact posterior is log p(x)", tight, exact, 1e-3)
+    yield check_close("IWAE-10 with the exact posterior is log p(x)", tight, exact, 1e-3)
     below, previous = exact + 0.02, -jnp.inf
     for samples, each in zip((1, 10, 100, 1000), keys[1:], strict=True):
         value = _mean_bound(moved, each, x, samples)
         yield Check(f"IWAE-{samples} with another posterior: above the last, below log p(x)", value, previous, below)
         previous = value
-    yield near("… and closes in on log p(x)", previous, exact, 0.02)
+    yield check_close("… and closes in on log p(x)", previous, exact, 0.02)
 
 
 def maximum_likelihood(key: Array) -> Iterator[Check]:
@@ -86,7 +86,7 @@ def maximum_likelihood(key: Array) -> Iterator[Check]:
     (params, _), _ = jax.lax.scan(step, (params, optimizer.init(params)), jax.random.split(key, 6000))
     centered = x - params["center"][None]
     reached = jnp.mean(log_likelihood(centered, params["decoder"].T, jnp.exp(params["log_noise"])))
-    yield near("a linear VAE trained on the ELBO reaches the best PCA's log p(x)", reached, _best(x), 5e-3)
+    yield check_close("a linear VAE trained on the ELBO reaches the best PCA's log p(x)", reached, _best(x), 5e-3)
 
 
 def kl_divergence(key: Array) -> Iterator[Check]:
@@ -97,7 +97,7 @@ def kl_divergence(key: Array) -> Iterator[Check]:
     for name, other in (("another Gaussian", second), ("N(0, I)", standard_normal((2,)))):
         ratios = first.log_prob(z) - other.log_prob(z)
         error = 5.0 * float(jnp.std(ratios)) / len(z) ** 0.5
-        yield near(f"KL to {name}: closed form and Monte Carlo", jnp.mean(ratios), first.kl(other)[0], error)
+        yield check_close(f"KL to {name}: closed form and Monte Carlo", jnp.mean(ratios), first.kl(other)[0], error)
 
 
 def normalisation() -> Iterator[Check]:
@@ -106,11 +106,11 @@ def normalisation() -> Iterator[Check]:
     for location, log_scale in ((0.3, -1.0), (0.0, -4.0), (1.2, -7.0)):
         logs = log_logistic_bin(values, jnp.full(256, location), jnp.full(256, log_scale), 256)
         claim = f"discretised logistic at {location}, scale e^{log_scale:g}, sums to 1"
-        yield near(claim, jnp.sum(jnp.exp(logs)), 1.0, 1e-3)
+        yield check_close(claim, jnp.sum(jnp.exp(logs)), 1.0, 1e-3)
     grid = (jnp.arange(100_000.0) + 0.5) / 100_000
     for logit in (-20.0, 0.001, 3.0):
         density = jnp.exp(ContinuousBernoulli(jnp.full(grid.shape, logit), 0).log_prob(grid))
-        yield near(f"continuous Bernoulli of logit {logit:g} integrates to 1", jnp.mean(density), 1.0, 1e-3)
+        yield check_close(f"continuous Bernoulli of logit {logit:g} integrates to 1", jnp.mean(density), 1.0, 1e-3)
 
 
 def gradients(key: Array) -> Iterator[Check]:
@@ -129,13 +129,13 @@ def gradients(key: Array) -> Iterator[Check]:
         return each
 
     sampled = per_key(lambda params, key: elbo(variational_terms(vae, params, key, x))[0], elbo_key)
-    yield near("reparameterised gradient of the ELBO", jnp.mean(sampled), 2.0 - 2 * 0.4, _error(sampled))
+    yield check_close("reparameterised gradient of the ELBO", jnp.mean(sampled), 2.0 - 2 * 0.4, _error(sampled))
     usual, doubly = (
         per_key(lambda params, key, draw=draw: bound(draw(vae, params, key, x, 5).total)[0], keys)
         for draw, keys in ((log_weights, usual_key), (doubly_reparameterized, doubly_key))
     )
     both = _error(usual) + _error(doubly)
-    yield near("IWAE-5: doubly reparameterised and usual gradient", jnp.mean(doubly), jnp.mean(usual), both)
+    yield check_close("IWAE-5: doubly reparameterised and usual gradient", jnp.mean(doubly), jnp.mean(usual), both)
 
 
 def _error(values: Array) -> float:

@@ -8,14 +8,14 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from jaxvae.errors import UserError, nearest
+from jaxvae.errors import UserError, suggest
 
 Extract = Callable[[UInt8[np.ndarray, "n h w c"]], Float[np.ndarray, "n f"]]
 
-BATCH = 64
+BATCH_SIZE = 64
 
 
-BLOCKS = 8  # Along each side of a picture.
+BLOCKS_PER_SIDE = 8  # Along each side of a picture.
 
 
 class Features(NamedTuple):
@@ -42,28 +42,28 @@ def build_features(name: str) -> Features:
         raise UserError(f"features {name!r} name no function; give {name}:FUNCTION.")
     known = {"pixels": _pixels, "inception": _inception}
     if name not in known:
-        raise UserError(f"there are no features {name!r}; {nearest(name, [*known, 'FILE.py:FUNCTION'])}")
+        raise UserError(f"there are no features {name!r}; {suggest(name, [*known, 'FILE.py:FUNCTION'])}")
     return known[name]()
 
 
 def _pixels() -> Features:
     def extract(images: np.ndarray) -> np.ndarray:
-        rows, columns = (_shares(size) for size in images.shape[1:3])
+        rows, columns = (_block_weights(size) for size in images.shape[1:3])
         blocks = np.einsum("ih,nhwc,jw->nijc", rows, images, columns, optimize=True)
         return blocks.reshape(len(images), -1) / 255.0
 
     description = (
-        f"means of {BLOCKS} x {BLOCKS} blocks of pixels in [0, 1]: they see colours and coarse shapes only;"
+        f"means of {BLOCKS_PER_SIDE} x {BLOCKS_PER_SIDE} blocks of pixels in [0, 1]: they see colours and coarse shapes only;"
         " a distance between them is no standard FID"
     )
-    return Features("pixels", description, _batched(extract))
+    return Features("pixels", description, _in_batches(extract))
 
 
-def _shares(size: int) -> Float[np.ndarray, "blocks size"]:
+def _block_weights(size: int) -> Float[np.ndarray, "blocks size"]:
     """How much of each block is of each pixel, along a side: exact areas, for sides that 8 does not divide too."""
-    edges, pixels = np.arange(BLOCKS + 1) * size / BLOCKS, np.arange(size)
+    edges, pixels = np.arange(BLOCKS_PER_SIDE + 1) * size / BLOCKS_PER_SIDE, np.arange(size)
     overlaps = np.minimum(edges[1:, None], pixels[None] + 1) - np.maximum(edges[:-1, None], pixels[None])
-    return np.maximum(overlaps, 0.0) * BLOCKS / size
+    return np.maximum(overlaps, 0.0) * BLOCKS_PER_SIDE / size
 
 
 def _inception() -> Features:
@@ -96,7 +96,7 @@ def _inception() -> Features:
             return network(batch.cuda() if cuda else batch)[0].cpu().numpy()
 
     version = torch_fidelity.__version__
-    return Features("inception", f"Inception-v3, layer 2048, of torch-fidelity {version}", _batched(extract))
+    return Features("inception", f"Inception-v3, layer 2048, of torch-fidelity {version}", _in_batches(extract))
 
 
 def _from_file(name: str, path: Path, function: str) -> Features:
@@ -109,7 +109,7 @@ def _from_file(name: str, path: Path, function: str) -> Features:
     features = defined.get(function)
     if not callable(features):
         functions = [each for each, value in defined.items() if callable(value) and not each.startswith("_")]
-        raise UserError(f"{path} defines no function {function!r}; {nearest(function, functions)}")
+        raise UserError(f"{path} defines no function {function!r}; {suggest(function, functions)}")
 
     def extract(images: np.ndarray) -> np.ndarray:
         result = features(images)
@@ -132,6 +132,8 @@ def _from_file(name: str, path: Path, function: str) -> Features:
     return Features(name, f"the function {function} of {path}", extract)
 
 
-def _batched(extract: Extract) -> Extract:
+def _in_batches(extract: Extract) -> Extract:
     """The same in batches of 64: a network's activations, or floats of all pictures at once, are large."""
-    return lambda images: np.concatenate([extract(images[i : i + BATCH]) for i in range(0, len(images), BATCH)])
+    return lambda images: np.concatenate(
+        [extract(images[i : i + BATCH_SIZE]) for i in range(0, len(images), BATCH_SIZE)]
+    )

@@ -13,16 +13,16 @@ from jaxvae.inference import reconstructed, sampled
 from jaxvae.vae import VAE, Params, Prior
 
 
-class Shown(NamedTuple):
+class ImageQuality(NamedTuple):
     """`numbers` are JSON, `per_example` the arrays [n] behind them."""
 
     numbers: dict[str, Any]
     per_example: dict[str, np.ndarray]
 
 
-def measure_pictures(
+def measure_images(
     vae: VAE, params: Params, prior: Prior | None, key: Array, images: np.ndarray, features: Features
-) -> Shown:
+) -> ImageQuality:
     """SSIM of the reconstructions, and Fréchet distances of reconstructions and of as many samples to the originals.
 
     Pictures are means of the likelihood, of 8 bits. Without a prior nothing is sampled.
@@ -41,4 +41,4 @@ def measure_pictures(
         if prior is not None:
             drawn = features.extract(sampled(vae, params, prior, key, len(originals)))
             numbers["frechet_samples"] = {"distance": frechet_distance(wanted, drawn), **about}
-    return Shown(numbers, per_example)
+    return ImageQuality(numbers, per_example)

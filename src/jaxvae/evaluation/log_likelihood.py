@@ -9,7 +9,7 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxvae.config import Config
-from jaxvae.data.batches import example_keys, gathered, once
+from jaxvae.data.batches import epoch_batches, example_keys, gather
 from jaxvae.data.pixels import to_float
 from jaxvae.evaluation.per_example import with_prior
 from jaxvae.objectives.importance import log_weights
@@ -64,7 +64,7 @@ def importance_bounds(
     batch_size = min(batch_size, len(images))
 
     def chunks(indices: np.ndarray) -> Iterator[np.ndarray]:
-        keys, pictures = example_keys(key, indices), gathered(images, indices)
+        keys, pictures = example_keys(key, indices), gather(images, indices)
 
         def dispatched(chunk: int) -> Array:
             return chunk_of(params, prior, jax.random.clone(keys), pictures, np.int32(chunk))
@@ -77,7 +77,9 @@ def importance_bounds(
         yield np.asarray(ahead, np.float64)
 
     counts, parts = sizes(samples), []
-    for indices, real in progress(once(len(images), batch_size), -(-len(images) // batch_size), "bounding", "batches"):
+    for indices, real in progress(
+        epoch_batches(len(images), batch_size), -(-len(images) // batch_size), "bounding", "batches"
+    ):
         parts.append([each[:, :real] for each in accumulated(chunks(indices), counts)])
     bounds, effective = (np.concatenate([part[i] for part in parts], axis=1) for i in (0, 1))
     return Bounds(counts, bounds, effective)

@@ -11,7 +11,7 @@ from jaxvae.codes import flatten
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.distributions.gaussian_mixture import GaussianMixture
 
-ROWS_AT_ONCE = 64
+CHUNK_ROWS = 64
 
 
 class Decomposition(NamedTuple):
@@ -36,8 +36,8 @@ def decompose(z: Any, posterior: Normal, prior: Any) -> Decomposition:
     rows = flatten(z)
     aggregate = GaussianMixture(jnp.zeros(len(rows)), flatten(posterior.mean), flatten(posterior.log_variance))
     log_aggregate = jax.jit(lambda some: aggregate.log_prob(some))
-    padded = np.resize(np.asarray(rows), (-(-len(rows) // ROWS_AT_ONCE) * ROWS_AT_ONCE, rows.shape[1]))
-    parts = [np.asarray(log_aggregate(part)) for part in np.split(padded, len(padded) // ROWS_AT_ONCE)]
+    padded = np.resize(np.asarray(rows), (-(-len(rows) // CHUNK_ROWS) * CHUNK_ROWS, rows.shape[1]))
+    parts = [np.asarray(log_aggregate(part)) for part in np.split(padded, len(padded) // CHUNK_ROWS)]
     joint = np.concatenate(parts)[: len(rows)]
     log_prior = jax.jit(lambda prior, z: prior.log_prob(z))(prior, z)
     return Decomposition(np.asarray(posterior.log_prob(z)) - joint, joint - np.asarray(log_prior))

@@ -24,10 +24,10 @@ FORMAT_VERSION = 2
 KEEP_LAST = 2
 
 
-LATER = "of a later version"
+UNKNOWN_VERSION = "of a later version"
 
 
-ZARR = "/zarr.json"  # What describes an array in Orbax's files.
+ZARR_METADATA = "/zarr.json"  # What describes an array in Orbax's files.
 
 
 class DamagedError(UserError):
@@ -41,7 +41,7 @@ def open_checkpoints(folder: Path) -> Iterator[Any]:
     keep = policies.AnyPreservationPolicy(
         [
             policies.LatestN(KEEP_LAST),
-            policies.BestN(get_metric_fn=_first_best, n=1, keep_checkpoints_without_metrics=False),
+            policies.BestN(get_metric_fn=_rank, n=1, keep_checkpoints_without_metrics=False),
         ]
     )
     try:
@@ -50,10 +50,10 @@ def open_checkpoints(folder: Path) -> Iterator[Any]:
         ) as checkpointer:
             yield checkpointer
     finally:
-        seal_all(folder)
+        write_missing_checksums(folder)
 
 
-def _first_best(metrics: dict[str, float]) -> tuple[float, float]:
+def _rank(metrics: dict[str, float]) -> tuple[float, float]:
     # Of two that are equally good the earlier is the best, as it is to the loop.
     return metrics["objective"], -metrics["step"]
 
@@ -78,7 +78,7 @@ def save(
         complete: whether the run ends with this one.
     """
     checkpointer.wait()  # Orbax would delete the step that it overwrites even while that is still being written.
-    seal_all(Path(checkpointer.directory))
+    write_missing_checksums(Path(checkpointer.directory))
     checkpointer.save_checkpointables_async(
         step,
         dict(trees),  # Orbax adds an entry of its own.
@@ -92,29 +92,29 @@ def save(
 def steps(folder: Path) -> list[int]:
     """The steps that have a whole checkpoint in the folder, ascending."""
     # Not `Path.is_dir`, to which a name too long for any folder is an error.
-    names = [path.name for path in folder.glob("*") if path.name.isdecimal()] if os.path.isdir(folder) else []
-    return sorted(int(name) for name in names if ocp.is_orbax_checkpoint((folder / name).resolve()))
+    numbers = [path.name for path in folder.glob("*") if path.name.isdecimal()] if os.path.isdir(folder) else []
+    return sorted(int(name) for name in numbers if ocp.is_orbax_checkpoint((folder / name).resolve()))
 
 
-def seal_all(folder: Path) -> None:
+def write_missing_checksums(folder: Path) -> None:
     """Takes the checksums of whole checkpoints that have none yet; of several processes the first does."""
     for step in steps(folder) if jax.process_index() == 0 else []:
-        if not checksums.sealed(folder / str(step)):
-            checksums.seal(folder / str(step))
+        if not checksums.has_checksums(folder / str(step)):
+            checksums.write_checksums(folder / str(step))
 
 
-def check(folder: Path, step: int) -> None:
+def verify(folder: Path, step: int) -> None:
     """Raises `UserError` that names the file where a checkpoint is not as it was written.
 
     One without checksums, of a process that died before it took them, is read through.
     """
-    if not checksums.sealed(folder / str(step)):
+    if not checksums.has_checksums(folder / str(step)):
         try:
             for about_tree in sorted((folder / str(step)).glob("*/_METADATA")):
-                _read_through(about_tree.parent)
+                _read_all(about_tree.parent)
         except Exception as error:  # TensorStore has no list of what it raises.
-            raise DamagedError(_damaged(folder, step)) from error
-    if (file := checksums.broken(folder / str(step))) is not None:
+            raise DamagedError(_damage_message(folder, step)) from error
+    if (file := checksums.find_mismatch(folder / str(step))) is not None:
         raise DamagedError(f"the checkpoint {folder / str(step)} is damaged: {file} is not as it was written.")
 
 
@@ -133,7 +133,7 @@ def read_about(folder: Path, step: int) -> dict[str, Any]:
         raise DamagedError(f"the checkpoint {folder / str(step)} was not written by jaxvae, or is damaged.")
     if about["format_version"] > FORMAT_VERSION:
         versions = about.get("versions")
-        writer = versions.get("jaxvae", LATER) if isinstance(versions, dict) else LATER
+        writer = versions.get("jaxvae", UNKNOWN_VERSION) if isinstance(versions, dict) else UNKNOWN_VERSION
         raise UserError(
             f"the checkpoint {folder / str(step)} has format {about['format_version']}, written by jaxvae {writer}, "
             f"but this one reads formats up to {FORMAT_VERSION}; install a newer jaxvae."
@@ -153,7 +153,7 @@ def best(folder: Path) -> tuple[int, float] | None:
     return max(((step, value) for step, value in measured if value is not None), key=lambda pair: pair[1], default=None)
 
 
-def names(folder: Path, step: int) -> set[str]:
+def tree_names(folder: Path, step: int) -> set[str]:
     """Names of the trees in a checkpoint."""
     return set(_metadata(folder, step).metadata)
 
@@ -180,7 +180,7 @@ def _load(folder: Path, step: int, name: str, like: Any) -> Any:
         return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding or here)
 
     place = (folder / str(step)).resolve()
-    with _pages_silenced():
+    with _silence_logs():
         try:
             return ocp.load_checkpointables(place, {name: jax.tree.map(wanted, like)})[name]
         except (MemoryError, PermissionError, jax.errors.JaxRuntimeError):
@@ -189,17 +189,17 @@ def _load(folder: Path, step: int, name: str, like: Any) -> Any:
             # Of a damaged array Orbax raises a plain Exception, among others. It is let go of here, where what is
             # written at its end is silenced.
             pass
-    raise DamagedError(_damaged(folder, step))
+    raise DamagedError(_damage_message(folder, step))
 
 
-def _read_through(tree: Path) -> None:
+def _read_all(tree: Path) -> None:
     """Raises an error where an array of a tree cannot be read, one after the other.
 
     Orbax reads all arrays at once, and where one fails leaves the others to end after it, with a traceback each.
     """
     files = {"driver": "ocdbt", "base": {"driver": "file", "path": f"{tree}/"}}
     keys = [key.decode() for key in ts.KvStore.open(files).result().list().result()]
-    arrays = [key.removesuffix(ZARR) for key in keys if key.endswith(ZARR)]
+    arrays = [key.removesuffix(ZARR_METADATA) for key in keys if key.endswith(ZARR_METADATA)]
     if not arrays:
         raise FileNotFoundError(f"{tree} lacks arrays")
     # Read as arrays: of a file that is missing the store beneath gives nothing, as if nothing had been written there.
@@ -211,7 +211,7 @@ def _read_through(tree: Path) -> None:
 
 
 @contextmanager
-def _pages_silenced() -> Iterator[None]:
+def _silence_logs() -> Iterator[None]:
     """Of a damaged file Orbax and asyncio write pages beside the error that they raise."""
     hook, loggers = sys.unraisablehook, [logging.getLogger(name) for name in ("absl", "asyncio")]
     levels = [logger.level for logger in loggers]
@@ -228,10 +228,10 @@ def _pages_silenced() -> Iterator[None]:
 
 
 def _metadata(folder: Path, step: int) -> Any:
-    with _pages_silenced(), suppress(Exception):
+    with _silence_logs(), suppress(Exception):
         return ocp.checkpointables_metadata((folder / str(step)).resolve())
-    raise DamagedError(_damaged(folder, step))
+    raise DamagedError(_damage_message(folder, step))
 
 
-def _damaged(folder: Path, step: int) -> str:
+def _damage_message(folder: Path, step: int) -> str:
     return f"the checkpoint {folder / str(step)} is damaged and cannot be read."

@@ -16,20 +16,20 @@ import psutil
 
 from jaxvae.errors import UserError
 
-LONGEST_STEM = 80  # Bytes; a file name may have 255.
+MAX_STEM_BYTES = 80  # Bytes; a file name may have 255.
 
 
 def file_stem(names: Sequence[str]) -> str:
     """What was asked for, as part of a file name: `test:12` and `me.jpg` become `test-12-me`; cut where it is long."""
     stem = "-".join(re.sub(r"[^\w=]+", "-", name.removesuffix(Path(name).suffix)) for name in names)
     encoded = stem.encode()
-    if len(encoded) <= LONGEST_STEM:
+    if len(encoded) <= MAX_STEM_BYTES:
         return stem
-    return f"{encoded[:LONGEST_STEM].decode(errors='ignore')}-{hashlib.sha256(encoded).hexdigest()[:8]}"
+    return f"{encoded[:MAX_STEM_BYTES].decode(errors='ignore')}-{hashlib.sha256(encoded).hexdigest()[:8]}"
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[IO[bytes]]:
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """Opens a file to write that takes its place when the block ends well; an exception leaves nothing behind.
 
     Raises `UserError` where the folder or the file cannot be written to.
@@ -53,7 +53,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
                 folder.rmdir()
 
 
-def check_place(path: Path) -> None:
+def check_writable(path: Path) -> None:
     """Raises `UserError` where a file can be seen not to be writable, before the work whose result it is to hold."""
     try:
         os.lstat(path)
@@ -67,7 +67,7 @@ def check_place(path: Path) -> None:
         raise UserError(f"{path} cannot be written: the folder {folder} is not to be written to.")
 
 
-def inside(folder: Path, path: Path) -> Path:
+def require_inside(folder: Path, path: Path) -> Path:
     """The path of a file to be written in a run's folder; `UserError` where a link there leads out of it."""
     place = Path(os.path.realpath(path.parent))
     if not place.is_relative_to(os.path.realpath(folder)):
@@ -77,7 +77,7 @@ def inside(folder: Path, path: Path) -> Path:
     return path
 
 
-def named_path(name: str) -> Path:
+def expand_user(name: str) -> Path:
     """The path, with a home for `~`; `UserError` for the home of somebody unknown."""
     try:
         return Path(name).expanduser()
@@ -86,7 +86,7 @@ def named_path(name: str) -> Path:
 
 
 @contextmanager
-def scratch(path: Path) -> Iterator[Path]:
+def temp_dir(path: Path) -> Iterator[Path]:
     """An empty folder for work in progress; afterwards it is gone, and so are parents made for it that stayed empty.
 
     Its name is `path` with the number of this process, so that two of them do not meet; what killed ones left is
@@ -119,7 +119,7 @@ def new_file(path: Path | None, suffix: str, overwrite: bool) -> Path | None:
         raise UserError(f"the file is {path}, but must end in {suffix}.")
     if os.path.lexists(path) and not overwrite:
         raise UserError(f"{path} exists; give another file, or --overwrite to replace it.")
-    check_place(path)
+    check_writable(path)
     return path
 
 
@@ -131,11 +131,11 @@ def write_json(path: Path, value: Any) -> None:
         raise UserError(
             f"{path} is not written: a number in it is not finite ({error}); the model or its pictures are damaged."
         ) from error
-    with whole_file(path) as file:
+    with atomic_write(path) as file:
         file.write((text + "\n").encode())
 
 
 def write_arrays(path: Path, values: Mapping[str, np.ndarray]) -> None:
     """An .npz of arrays by name, with nothing pickled."""
-    with whole_file(path) as file:
+    with atomic_write(path) as file:
         np.savez_compressed(file, allow_pickle=False, **values)

@@ -20,13 +20,13 @@ T = TypeVar("T")
 
 R = TypeVar("R")
 
-FEW = 500  # Items that are done before other processes have started.
+SERIAL_LIMIT = 500  # Items that are done before other processes have started.
 
 
-SHARE = 25  # Items that a process is given at a time.
+CHUNK_SIZE = 25  # Items that a process is given at a time.
 
 
-class EveryCore:
+class ParallelMap:
     """Processes that are started when there is enough to do, and stay until `close`.
 
     Processes, not threads: a small picture is decoded in less time than Python's lock takes to change hands.
@@ -35,22 +35,22 @@ class EveryCore:
     def __init__(self) -> None:
         self._pool: ProcessPoolExecutor | None = None
 
-    def in_order(self, function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
+    def map(self, function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
         """As map, with the warnings of what it calls silenced; a few items are done in this process.
 
         Only a few shares are under way at a time, so that memory does not grow with the number of items.
         """
-        shares = (items[start : start + SHARE] for start in range(0, len(items), SHARE))
-        if len(items) <= FEW and self._pool is None:
+        shares = (items[start : start + CHUNK_SIZE] for start in range(0, len(items), CHUNK_SIZE))
+        if len(items) <= SERIAL_LIMIT and self._pool is None:
             for share in shares:
-                yield from _quietly(function, share)
+                yield from _map_quietly(function, share)
             return
-        pool = self._pool = self._pool or _started()
+        pool = self._pool = self._pool or _start_pool()
         under_way: deque[Future[list[R]]] = deque()
         try:
             for share in shares:
-                under_way.append(pool.submit(_quietly, function, share))
-                if len(under_way) > 3 * cores():
+                under_way.append(pool.submit(_map_quietly, function, share))
+                if len(under_way) > 3 * cpu_count():
                     yield from under_way.popleft().result()
             while under_way:
                 yield from under_way.popleft().result()
@@ -66,28 +66,28 @@ class EveryCore:
             self._pool.shutdown(cancel_futures=True)
 
 
-def _started() -> ProcessPoolExecutor:
+def _start_pool() -> ProcessPoolExecutor:
     # Fresh processes, not forks: JAX has threads by now, and a forked lock never opens.
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(cores(), mp_context=context, initializer=_leave_interrupts_to_the_parent)
+    return ProcessPoolExecutor(cpu_count(), mp_context=context, initializer=_ignore_interrupts)
 
 
-def _quietly(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+def _map_quietly(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return [function(item) for item in items]
 
 
-def _leave_interrupts_to_the_parent() -> None:
+def _ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def cores() -> int:
+def cpu_count() -> int:
     """How many this process may use; where the system does not say, how many there are."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
-SWITCH = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+HUGE_PAGES_FILE = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
 # Large pages for what malloc takes; arrays of up to 4 GB from its heap, not from the kernel; 8 GB of that heap kept;
@@ -105,7 +105,7 @@ def use_large_pages() -> None:
     kernel for it each time, which clears it page by page, 4 kB at a time. glibc reads its tunables at its start alone.
     """
     glibc = platform.libc_ver()[0] == "glibc" and sys.platform == "linux"
-    if not glibc or "GLIBC_TUNABLES" in os.environ or not SWITCH.exists():
+    if not glibc or "GLIBC_TUNABLES" in os.environ or not HUGE_PAGES_FILE.exists():
         return
     sys.stdout.flush()
     os.execve(sys.executable, sys.orig_argv, os.environ | {"GLIBC_TUNABLES": TUNABLES})  # noqa: S606

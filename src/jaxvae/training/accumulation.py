@@ -7,10 +7,10 @@ import jax.numpy as jnp
 from jax import Array
 from jax.sharding import Mesh, PartitionSpec
 
-WHOLE, SPLIT = PartitionSpec(), PartitionSpec("batch")
+REPLICATED, SHARDED = PartitionSpec(), PartitionSpec("batch")
 
 
-def in_parts(gradient: Any, parts: int, mesh: Mesh | None) -> Any:
+def accumulate_gradients(gradient: Any, parts: int, mesh: Mesh | None) -> Any:
     """The function (params, key, x, step) -> ((mean, aux [b, ...]), gradients), in so many parts on each device.
 
     Args:
@@ -40,7 +40,7 @@ def in_parts(gradient: Any, parts: int, mesh: Mesh | None) -> Any:
     # Unchecked: with the check JAX would add the gradients up over the devices in every part.
     shared = jax.shard_map(
         of_share, mesh=mesh, check_vma=False,
-        in_specs=(WHOLE, SPLIT, SPLIT, WHOLE), out_specs=((WHOLE, SPLIT), WHOLE),
+        in_specs=(REPLICATED, SHARDED, SHARDED, REPLICATED), out_specs=((REPLICATED, SHARDED), REPLICATED),
     )  # fmt: skip
 
     def whole(params: Any, key: Array, x: Array, step: Array) -> Any:

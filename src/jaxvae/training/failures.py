@@ -12,7 +12,7 @@ from jaxvae.runs import checkpoint
 
 
 @contextmanager
-def loss_of_others_told(run: Path) -> Iterator[None]:
+def report_lost_process(run: Path) -> Iterator[None]:
     """Raises `UserError` where the block fails as it does once another process has ended: nothing waits for us then.
 
     JAX itself ends a process that waits for another without end, by default after some 100 seconds, with a trace.
@@ -30,7 +30,7 @@ def loss_of_others_told(run: Path) -> Iterator[None]:
 
 
 # What the system says, in numbers or in words, and what that means.
-MEANING = {
+DISK_ERRORS = {
     (errno.ENOSPC, "no space left"): "is full",
     (errno.EDQUOT, "quota exceeded"): "is full",
     (errno.EFBIG, "file too large"): "takes no file as large as was to be written (see also ulimit -f)",
@@ -38,12 +38,12 @@ MEANING = {
 
 
 @contextmanager
-def disk_full_told(run: Path) -> Iterator[None]:
+def report_disk_full(run: Path) -> Iterator[None]:
     """Raises `UserError` where the block ends with an error that says, itself or by its cause, that a disk is full."""
     try:
         yield
     except Exception as error:  # Orbax and TensorStore tell of the system's errors in kinds of their own.
-        if (matter := _matter(error)) is None:
+        if (matter := _disk_error(error)) is None:
             raise
         kept = checkpoint.steps(run / "checkpoints")
         what = f"the checkpoint of step {kept[-1]} is whole" if kept else "there was no checkpoint yet"
@@ -52,10 +52,10 @@ def disk_full_told(run: Path) -> Iterator[None]:
         ) from error
 
 
-def _matter(error: BaseException | None) -> str | None:
+def _disk_error(error: BaseException | None) -> str | None:
     while error is not None:
         text, number = str(error).lower(), error.errno if isinstance(error, OSError) else None
-        for (code, words), meaning in MEANING.items():
+        for (code, words), meaning in DISK_ERRORS.items():
             if number == code or words in text:
                 return meaning
         error = error.__cause__ or error.__context__

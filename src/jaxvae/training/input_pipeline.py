@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 
 from jaxvae.config import Config, TrainConfig
-from jaxvae.data.batches import batch_indices, gathered
+from jaxvae.data.batches import batch_indices, gather
 from jaxvae.training.sharding import Placement, rows_here, spread
 from jaxvae.training.state import TrainState
 from jaxvae.training.step import Metrics, TrainStep
@@ -98,10 +98,10 @@ def feeding(
         ahead: dict[int, Future[np.ndarray]] = {}
 
         def advance(state: TrainState, step: int) -> tuple[TrainState, Metrics]:
-            batches = ahead.pop(step).result() if step in ahead else gathered(images, order(step))
+            batches = ahead.pop(step).result() if step in ahead else gather(images, order(step))
             following = step + len(batches)
             if following < config.train.steps:
-                ahead[following] = background.submit(lambda: gathered(images, order(following)))
+                ahead[following] = background.submit(lambda: gather(images, order(following)))
             return advanced(state, shared(batches))
 
         yield advance

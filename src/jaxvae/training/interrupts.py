@@ -7,7 +7,7 @@ from types import FrameType
 
 
 @contextmanager
-def stop_requests() -> Iterator[list[int]]:
+def catch_interrupts() -> Iterator[list[int]]:
     """A list that the first SIGINT or SIGTERM is put into; a second one ends the process at once."""
     received: list[int] = []
     watched = (signal.SIGINT, signal.SIGTERM)

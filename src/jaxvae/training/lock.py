@@ -9,22 +9,22 @@ from filelock import FileLock, Timeout
 
 from jaxvae.errors import UserError
 
-LOCK = ".lock"
+LOCK_FILE = ".lock"
 
 
 @contextmanager
-def claimed(run: Path) -> Iterator[None]:
+def lock_run(run: Path) -> Iterator[None]:
     """Holds the run folder, made where it is missing; the system lets go of it however the process ends.
 
     A folder that was made and in which nothing was written is removed again.
 
     Raises `UserError` with the number of the process that holds it, or where the folder cannot be written to.
     """
-    _refuse_ways_out(run)
+    _refuse_outside_links(run)
     owner, new = run / ".owner", [folder for folder in (run, *run.parents) if not folder.exists()]
     try:
         run.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(run / LOCK)
+        lock = FileLock(run / LOCK_FILE)
         lock.acquire(timeout=0)
     except Timeout as error:
         raise UserError(
@@ -39,14 +39,14 @@ def claimed(run: Path) -> Iterator[None]:
     finally:
         owner.unlink(missing_ok=True)
         lock.release()
-        if new and {path.name for path in run.iterdir()} <= {LOCK}:
-            (run / LOCK).unlink(missing_ok=True)
+        if new and {path.name for path in run.iterdir()} <= {LOCK_FILE}:
+            (run / LOCK_FILE).unlink(missing_ok=True)
             for folder in new:
                 with suppress(OSError):  # Something else was put there meanwhile.
                     folder.rmdir()
 
 
-def _refuse_ways_out(run: Path) -> None:
+def _refuse_outside_links(run: Path) -> None:
     """A run may come from a stranger: what is written into it is to stay in it. A link to the whole folder is fine."""
     home = os.path.realpath(run)
     for path in sorted(run.iterdir()) if os.path.isdir(run) else []:

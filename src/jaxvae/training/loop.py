@@ -18,15 +18,15 @@ from jaxvae.evaluation.per_example import build_draw_codes, build_measure
 from jaxvae.inference import code_statistics
 from jaxvae.runs import checkpoint
 from jaxvae.runs.run import about, write_config
-from jaxvae.training.failures import disk_full_told, loss_of_others_told
+from jaxvae.training.failures import report_disk_full, report_lost_process
 from jaxvae.training.input_pipeline import feeding, fits_on_device
-from jaxvae.training.interrupts import stop_requests
-from jaxvae.training.lock import claimed
-from jaxvae.training.metric_log import Pending, log, not_recording, recording, say, secure
-from jaxvae.training.multihost import any_of_all, is_first, of_the_first, wait_for_all
+from jaxvae.training.interrupts import catch_interrupts
+from jaxvae.training.lock import lock_run
+from jaxvae.training.metric_log import Pending, discard_log, flush_to_disk, log, open_log, print_line
+from jaxvae.training.multihost import any_process, broadcast_from_first, is_first, wait_for_all
 from jaxvae.training.resume import start, trees
 from jaxvae.training.sharding import everywhere, one_copy, place
-from jaxvae.training.skipping import report
+from jaxvae.training.skipping import write_report
 from jaxvae.training.snapshots import ends, fitted, show
 from jaxvae.training.state import split_root
 from jaxvae.training.step import build_train_step, layers
@@ -42,7 +42,7 @@ def train(config: Config, prepared: Prepared, run: Path, devices: DevicesConfig 
             process trains in the folder, one that trains with this has ended, or the disk is full.
         KeyboardInterrupt: on SIGINT or SIGTERM, after the step under way is saved.
     """
-    with loss_of_others_told(run), disk_full_told(run), claimed(run) if is_first() else nullcontext():
+    with report_lost_process(run), report_disk_full(run), lock_run(run) if is_first() else nullcontext():
         return _trained(config, prepared, run, devices)
 
 
@@ -64,19 +64,19 @@ def _trained(config: Config, prepared: Prepared, run: Path, devices: DevicesConf
     train_step = build_train_step(vae, config, len(images), devices, placement.mesh)
     with (
         checkpoint.open_checkpoints(folder) as checkpointer,
-        recording(run, first_step=first, steps=settings.steps, batch_size=settings.batch_size)
+        open_log(run, first_step=first, steps=settings.steps, batch_size=settings.batch_size)
         if is_first()
-        else not_recording() as record,
+        else discard_log() as record,
         feeding(train_step, config, images, placement, resident=fits_on_device(images)) as advance,
-        stop_requests() as stop,
+        catch_interrupts() as stop,
     ):
 
         def save(step: int, named: dict[str, Any], **said: Any) -> None:
-            secure(record)
+            flush_to_disk(record)
             checkpoint.save(checkpointer, step, named, about=about(config, prepared), **said)
 
         if first:
-            say(record, f"continuing {run} at step {first} of {settings.steps}")
+            print_line(record, f"continuing {run} at step {first} of {settings.steps}")
         pending: Pending = []
         clock = time.monotonic()
         step = settings.steps if out_of_patience(config, best, first) else first
@@ -86,7 +86,7 @@ def _trained(config: Config, prepared: Prepared, run: Path, devices: DevicesConf
             pending.append((step, metrics))
             last, logs = step == settings.steps, step % settings.log_every == 0
             # Several processes stop together, and ask one another where they look up from the steps anyhow.
-            stopping = any_of_all(bool(stop)) if logs or jax.process_count() == 1 else False
+            stopping = any_process(bool(stop)) if logs or jax.process_count() == 1 else False
             validates = step % settings.validate_every == 0 or last
             draws = step % settings.picture_every == 0 and not last
             waits = validates or draws or stopping
@@ -100,7 +100,7 @@ def _trained(config: Config, prepared: Prepared, run: Path, devices: DevicesConf
                     good = trouble.step - trouble.in_a_row
                     if good > saved:
                         save(good, trees(state.before_the_last(trouble.in_a_row)), objective=None)
-                    where = report(run, trouble, config, len(images)) if is_first() else run
+                    where = write_report(run, trouble, config, len(images)) if is_first() else run
                     raise UserError(
                         f"{trouble.what}, at step {trouble.step}, the last of {trouble.in_a_row} in a row; their "
                         f"pictures are listed in {where}. The last good state, of step {good}, is kept in {run}; a "
@@ -108,12 +108,14 @@ def _trained(config: Config, prepared: Prepared, run: Path, devices: DevicesConf
                     )
             if validates:
                 params = one_copy(placement, state.evaluated)
-                value = of_the_first(objective(validate(measure, params, keys, prepared, "validation", step, record)))
+                value = broadcast_from_first(
+                    objective(validate(measure, params, keys, prepared, "validation", step, record))
+                )
                 best = max(best, Best(step, value), key=attrgetter("objective"))
                 save(step, trees(state), objective=value)
                 saved = step
                 if out_of_patience(config, best, step):
-                    say(record, f"stopping at step {step}: the best validation was that of step {best.step}")
+                    print_line(record, f"stopping at step {step}: the best validation was that of step {best.step}")
                     break
             if draws:
                 # A mixture alone, of a few codes: a flow would take longer than the steps between two pictures.

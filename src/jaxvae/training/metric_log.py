@@ -16,14 +16,14 @@ from tqdm import tqdm
 
 from jaxvae.config import Config
 from jaxvae.errors import printable
-from jaxvae.training.skipping import Trouble, blamed
+from jaxvae.training.skipping import SkippedStep, find_cause
 from jaxvae.training.step import Metrics
 
-LINE_SECONDS = 10.0
+SECONDS_BETWEEN_LINES = 10.0
 
 
 @dataclass
-class Record:
+class MetricLog:
     """The open files of a run, the watcher's progress bar, where lines are said, and when the last plain one was."""
 
     lines: IO[str]
@@ -34,12 +34,12 @@ class Record:
 
 
 @contextmanager
-def recording(run: Path, *, first_step: int, steps: int, batch_size: int) -> Iterator[Record]:
+def open_log(run: Path, *, first_step: int, steps: int, batch_size: int) -> Iterator[MetricLog]:
     """Opens the record of a run at `first_step`; lines of later steps, left by an interruption, are dropped."""
     from tensorboardX import SummaryWriter  # Here, since only training needs it.
 
     path = run / "metrics.jsonl"
-    _drop_after(path, first_step)
+    _drop_later_lines(path, first_step)
     board = SummaryWriter(str(run / "tensorboard"), purge_step=first_step + 1, write_to_disk=True)
     bar = tqdm(
         total=steps * batch_size, initial=first_step * batch_size, unit=" images", unit_scale=True,
@@ -47,20 +47,20 @@ def recording(run: Path, *, first_step: int, steps: int, batch_size: int) -> Ite
     )  # fmt: skip
     try:
         with path.open("a") as lines:
-            yield Record(lines, board, bar, sys.stdout, time.monotonic())
+            yield MetricLog(lines, board, bar, sys.stdout, time.monotonic())
     finally:
         bar.close()
         board.close()
 
 
 @contextmanager
-def not_recording() -> Iterator[Record]:
+def discard_log() -> Iterator[MetricLog]:
     """A record that nobody sees: of several processes only the first writes."""
     with Path(os.devnull).open("w") as nowhere:
-        yield Record(nowhere, None, tqdm(disable=True), nowhere, time.monotonic())
+        yield MetricLog(nowhere, None, tqdm(disable=True), nowhere, time.monotonic())
 
 
-def write(record: Record, step: int, kind: str, metrics: dict[str, float]) -> None:
+def write(record: MetricLog, step: int, kind: str, metrics: dict[str, float]) -> None:
     """One line of metrics.jsonl and the same numbers in TensorBoard; `kind` is "train", "validation" or "test"."""
     # JSON has no NaN and no infinity.
     plain = {name: value if math.isfinite(value) else str(value) for name, value in metrics.items()}
@@ -70,41 +70,41 @@ def write(record: Record, step: int, kind: str, metrics: dict[str, float]) -> No
         record.board.add_scalar(f"{kind}/{name}", value, step)
 
 
-def secure(record: Record) -> None:
+def flush_to_disk(record: MetricLog) -> None:
     """Has the system put all lines on the disk: a checkpoint must not outlive what led to it when the machine fails."""
     if record.board is not None:
         os.fsync(record.lines.fileno())
 
 
-def progress(record: Record, step: int, steps: int, batch_size: int, metrics: dict[str, float]) -> None:
+def update_progress(record: MetricLog, step: int, steps: int, batch_size: int, metrics: dict[str, float]) -> None:
     """Moves the bar; where the output is no terminal, prints a plain line now and then."""
     shown = {name: metrics[name] for name in ("elbo_nats", "log_likelihood_nats", "kl_nats") if name in metrics}
     record.bar.set_postfix({name: f"{value:.1f}" for name, value in shown.items()}, refresh=False)
     record.bar.update(step * batch_size - record.bar.n if not record.bar.disable else 0)
-    if record.bar.disable and time.monotonic() - record.line_time > LINE_SECONDS:
+    if record.bar.disable and time.monotonic() - record.line_time > SECONDS_BETWEEN_LINES:
         record.line_time = time.monotonic()
         rate = metrics["images_per_second"]
         left = (steps - step) * batch_size / max(rate, 1e-9)
         numbers = "  ".join(f"{name} {value:.1f}" for name, value in shown.items())
-        say(record, f"step {step}/{steps}  {numbers}  {rate:.0f} images/s  {left / 60:.1f} min left")
+        print_line(record, f"step {step}/{steps}  {numbers}  {rate:.0f} images/s  {left / 60:.1f} min left")
 
 
-def say(record: Record, text: str) -> None:
+def print_line(record: MetricLog, text: str) -> None:
     """A line of its own above the bar."""
     record.bar.write(printable(text), file=record.out)
     record.out.flush()
 
 
-def _drop_after(path: Path, step: int) -> None:
+def _drop_later_lines(path: Path, step: int) -> None:
     if not path.exists():
         return
-    kept = [line for line in path.read_text(errors="replace").splitlines(keepends=True) if _stays(line, step)]
+    kept = [line for line in path.read_text(errors="replace").splitlines(keepends=True) if _is_kept(line, step)]
     partial = path.with_suffix(".jsonl.partial")
     partial.write_text("".join(kept))
     os.replace(partial, path)
 
 
-def _stays(line: str, step: int) -> bool:
+def _is_kept(line: str, step: int) -> bool:
     try:
         numbers = json.loads(line)
         # The test split is measured when training ends: a run that goes on measures it again.
@@ -117,8 +117,8 @@ Pending = list[tuple[int, Metrics]]  # The last step of each stretch, and the me
 
 
 def log(
-    record: Record, fetched: Pending, config: Config, layers: Sequence[str], images_per_second: float
-) -> Trouble | None:
+    record: MetricLog, fetched: Pending, config: Config, layers: Sequence[str], images_per_second: float
+) -> SkippedStep | None:
     """Writes the metrics of finished steps and names those that were skipped; returns why the run must stop, if so."""
     for last, stacked in fetched:
         metrics = {name: values for name, values in stacked.items() if name != "watch"}
@@ -126,12 +126,12 @@ def log(
         for step, made, in_a_row, layer_norms, *numbers in rows:
             values = dict(zip(metrics, map(float, numbers), strict=True))
             if not made:
-                trouble = Trouble(step, int(in_a_row), blamed(values, layers, layer_norms))
+                trouble = SkippedStep(step, int(in_a_row), find_cause(values, layers, layer_norms))
                 if in_a_row >= config.train.most_not_finite:
                     return trouble
-                say(record, f"step {step} skipped: {trouble.what}")
+                print_line(record, f"step {step} skipped: {trouble.what}")
             if step % config.train.log_every == 0 or step == config.train.steps:
                 values["images_per_second"] = round(images_per_second, 1)
                 write(record, step, "train", values)
-                progress(record, step, config.train.steps, config.train.batch_size, values)
+                update_progress(record, step, config.train.steps, config.train.batch_size, values)
     return None

@@ -28,7 +28,7 @@ def join(devices: DevicesConfig) -> None:
     try:
         if devices.coordinator is not None:
             jax.distributed.initialize(devices.coordinator, devices.processes, devices.process)
-        elif _several():
+        elif _is_multi_process():
             jax.distributed.initialize()
     except (RuntimeError, ValueError, OSError, ImportError) as error:
         said = next(iter(str(error).splitlines()), type(error).__name__)
@@ -38,7 +38,7 @@ def join(devices: DevicesConfig) -> None:
         ) from error
 
 
-def _several() -> bool:
+def _is_multi_process() -> bool:
     """Whether Slurm or Cloud TPU started this program several times; JAX then finds out the rest.
 
     A script of Slurm's that calls the program without `srun` runs it once, however many tasks were allotted.
@@ -74,14 +74,14 @@ def first_then_others(make: Callable[[], T]) -> T:
     return made
 
 
-def any_of_all(here: bool) -> bool:
+def any_process(here: bool) -> bool:
     """Whether it is so in any process."""
     if jax.process_count() == 1:
         return here
     return bool(np.any(multihost_utils.process_allgather(np.asarray(here))))
 
 
-def of_the_first(value: float) -> float:
+def broadcast_from_first(value: float) -> float:
     """The number as the first process has it: decisions that rest on it must not differ by a rounding."""
     if jax.process_count() == 1:
         return value

@@ -16,7 +16,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxvae.config import Config, DevicesConfig
 from jaxvae.errors import UserError
 from jaxvae.objectives.build import of_each_example
-from jaxvae.system.processes import cores
+from jaxvae.system.processes import cpu_count
 
 PATIENCE = 600  # Seconds.
 
@@ -74,7 +74,7 @@ def share_cores(config: Config) -> None:
     if "xla_cpu_collective_call_terminate_timeout_seconds" not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_collective_call_terminate_timeout_seconds={PATIENCE}".strip()
     with suppress(RuntimeError):  # The devices are known already.
-        jax.config.update("jax_num_cpu_devices", cores())
+        jax.config.update("jax_num_cpu_devices", cpu_count())
 
 
 def place(config: Config, devices: DevicesConfig = DevicesConfig()) -> Placement:

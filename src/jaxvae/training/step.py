@@ -17,8 +17,8 @@ from jaxvae.objectives.build import build_terms, build_value
 from jaxvae.objectives.metrics import active_units, named_terms
 from jaxvae.objectives.schedules import beta_at
 from jaxvae.objectives.terms import Terms
-from jaxvae.training.accumulation import in_parts
-from jaxvae.training.skipping import stopped, watch
+from jaxvae.training.accumulation import accumulate_gradients
+from jaxvae.training.skipping import decide_update, should_stop
 from jaxvae.training.state import TrainState, build_optimizer, learning_rate
 from jaxvae.vae import VAE, Params
 
@@ -54,7 +54,7 @@ def build_train_step(
 
     gradient = jax.value_and_grad(loss, has_aux=True)
     if devices.accumulate > 1:
-        gradient = in_parts(gradient, devices.accumulate, mesh)
+        gradient = accumulate_gradients(gradient, devices.accumulate, mesh)
 
     def train_step(state: TrainState, images: UInt8[Array, "b h w c"]) -> tuple[TrainState, Metrics]:
         # 1. All randomness of this step comes from the root key and the step's number.
@@ -73,10 +73,10 @@ def build_train_step(
         # 4. An update that is not finite, or a spike, is not made; after too many of the former nothing changes any
         #    more, and the loop ends the run.
         gradient_norm = norm(gradients)
-        guard, made = watch(state.guard, value, gradient_norm, config.train)
+        guard, made = decide_update(state.guard, value, gradient_norm, config.train)
         after, before = (params, ema, opt_state), (state.params, state.ema, state.opt_state)
         params, ema, opt_state = jax.tree.map(lambda new, old: jnp.where(made, new, old), after, before)
-        step = state.step + ~stopped(state.guard, config.train)
+        step = state.step + ~should_stop(state.guard, config.train)
         new_state = TrainState(step, params, ema, opt_state, state.key, guard)
         metrics = {
             "loss": value,

@@ -9,12 +9,12 @@ import numpy as np
 from PIL import Image
 
 from jaxvae.config import DataConfig
-from jaxvae.data.images import fit
-from jaxvae.data.numpy_files import UNREADABLE, mapped, regular
+from jaxvae.data.images import crop_and_resize
+from jaxvae.data.numpy_files import UNREADABLE, is_safe_to_open, memory_map
 from jaxvae.data.sources.base import SPLITS, Example, Source
-from jaxvae.data.splits import Part, carve, told
+from jaxvae.data.splits import Part, describe_splits, make_splits
 from jaxvae.errors import UserError
-from jaxvae.system.files import named_path
+from jaxvae.system.files import expand_user
 from jaxvae.system.progress import progress
 
 # What an array may be called in an .npz: (what it is, whose pictures it belongs to).
@@ -28,7 +28,7 @@ KEYS = (
 LABEL_NAMES = "label_names"
 
 
-ZIP = b"PK"  # How an .npz begins, which is an archive.
+ZIP_MAGIC = b"PK"  # How an .npz begins, which is an archive.
 
 
 class _Block(NamedTuple):
@@ -48,47 +48,47 @@ def arrays(config: DataConfig) -> Source:
 
     Raises `UserError` for a missing or damaged file, unknown names of arrays and other shapes, types and ranges.
     """
-    path = named_path(config.name)
-    found, label_names = _named(path, _load(path))
+    path = expand_user(config.name)
+    found, label_names = _sort_arrays(path, _load(path))
     blocks: dict[str, _Block] = {}
     for split in SPLITS:
         if ("images", split) in found:
-            images = _checked_images(path, found.pop(("images", split)))
-            blocks[split] = _Block(images, _checked_labels(path, found.pop(("labels", split), None), len(images)))
+            images = _check_images(path, found.pop(("images", split)))
+            blocks[split] = _Block(images, _check_labels(path, found.pop(("labels", split), None), len(images)))
     if "train" not in blocks or found:
         lone = ", ".join(f"labels of {split} without images" for _, split in found) or "no images to train with"
-        raise UserError(f"{path} holds {lone}; its arrays may be called {_accepted()}.")
+        raise UserError(f"{path} holds {lone}; its arrays may be called {_accepted_names()}.")
     labelled = {split: block.labels is not None for split, block in blocks.items()}
     if len(set(labelled.values())) > 1:
         lacking = ", ".join(split for split, has in labelled.items() if not has)
         raise UserError(f"{path} has labels, but not for {lacking}; give them for every split or for none.")
     if labelled["train"] and label_names:
-        _check_named(path, label_names, blocks)
-    parts = carve({split: len(block.images) for split, block in blocks.items()}, str(path))
+        _check_label_names(path, label_names, blocks)
+    parts = make_splits({split: len(block.images) for split, block in blocks.items()}, str(path))
 
     def read(split: str, part: Part) -> Iterator[Example]:
-        images, labels = blocks[part.of]
+        images, labels = blocks[part.source_split]
         for i in progress(part.indices, len(part.indices), f"preparing {split}"):
-            image = Image.fromarray(_eight_bits(images[i]))
-            picture = fit(image, crop=config.crop, size=config.size, color=config.color)
+            image = Image.fromarray(_to_eight_bits(images[i]))
+            picture = crop_and_resize(image, crop=config.crop, size=config.size, color=config.color)
             yield Example(picture, () if labels is None else (int(labels[i]),))
 
     return Source(
         attributes=("label",) if labelled["train"] else (),
         classes={"label": label_names} if labelled["train"] and label_names else {},
         splits={split: partial(read, split, part) for split, part in parts.items()},
-        origin={"file": str(path.resolve()), "splits": told(parts)},
+        origin={"file": str(path.resolve()), "splits": describe_splits(parts)},
     )
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:
-    if not regular(path):
+    if not is_safe_to_open(path):
         raise UserError(f"{path} is no file; give an .npy or .npz file.")
     try:
         # Opened here, since NumPy leaves a damaged file open.
         with path.open("rb") as file:
-            if file.read(2) != ZIP:
-                return {"images": mapped(path)}
+            if file.read(2) != ZIP_MAGIC:
+                return {"images": memory_map(path)}
             file.seek(0)
             loaded = np.load(file, allow_pickle=False)
             return {name: np.asarray(array) for name, array in loaded.items()}  # What is no array comes as bytes.
@@ -103,7 +103,9 @@ def _load(path: Path) -> dict[str, np.ndarray]:
         raise UserError(f"{path} cannot be read as a NumPy file ({what}); it may be damaged or incomplete.") from error
 
 
-def _named(path: Path, loaded: dict[str, np.ndarray]) -> tuple[dict[tuple[str, str], np.ndarray], tuple[str, ...]]:
+def _sort_arrays(
+    path: Path, loaded: dict[str, np.ndarray]
+) -> tuple[dict[tuple[str, str], np.ndarray], tuple[str, ...]]:
     names = loaded.pop(LABEL_NAMES, np.array([], str))
     if names.ndim != 1:
         raise UserError(f"{path} holds {LABEL_NAMES} {list(names.shape)}; they must be strings, one for each label.")
@@ -111,16 +113,16 @@ def _named(path: Path, loaded: dict[str, np.ndarray]) -> tuple[dict[tuple[str, s
     for key, array in loaded.items():
         if key not in KEYS or KEYS[key] in found:
             wrong = "unknown" if key not in KEYS else "there twice under two names"
-            raise UserError(f"{path} holds {', '.join(loaded)}, of which {key!r} is {wrong}; use {_accepted()}.")
+            raise UserError(f"{path} holds {', '.join(loaded)}, of which {key!r} is {wrong}; use {_accepted_names()}.")
         found[KEYS[key]] = array
     return found, tuple(str(name) for name in names)
 
 
-def _accepted() -> str:
+def _accepted_names() -> str:
     return "images (and labels), or x_train, x_validation, x_test (and y_train, y_validation, y_test); label_names"
 
 
-def _checked_images(path: Path, images: np.ndarray) -> np.ndarray:
+def _check_images(path: Path, images: np.ndarray) -> np.ndarray:
     if images.ndim not in (3, 4) or 0 in images.shape[1:] or (images.ndim == 4 and images.shape[3] not in (1, 3, 4)):
         raise UserError(
             f"{path} holds images {list(images.shape)}, but must hold [n, h, w] or [n, h, w, c], c 1, 3 or 4."
@@ -134,7 +136,7 @@ def _checked_images(path: Path, images: np.ndarray) -> np.ndarray:
     return images
 
 
-def _checked_labels(path: Path, labels: np.ndarray | None, count: int) -> np.ndarray | None:
+def _check_labels(path: Path, labels: np.ndarray | None, count: int) -> np.ndarray | None:
     if labels is None:
         return None
     if labels.dtype.kind not in "iub" or labels.shape != (count,):
@@ -149,14 +151,14 @@ def _checked_labels(path: Path, labels: np.ndarray | None, count: int) -> np.nda
     return labels
 
 
-def _check_named(path: Path, names: tuple[str, ...], blocks: dict[str, _Block]) -> None:
+def _check_label_names(path: Path, names: tuple[str, ...], blocks: dict[str, _Block]) -> None:
     labels = [block.labels for block in blocks.values() if block.labels is not None and block.labels.size]
     highest = max((int(each.max()) for each in labels), default=0)
     if highest >= len(names):
         raise UserError(f"{path} holds labels up to {highest}, but {len(names)} {LABEL_NAMES}: 0 to {len(names) - 1}.")
 
 
-def _eight_bits(image: np.ndarray) -> np.ndarray:
+def _to_eight_bits(image: np.ndarray) -> np.ndarray:
     if image.dtype != np.uint8:
         image = np.rint(image.astype(np.float32) * 255).astype(np.uint8)
     return np.ascontiguousarray(image[:, :, 0] if image.ndim == 3 and image.shape[2] == 1 else image)

@@ -14,10 +14,10 @@ import resvg_py
 from PIL import Image
 
 from jaxvae.config import DataConfig
-from jaxvae.data.images import fit
+from jaxvae.data.images import crop_and_resize
 from jaxvae.data.sources.base import SPLITS, Example, Source
 from jaxvae.errors import UserError
-from jaxvae.system.processes import EveryCore
+from jaxvae.system.processes import ParallelMap
 from jaxvae.system.progress import progress
 
 COUNTS = {"train": 10_000, "validation": 1_000, "test": 1_000}
@@ -94,15 +94,15 @@ def avatars(config: DataConfig) -> Source:
         )
     if config.raw is not None:
         raise UserError(f"data.raw is {config.raw!r}, but the avatars are drawn, not read; leave it out.")
-    size, every_core = config.size or 64, EveryCore()
+    size, workers = config.size or 64, ParallelMap()
 
     def drawn(split: str) -> Iterator[Example]:
-        faces = every_core.in_order(partial(_draw_one, split, size, config.color), range(COUNTS[split]))
+        faces = workers.map(partial(_draw_one, split, size, config.color), range(COUNTS[split]))
         return progress(faces, COUNTS[split], f"drawing avatars, {split}")
 
     splits = {name: partial(drawn, name) for name in SPLITS}
     origin: dict[str, object] = {"drawn_by": ["python-avatars", "resvg-py"], "seed": SEED, "counts": COUNTS}
-    return Source(ATTRIBUTES, {}, splits, origin, every_core.close)
+    return Source(ATTRIBUTES, {}, splits, origin, workers.close)
 
 
 def _draw_one(split: str, size: int, color: str, number: int) -> Example:
@@ -110,7 +110,7 @@ def _draw_one(split: str, size: int, color: str, number: int) -> Example:
 
 
 def _draw(random: np.random.Generator, size: int, color: str) -> Example:
-    avatar, attributes = choose(random)
+    avatar, attributes = choose_parts(random)
     svg = avatar.render()
     left, top, right, _ = FACE_BOX
     # Rendered at the scale at which the head's square is as large as asked, then cut: no resampling.
@@ -119,10 +119,10 @@ def _draw(random: np.random.Generator, size: int, color: str) -> Example:
     x, y = round(left * width / CANVAS), round(top * width / CANVAS)
     with Image.open(io.BytesIO(bytes(png))) as image:
         face = image.convert("RGB").crop((x, y, x + size, y + size))
-    return Example(fit(face, crop=None, size=size, color=color), attributes)
+    return Example(crop_and_resize(face, crop=None, size=size, color=color), attributes)
 
 
-def choose(random: np.random.Generator) -> tuple[pa.Avatar, tuple[int, ...]]:
+def choose_parts(random: np.random.Generator) -> tuple[pa.Avatar, tuple[int, ...]]:
     """Draws the parts of a face, and the values of ATTRIBUTES that go with them."""
 
     def one(names: tuple[str, ...]) -> str:

@@ -11,17 +11,17 @@ import numpy as np
 from PIL import Image
 
 from jaxvae.config import DataConfig
-from jaxvae.data.images import UNREADABLE, decode, fit, formats, is_grey, opened
+from jaxvae.data.images import UNREADABLE, crop_and_resize, decode_image, formats, is_grey, open_image
 from jaxvae.data.sources.base import SPLITS, Example, Source
-from jaxvae.data.splits import Part, carve, told
+from jaxvae.data.splits import Part, describe_splits, make_splits
 from jaxvae.errors import UserError
-from jaxvae.system.files import named_path
-from jaxvae.system.processes import EveryCore
+from jaxvae.system.files import expand_user
+from jaxvae.system.processes import ParallelMap
 from jaxvae.system.progress import progress
 
 logger = logging.getLogger("jaxvae")
 
-NAMED = 5  # Unreadable files that a message names.
+MAX_NAMED = 5  # Unreadable files that a message names.
 
 
 def folder(config: DataConfig) -> Source:
@@ -38,18 +38,18 @@ def folder(config: DataConfig) -> Source:
     if not paths:
         raise UserError(f"there are no image files (.png, .jpg, .webp, …) in {root}.")
     unreadable = _Unreadable(root, len(paths), config.skip_share)
-    modes = {path: _grey(path) for path in progress(paths, len(paths), "looking at the images")}
+    modes = {path: _is_grey(path) for path in progress(paths, len(paths), "looking at the images")}
     unreadable.add(*(path for path, grey in modes.items() if grey is None))
     readable = [path for path, grey in modes.items() if grey is not None]
     # One picture in colour makes all of them RGB, which must be known before the first is written.
     color = ("grey" if all(modes[path] for path in readable) else "rgb") if config.color == "keep" else config.color
-    parts = carve({"train": len(readable)}, str(root))
+    parts = make_splits({"train": len(readable)}, str(root))
     labels, classes = _labels(root, readable)
-    every_core, prepared = EveryCore(), partial(_prepared, crop=config.crop, size=config.size, color=color)
+    workers, prepared = ParallelMap(), partial(_read_image, crop=config.crop, size=config.size, color=color)
 
     def read(split: str, part: Part) -> Iterator[Example]:
         chosen = [readable[i] for i in part.indices]
-        pictures = progress(every_core.in_order(prepared, chosen), len(chosen), f"preparing {split}")
+        pictures = progress(workers.map(prepared, chosen), len(chosen), f"preparing {split}")
         for path, index, picture in zip(chosen, part.indices, pictures, strict=True):
             if picture is None:
                 unreadable.add(path)
@@ -66,16 +66,16 @@ def folder(config: DataConfig) -> Source:
             "folder": str(root.resolve()),
             "files": len(paths),
             "unreadable": unreadable.names,
-            "splits": told(parts),
+            "splits": describe_splits(parts),
         },
-        close=every_core.close,
+        close=workers.close,
     )
 
 
 def _root(config: DataConfig) -> Path:
     if config.name == "folder" and config.raw is None:
         raise UserError("data.name is 'folder', but it is not said which: give --data.raw DIR (RAW=DIR with make).")
-    root = named_path((config.raw if config.name == "folder" else None) or config.name)
+    root = expand_user((config.raw if config.name == "folder" else None) or config.name)
     if not os.path.isdir(root):
         raise UserError(
             f"there is no folder {root}; give one with images in it with --data.raw DIR (RAW=DIR with make)."
@@ -85,7 +85,7 @@ def _root(config: DataConfig) -> Path:
 
 def _image_files(root: Path) -> list[Path]:
     suffixes = {suffix for suffix, kind in Image.registered_extensions().items() if kind in formats()}
-    files = (Path(folder, name) for folder, _, names in os.walk(root, onerror=_unreadable) for name in names)
+    files = (Path(folder, name) for folder, _, names in os.walk(root, onerror=_raise_unreadable) for name in names)
     return sorted(
         path
         for path in files
@@ -93,7 +93,7 @@ def _image_files(root: Path) -> list[Path]:
     )
 
 
-def _unreadable(error: OSError) -> None:
+def _raise_unreadable(error: OSError) -> None:
     raise UserError(f"the folder {error.filename} cannot be read ({error.strerror}).") from error
 
 
@@ -105,20 +105,20 @@ def _labels(root: Path, paths: list[Path]) -> tuple[list[int], tuple[str, ...]]:
     return [number[each] for each in folders], tuple(names) if len(names) > 1 else ()
 
 
-def _grey(path: Path) -> bool | None:
+def _is_grey(path: Path) -> bool | None:
     """Whether the image at `path` is grey, from its header alone; None if there is none to be seen."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with opened(path) as image:
+            with open_image(path) as image:
                 return is_grey(image)
         except UNREADABLE:
             return None
 
 
-def _prepared(path: Path, *, crop: int | None, size: int | None, color: str) -> np.ndarray | None:
+def _read_image(path: Path, *, crop: int | None, size: int | None, color: str) -> np.ndarray | None:
     try:
-        return fit(decode(path), crop=crop, size=size, color=color)
+        return crop_and_resize(decode_image(path), crop=crop, size=size, color=color)
     except ValueError:  # UserError is one; Pillow raises others for colour spaces that it cannot convert.
         return None
 
@@ -145,5 +145,5 @@ class _Unreadable:
             logger.warning("skipped: %s", self)
 
     def __str__(self) -> str:
-        some = ", ".join(self.names[:NAMED]) + (", …" if len(self.names) > NAMED else "")
+        some = ", ".join(self.names[:MAX_NAMED]) + (", …" if len(self.names) > MAX_NAMED else "")
         return f"{len(self.names)} of {self.total} image files in {self.root} cannot be read ({some})"

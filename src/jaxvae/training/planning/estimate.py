@@ -8,14 +8,14 @@ import jax
 import numpy as np
 
 from jaxvae.config import Config, DevicesConfig
-from jaxvae.training.planning.program import Exchange, exchanges, state_shapes, traced
+from jaxvae.training.planning.program import Exchange, find_exchanges, state_shapes, trace_step
 from jaxvae.training.planning.target import Target
 from jaxvae.training.sharding import Placement, counted, over
 
-FURTHER = 16  # The second batch that is compiled to see how memory grows, as a multiple of the first.
+SECOND_BATCH_FACTOR = 16  # The second batch that is compiled to see how memory grows, as a multiple of the first.
 
 
-TRIES = 4
+MAX_TRIES = 4
 
 
 class Estimate(NamedTuple):
@@ -41,7 +41,7 @@ def estimate(
 ) -> Estimate | None:
     """Compiles the train step for the target; None where the compiler finds that it does not fit."""
     placement = over(counted(target.devices, devices.count), config, devices)
-    program = traced(config, shape, pictures, placement, devices).lower()
+    program = trace_step(config, shape, pictures, placement, devices).lower()
     try:
         compiled = program.compile()
     except jax.errors.JaxRuntimeError as error:
@@ -49,7 +49,7 @@ def estimate(
             return None
         raise
     memory = compiled.memory_analysis()
-    state = _held(config, shape, placement)
+    state = _state_bytes(config, shape, placement)
     peak = memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
     peak += memory.temp_size_in_bytes + memory.generated_code_size_in_bytes
     return Estimate(
@@ -57,11 +57,11 @@ def estimate(
         state=state,
         temporary=peak - state,
         flops=_flops(config, shape, pictures, target),
-        exchanges=exchanges(compiled.as_text()),
+        exchanges=find_exchanges(compiled.as_text()),
     )
 
 
-def largest(
+def largest_batch(
     config: Config,
     shape: tuple[int, int, int],
     pictures: int,
@@ -82,13 +82,13 @@ def largest(
         found = estimate(changed, shape, pictures, target, devices)
         return found if found is not None and found.total <= target.memory else None
 
-    second = compiled(FURTHER * first.batch_size)
-    fits, size = first, FURTHER * first.batch_size
+    second = compiled(SECOND_BATCH_FACTOR * first.batch_size)
+    fits, size = first, SECOND_BATCH_FACTOR * first.batch_size
     if second is not None:
         fits = second
         slope = (second.total - first.total) / (second.batch_size - first.batch_size)
         size = int(second.batch_size + (target.memory - second.total) / max(slope, 1.0))
-    for _ in range(TRIES):
+    for _ in range(MAX_TRIES):
         size = size // parts * parts if second is not None else size // 2 // parts * parts
         if size <= fits.batch_size:
             break
@@ -98,7 +98,7 @@ def largest(
     return fits.batch_size
 
 
-def _held(config: Config, shape: tuple[int, int, int], placement: Placement) -> int:
+def _state_bytes(config: Config, shape: tuple[int, int, int], placement: Placement) -> int:
     """Bytes of the state on one device."""
     leaves = jax.tree.leaves(placement.of(state_shapes(config, shape)))
     numbers = [(leaf, np.prod(leaf.sharding.shard_shape(leaf.shape), dtype=np.int64)) for leaf in leaves]
@@ -108,6 +108,6 @@ def _held(config: Config, shape: tuple[int, int, int], placement: Placement) -> 
 def _flops(config: Config, shape: tuple[int, int, int], pictures: int, target: Target) -> float:
     """Of the whole step, in one part on one device: a compiled program tells of its own device, and of a loop once."""
     whole = DevicesConfig()
-    program = traced(config, shape, pictures, over(jax.devices("cpu")[:1], config, whole), whole)
+    program = trace_step(config, shape, pictures, over(jax.devices("cpu")[:1], config, whole), whole)
     platform = {"tpu": "tpu", "gpu": "cuda", "cpu": "cpu"}[target.kind]
     return float(program.lower(lowering_platforms=(platform,)).cost_analysis()["flops"])

@@ -29,7 +29,7 @@ def state_shapes(config: Config, shape: tuple[int, int, int]) -> TrainState:
     return jax.eval_shape(lambda: init_state(split_root(0), vae, config.train))
 
 
-def traced(
+def trace_step(
     config: Config, shape: tuple[int, int, int], pictures: int, placement: Placement, devices: DevicesConfig
 ) -> Any:
     """One train step, as the loop runs it, for a set of so many pictures; `.lower().compile()` makes the program."""
@@ -40,10 +40,10 @@ def traced(
     return build_advance(train_step, placement).trace(state, batch)
 
 
-KINDS = "all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute|collective-broadcast"
+EXCHANGE_KINDS = "all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute|collective-broadcast"
 
 
-_EXCHANGE = re.compile(rf" = (?P<result>\S.*?) (?P<kind>{KINDS})(?P<starts>-start)?\(")
+_EXCHANGE_LINE = re.compile(rf" = (?P<result>\S.*?) (?P<kind>{EXCHANGE_KINDS})(?P<starts>-start)?\(")
 
 
 _ARRAY = re.compile(r"([a-z]+)(\d*)\w*\[([\d,]*)\]")
@@ -52,13 +52,13 @@ _ARRAY = re.compile(r"([a-z]+)(\d*)\w*\[([\d,]*)\]")
 _BLOCK = re.compile(r"^(?:ENTRY )?%?([\w.\-]+) .*\{$")
 
 
-def exchanges(text: str) -> list[Exchange]:
+def find_exchanges(text: str) -> list[Exchange]:
     """All exchanges in a program, given as the text of `compiled.as_text()`."""
     bodies, found, block = set(re.findall(r"body=%?([\w.\-]+)", text)), [], ""
     for line in text.splitlines():
         if (begins := _BLOCK.match(line)) is not None:
             block = begins[1]
-        elif (match := _EXCHANGE.search(line)) is not None:
+        elif (match := _EXCHANGE_LINE.search(line)) is not None:
             sizes = [_bytes(*array) for array in _ARRAY.findall(match["result"])]
             # What a gather or permutation starts with has its operands in the result as well.
             whole = max(sizes) if match["starts"] and match["kind"] != "all-reduce" else sum(sizes)

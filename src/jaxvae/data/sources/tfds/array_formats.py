@@ -26,10 +26,10 @@ def reader_for(builder: type) -> Callable[..., Examples] | None:
     return None
 
 
-def encoded(examples: Examples) -> Examples:
+def encode_images(examples: Examples) -> Examples:
     """The examples with their eight-bit arrays that are pictures, [h, w, c], as PNG files."""
     for key, example in examples:
-        yield key, {name: _png(value) if _is_picture(value) else value for name, value in example.items()}
+        yield key, {name: _png(value) if _is_image(value) else value for name, value in example.items()}
 
 
 def read_idx(path: Path) -> np.ndarray:
@@ -70,7 +70,7 @@ def _cifar(builder: Any, split_prefix: str, filepaths: Iterable[str]) -> Example
             index += 1
 
 
-def _is_picture(value: Any) -> bool:
+def _is_image(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.ndim == 3 and value.shape[2] in (1, 3, 4)
 
 

@@ -7,8 +7,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from jaxvae.data.sources.tfds.array_formats import encoded, reader_for
-from jaxvae.data.sources.tfds.files import RawFiles, downloaded, file_name, in_folder
+from jaxvae.data.sources.tfds.array_formats import encode_images, reader_for
+from jaxvae.data.sources.tfds.files import RawFiles, download, file_name, find_in_folder
 from jaxvae.errors import UserError
 
 
@@ -24,11 +24,11 @@ def without_tensorflow(cls: Any, folder: Path | None, work: Path, stack: ExitSta
             if folder is not None:
                 return folder
             how = " ".join((self.MANUAL_DOWNLOAD_INSTRUCTIONS or "").split())
-            raise UserError(f"{cls.name} must be downloaded by hand: {how} {_give_folder()}")
+            raise UserError(f"{cls.name} must be downloaded by hand: {how} {_raw_flag_hint()}")
 
         published = self.url_infos or {}
         homepage = self.info.homepage or "its home page"
-        locate = downloaded(manager) if folder is None else in_folder(cls.name, folder, published, homepage)
+        locate = download(manager) if folder is None else find_in_folder(cls.name, folder, published, homepage)
         return cls._split_generators(self, RawFiles(locate, manual_dir, work, stack), *args, **kwargs)
 
     read = reader_for(cls) or cls._generate_examples
@@ -36,7 +36,9 @@ def without_tensorflow(cls: Any, folder: Path | None, work: Path, stack: ExitSta
     @functools.wraps(cls._generate_examples)
     def generate_examples(self: Any, *args: Any, **kwargs: Any) -> Any:
         examples = read(self, *args, **kwargs)
-        return encoded(examples) if isinstance(examples, Iterator) else examples  # An Apache Beam pipeline is none.
+        return (
+            encode_images(examples) if isinstance(examples, Iterator) else examples
+        )  # An Apache Beam pipeline is none.
 
     # TFDS finds a builder's published checksums and description by these three, and registers every subclass but
     # those that say otherwise.
@@ -46,7 +48,7 @@ def without_tensorflow(cls: Any, folder: Path | None, work: Path, stack: ExitSta
 
 
 @contextmanager
-def failures_told(cls: Any, folder: Path | None) -> Iterator[None]:
+def report_failures(cls: Any, folder: Path | None) -> Iterator[None]:
     """Turns what a builder stumbles over into a `UserError` that says what can be done."""
     try:
         yield
@@ -68,11 +70,11 @@ def failures_told(cls: Any, folder: Path | None) -> Iterator[None]:
         files = ", ".join(file_name(url, published) for url in list(published)[:8]) or "its files"
         raise UserError(
             f"{cls.name} cannot be downloaded or prepared ({_first_line(error)}). Download {files} by hand, "
-            f"see https://www.tensorflow.org/datasets/catalog/{cls.name}. {_give_folder()}"
+            f"see https://www.tensorflow.org/datasets/catalog/{cls.name}. {_raw_flag_hint()}"
         ) from error
 
 
-def _give_folder() -> str:
+def _raw_flag_hint() -> str:
     return "Then name their folder with --data.raw DIR (RAW=DIR with make)."
 
 

@@ -17,7 +17,7 @@ class Column(NamedTuple):
     classes: tuple[str, ...]
 
 
-class Chosen(NamedTuple):
+class Selection(NamedTuple):
     """The picture's feature, the attributes, and the features that decode to just these, the picture still a file."""
 
     picture: str
@@ -27,10 +27,10 @@ class Chosen(NamedTuple):
     def example(self, record: bytes) -> tuple[bytes, tuple[int, ...]]:
         """The file of the picture and the values of the attributes in a record of TFDS."""
         example = self.decoded.deserialize_example_np(record, decoders={self.picture: tfds.decode.SkipDecoding()})
-        return example[self.picture], tuple(int(_at(example, column.path)) for column in self.columns)
+        return example[self.picture], tuple(int(_look_up(example, column.path)) for column in self.columns)
 
 
-def choose(name: str, features: Any) -> Chosen:
+def select_features(name: str, features: Any) -> Selection:
     """Takes `image` or else the first picture, and every truth value and class label; drops the rest.
 
     Raises `UserError` for a set without pictures of eight or sixteen bits.
@@ -43,15 +43,15 @@ def choose(name: str, features: Any) -> Chosen:
     if not pictures:
         raise UserError(f"{name} has no pictures; it holds {', '.join(dict(features))}.")
     picture = "image" if "image" in pictures else pictures[0]
-    columns = _distinct(list(_columns(features, ())))
+    columns = _make_unique(list(_columns(features, ())))
     wanted: dict[str, Any] = {picture: features[picture]}
     for column in columns:
         place = wanted
         for key in column.path[:-1]:
             place = place.setdefault(key, {})
-        place[column.path[-1]] = _at(features, column.path)
+        place[column.path[-1]] = _look_up(features, column.path)
     # Not through tfds.decode.PartialDecoding, which calls TensorFlow.
-    return Chosen(picture, columns, tfds.features.FeaturesDict(wanted))
+    return Selection(picture, columns, tfds.features.FeaturesDict(wanted))
 
 
 def _columns(features: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[Column]:
@@ -66,14 +66,14 @@ def _columns(features: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[Co
             yield Column(key, path, ())
 
 
-def _distinct(columns: list[Column]) -> tuple[Column, ...]:
+def _make_unique(columns: list[Column]) -> tuple[Column, ...]:
     names = [column.name for column in columns]
     return tuple(
         column if names.count(column.name) == 1 else column._replace(name="/".join(column.path)) for column in columns
     )
 
 
-def _at(example: Any, path: tuple[str, ...]) -> Any:
+def _look_up(example: Any, path: tuple[str, ...]) -> Any:
     for key in path:
         example = example[key]
     return example

@@ -56,11 +56,11 @@ class RawFiles:
         """The paths of the files, in the same nesting of dicts and lists as their addresses."""
         addresses = [each.url if isinstance(each, resource.Resource) else str(each) for each in _leaves(urls)]
         paths = iter(self._locate(addresses))
-        return _mapped(lambda _: epath.Path(next(paths)), urls)
+        return _map_tree(lambda _: epath.Path(next(paths)), urls)
 
     def extract(self, archives: Any) -> Any:
         """The folders or, for a single packed file, the files that the archives are unpacked to."""
-        return _mapped(self._extract_one, archives)
+        return _map_tree(self._extract_one, archives)
 
     def download_and_extract(self, urls: Any) -> Any:
         """One after the other."""
@@ -70,7 +70,7 @@ class RawFiles:
         """The name and content of each file in an archive."""
         path, method = _method(archive)
         file = self._stack.enter_context(path.open("rb"))
-        with _damage_named(path):
+        with _report_damage(path):
             if method is resource.ExtractMethod.ZIP:
                 # A builder may read the members of a zip late and in any order, where damage could not be named.
                 if (bad := zipfile.ZipFile(file).testzip()) is not None:
@@ -86,7 +86,7 @@ class RawFiles:
             return epath.Path(path)
         self._unpacked += 1
         target = self._work / f"{self._unpacked}" / path.name
-        with path.open("rb") as file, _damage_named(path):
+        with path.open("rb") as file, _report_damage(path):
             for name, member in extractor.iter_archive(file, method):
                 goal = target / name if name else target
                 goal.parent.mkdir(parents=True, exist_ok=True)
@@ -111,16 +111,16 @@ def _leaves(tree: Any) -> Iterator[Any]:
         yield tree
 
 
-def _mapped(function: Callable[[Any], Any], tree: Any) -> Any:
+def _map_tree(function: Callable[[Any], Any], tree: Any) -> Any:
     if isinstance(tree, dict):
-        return {key: _mapped(function, each) for key, each in tree.items()}
+        return {key: _map_tree(function, each) for key, each in tree.items()}
     if isinstance(tree, list | tuple):
-        return [_mapped(function, each) for each in tree]
+        return [_map_tree(function, each) for each in tree]
     return function(tree)
 
 
 @contextmanager
-def _damage_named(path: Path) -> Iterator[None]:
+def _report_damage(path: Path) -> Iterator[None]:
     try:
         yield
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, OSError) as error:
@@ -135,7 +135,7 @@ logger = logging.getLogger("jaxvae")
 # From the addresses of files to their paths, in order.
 
 
-def in_folder(name: str, folder: Path, published: dict[str, Any], homepage: str) -> Locate:
+def find_in_folder(name: str, folder: Path, published: dict[str, Any], homepage: str) -> Locate:
     """Looks files up in a folder by the names under which they were published, for `RawFiles.locate`.
 
     A missing file is a `UserError` that names all that are missing; a size other than the published one is a warning,
@@ -165,12 +165,12 @@ def in_folder(name: str, folder: Path, published: dict[str, Any], homepage: str)
     return locate
 
 
-def downloaded(manager: Any) -> Locate:
+def download(manager: Any) -> Locate:
     """Downloads files with TFDS's own download manager, for `RawFiles.locate`."""
 
     def locate(urls: list[str]) -> list[Any]:
         # Without a network TFDS tries for minutes and fills the terminal. Behind a proxy only the proxy knows names.
-        missing = set(urls) - _kept(Path(manager.download_dir))
+        missing = set(urls) - _already_downloaded(Path(manager.download_dir))
         hosts = {urlsplit(url).hostname for url in missing} - {None}
         for host in hosts if not getproxies() else ():
             try:
@@ -188,7 +188,7 @@ def downloaded(manager: Any) -> Locate:
     return locate
 
 
-def _kept(downloads: Path) -> set[str]:
+def _already_downloaded(downloads: Path) -> set[str]:
     """The addresses of the files that TFDS has downloaded before, by the notes that it keeps beside them."""
     notes = [note for pattern in ("*.INFO", "*/*.INFO") for note in downloads.glob(pattern)]
     return {url for note in notes for url in json.loads(note.read_text()).get("urls", ())}

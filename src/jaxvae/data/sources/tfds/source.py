@@ -13,19 +13,19 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from jaxvae.config import DataConfig
-from jaxvae.data.images import UNREADABLE, fit, opened
+from jaxvae.data.images import UNREADABLE, crop_and_resize, open_image
 from jaxvae.data.sources.base import Example, Source
-from jaxvae.data.sources.tfds.builder import failures_told, without_tensorflow
-from jaxvae.data.sources.tfds.features import Chosen, choose
-from jaxvae.data.splits import Part, carve, told
-from jaxvae.errors import UserError, nearest
-from jaxvae.system.files import named_path, scratch
+from jaxvae.data.sources.tfds.builder import report_failures, without_tensorflow
+from jaxvae.data.sources.tfds.features import Selection, select_features
+from jaxvae.data.splits import Part, describe_splits, make_splits
+from jaxvae.errors import UserError, suggest
+from jaxvae.system.files import expand_user, temp_dir
 from jaxvae.system.progress import progress
 
 ALIASES = {"celeba": "celeb_a"}
 
 
-OFTEN_WANTED = ("avatars", "folder", "celeb_a", "mnist", "fashion_mnist", "cifar10")
+SUGGESTIONS = ("avatars", "folder", "celeb_a", "mnist", "fashion_mnist", "cifar10")
 
 
 # The only format of TFDS that is read without TensorFlow.
@@ -49,13 +49,13 @@ def tfds_source(config: DataConfig) -> Source:
         tfds.disable_progress_bar()
     # TFDS prints to standard output, among other things a page when it misses TensorFlow.
     with ExitStack() as stack, redirect_stdout(io.StringIO()):
-        work = stack.enter_context(scratch(Path(config.root) / f".{name}.tfds"))
-        with failures_told(cls, folder):
+        work = stack.enter_context(temp_dir(Path(config.root) / f".{name}.tfds"))
+        with report_failures(cls, folder):
             builder, downloads = _builder(without_tensorflow(cls, folder, work, stack), variant, work, folder)
-            choose(name, builder.info.features)  # Complains before anything is downloaded.
+            select_features(name, builder.info.features)  # Complains before anything is downloaded.
             builder.download_and_prepare(download_dir=downloads)
         # Chosen once more: some builders learn the names of their classes from the files.
-        return _source(config, builder, choose(name, builder.info.features), stack.pop_all())
+        return _source(config, builder, select_features(name, builder.info.features), stack.pop_all())
 
 
 def _builder_class(name: str, variant: str, asked: str) -> Any:
@@ -67,17 +67,17 @@ def _builder_class(name: str, variant: str, asked: str) -> Any:
         known = ["avatars", "folder", *tfds.list_builders(with_community_datasets=False)]
         close = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.6)
         raise UserError(
-            f"there is no data set, folder or array file {asked!r}; {nearest(name, close or OFTEN_WANTED)}"
+            f"there is no data set, folder or array file {asked!r}; {suggest(name, close or SUGGESTIONS)}"
         ) from error
     if variant and variant not in cls.builder_configs:
-        raise UserError(f"{name} has no variant {variant!r}; {nearest(variant, cls.builder_configs)}")
+        raise UserError(f"{name} has no variant {variant!r}; {suggest(variant, cls.builder_configs)}")
     return cls
 
 
 def _folder(raw: str | None) -> Path | None:
     if raw is None:
         return None
-    folder = named_path(raw)
+    folder = expand_user(raw)
     if not os.path.isdir(folder):
         raise UserError(f"data.raw is {raw!r}, but there is no such folder.")
     return folder.resolve()
@@ -95,24 +95,27 @@ def _builder(cls: Any, variant: str, work: Path, folder: Path | None) -> tuple[A
         return cls(data_dir=str(work), **options), str(Path(tfds.core.constants.DATA_DIR).expanduser() / "downloads")
 
 
-def _source(config: DataConfig, builder: Any, chosen: Chosen, stack: ExitStack) -> Source:
+def _source(config: DataConfig, builder: Any, chosen: Selection, stack: ExitStack) -> Source:
     given = {split: info.num_examples for split, info in builder.info.splits.items()}
     # Some sets have one split only, under another name.
     train = "train" if "train" in given else max(given, key=lambda split: given[split])
     others = {split: given[split] for split in ("validation", "test") if split in given and split != train}
-    parts = carve({"train": given[train], **others}, builder.name)
+    parts = make_splits({"train": given[train], **others}, builder.name)
 
     def read(split: str, part: Part) -> Iterator[Example]:
         records = builder.as_data_source(
-            train if part.of == "train" else part.of, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
+            train if part.source_split == "train" else part.source_split,
+            deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES,
         )
         for i in progress(part.indices, len(part.indices), f"preparing {split}"):
             file, attributes = chosen.example(records[int(i)])
             try:
-                with opened(io.BytesIO(file)) as image:
-                    picture = fit(image, crop=config.crop, size=config.size, color=config.color)
+                with open_image(io.BytesIO(file)) as image:
+                    picture = crop_and_resize(image, crop=config.crop, size=config.size, color=config.color)
             except UNREADABLE as error:
-                raise UserError(f"picture {i} of {part.of} in {builder.name} cannot be read ({error}).") from error
+                raise UserError(
+                    f"picture {i} of {part.source_split} in {builder.name} cannot be read ({error})."
+                ) from error
             yield Example(picture, attributes)
 
     return Source(
@@ -123,7 +126,7 @@ def _source(config: DataConfig, builder: Any, chosen: Chosen, stack: ExitStack) 
             "tfds": builder.info.full_name,
             "homepage": builder.info.homepage,
             "split_names": list(given),
-            "splits": told(parts),
+            "splits": describe_splits(parts),
         },
         close=stack.close,
     )
