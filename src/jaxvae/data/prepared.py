@@ -21,11 +21,7 @@ from jaxvae.system.checksums import sha256
 from jaxvae.system.files import temp_dir
 
 FORMAT_VERSION = 1
-
-
 MAX_SIDE = 2**16
-
-
 FIELDS = {"name": str, "shape": list, "attributes": list, "classes": dict, "recipe": dict, "splits": dict,
           "origin": dict}  # fmt: skip
 

@@ -42,9 +42,9 @@ def describe(prepared: Prepared) -> str:
 def check_range(low: int, high: int) -> str | None:
     """Returns a warning if stored pixels from `low` to `high` look wrong, else None."""
     if high == low:
-        return f"all stored pixels are {low}: there is nothing to learn."
+        return f"All stored pixels are {low}: there is nothing to learn."
     if high - low < MIN_RANGE:
-        return f"the stored pixels range from {low} to {high} of 0 to 255: were they already scaled when prepared?"
+        return f"The stored pixels range from {low} to {high} of 0 to 255: were they already scaled when prepared?"
     return None
 
 

@@ -1,4 +1,4 @@
-"""What a run writes down: metrics.jsonl always, TensorBoard beside it, a line or a bar for whoever watches."""
+"""Metrics of a run: metrics.jsonl, TensorBoard, and a progress bar or plain lines on the terminal."""
 
 import itertools
 import json
@@ -21,10 +21,12 @@ from jaxvae.training.step import Metrics
 
 SECONDS_BETWEEN_LINES = 10.0
 
+Pending = list[tuple[int, Metrics]]  # The last step of each dispatch, and the metrics [s] of its steps.
+
 
 @dataclass
 class MetricLog:
-    """The open files of a run, the watcher's progress bar, where lines are said, and when the last plain one was."""
+    """The open files of a run, its progress bar, the output for lines, and the time of the last plain progress line."""
 
     lines: IO[str]
     board: Any
@@ -35,8 +37,8 @@ class MetricLog:
 
 @contextmanager
 def open_log(run: Path, *, first_step: int, steps: int, batch_size: int) -> Iterator[MetricLog]:
-    """Opens the record of a run at `first_step`; lines of later steps, left by an interruption, are dropped."""
-    from tensorboardX import SummaryWriter  # Here, since only training needs it.
+    """Opens the log of a run at `first_step`; lines of later steps, left by an interruption, are dropped."""
+    from tensorboardX import SummaryWriter  # Imported here because only training needs it.
 
     path = run / "metrics.jsonl"
     _drop_later_lines(path, first_step)
@@ -55,13 +57,20 @@ def open_log(run: Path, *, first_step: int, steps: int, batch_size: int) -> Iter
 
 @contextmanager
 def discard_log() -> Iterator[MetricLog]:
-    """A record that nobody sees: of several processes only the first writes."""
-    with Path(os.devnull).open("w") as nowhere:
-        yield MetricLog(nowhere, None, tqdm(disable=True), nowhere, time.monotonic())
+    """Opens a log that discards everything, for processes other than process 0."""
+    with Path(os.devnull).open("w") as devnull:
+        yield MetricLog(devnull, None, tqdm(disable=True), devnull, time.monotonic())
 
 
 def write(record: MetricLog, step: int, kind: str, metrics: dict[str, float]) -> None:
-    """One line of metrics.jsonl and the same numbers in TensorBoard; `kind` is "train", "validation" or "test"."""
+    """Appends a line to metrics.jsonl and the same numbers to TensorBoard.
+
+    Args:
+        record: the log of the run.
+        step: number of updates made.
+        kind: "train", "validation" or "test".
+        metrics: numbers by name.
+    """
     # JSON has no NaN and no infinity.
     plain = {name: value if math.isfinite(value) else str(value) for name, value in metrics.items()}
     record.lines.write(json.dumps({"step": step, "kind": kind, **plain}) + "\n")
@@ -71,13 +80,21 @@ def write(record: MetricLog, step: int, kind: str, metrics: dict[str, float]) ->
 
 
 def flush_to_disk(record: MetricLog) -> None:
-    """Has the system put all lines on the disk: a checkpoint must not outlive what led to it when the machine fails."""
+    """Flushes all lines to disk: if the machine fails, a checkpoint must not survive without the lines before it."""
     if record.board is not None:
         os.fsync(record.lines.fileno())
 
 
 def update_progress(record: MetricLog, step: int, steps: int, batch_size: int, metrics: dict[str, float]) -> None:
-    """Moves the bar; where the output is no terminal, prints a plain line now and then."""
+    """Advances the progress bar; if the output is not a terminal, prints a plain line every few seconds instead.
+
+    Args:
+        record: the log of the run.
+        step: number of updates made.
+        steps: total number of updates.
+        batch_size: images per update.
+        metrics: the step's metrics.
+    """
     shown = {name: metrics[name] for name in ("elbo_nats", "log_likelihood_nats", "kl_nats") if name in metrics}
     record.bar.set_postfix({name: f"{value:.1f}" for name, value in shown.items()}, refresh=False)
     record.bar.update(step * batch_size - record.bar.n if not record.bar.disable else 0)
@@ -90,7 +107,7 @@ def update_progress(record: MetricLog, step: int, steps: int, batch_size: int, m
 
 
 def print_line(record: MetricLog, text: str) -> None:
-    """A line of its own above the bar."""
+    """Prints a line above the progress bar."""
     record.bar.write(printable(text), file=record.out)
     record.out.flush()
 
@@ -107,29 +124,37 @@ def _drop_later_lines(path: Path, step: int) -> None:
 def _is_kept(line: str, step: int) -> bool:
     try:
         numbers = json.loads(line)
-        # The test split is measured when training ends: a run that goes on measures it again.
+        # The test split is measured at the end of training: a run that continues measures it again.
         return bool(numbers["step"] <= step and numbers["kind"] != "test")
     except (ValueError, LookupError, TypeError, RecursionError):
-        return False  # A line cut off by a crash, or not ours.
-
-
-Pending = list[tuple[int, Metrics]]  # The last step of each stretch, and the metrics [s] of its steps.
+        return False  # A line truncated by a crash, or not written by us.
 
 
 def log(
     record: MetricLog, fetched: Pending, config: Config, layers: Sequence[str], images_per_second: float
 ) -> SkippedStep | None:
-    """Writes the metrics of finished steps and names those that were skipped; returns why the run must stop, if so."""
+    """Writes the metrics of finished steps and prints skipped ones.
+
+    Args:
+        record: the log of the run.
+        fetched: the metrics of finished steps.
+        config: config of the run.
+        layers: names of the layers.
+        images_per_second: current speed.
+
+    Returns:
+        The step that makes the run stop, or None if it can continue.
+    """
     for last, stacked in fetched:
         metrics = {name: values for name, values in stacked.items() if name != "watch"}
         rows = zip(itertools.count(last + 1 - len(metrics["loss"])), *stacked["watch"], *metrics.values())
-        for step, made, in_a_row, layer_norms, *numbers in rows:
+        for step, applied, in_a_row, layer_norms, *numbers in rows:
             values = dict(zip(metrics, map(float, numbers), strict=True))
-            if not made:
-                trouble = SkippedStep(step, int(in_a_row), find_cause(values, layers, layer_norms))
+            if not applied:
+                skipped = SkippedStep(step, int(in_a_row), find_cause(values, layers, layer_norms))
                 if in_a_row >= config.train.most_not_finite:
-                    return trouble
-                print_line(record, f"step {step} skipped: {trouble.what}")
+                    return skipped
+                print_line(record, f"step {step} skipped: {skipped.what}")
             if step % config.train.log_every == 0 or step == config.train.steps:
                 values["images_per_second"] = round(images_per_second, 1)
                 write(record, step, "train", values)
