@@ -133,7 +133,7 @@ def _from_file(name: str, path: Path, function: str) -> Features:
 
 
 def _in_batches(extract: Extract) -> Extract:
-    """The same in batches of 64: a network's activations, or floats of all pictures at once, are large."""
+    """Applies `extract` in batches of 64: activations, or all images as floats, may not fit into memory."""
     return lambda images: np.concatenate(
         [extract(images[i : i + BATCH_SIZE]) for i in range(0, len(images), BATCH_SIZE)]
     )
