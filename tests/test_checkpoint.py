@@ -51,7 +51,7 @@ def test_a_checkpoint_of_two_devices_opens_on_one(tmp_path):
     with checkpoint.open_checkpoints(tmp_path) as checkpointer:
         checkpoint.save(checkpointer, 1, {"params": spread}, about={}, objective=None)
     code = (
-        "import sys, jax; from pathlib import Path; from jaxvae import checkpoint;"
+        "import sys, jax; from pathlib import Path; from jaxvae.runs import checkpoint;"
         "x = checkpoint.read_tree(Path(sys.argv[1]), 1, 'params'); print(jax.device_count(), x.sum())"
     )
     environment = {"JAX_NUM_CPU_DEVICES": "1", "JAX_PLATFORMS": "cpu", "PATH": ""}
@@ -90,7 +90,7 @@ def test_of_a_damaged_checkpoint_the_one_before_is_loaded(disc_run, tmp_path, ca
     run = shutil.copytree(disc_run, tmp_path / "run")
     flip(run / "checkpoints" / "40")
     assert load(run).info.step == 20
-    assert re.search("40 is damaged: .* is not as it was written. The one of step 20 is taken", caplog.text)
+    assert re.search("40 is damaged: .* does not match its checksum.*step 20", caplog.text)
     with pytest.raises(UserError, match="40 is damaged"):
         load(run, step=40)
     flip(run / "checkpoints" / "20")
@@ -139,7 +139,7 @@ def test_a_full_disk_is_told_with_what_is_kept(disc_set, tmp_path, monkeypatch, 
         original(checkpointer, step, *rest, **named)
 
     monkeypatch.setattr(checkpoint, "save", failing)
-    with pytest.raises(UserError, match=r"the disk that holds .* is full; the checkpoint of step 20 is whole"):
+    with pytest.raises(UserError, match=r"cannot write to .*: the disk is full; the checkpoint of step 20 is intact"):
         train(tiny_config(), disc_set, tmp_path / "run")
     assert load(tmp_path / "run").info.step == 20
 

@@ -29,5 +29,5 @@ def test_results_come_in_order_and_without_warnings(several, monkeypatch, few):
 
 def test_a_process_that_is_ended_from_outside_is_told(several, monkeypatch):
     monkeypatch.setattr(every_core, "SERIAL_LIMIT", 0)
-    with pytest.raises(UserError, match="ended from outside"):
+    with pytest.raises(UserError, match="worker process was killed"):
         list(several.map(os._exit, range(1, 60)))

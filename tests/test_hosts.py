@@ -118,7 +118,7 @@ def test_an_error_of_one_process_alone_is_not_that_of_another(tmp_path):
 
 def test_the_loss_of_another_process_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 2)
-    with pytest.raises(UserError, match="another of the 2 processes no longer answers"), report_lost_process(tmp_path):
+    with pytest.raises(UserError, match="another of the 2 processes no longer responds"), report_lost_process(tmp_path):
         raise TimeoutError
 
 
@@ -127,7 +127,7 @@ def test_processes_that_do_not_meet_are_told(monkeypatch):
         raise RuntimeError("deadline exceeded\nand more")
 
     monkeypatch.setattr(jax.distributed, "initialize", never)
-    with pytest.raises(UserError, match=r"did not meet \(deadline exceeded\)"):
+    with pytest.raises(UserError, match=r"failed to connect \(deadline exceeded\)"):
         join(DevicesConfig(coordinator="localhost:1", processes=2, process=0))
 
 

@@ -8,7 +8,7 @@ from jaxvae.system.processes import HUGE_PAGES_FILE, TUNABLES
 
 CODE = """
 import os, sys
-from jaxvae.large_pages import use_large_pages
+from jaxvae.system.processes import use_large_pages
 use_large_pages()
 print(os.environ.get("GLIBC_TUNABLES", "").split(":")[0], *sys.argv[1:])
 """

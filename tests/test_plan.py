@@ -88,7 +88,7 @@ def test_the_largest_batch_is_one_that_was_compiled(monkeypatch, fixed, each, re
 
 @pytest.mark.parametrize("name", ["v9:2x2", "v5e", "gpu", "gpu:big", "tpu"])
 def test_unknown_targets_are_told(name):
-    with pytest.raises(UserError, match=f"--target is '{name}', but must be such as v5e:2x2"):
+    with pytest.raises(UserError, match=f"unknown --target '{name}'; examples are v5e:2x2"):
         find_target(name)
 
 

@@ -41,7 +41,7 @@ def test_carving_is_deterministic():
 
 def test_each_part_gets_one_picture_or_it_is_an_error():
     assert [size for _, size in sizes(make_splits({"train": 3}, "x")).values()] == [1, 1, 1]
-    with pytest.raises(UserError, match="tiny holds 2 pictures for training, but needs at least 3"):
+    with pytest.raises(UserError, match="tiny has 2 images for training, but needs at least 3"):
         make_splits({"train": 2}, "tiny")
-    with pytest.raises(UserError, match="tiny holds 1 picture for training, but needs at least 2"):
+    with pytest.raises(UserError, match="tiny has 1 image for training, but needs at least 2"):
         make_splits({"train": 1, "test": 5}, "tiny")

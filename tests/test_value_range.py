@@ -8,8 +8,8 @@ from jaxvae.data.summary import check_range, check_ranges
 @pytest.mark.parametrize(
     ("low", "high", "said"),
     [
-        (0, 255, None), (30, 230, None), (0, 64, None), (0, 63, "go from 0 to 63"), (0, 1, "scaled already"),
-        (7, 7, "all 7"),
+        (0, 255, None), (30, 230, None), (0, 64, None), (0, 63, "range from 0 to 63"), (0, 1, "already scaled"),
+        (7, 7, "are 7"),
     ],
 )  # fmt: skip
 def test_pixels_that_fill_little_of_the_range_are_doubted(low, high, said):
@@ -21,10 +21,10 @@ def test_pixels_that_fill_little_of_the_range_are_doubted(low, high, said):
     ("ranges", "found"),
     [
         ({}, []),
-        ({"train": [0, 1]}, ["train: The stored pixels go from 0 to 1"]),
+        ({"train": [0, 1]}, ["train: The stored pixels range from 0 to 1"]),
         (
             {"train": [0, 80], "validation": [0, 80]},
-            ["test: its pixels go from 30 to 230, those of train from 0 to 80"],
+            ["test: its pixels range from 30 to 230, those of train from 0 to 80"],
         ),
     ],
 )

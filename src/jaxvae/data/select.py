@@ -139,8 +139,8 @@ def _value(name: str, value: str, data: dict[str, Any]) -> int:
         return int(classes.index(value))
     if re.fullmatch(r"-?\d{1,18}", value):
         return int(value)
-    known = ", ".join(classes) if classes else "0 and 1"
-    raise UserError(f"{name} has no value {value!r}; expected one of {known}.")
+    known = f"one of {', '.join(classes)}" if classes else "0 or 1"
+    raise UserError(f"{name} has no value {value!r}; expected {known}.")
 
 
 def _command(data: dict[str, Any]) -> str:
