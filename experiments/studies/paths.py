@@ -69,8 +69,8 @@ def paths(
     images = np.asarray(prepared.split("test").images[: 2 * pairs])
     if not 0 <= shown < pairs or len(images) < 2 * pairs:
         raise UserError(
-            f"--pairs is {pairs} and --shown is {shown}, but there are {len(prepared.split('test').images)} test images"
-            " and pairs count from 0."
+            f"--pairs is {pairs} and --shown is {shown}, with {len(prepared.split('test').images)} test images; use at "
+            "most one pair for every two test images, and show one from 0 to pairs - 1."
         )
     classifier = fit_classifier(prepared)
     real = prepared.split("train").images.reshape(-1, images[0].size)
@@ -105,12 +105,12 @@ def _walks(loaded: Loaded, path: PathName, z: Code) -> Iterator[Walk]:
         yield walk(loaded.vae, loaded.params, way, [first, second], evenly(SHOWN, 2), measure=True)
 
 
-def _numbers(made: Walk, judges: Judges) -> list[float]:
-    measured: Any = made.measured
+def _numbers(walked: Walk, judges: Judges) -> list[float]:
+    measured: Any = walked.measured
     pixels = smoothness.of_pictures(measured)
     changes = smoothness.of_probabilities(judges.classifier.probabilities(to_bytes(measured)), judges.names).values()
     arc, chord, *others = (
-        [each[name] for each in changes] for name in ("arc", "chord", "largest_over_mean_step", "largest_setback")
+        [change[name] for change in changes] for name in ("arc", "chord", "largest_over_mean_step", "largest_setback")
     )
     of_changes = [sum(arc) / sum(chord), *map(np.mean, others)] if changes else [np.nan] * 3
     middle = measured[len(measured) // 2].ravel()

@@ -49,7 +49,7 @@ def read_image(path: Path) -> Image.Image:
 
 
 def decode_image(path: Path) -> Image.Image:
-    """Does the same as `read_image` but lets Pillow's warnings through: suppressing them is not thread-safe."""
+    """Opens and decodes an image like `read_image` but shows Pillow's warnings: suppressing them is not thread-safe."""
     try:
         with open_image(path) as image:
             image.load()

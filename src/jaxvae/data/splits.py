@@ -52,11 +52,11 @@ def make_splits(counts: Mapping[str, int], name: str) -> dict[str, Part]:
 
 def describe_splits(parts: Mapping[str, Part]) -> dict[str, str]:
     """Describes where the images of each split come from, for the `origin` of a source."""
-    whole = {split: split == part.source_split for split, part in parts.items()}
-    cut = not (whole["validation"] and whole["test"])
+    original = {split: split == part.source_split for split, part in parts.items()}
+    train_is_divided = not (original["validation"] and original["test"])
     return {
-        split: ("the rest of train" if split == "train" and cut else "as given")
-        if whole[split]
+        split: ("the rest of train" if split == "train" and train_is_divided else "as given")
+        if original[split]
         else f"{len(part.indices)} of train, drawn at random with seed {SEED}"
         for split, part in parts.items()
     }
