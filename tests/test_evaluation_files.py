@@ -85,10 +85,10 @@ def test_a_file_appears_only_when_it_is_whole(tmp_path, monkeypatch):
 
 def test_a_place_that_cannot_be_written_to_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"cannot write .*file/x\.json"):
+    with pytest.raises(UserError, match=r"file/x\.json cannot be written"):
         write_json(tmp_path / "file" / "x.json", {})
     (tmp_path / "folder.json").mkdir()
-    with pytest.raises(UserError, match=r"cannot write .*folder\.json"):
+    with pytest.raises(UserError, match=r"folder\.json cannot be written"):
         write_json(tmp_path / "folder.json", {})
     assert {path.name for path in tmp_path.iterdir()} == {"file", "folder.json"}
 

@@ -106,11 +106,11 @@ def test_size_alone_takes_the_largest_square_and_keeps_flat_colours():
 
 def test_unreadable_files_are_told(tmp_path):
     (tmp_path / "text.png").write_text("not a picture")
-    with pytest.raises(UserError, match=r"cannot read .*text\.png as an image"):
+    with pytest.raises(UserError, match=r"text\.png cannot be read as an image"):
         read_image(tmp_path / "text.png")
     with pytest.raises(UserError, match="does not exist"):
         read_image(tmp_path / "absent.png")
     Image.effect_noise((64, 64), 50).save(tmp_path / "whole.png")
     (tmp_path / "half.png").write_bytes((tmp_path / "whole.png").read_bytes()[:900])
-    with pytest.raises(UserError, match=r"cannot read .*half\.png"):
+    with pytest.raises(UserError, match=r"half\.png cannot be read"):
         read_image(tmp_path / "half.png")

@@ -167,5 +167,5 @@ def test_the_source_is_closed_whatever_happens(tmp_path, monkeypatch):
 
 def test_scratch_needs_a_place(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(UserError, match="cannot write to the folder"), temp_dir(tmp_path / "file" / "work"):
+    with pytest.raises(UserError, match="cannot be written to"), temp_dir(tmp_path / "file" / "work"):
         pass

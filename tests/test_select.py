@@ -50,7 +50,7 @@ def test_what_cannot_be_found_is_named(data, which, sentence):
 
 def test_a_file_that_is_no_image_is_named(data, tmp_path):
     (tmp_path / "x.png").write_text("not a picture")
-    with pytest.raises(UserError, match=r"cannot read .*x\.png as an image"):
+    with pytest.raises(UserError, match=r"x\.png cannot be read as an image"):
         select(str(tmp_path / "x.png"), data)
 
 

@@ -112,7 +112,7 @@ def test_pictures_of_one_pixel_stay_so_where_no_size_is_asked_for(tmp_path):
     assert len(images) == 10
 
 
-@pytest.mark.parametrize(("count", "told"), [(1, "holds 1 picture for"), (2, "holds 2 pictures for")])
+@pytest.mark.parametrize(("count", "told"), [(1, "has 1 image for"), (2, "has 2 images for")])
 def test_too_few_pictures_for_three_splits(call, tmp_path_factory, count, told):
     folder = pictures(tmp_path_factory.mktemp("few"), count)
     sentence(call(prepare, folder), told, "at least 3: one each for train and validation and test")
@@ -124,7 +124,7 @@ def test_a_folder_of_broken_pictures_alone(call, tmp_path_factory):
     for i in range(9):
         write(folder / f"{i}.png", b"")
     sentence(call(prepare, folder, "--skip-share", "0.5"), "9 of 9 image files", "0.png, 1.png, 2.png", "…")
-    sentence(call(prepare, folder, "--skip-share", "1"), "holds 0 pictures for training")
+    sentence(call(prepare, folder, "--skip-share", "1"), "has 0 images for training")
 
 
 def test_a_pipe_among_the_pictures_is_not_waited_for(call, tmp_path_factory, disc_set):

@@ -58,7 +58,7 @@ def decode_image(path: Path) -> Image.Image:
         raise UserError(f"image file {path} does not exist.") from error
     except UNREADABLE as error:
         raise UserError(
-            f"cannot read {path} as an image; expected a PNG, JPEG or another format that Pillow supports."
+            f"{path} cannot be read as an image; expected a PNG, JPEG or another format that Pillow supports."
         ) from error
 
 

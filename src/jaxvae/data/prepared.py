@@ -85,7 +85,7 @@ def open_prepared(path: Path) -> Prepared:
             raise UserError(f"{path} is damaged: it has no dataset.json; delete it and prepare it again.") from error
         raise UserError(f"no prepared dataset in {path}; create one with python -m jaxvae.prepare.") from error
     except OSError as error:
-        raise UserError(f"cannot read {path / 'dataset.json'} ({error.strerror}).") from error
+        raise UserError(f"{path / 'dataset.json'} cannot be read ({error.strerror}).") from error
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path / 'dataset.json'} is damaged; delete {path} and prepare it again.") from error
     if (wrong := metadata_error(info)) is not None:
@@ -206,7 +206,7 @@ def _report_os_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
-        raise UserError(f"cannot prepare {path} ({error.strerror or error}{where}).") from error
+        raise UserError(f"{path} cannot be prepared ({error.strerror or error}{where}).") from error
 
 
 @contextmanager

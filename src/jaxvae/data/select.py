@@ -86,7 +86,7 @@ def from_file(path: Path, data: dict[str, Any]) -> np.ndarray:
     try:
         array = crop_and_resize(image, crop=None, size=None, color="grey" if channels == 1 else "rgb")
     except ValueError as error:  # A colour space that Pillow cannot convert.
-        raise UserError(f"cannot convert {path} to {'grey' if channels == 1 else 'RGB'}: {error}.") from error
+        raise UserError(f"{path} cannot be converted to {'grey' if channels == 1 else 'RGB'}: {error}.") from error
     full = Image.fromarray(array[:, :, 0] if channels == 1 else array)
     return np.asarray(ImageOps.fit(full, (width, height), Image.Resampling.BICUBIC)).reshape(height, width, channels)
 

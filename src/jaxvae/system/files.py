@@ -45,7 +45,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
             yield file
         os.replace(partial, path)
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}.") from error
+        raise UserError(f"{path} cannot be written: {error.strerror or error}.") from error
     finally:
         with suppress(OSError):  # The name may be too long.
             partial.unlink(missing_ok=True)
@@ -60,12 +60,12 @@ def check_writable(path: Path) -> None:
         os.lstat(path)
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
-            raise UserError(f"cannot write {path}: {error.strerror}.") from error
+            raise UserError(f"{path} cannot be written: {error.strerror}.") from error
     folder = next(parent for parent in (*path.parents, Path()) if os.path.lexists(parent))
     if not os.path.isdir(folder):
-        raise UserError(f"cannot write {path}: {folder} is not a folder.")
+        raise UserError(f"{path} cannot be written: {folder} is not a folder.")
     if not os.access(folder, os.W_OK):
-        raise UserError(f"cannot write {path}: the folder {folder} is not writable.")
+        raise UserError(f"{path} cannot be written: the folder {folder} is not writable.")
 
 
 def require_inside(folder: Path, path: Path) -> Path:
@@ -103,7 +103,7 @@ def temp_dir(path: Path) -> Iterator[Path]:
     try:
         path.mkdir(parents=True)
     except OSError as error:
-        raise UserError(f"cannot write to the folder {path.parent} ({error.strerror}).") from error
+        raise UserError(f"the folder {path.parent} cannot be written to ({error.strerror}).") from error
     try:
         yield path
     finally:
@@ -140,7 +140,7 @@ def write_json(path: Path, value: Any) -> None:
         text = json.dumps(value, indent=2, allow_nan=False)
     except ValueError as error:
         raise UserError(
-            f"cannot write {path}: one of its numbers is not finite ({error}); the model or its images are damaged."
+            f"{path} cannot be written: one of its numbers is not finite ({error}); check the model and its images."
         ) from error
     with atomic_write(path) as file:
         file.write((text + "\n").encode())

@@ -34,7 +34,7 @@ def lock_run(run: Path) -> Iterator[None]:
         ) from error
     except OSError as error:
         raise UserError(
-            f"cannot write to the run folder {run} ({error.strerror}); choose another with --run."
+            f"the run folder {run} cannot be written to ({error.strerror}); choose another with --run."
         ) from error
     try:
         owner.write_text(f"{os.getpid()}\n")

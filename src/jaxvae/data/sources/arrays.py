@@ -97,7 +97,7 @@ def _load(path: Path) -> dict[str, np.ndarray]:
                 f"{path} contains Python objects; save arrays of numbers, with all images of the same shape."
             ) from error
         what = " ".join(str(error).split())
-        raise UserError(f"cannot read {path} as a NumPy file ({what}); it may be damaged or incomplete.") from error
+        raise UserError(f"{path} cannot be read as a NumPy file ({what}); it may be damaged or incomplete.") from error
 
 
 def _sort_arrays(

@@ -95,7 +95,7 @@ def _image_files(root: Path) -> list[Path]:
 
 
 def _raise_unreadable(error: OSError) -> None:
-    raise UserError(f"cannot read the folder {error.filename} ({error.strerror}).") from error
+    raise UserError(f"the folder {error.filename} cannot be read ({error.strerror}).") from error
 
 
 def _labels(root: Path, paths: list[Path]) -> tuple[list[int], tuple[str, ...]]:

@@ -110,7 +110,9 @@ def _source(config: DataConfig, builder: Any, selection: Selection, stack: ExitS
                 with open_image(io.BytesIO(file)) as image:
                     array = crop_and_resize(image, crop=config.crop, size=config.size, color=config.color)
             except UNREADABLE as error:
-                raise UserError(f"cannot read image {i} of {part.source_split} in {builder.name} ({error}).") from error
+                raise UserError(
+                    f"image {i} of {part.source_split} in {builder.name} cannot be read ({error})."
+                ) from error
             yield Example(array, attributes)
 
     return Source(
