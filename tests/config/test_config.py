@@ -20,7 +20,7 @@ from jaxvae import (
     TrainConfig,
     VampPrior,
 )
-from jaxvae.errors import UserError, nearest
+from jaxvae.errors import UserError, suggest
 from jaxvae.experiment import differences, from_json, to_json
 
 
@@ -156,8 +156,8 @@ def test_a_run_is_named_after_the_experiment_or_else_the_data():
 
 
 def test_nearest_suggests_what_was_meant():
-    assert nearest("sunglases", ["sunglasses", "hat"]) == "did you mean 'sunglasses'?"
-    assert "hat" in nearest("zzz", ["sunglasses", "hat"])
+    assert suggest("sunglases", ["sunglasses", "hat"]) == "did you mean 'sunglasses'?"
+    assert "hat" in suggest("zzz", ["sunglasses", "hat"])
 
 
 @pytest.mark.parametrize(
