@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxvae.codes import flatten
 from jaxvae.data.summary import check_range
 from jaxvae.distributions.gaussian import Normal
+from jaxvae.evaluation.streaming import unit_means, unit_variances
 from jaxvae.experiment import Config
 from jaxvae.likelihoods.base import LOG_SCALE_RANGE
 from jaxvae.models import GaussianModel
@@ -184,14 +184,15 @@ EXAMPLES = 64
 
 
 def widest_variance(posterior: Normal) -> float:
-    """The largest variance of one unit over all codes: that of the means, and the mean of the variances."""
-    means, log_variances = flatten(posterior.mean), flatten(posterior.log_variance)
-    return float(jnp.max(jnp.var(means, axis=0) + jnp.mean(jnp.exp(log_variances), axis=0)))
+    """Returns the largest variance of one unit over all codes: that of the means, plus the mean of the variances."""
+    return float(np.max(unit_variances(posterior.mean) + unit_means(posterior.log_variance, np.exp)))
 
 
 def posterior_at_bound(posterior: Normal, config: GaussianModel) -> float:
-    """The share of the log-variances of q(z|x) that are within NEAR of a bound."""
-    return _share(np.asarray(posterior.log_variance), *config.log_variance_range)
+    """Returns the share of the log-variances of q(z|x) that are within NEAR of a bound."""
+    low, high = config.log_variance_range
+    near = unit_means(posterior.log_variance, lambda rows: (rows < low + NEAR) | (rows > high - NEAR))
+    return float(np.mean(near))
 
 
 def scale_at_bound(vae: VAE, params: Params, z: Any) -> float | None:

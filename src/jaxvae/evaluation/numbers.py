@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from jaxvae.codes import flatten
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.evaluation.log_likelihood import Bounds
 from jaxvae.evaluation.per_example import PerExample
 from jaxvae.evaluation.rate_decomposition import decompose
+from jaxvae.evaluation.streaming import unit_means, unit_variances
 from jaxvae.likelihoods import StoredBits
 from jaxvae.objectives.metrics import ACTIVE_VARIANCE, bits_per_dim
 
@@ -49,7 +49,7 @@ def likelihood_numbers(bounds: Bounds, bits: StoredBits | None, dimensions: int)
 
 def code_numbers(measured: PerExample, prior: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """What the codes say of the latent space, and the parts of the rate per picture."""
-    variances = np.var(np.asarray(flatten(measured.posterior.mean), np.float64), axis=0)
+    variances = unit_variances(measured.posterior.mean)
     active = np.sort(variances)[::-1]
     parts = decompose(measured.z, measured.posterior, prior)
     count = len(parts.information)
@@ -58,14 +58,9 @@ def code_numbers(measured: PerExample, prior: Any) -> tuple[dict[str, Any], dict
         "units": len(variances),
         "active_units": int(np.sum(active > ACTIVE_VARIANCE)),
         "active_unit_rule": f"Var_x(E[z|x]) > {ACTIVE_VARIANCE}",
-        "rate_per_unit_nats": None if measured.kl_units is None else _per_unit(measured.kl_units),
+        "rate_per_unit_nats": None if measured.kl_units is None else unit_means(measured.kl_units).tolist(),
         "mutual_information_nats": mean(parts.information)
         | {"estimator": f"log q(z|x) - log q(z); {aggregate}", "at_most": float(np.log(count))},
         "aggregate_kl_nats": mean(parts.aggregate_kl) | {"estimator": f"log q(z) - log p(z); {aggregate}"},
     }
     return numbers, {"mutual_information_nats": parts.information, "aggregate_kl_nats": parts.aggregate_kl}
-
-
-def _per_unit(kl_units: Float[np.ndarray, "n *d"]) -> list[float]:
-    flat = np.asarray(kl_units, np.float64).reshape(len(kl_units), -1)
-    return [float(value) for value in np.mean(flat, axis=0)]

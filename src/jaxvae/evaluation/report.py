@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxvae.codes import flatten
 from jaxvae.data.prepared import Prepared
 from jaxvae.errors import printable
 from jaxvae.evaluation.doctor import Facts, diagnose, posterior_at_bound, scale_at_bound, widest_variance
@@ -16,9 +15,9 @@ from jaxvae.evaluation.image_quality import measure_images
 from jaxvae.evaluation.log_likelihood import importance_bounds
 from jaxvae.evaluation.numbers import bound_numbers, code_numbers, likelihood_numbers, mean
 from jaxvae.evaluation.per_example import PerExample, build_measure
+from jaxvae.evaluation.streaming import count_active_units
 from jaxvae.models import GaussianModel
 from jaxvae.objectives import ELBO
-from jaxvae.objectives.metrics import active_units
 from jaxvae.runs.run import Info, Loaded, prior_of, versions
 from jaxvae.vae import with_prior
 
@@ -93,8 +92,8 @@ def _facts(
         prior=options.prior,
         stored_range=(min(low for low, _ in ranges), max(high for _, high in ranges)),
         grey_share=float(np.mean((images[:1000] > 0) & (images[:1000] < 255))),
-        units=flatten(measured.posterior.mean).shape[1],
-        active_units=int(active_units(measured.posterior.mean)),
+        units=sum(leaf[0].size for leaf in jax.tree.leaves(measured.posterior.mean)),
+        active_units=count_active_units(measured.posterior.mean),
         rate_nats=report["rate_nats"]["mean"] if has_prior else None,
         widest_variance=widest_variance(measured.posterior) if has_prior else None,
         posterior_at_bound=posterior_at_bound(measured.posterior, model)

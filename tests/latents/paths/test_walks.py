@@ -13,8 +13,13 @@ from jaxvae.latents.paths.walks import Walk, arrays, evenly, stretch_rows, walk
 
 MODELS = {
     "vamp": MLP(hidden=(8,), latent=3, prior=VampPrior(components=3)),
-    "spatial": Conv(channels=(4,), latent=1, latent_kind="spatial", likelihood=DiscretizedLogisticMixtureLikelihood(components=2)),
-}  # fmt: skip
+    "spatial": Conv(
+        channels=(4,),
+        latent=1,
+        latent_kind="spatial",
+        likelihood=DiscretizedLogisticMixtureLikelihood(components=2),
+    ),
+}
 
 
 @pytest.mark.parametrize(("name", "path"), [("vamp", "prior"), ("spatial", "geodesic")])

@@ -9,7 +9,7 @@ from conftest import DENSE, mistake, saved_run, tiny_config, untrained
 from PIL import Image
 from scipy.stats import norm
 
-from jaxvae import Autoencoder, Conv
+from jaxvae import Autoencoder, Conv, VampPrior
 from jaxvae.codes import flatten
 from jaxvae.errors import UserError
 from jaxvae.inference import codes, decoded
@@ -88,7 +88,7 @@ def test_the_command_writes_a_sheet_an_animation_and_the_numbers(call, dense_run
 
 
 def test_a_learned_prior_has_quantiles_of_its_own(call, disc_set, tmp_path_factory):
-    model = dataclasses.replace(DENSE, prior="vamp", prior_components=2)
+    model = dataclasses.replace(DENSE, prior=VampPrior(components=2))
     run = saved_run(tmp_path_factory.mktemp("runs") / "vamp", tiny_config(model=model), disc_set)
     code, out, err = call(traverse, run, "--units", 1, "--steps", 2, "--from", "mean", "--out", "t.png", "--json")
     assert code == 0, err
