@@ -1,7 +1,7 @@
 """The interface of a distribution, and what the distributions share: alignment, noise, sums over events."""
 
 from collections.abc import Callable
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,13 @@ PRNGKey: TypeAlias = Key[Array, ""]  # A typed key, as of `jax.random.key`.
 PRNGKeys: TypeAlias = Key[Array, " b"]  # One key per example, as of `jax.random.split`.
 
 Scalar: TypeAlias = float | Float[Array, ""]  # A number, of Python or computed under jit.
+
+if TYPE_CHECKING:
+    Parameter: TypeAlias = Array
+else:
+    # The posteriors of a whole split are NumPy arrays. They support all that is done with parameters, so that a static
+    # checker need not distinguish them.
+    Parameter = ArrayLike
 
 LOG_2PI = 1.8378770664093453
 
@@ -33,7 +40,7 @@ class Distribution(Protocol):
         """Returns the log-density or log-probability [*k, *b] of values [*k, *b, *event], in nats."""
 
 
-def align(parameter: Float[Array, "..."], value: Float[ArrayLike, "..."]) -> Float[Array, "..."]:
+def align(parameter: Float[Parameter, "..."], value: Float[ArrayLike, "..."]) -> Float[Array, "..."]:
     """Adds leading axes so that parameters [b, ...] meet values [k, b, ...] without rank promotion."""
     return jnp.expand_dims(parameter, range(value.ndim - parameter.ndim))
 
@@ -47,13 +54,13 @@ def flatten_event(array: Float[ArrayLike, "..."], event_ndim: int) -> Float[Arra
 
 
 def align_flat(
-    value: Float[ArrayLike, "..."], *parameters: Float[Array, "..."], event_ndim: int
+    value: Float[ArrayLike, "..."], *parameters: Float[Parameter, "..."], event_ndim: int
 ) -> tuple[Float[Array, "... n"], ...]:
     """Returns the value and the parameters aligned with it, the axes of the event merged."""
     return tuple(flatten_event(part, event_ndim) for part in (value, *(align(each, value) for each in parameters)))
 
 
-def sum_event(terms: Float[Array, "..."], event_ndim: int) -> Float[Array, "..."]:
+def sum_event(terms: Float[Parameter, "..."], event_ndim: int) -> Float[Array, "..."]:
     """Sums the terms of each event."""
     return jnp.sum(terms, axis=tuple(range(terms.ndim - event_ndim, terms.ndim)))
 
@@ -79,7 +86,7 @@ def draw_noise(
 
 
 def scale_noise(
-    location: Float[Array, "*shape"], scale: Float[Array, "*shape"], noise: Float[Array, "..."]
+    location: Float[Parameter, "*shape"], scale: Float[Parameter, "*shape"], noise: Float[Array, "..."]
 ) -> Float[Array, "..."]:
     """Returns location + scale * noise, the reparameterised draw of a location-scale family.
 

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from jaxvae.distributions.base import (
     LOG_2PI,
     ArrayLike,
+    Parameter,
     PRNGKey,
     PRNGKeys,
     Scalar,
@@ -28,8 +29,8 @@ from jaxvae.distributions.base import (
 class Normal:
     """A Gaussian with diagonal covariance; `mean` and `log_variance` have the same shape [*b, *event]."""
 
-    mean: Float[Array, "*shape"]
-    log_variance: Float[Array, "*shape"]
+    mean: Float[Parameter, "*shape"]
+    log_variance: Float[Parameter, "*shape"]
     event_ndim: int
 
     @property
@@ -43,7 +44,7 @@ class Normal:
         return jnp.exp(0.5 * self.log_variance)
 
     @property
-    def mode(self) -> Float[Array, "..."]:
+    def mode(self) -> Float[Parameter, "..."]:
         """The value of highest density, which is the mean."""
         return self.mean
 

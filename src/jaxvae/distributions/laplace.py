@@ -10,7 +10,16 @@ from jax import Array
 from jax.tree_util import register_dataclass
 from jaxtyping import Float
 
-from jaxvae.distributions.base import ArrayLike, PRNGKey, PRNGKeys, align_flat, draw_noise, scale_noise, sum_event
+from jaxvae.distributions.base import (
+    ArrayLike,
+    Parameter,
+    PRNGKey,
+    PRNGKeys,
+    align_flat,
+    draw_noise,
+    scale_noise,
+    sum_event,
+)
 
 
 @partial(register_dataclass, data_fields=["mean", "log_scale"], meta_fields=["event_ndim"])
@@ -21,8 +30,8 @@ class Laplace:
     `mean` and `log_scale` have the same shape [*b, *event].
     """
 
-    mean: Float[Array, "*shape"]
-    log_scale: Float[Array, "*shape"]
+    mean: Float[Parameter, "*shape"]
+    log_scale: Float[Parameter, "*shape"]
     event_ndim: int
 
     @property
@@ -36,7 +45,7 @@ class Laplace:
         return math.sqrt(2.0) * jnp.exp(self.log_scale)
 
     @property
-    def mode(self) -> Float[Array, "..."]:
+    def mode(self) -> Float[Parameter, "..."]:
         """The value of highest density, which is the mean."""
         return self.mean
 
