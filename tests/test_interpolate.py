@@ -10,7 +10,7 @@ from conftest import mistake, tiny_config, untrained
 from PIL import Image
 
 from jaxvae.config import DataConfig, ModelConfig, ObjectiveConfig
-from jaxvae.inference import codes as codes_of_pictures
+from jaxvae.inference import encode_means as codes_of_pictures
 from jaxvae.interpolate import interpolate
 from jaxvae.latents.attributes.classifier import fit_classifier
 from jaxvae.priors.fitted import HIDDEN, PAIRS, Fitted, fit_mixture

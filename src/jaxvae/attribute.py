@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from jaxvae.runs.run import Loaded
 
 
-LONGEST = 20  # Characters of a picture's name beside its row.
+MAX_NAME_LENGTH = 20  # Characters of a picture's name beside its row.
 
 
-HELD_OUT = 5000  # The most held-out pictures that are encoded.
+MAX_HELD_OUT = 5000  # The most held-out pictures that are encoded.
 
 
-FEWEST_TO_HOLD_OUT = 25
+MIN_LABELLED = 25
 
 
 Names = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")]
@@ -53,34 +53,34 @@ class Source:
         from jaxvae.data.prepared import Split
         from jaxvae.data.select import data_set
         from jaxvae.errors import UserError
-        from jaxvae.latents.attributes.classifier import fit_classifier, fit_to
+        from jaxvae.latents.attributes.classifier import fit_classifier, fit_to_splits
         from jaxvae.latents.attributes.labels import labelled_split
-        from jaxvae.latents.attributes.labels_csv import held_apart
+        from jaxvae.latents.attributes.labels_csv import hold_out
 
         learned = self.learned_from(loaded)
         if self.labels is None:
             prepared = data_set(loaded.info.data, self.data)
-            return learned, labelled_split(prepared, "test", HELD_OUT), fit_classifier(prepared)
-        if len(learned.images) < FEWEST_TO_HOLD_OUT:
+            return learned, labelled_split(prepared, "test", MAX_HELD_OUT), fit_classifier(prepared)
+        if len(learned.images) < MIN_LABELLED:
             raise UserError(
-                f"{self.labels} labels {len(learned.images)} pictures, but measuring needs {FEWEST_TO_HOLD_OUT}: every "
+                f"{self.labels} labels {len(learned.images)} pictures, but measuring needs {MIN_LABELLED}: every "
                 "fifth is held out."
             )
-        learned, held_out = held_apart(learned)
+        learned, held_out = hold_out(learned)
         of, others = (Split(each.images, each.values) for each in (learned, held_out))
-        return learned, held_out, fit_to(learned.attributes, of, others)
+        return learned, held_out, fit_to_splits(learned.attributes, of, others)
 
     def learned_from(self, loaded: "Loaded") -> "Labelled":
         """The pictures that directions are learned from: the training split, or all that the CSV names."""
         from jaxvae.data.select import data_set
         from jaxvae.errors import UserError
         from jaxvae.latents.attributes.labels import labelled_split
-        from jaxvae.latents.attributes.labels_csv import labelled_files
+        from jaxvae.latents.attributes.labels_csv import load_labelled_files
 
         if self.n < 1:
             raise UserError(f"--n is {self.n}, but must be at least 1.")
         if self.labels:
-            return labelled_files(self.labels, self.folder or self.labels.parent, loaded.info.data, self.n)
+            return load_labelled_files(self.labels, self.folder or self.labels.parent, loaded.info.data, self.n)
         if self.folder:
             raise UserError(f"--folder is {self.folder}, but its pictures have no labels; add --labels FILE.csv.")
         return labelled_split(data_set(loaded.info.data, self.data), "train", self.n)
@@ -128,17 +128,17 @@ class List:
     """Print the result as one line of JSON."""
 
     def __call__(self) -> None:
-        from jaxvae.latents.attributes.labels import class_counts, names
-        from jaxvae.latents.attributes.tables import of_counts
+        from jaxvae.latents.attributes.labels import class_counts, direction_names
+        from jaxvae.latents.attributes.tables import counts_table
         from jaxvae.runs.run import load
 
         loaded = load(self.source.run)
         labelled = self.source.learned_from(loaded)
         counts = class_counts(labelled)
         asked = {"run": loaded.info.run, "of": labelled.origin, "n": len(labelled.images)}
-        report(self.json, **asked, **({"attributes": counts, "names": names(labelled)} if self.json else {}))
+        report(self.json, **asked, **({"attributes": counts, "names": direction_names(labelled)} if self.json else {}))
         if not self.json:
-            print("\n".join(of_counts(counts)))
+            print("\n".join(counts_table(counts)))
 
 
 @dataclass(frozen=True)
@@ -174,9 +174,9 @@ class Add:
         import numpy as np
 
         from jaxvae.data.select import named, select
-        from jaxvae.inference import codes, decoded
-        from jaxvae.latents.attributes.directions import Learned
-        from jaxvae.latents.attributes.edits import Edit, edited
+        from jaxvae.inference import decode_to_images, encode_means
+        from jaxvae.latents.attributes.directions import LabelledCodes
+        from jaxvae.latents.attributes.edits import Edit, edit
         from jaxvae.rendering.captions import labelled_grid
         from jaxvae.rendering.grid import save_png
         from jaxvae.runs.run import load
@@ -188,18 +188,18 @@ class Add:
         target = self.output.place(info.run / "samples" / f"{name}.png")
         which = named(self.to)
         originals = np.stack([select(each, self.source.about(loaded)) for each in which])
-        learned = Learned.of(loaded, self.source.learned_from(loaded), self.learning.method)
+        learned = LabelledCodes.encode(loaded, self.source.learned_from(loaded), self.learning.method)
         keep = self.learning.orthogonal_to
         edits = [
             Edit(learned.direction(each, keep), remove)
             for each_of, remove in ((self.names, False), (self.remove, True))
             for each in each_of
         ]
-        z = codes(vae, params, originals)
-        columns = [decoded(vae, params, edited(z, edits, degree, self.learning.step)) for degree in self.degree]
+        z = encode_means(vae, params, originals)
+        columns = [decode_to_images(vae, params, edit(z, edits, degree, self.learning.step)) for degree in self.degree]
         rows = np.stack([originals, *columns], axis=1)
         over = ["original", *(f"degree {degree:g}" for degree in self.degree)]
-        before = [Path(each).name[-LONGEST:] for each in which]
+        before = [Path(each).name[-MAX_NAME_LENGTH:] for each in which]
         sheet = labelled_grid(
             rows.reshape(-1, *info.shape), len(over), over=over, before=before, title=" ".join(changes)
         )
@@ -251,10 +251,10 @@ class Measure:
             raise UserError(f"--degree is {self.degree:g}, but must be a finite number.")
         target = new_file(self.out, ".json", self.overwrite)
 
-        from jaxvae.latents.attributes.directions import Learned
+        from jaxvae.latents.attributes.directions import LabelledCodes
         from jaxvae.latents.attributes.edit_quality import Judge
-        from jaxvae.latents.attributes.labels import column_and_value, names
-        from jaxvae.latents.attributes.tables import of_edits
+        from jaxvae.latents.attributes.labels import column_and_value, direction_names
+        from jaxvae.latents.attributes.tables import edits_table
         from jaxvae.runs.run import load
 
         loaded = load(self.source.run)
@@ -263,9 +263,9 @@ class Measure:
         asked = [*((name, False) for name in self.names), *((name, True) for name in self.remove)]
         for name, _ in asked:  # Before the work.
             column_and_value(source, name)
-        judge = Judge.of(loaded, Learned.of(loaded, source, how.method), held_out, classifier)
+        judge = Judge.build(loaded, LabelledCodes.encode(loaded, source, how.method), held_out, classifier)
         edits = []
-        for name, remove in asked or [(name, False) for name in names(source)]:
+        for name, remove in asked or [(name, False) for name in direction_names(source)]:
             # Where all are asked for, those that cannot be measured are passed over.
             with suppress(*(() if asked else (UserError,))):
                 edits.append(
@@ -291,7 +291,7 @@ class Measure:
         if self.json:
             report(True, file=target, **result)
         else:
-            print("\n".join(of_edits(edits, judge.classifier_report())))
+            print("\n".join(edits_table(edits, judge.classifier_report())))
             report(False, file=target, run=info.run, step=info.step)
 
 

@@ -27,7 +27,7 @@ def unflatten(rows: Float[Array, "*b d"], like: Any) -> Any:
     return jax.tree.unflatten(structure, shaped)
 
 
-TREE = "code_statistics"  # Its name among the trees of a checkpoint.
+STATISTICS_TREE = "code_statistics"  # Its name among the trees of a checkpoint.
 
 
 class CodeStatistics(NamedTuple):
@@ -39,15 +39,15 @@ class CodeStatistics(NamedTuple):
     mean: Code
     standard_deviation: Code
 
-    def standardized(self, code: Code) -> Code:
+    def standardize(self, code: Code) -> Code:
         """Codes [n, ...] with mean 0 and variance 1 over those pictures."""
         return jax.tree.map(lambda z, m, s: (z - m[None]) / _divisor(s)[None], code, *self)
 
-    def restored(self, code: Code) -> Code:
-        """What `standardized` took away put back."""
+    def restore(self, code: Code) -> Code:
+        """What `standardize` took away put back."""
         return jax.tree.map(lambda z, m, s: z * _divisor(s)[None] + m[None], code, *self)
 
-    def spreads(self, standard_deviation: Code) -> Code:
+    def rescale_deviations(self, standard_deviation: Code) -> Code:
         """Standard deviations [n, ...] of posteriors in the units of standardised codes."""
         return jax.tree.map(lambda sigma, s: sigma / _divisor(s)[None], standard_deviation, self.standard_deviation)
 

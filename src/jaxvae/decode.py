@@ -7,7 +7,7 @@ import tyro
 
 from jaxvae.cli import report, run_command
 
-MOST_IN_A_SHEET = 4096
+MAX_SHEET_IMAGES = 4096
 
 
 def decode(
@@ -38,8 +38,8 @@ def decode(
             f"the file of codes is {codes}, but must end in .npz; python -m jaxvae.encode writes such files."
         )
 
-    from jaxvae.inference import decoded
-    from jaxvae.latents.code_files import read_codes, run_named_in
+    from jaxvae.inference import decode_to_images
+    from jaxvae.latents.code_files import read_codes, source_run
     from jaxvae.rendering.folders import refuse_existing, write_folder
     from jaxvae.rendering.grid import grid, save_png
     from jaxvae.runs.run import load
@@ -47,13 +47,15 @@ def decode(
 
     if out is not None:
         refuse_existing(out, overwrite)
-    vae, params, info = load(run or run_named_in(codes))
+    vae, params, info = load(run or source_run(codes))
     saved = read_codes(codes, code_shape(vae, params))
     count = len(saved.names)
     target = out or info.run / "samples" / f"decoded-{codes.stem}.png"
-    if target.suffix.lower() == ".png" and count > MOST_IN_A_SHEET:
-        raise UserError(f"{codes} holds {count} codes, more than a sheet of {MOST_IN_A_SHEET}; give a folder as --out.")
-    pictures = decoded(vae, params, saved.mean)
+    if target.suffix.lower() == ".png" and count > MAX_SHEET_IMAGES:
+        raise UserError(
+            f"{codes} holds {count} codes, more than a sheet of {MAX_SHEET_IMAGES}; give a folder as --out."
+        )
+    pictures = decode_to_images(vae, params, saved.mean)
     if target.suffix.lower() == ".png":
         save_png(grid(pictures, columns=max(1, round(count**0.5))), target)
         report(json, picture=target, run=info.run, step=info.step, n=count)

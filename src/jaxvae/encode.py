@@ -48,7 +48,7 @@ def encode(
     from jaxvae.codes import flatten
     from jaxvae.data.select import data_set, named
     from jaxvae.latents.code_files import require_parquet, write_codes
-    from jaxvae.latents.encoding import encode_pictures, encode_split, standardized, statistics_of
+    from jaxvae.latents.encoding import encode_images, encode_split, standardize_codes, training_statistics
     from jaxvae.runs.run import load
 
     if suffix == ".parquet":
@@ -58,13 +58,13 @@ def encode(
     info = loaded.info
     about = {**info.data, "path": str(data)} if data else info.data
     # Before the work: a model that was not given what to standardise with can be told so at once.
-    statistics = statistics_of(loaded, about) if standardize else None
+    statistics = training_statistics(loaded, about) if standardize else None
     if names:
-        encoded = encode_pictures(loaded, names, about)
+        encoded = encode_images(loaded, names, about)
     else:
         encoded = encode_split(loaded, data_set(info.data, data), split or "test")
     if statistics:
-        encoded = standardized(encoded, statistics)
+        encoded = standardize_codes(encoded, statistics)
     marks = [file_stem(which) if which else split or "test", *(["standardized"] if standardize else [])]
     target = target or info.run / "codes" / f"{'-'.join(marks)}.npz"
     origin = {"run": str(info.run.resolve()), "step": info.step, "data": info.data["name"]}

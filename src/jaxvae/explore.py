@@ -52,7 +52,7 @@ def explore(
     from jaxvae.explorer.session import open_session, warm_up
     from jaxvae.runs.run import load
 
-    with listening(port) as listener:  # First, since what follows takes some seconds.
+    with listen(port) as listener:  # First, since what follows takes some seconds.
         loaded = load(run)
         print(f"opening {loaded.info.run}, which takes some seconds", flush=True)
         session = open_session(loaded, data, units)
@@ -70,7 +70,7 @@ def explore(
         print("\nended")
 
 
-def listening(port: int) -> "socket.socket":
+def listen(port: int) -> "socket.socket":
     """A socket that listens on a port of this machine alone; `UserError` where it cannot."""
     import os
     import socket

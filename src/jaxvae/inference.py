@@ -18,63 +18,65 @@ from jaxvae.distributions.gaussian import Normal
 from jaxvae.errors import UserError
 from jaxvae.vae import VAE, Params, Prior, code_shape
 
-COMPILED_BATCH = 64
+BATCH_SIZE = 64
 
 
 @lru_cache(maxsize=4)
-def compiled(vae: VAE) -> tuple[Any, Any]:
+def jitted(vae: VAE) -> tuple[Any, Any]:
     """(params, pictures uint8) -> q(z|x), and (params, codes) -> means of the likelihood, jitted."""
     # Kept per model: a run draws its pictures many times, and compiling takes longer than drawing.
     encode = jax.jit(lambda params, images: vae.encode(params, scaled(images)))
     return encode, jax.jit(lambda params, z: vae.decode(params, z).mean)
 
 
-def codes(vae: VAE, params: Params, images: np.ndarray) -> Code:
+def encode_means(vae: VAE, params: Params, images: np.ndarray) -> Code:
     """Posterior means of the pictures."""
-    encode = compiled(vae)[0]
-    starts = range(0, len(images), COMPILED_BATCH)
-    parts = [encode(params, images[start : start + COMPILED_BATCH]).mean for start in starts]
+    encode = jitted(vae)[0]
+    starts = range(0, len(images), BATCH_SIZE)
+    parts = [encode(params, images[start : start + BATCH_SIZE]).mean for start in starts]
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
 
 
-def drawn_codes(vae: VAE, params: Params, key: Array, images: np.ndarray) -> Code:
+def sample_codes(vae: VAE, params: Params, key: Array, images: np.ndarray) -> Code:
     """A code from the posterior of each picture."""
     return jax.jit(lambda params, key, images: vae.encode(params, scaled(images)).sample(key))(params, key, images)
 
 
-def means(vae: VAE, params: Params, z: Code) -> np.ndarray:
+def decode_means(vae: VAE, params: Params, z: Code) -> np.ndarray:
     """Means of the likelihood at each code, float32 [n, h, w, c] in [0, 1] (what lies outside is cut off)."""
-    decode = compiled(vae)[1]
+    decode = jitted(vae)[1]
     count = len(jax.tree.leaves(z)[0])
-    stretches = [slice(start, start + COMPILED_BATCH) for start in range(0, count, COMPILED_BATCH)]
+    stretches = [slice(start, start + BATCH_SIZE) for start in range(0, count, BATCH_SIZE)]
     parts = [jax.tree.map(operator.itemgetter(stretch), z) for stretch in stretches]
     return np.clip(np.concatenate([np.asarray(decode(params, part), np.float32) for part in parts]), 0.0, 1.0)
 
 
-def decoded(vae: VAE, params: Params, z: Code) -> np.ndarray:
+def decode_to_images(vae: VAE, params: Params, z: Code) -> np.ndarray:
     """Means of the likelihood at each code, as pictures."""
-    return to_bytes(means(vae, params, z))
+    return to_bytes(decode_means(vae, params, z))
 
 
-def reconstructed(vae: VAE, params: Params, images: np.ndarray) -> np.ndarray:
+def reconstruct(vae: VAE, params: Params, images: np.ndarray) -> np.ndarray:
     """Each picture encoded to its posterior mean and decoded again."""
-    return decoded(vae, params, codes(vae, params, images))
+    return decode_to_images(vae, params, encode_means(vae, params, images))
 
 
-def apart(z: Code) -> list[Code]:
+def unstack(z: Code) -> list[Code]:
     """Codes [n, ...] one by one."""
     return [jax.tree.map(operator.itemgetter(index), z) for index in range(len(jax.tree.leaves(z)[0]))]
 
 
-def sampled(vae: VAE, params: Params, prior: Prior, key: Array, count: int, temperature: float = 1.0) -> np.ndarray:
+def sample_images(
+    vae: VAE, params: Params, prior: Prior, key: Array, count: int, temperature: float = 1.0
+) -> np.ndarray:
     """Decoded draws from the prior, which need not be the model's own; `temperature` multiplies their spread."""
-    return decoded(vae, params, prior.sample(key, (count,), temperature))
+    return decode_to_images(vae, params, prior.sample(key, (count,), temperature))
 
 
 def posterior_batches(vae: VAE, params: Params, images: np.ndarray) -> Iterator[Normal]:
     """The posteriors of pictures uint8 [n, h, w, c], which may be mapped from disk, as NumPy arrays [b, ...]."""
-    encode = compiled(vae)[0]
-    for indices, real in once(len(images), min(COMPILED_BATCH, len(images))):
+    encode = jitted(vae)[0]
+    for indices, real in once(len(images), min(BATCH_SIZE, len(images))):
         posterior = jax.device_get(encode(params, gathered(images, indices)))
         yield jax.tree.map(lambda leaf, real=real: leaf[:real], posterior)
 

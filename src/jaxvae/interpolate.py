@@ -61,12 +61,12 @@ def interpolate(
 
     from jaxvae.data.select import data_set, select, walk_ends
     from jaxvae.errors import UserError
-    from jaxvae.inference import apart, codes, drawn_codes
+    from jaxvae.inference import encode_means, sample_codes, unstack
     from jaxvae.latents.paths.build import build_path
-    from jaxvae.latents.paths.walk_report import lines, measured
-    from jaxvae.latents.paths.walks import arrays, evenly, sheet, stretch_rows, walk
+    from jaxvae.latents.paths.walk_report import format_lines, measure_smoothness
+    from jaxvae.latents.paths.walks import even_degrees, segment_rows, sheet, to_arrays, walk
     from jaxvae.priors.fitted import KINDS
-    from jaxvae.rendering.animation import require, save_animation
+    from jaxvae.rendering.animation import check_format, save_animation
     from jaxvae.rendering.grid import grid, save_png
     from jaxvae.runs.run import load, prior_of
     from jaxvae.system.files import write_arrays
@@ -90,28 +90,32 @@ def interpolate(
     stem = "-".join(filter(None, [file_stem(names), *marks, str(steps) if degree is None else f"at-{degree:g}"]))
     target = output.place(info.run / "samples" / f"{'sheet' if corners else 'interpolation'}-{stem}.png")
     for suffix in animations:
-        require(suffix)
+        check_format(suffix)
     beside = {suffix: output.place_beside(target, suffix) for suffix in animations + [".npz"] * npz}
 
     originals = np.stack([select(name, info.data) for name in names])
-    z = codes(vae, params, originals) if seed is None else drawn_codes(vae, params, jax.random.key(seed), originals)
+    z = (
+        encode_means(vae, params, originals)
+        if seed is None
+        else sample_codes(vae, params, jax.random.key(seed), originals)
+    )
     order = [*range(len(names)), *[0] * loop]
-    names, originals, ends = [names[i] for i in order], originals[order], [apart(z)[i] for i in order]
+    names, originals, ends = [names[i] for i in order], originals[order], [unstack(z)[i] for i in order]
     way = build_path(path, vae, params, prior_of(loaded, kind) if path == "prior" else None)
     if corners:
         made = sheet(vae, params, way, ends, np.linspace(0.0, 1.0, steps))
     else:
-        degrees = evenly(steps, len(ends)) if degree is None else np.asarray([degree])
+        degrees = even_degrees(steps, len(ends)) if degree is None else np.asarray([degree])
         made = walk(vae, params, way, ends, degrees, report)
     strip = not corners and degree is None
-    said = measured(made, names, data_set(info.data)) if report else {}
+    said = measure_smoothness(made, names, data_set(info.data)) if report else {}
 
-    shown = stretch_rows(originals, made.pictures) if strip else made.pictures
+    shown = segment_rows(originals, made.images) if strip else made.images
     save_png(grid(shown, columns=steps + 2 if strip else round(len(shown) ** 0.5)), target)
     for suffix in animations:
-        save_animation(made.pictures[: len(made.pictures) - loop], beside[suffix], closed=loop)
+        save_animation(made.images[: len(made.images) - loop], beside[suffix], closed=loop)
     if npz:
-        write_arrays(beside[".npz"], arrays(made))
+        write_arrays(beside[".npz"], to_arrays(made))
     files = {"picture": target, **{suffix.removeprefix("."): file for suffix, file in beside.items()}}
     asked = {
         "from": names[0],
@@ -130,7 +134,7 @@ def interpolate(
         **({"smoothness": said} if output.json and report else {}),
     )
     if report and not output.json:
-        print("\n".join(lines(said)))
+        print("\n".join(format_lines(said)))
 
 
 def _check(steps: int, degree: float | None, seed: int | None, animations: list[str], report: bool) -> None:

@@ -35,7 +35,7 @@ def draw_map(
         data: The prepared data set, where it is no longer where the run found it.
     """
     from jaxvae.errors import UserError
-    from jaxvae.rendering.scatter import require_matplotlib
+    from jaxvae.rendering.scatter import import_figure
 
     for flag, value in (("--n", n), ("--steps", steps)):
         if value < 1:
@@ -45,12 +45,12 @@ def draw_map(
     if manifold and attribute:
         raise UserError("--manifold draws pictures, which --attribute cannot colour; give one of them.")
     if not manifold:
-        require_matplotlib()
+        import_figure()
 
     from jaxvae.data.select import data_set
     from jaxvae.inference import code_rows
     from jaxvae.latents import maps
-    from jaxvae.latents.attributes.labels import attribute_values, some
+    from jaxvae.latents.attributes.labels import attribute_values, random_subset
     from jaxvae.rendering.grid import grid, save_png
     from jaxvae.rendering.scatter import Coloring, save_scatter
     from jaxvae.runs.run import load
@@ -64,13 +64,13 @@ def draw_map(
         no_prior = info.config.objective.name == "autoencoder"
         images = data_set(info.data, data).split(split).images[:n] if no_prior else None
         sheet = maps.manifold(loaded, images, steps)
-        save_png(grid(sheet.pictures.reshape(-1, *sheet.pictures.shape[2:]), columns=steps), target)
+        save_png(grid(sheet.images.reshape(-1, *sheet.images.shape[2:]), columns=steps), target)
         output.report(picture=target, **asked, manifold=steps, quantiles_of=sheet.description)
         return
     if method == "umap":
-        maps.require_umap()
+        maps.import_umap()
     prepared = data_set(info.data, data)
-    chosen = some(len(prepared.split(split).images), n, seed)
+    chosen = random_subset(len(prepared.split(split).images), n, seed)
     coloring = None
     if attribute is not None:
         values, classes = attribute_values(prepared, split, attribute)

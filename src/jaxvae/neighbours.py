@@ -48,9 +48,9 @@ def neighbours(
     import numpy as np
 
     from jaxvae.data.select import data_set
-    from jaxvae.inference import reconstructed, sampled
-    from jaxvae.latents.attributes.labels import some
-    from jaxvae.latents.neighbours import DISTANCES, describe_in, nearest
+    from jaxvae.inference import reconstruct, sample_images
+    from jaxvae.latents.attributes.labels import random_subset
+    from jaxvae.latents.neighbours import DISTANCES, feature_space, nearest_neighbours
     from jaxvae.rendering.captions import labelled_grid
     from jaxvae.rendering.grid import save_png
     from jaxvae.runs.run import load, prior_of
@@ -62,10 +62,12 @@ def neighbours(
     train, test = prepared.split("train").images, prepared.split("test").images
     if k > len(train):
         raise UserError(f"--k is {k}, but {prepared.info['name']} has {len(train)} training pictures.")
-    samples = sampled(vae, params, drawn_from, jax.random.key(seed), max(n, compared))
-    held_out = test[some(len(test), compared, seed)]
-    kinds = {"samples": samples, "reconstructions": reconstructed(vae, params, held_out), "held_out": held_out}
-    found = nearest(np.concatenate(list(kinds.values())), train, k, describe_in(space, loaded, train.shape[1:]))
+    samples = sample_images(vae, params, drawn_from, jax.random.key(seed), max(n, compared))
+    held_out = test[random_subset(len(test), compared, seed)]
+    kinds = {"samples": samples, "reconstructions": reconstruct(vae, params, held_out), "held_out": held_out}
+    found = nearest_neighbours(
+        np.concatenate(list(kinds.values())), train, k, feature_space(space, loaded, train.shape[1:])
+    )
 
     ends = np.cumsum([len(each) for each in kinds.values()])[:-1]
     medians = {

@@ -21,7 +21,7 @@ EXPERIMENT.py, the first argument, is as for jaxvae.train, and so are the fields
 the program for a CPU. Nothing is downloaded, prepared or trained."""
 
 
-ASSUMED_PICTURES = 100_000
+ASSUMED_TRAIN_IMAGES = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> None:
     from jaxvae.training.planning.target import find_target
 
     config, devices = parsed.config, parsed.devices
-    shape, pictures = _pictures(parsed)
+    shape, pictures = _image_shape_and_count(parsed)
     target = find_target(parsed.target)
     say = partial(print, file=sys.stderr, flush=True)
     say(f"compiling for a batch of {config.train.batch_size}")
@@ -74,18 +74,18 @@ def main(arguments: Sequence[str]) -> None:
     print(json.dumps(result) if parsed.json else "\n".join(_table(result)))
 
 
-def _pictures(parsed: Arguments) -> tuple[tuple[int, int, int], int]:
+def _image_shape_and_count(parsed: Arguments) -> tuple[tuple[int, int, int], int]:
     """The shape of the pictures and how many there are to train on."""
     from jaxvae.data.prepare import already_prepared
 
     config = parsed.config.data
     if parsed.shape is not None:
-        return parsed.shape, ASSUMED_PICTURES
+        return parsed.shape, ASSUMED_TRAIN_IMAGES
     if (prepared := already_prepared(config)) is not None:
         return prepared.shape, prepared.info["splits"]["train"]["n"]
     if config.size is None:
         raise UserError("data.size is None, and the data set is not prepared yet; give --shape HEIGHT WIDTH CHANNELS.")
-    return (config.size, config.size, 1 if config.color == "grey" else 3), ASSUMED_PICTURES
+    return (config.size, config.size, 1 if config.color == "grey" else 3), ASSUMED_TRAIN_IMAGES
 
 
 def _table(result: dict[str, Any]) -> list[str]:

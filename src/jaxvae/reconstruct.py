@@ -29,7 +29,7 @@ def reconstruct(
     from jaxvae.data.select import data_set, select
     from jaxvae.errors import UserError
     from jaxvae.evaluation.per_example import psnr
-    from jaxvae.inference import reconstructed
+    from jaxvae.inference import reconstruct
     from jaxvae.rendering.grid import over_under, save_png
     from jaxvae.runs.run import load
 
@@ -41,7 +41,7 @@ def reconstruct(
         originals = np.stack([select(each, info.data) for each in which])
     else:
         originals = np.asarray(data_set(info.data).split("test").images[:n])
-    copies = reconstructed(vae, params, originals)
+    copies = reconstruct(vae, params, originals)
     decibels = [round(float(value), 2) for value in psnr(scaled(originals), scaled(copies))]
     save_png(over_under(originals, copies, columns=8), target)
     mean = round(float(np.mean(decibels)), 2)

@@ -30,7 +30,7 @@ def sample(
     import jax
 
     from jaxvae.errors import UserError
-    from jaxvae.inference import sampled
+    from jaxvae.inference import sample_images
     from jaxvae.rendering.grid import grid, save_png
     from jaxvae.runs.run import load, prior_of
 
@@ -44,7 +44,7 @@ def sample(
     vae, params, info = loaded
     name = f"samples-{prior}-n{n}-t{temperature:g}-seed{seed}.png"
     target = output.place(info.run / "samples" / name)
-    pictures = sampled(vae, params, prior_of(loaded, prior), jax.random.key(seed), n, temperature)
+    pictures = sample_images(vae, params, prior_of(loaded, prior), jax.random.key(seed), n, temperature)
     save_png(grid(pictures, columns=max(1, round(n**0.5))), target)
     output.report(picture=target, run=info.run, step=info.step, n=n, prior=prior, temperature=temperature, seed=seed)
 

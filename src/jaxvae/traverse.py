@@ -8,15 +8,15 @@ import tyro
 from jaxvae.cli import Output, run_command
 from jaxvae.system.files import file_stem
 
-LEADING = 10
+DEFAULT_UNITS = 10
 
 
-START = "test:0"
+DEFAULT_START = "test:0"
 
 
 def traverse(
     run: Annotated[Path | None, tyro.conf.Positional] = None,
-    from_: Annotated[str, tyro.conf.arg(name="from", metavar="WHICH")] = START,
+    from_: Annotated[str, tyro.conf.arg(name="from", metavar="WHICH")] = DEFAULT_START,
     units: int | None = None,
     steps: int = 9,
     quantiles: tuple[float, float] = (0.02, 0.98),
@@ -68,7 +68,7 @@ def traverse(
     available = len(unit_names(code_shape(vae, params)))
     if units is not None and units > available:
         raise UserError(f"--units is {units}, but a code of {info.run} has {available}.")
-    units = units or min(LEADING, available)
+    units = units or min(DEFAULT_UNITS, available)
     name = f"traversal-{file_stem([from_])}-units{units}-steps{steps}-q{low:g}-{high:g}"
     target = output.place(info.run / "samples" / f"{name}.png")
     animation = output.place_beside(target, ".gif") if gif else None
@@ -81,12 +81,12 @@ def traverse(
     number = "variance {:.3g}" if rates.name == "variance" else "{:.2f} nats"
     labels = [f"unit {unit}\n{number.format(rate)}" for unit, rate in zip(walk.names, walk.rates, strict=True)]
     over = [f"{100 * probability:.3g} %" for probability in probabilities]
-    sheet = labelled_grid(walk.pictures.reshape(-1, *walk.pictures.shape[2:]), steps, over=over, before=labels)
+    sheet = labelled_grid(walk.images.reshape(-1, *walk.images.shape[2:]), steps, over=over, before=labels)
     save_png(sheet, target)
     if animation:
         columns = min(units, 5)
         under = [label.replace("\n", ": ") for label in labels]
-        frames = [labelled_grid(walk.pictures[:, step], columns, under=under) for step in range(steps)]
+        frames = [labelled_grid(walk.images[:, step], columns, under=under) for step in range(steps)]
         save_frames(frames, animation)
     output.report(
         picture=target, **({"animation": animation} if animation else {}), run=info.run, step=info.step,

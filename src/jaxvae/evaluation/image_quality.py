@@ -9,7 +9,7 @@ from jaxvae.evaluation.features import Features
 from jaxvae.evaluation.frechet import frechet_distance
 from jaxvae.evaluation.numbers import mean
 from jaxvae.evaluation.ssim import SETTINGS, ssim
-from jaxvae.inference import reconstructed, sampled
+from jaxvae.inference import reconstruct, sample_images
 from jaxvae.vae import VAE, Params, Prior
 
 
@@ -28,7 +28,7 @@ def measure_pictures(
     Pictures are means of the likelihood, of 8 bits. Without a prior nothing is sampled.
     """
     originals = np.asarray(images)
-    copies = reconstructed(vae, params, originals)
+    copies = reconstruct(vae, params, originals)
     similarity = ssim(originals, copies)
     numbers: dict[str, Any] = {"ssim": None if similarity is None else mean(similarity) | {"settings": SETTINGS}}
     per_example = {} if similarity is None else {"ssim": similarity}
@@ -39,6 +39,6 @@ def measure_pictures(
         distance = frechet_distance(wanted, features.extract(copies))
         numbers["frechet_reconstructions"] = {"distance": distance, **about}
         if prior is not None:
-            drawn = features.extract(sampled(vae, params, prior, key, len(originals)))
+            drawn = features.extract(sample_images(vae, params, prior, key, len(originals)))
             numbers["frechet_samples"] = {"distance": frechet_distance(wanted, drawn), **about}
     return Shown(numbers, per_example)

@@ -15,17 +15,17 @@ from PIL import Image
 from jaxvae.data.images import UNREADABLE
 from jaxvae.data.select import by_index, by_wish, from_file
 from jaxvae.errors import UserError
-from jaxvae.explorer import moves as exploring
-from jaxvae.explorer.requests import DrawAsked, draw_asked
+from jaxvae.explorer import moves
+from jaxvae.explorer.requests import DrawRequest, parse_draw
 from jaxvae.runs.run import Loaded
 
-KEPT = 32  # Uploads; the one that was used longest ago goes first.
+MAX_UPLOADS = 32  # Uploads; the one that was used longest ago goes first.
 
 
-LARGEST_BYTES, LARGEST_PIXELS = 20_000_000, 50_000_000
+MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS = 20_000_000, 50_000_000
 
 
-LONGEST_NAME = 60
+MAX_LABEL_LENGTH = 60
 
 
 class End(NamedTuple):
@@ -33,11 +33,11 @@ class End(NamedTuple):
 
     name: str
     label: str
-    picture: UInt8[np.ndarray, "h w c"]
+    image: UInt8[np.ndarray, "h w c"]
     row: Float[np.ndarray, " d"]
 
 
-def draw_name(asked: DrawAsked, index: int) -> str:
+def draw_name(asked: DrawRequest, index: int) -> str:
     """The name of picture number `index` of a draw, which `parse_draw` reads."""
     return f"draw:{asked.prior}:{asked.seed}:{asked.temperature:g}:{index}"
 
@@ -51,7 +51,7 @@ class Uploads:
 
     def add(self, name: str, content: bytes) -> End:
         """Takes an image file, cuts and resizes it; `UserError` for one that is too large, damaged or no image."""
-        label = Path(name.replace("\\", "/")).name[-LONGEST_NAME:] or "the upload"
+        label = Path(name.replace("\\", "/")).name[-MAX_LABEL_LENGTH:] or "the upload"
         _refuse_large(label, content)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "upload"
@@ -61,8 +61,8 @@ class Uploads:
             except UserError as error:
                 raise UserError(str(error).replace(str(path), label)) from error
         key = f"upload:{hashlib.sha256(content).hexdigest()[:16]}"
-        self.ends[key] = End(key, label, picture, exploring.code_row(self.loaded, picture))
-        while len(self.ends) > KEPT:
+        self.ends[key] = End(key, label, picture, moves.code_row(self.loaded, picture))
+        while len(self.ends) > MAX_UPLOADS:
             self.ends.popitem(last=False)
         return self.ends[key]
 
@@ -74,7 +74,7 @@ class Uploads:
         return self.ends[name]
 
 
-def of_data(loaded: Loaded, which: str) -> End:
+def find_in_dataset(loaded: Loaded, which: str) -> End:
     """A picture of the data set: `test:12`, or the first test picture with the wished attributes.
 
     No path of a file is taken here: what the page may read is what was uploaded. `UserError` for anything else.
@@ -87,21 +87,21 @@ def of_data(loaded: Loaded, which: str) -> End:
     else:
         wish = f", or a wish such as {data['attributes'][0]}=1" if data["attributes"] else ""
         raise UserError(f"there is no picture {which!r}: give test:NUMBER{wish}, or upload one.")
-    return End(which, which, picture, exploring.code_row(loaded, picture))
+    return End(which, which, picture, moves.code_row(loaded, picture))
 
 
-def parse_draw(name: str) -> tuple[DrawAsked, int]:
+def parse_draw_name(name: str) -> tuple[DrawRequest, int]:
     """The draw, and the number of the picture in it; `UserError` for a name that is none."""
     match = re.fullmatch(r"draw:(\w+):(\d{1,10}):(\d+(?:\.\d+)?):(\d{1,3})", name)
-    if match is None or int(match[4]) >= exploring.DRAWN:
+    if match is None or int(match[4]) >= moves.DRAW_SIZE:
         raise UserError(f"there is no draw {name!r}.")
-    return draw_asked({"prior": match[1], "seed": int(match[2]), "temperature": float(match[3])}), int(match[4])
+    return parse_draw({"prior": match[1], "seed": int(match[2]), "temperature": float(match[3])}), int(match[4])
 
 
 def _refuse_large(label: str, content: bytes) -> None:
-    if len(content) > LARGEST_BYTES:
+    if len(content) > MAX_UPLOAD_BYTES:
         raise UserError(
-            f"{label} has {len(content) / 1e6:.3g} MB, but an upload may have {LARGEST_BYTES / 1e6:.3g} MB."
+            f"{label} has {len(content) / 1e6:.3g} MB, but an upload may have {MAX_UPLOAD_BYTES / 1e6:.3g} MB."
         )
     try:
         # The header alone: a small file may unfold to more pixels than memory holds.
@@ -109,7 +109,7 @@ def _refuse_large(label: str, content: bytes) -> None:
             width, height = image.size
     except UNREADABLE:
         return  # What is wrong with it is told by the one who reads it.
-    if width * height > LARGEST_PIXELS:
+    if width * height > MAX_UPLOAD_PIXELS:
         raise UserError(
-            f"{label} has {width} x {height} pixels, but an upload may have {LARGEST_PIXELS // 10**6} million."
+            f"{label} has {width} x {height} pixels, but an upload may have {MAX_UPLOAD_PIXELS // 10**6} million."
         )

@@ -10,7 +10,7 @@ from jaxtyping import Float, UInt8
 
 from jaxvae.codes import Code, flatten, unflatten
 from jaxvae.errors import UserError, nearest
-from jaxvae.inference import codes, decoded
+from jaxvae.inference import decode_to_images, encode_means
 from jaxvae.latents.attributes.directions import Direction
 from jaxvae.latents.paths.build import build_path
 from jaxvae.latents.paths.interpolation import Path
@@ -19,16 +19,16 @@ from jaxvae.latents.units.rates import UnitRates
 from jaxvae.runs.run import Loaded, prior_of
 from jaxvae.vae import code_shape
 
-STEPS = 100  # Of a path, whose codes are found once for its two ends.
+PATH_STEPS = 100  # Of a path, whose codes are found once for its two ends.
 
 
-FARTHEST = 2.0  # Degrees of an attribute that its slider goes to either side.
+MAX_DEGREE = 2.0  # Degrees of an attribute that its slider goes to either side.
 
 
-REACH = 3.0  # Standard deviations of the codes that the slider of a unit goes to either side.
+MAX_DEVIATIONS = 3.0  # Standard deviations of the codes that the slider of a unit goes to either side.
 
 
-DRAWN = 12  # Pictures of a draw.
+DRAW_SIZE = 12  # Pictures of a draw.
 
 Row = Float[np.ndarray, " d"]
 
@@ -54,7 +54,7 @@ def unit_sliders(loaded: Loaded, rates: UnitRates, count: int) -> list[Slider]:
     return [
         Slider(
             f"unit:{unit}", f"unit {names[unit]}", number.format(rates.values[unit]),
-            np.where(np.arange(len(names)) == unit, np.std(rates.mean[:, unit]), 0.0).astype(np.float32), -REACH, REACH,
+            np.where(np.arange(len(names)) == unit, np.std(rates.mean[:, unit]), 0.0).astype(np.float32), -MAX_DEVIATIONS, MAX_DEVIATIONS,
         )
         for unit in rates.order[:count]
     ]  # fmt: skip
@@ -63,7 +63,7 @@ def unit_sliders(loaded: Loaded, rates: UnitRates, count: int) -> list[Slider]:
 def attribute_sliders(directions: Mapping[str, Direction]) -> list[Slider]:
     """One for each attribute; 1 is the step from the mean of the codes without it to the mean of those with it."""
     rows = {name: _row(each.vector) for name, each in directions.items()}
-    return [Slider(f"attribute:{name}", name, "", row, -FARTHEST, FARTHEST) for name, row in rows.items()]
+    return [Slider(f"attribute:{name}", name, "", row, -MAX_DEGREE, MAX_DEGREE) for name, row in rows.items()]
 
 
 def prior_names(loaded: Loaded) -> list[str]:
@@ -79,12 +79,12 @@ def path_names(loaded: Loaded) -> list[str]:
     return ["linear", "spherical", *through_priors, *own, "geodesic"]
 
 
-def path_of(loaded: Loaded, name: str) -> Path:
+def build_named_path(loaded: Loaded, name: str) -> Path:
     """The path of this name; keep it, for it may compile something of its own.
 
     Raises `UserError` for a name that is not in `path_names`.
     """
-    match require(name, path_names(loaded), "path").partition(":"):
+    match check_known(name, path_names(loaded), "path").partition(":"):
         case "prior", _, prior:
             return build_path("prior", loaded.vae, loaded.params, prior_of(loaded, prior))
         case ("linear" | "spherical" | "geodesic") as plain, _, _:
@@ -94,50 +94,50 @@ def path_of(loaded: Loaded, name: str) -> Path:
 
 def code_row(loaded: Loaded, picture: UInt8[np.ndarray, "h w c"]) -> Row:
     """The posterior mean of a picture."""
-    return np.asarray(flatten(codes(loaded.vae, loaded.params, picture[None])))[0]
+    return np.asarray(flatten(encode_means(loaded.vae, loaded.params, picture[None])))[0]
 
 
 def path_rows(loaded: Loaded, path: Path, first: Row, last: Row) -> Float[np.ndarray, "s d"]:
     """The codes of a path at STEPS + 1 evenly spaced degrees."""
     like = code_shape(loaded.vae, loaded.params)
     start, end = (unflatten(jnp.asarray(row), like) for row in (first, last))
-    return np.asarray(flatten(path(start, end, jnp.linspace(0.0, 1.0, STEPS + 1))))
+    return np.asarray(flatten(path(start, end, jnp.linspace(0.0, 1.0, PATH_STEPS + 1))))
 
 
-def at(rows: Float[np.ndarray, "s d"], degree: float) -> Row:
+def code_at(rows: Float[np.ndarray, "s d"], degree: float) -> Row:
     """The code at a degree from 0 to 1 of a path, straight between the two of `path_rows` that it lies between."""
-    place = degree * STEPS
-    before = min(int(place), STEPS - 1)
+    place = degree * PATH_STEPS
+    before = min(int(place), PATH_STEPS - 1)
     share = np.float32(place - before)
     return (1 - share) * rows[before] + share * rows[before + 1]
 
 
-def nudged(row: Row, sliders: Sequence[Slider], amounts: Mapping[str, float]) -> Row:
+def apply_sliders(row: Row, sliders: Sequence[Slider], amounts: Mapping[str, float]) -> Row:
     """A code moved by the amount of each slider that is named; `UserError` for an unknown one."""
     by_key = {slider.key: slider for slider in sliders}
     for key, amount in amounts.items():
-        row = row + np.float32(amount) * by_key[require(key, by_key, "slider")].direction
+        row = row + np.float32(amount) * by_key[check_known(key, by_key, "slider")].direction
     return row
 
 
-def shown(loaded: Loaded, rows: Float[np.ndarray, "n d"]) -> UInt8[np.ndarray, "n h w c"]:
+def decode_rows(loaded: Loaded, rows: Float[np.ndarray, "n d"]) -> UInt8[np.ndarray, "n h w c"]:
     """The pictures of codes."""
     like = code_shape(loaded.vae, loaded.params)
-    return decoded(loaded.vae, loaded.params, unflatten(jnp.asarray(rows, jnp.float32), like))
+    return decode_to_images(loaded.vae, loaded.params, unflatten(jnp.asarray(rows, jnp.float32), like))
 
 
-def drawer(loaded: Loaded, name: str) -> Callable[[int, float], Float[np.ndarray, "n d"]]:
+def build_sampler(loaded: Loaded, name: str) -> Callable[[int, float], Float[np.ndarray, "n d"]]:
     """(seed, temperature) -> DRAWN codes from a prior, jitted; those of one seed move smoothly with the temperature.
 
     Raises `UserError` for a prior that is not in `prior_names`.
     """
-    prior = prior_of(loaded, require(name, prior_names(loaded), "prior"))
+    prior = prior_of(loaded, check_known(name, prior_names(loaded), "prior"))
     # As an argument, since parameters that a compiled function holds as constants take long to compile.
-    draw = jax.jit(lambda prior, key, temperature: flatten(prior.sample(key, (DRAWN,), temperature)))
+    draw = jax.jit(lambda prior, key, temperature: flatten(prior.sample(key, (DRAW_SIZE,), temperature)))
     return lambda seed, temperature: np.asarray(draw(prior, jax.random.key(seed), jnp.float32(temperature)))
 
 
-def require(name: str, known: Mapping[str, Slider] | Sequence[str], what: str) -> str:
+def check_known(name: str, known: Mapping[str, Slider] | Sequence[str], what: str) -> str:
     """The name, if it is known; else a `UserError` that says which may have been meant."""
     if name not in known:
         raise UserError(f"there is no {what} {name!r}: {nearest(name, known)}")

@@ -7,13 +7,13 @@ from typing import Any
 
 from jaxvae.errors import UserError
 
-MOST_AMOUNTS, FARTHEST = 200, 100.0
+MAX_AMOUNTS, MAX_AMOUNT = 200, 100.0
 
 
-HOTTEST = 10.0
+MAX_TEMPERATURE = 10.0
 
 
-MOST_SHOWN = 60  # Characters of a wrong value in its error.
+MAX_SHOWN = 60  # Characters of a wrong value in its error.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class Move:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DrawAsked:
+class DrawRequest:
     """Draws from a prior."""
 
     prior: str
@@ -40,29 +40,29 @@ def read_move(body: bytes) -> Move:
     """A move from its JSON; `UserError` where a field is missing or none that it may be."""
     fields = _fields(body)
     amounts = fields.get("amounts", {})
-    if not isinstance(amounts, dict) or len(amounts) > MOST_AMOUNTS:
-        raise UserError(f"amounts must be the amounts of at most {MOST_AMOUNTS} sliders by their keys.")
+    if not isinstance(amounts, dict) or len(amounts) > MAX_AMOUNTS:
+        raise UserError(f"amounts must be the amounts of at most {MAX_AMOUNTS} sliders by their keys.")
     return Move(
         first=read_text(fields, "first"),
         last=read_text(fields, "last"),
         path=read_text(fields, "path"),
         degree=_number(fields, "degree", 0.0, 1.0),
-        amounts={key: _number(amounts, key, -FARTHEST, FARTHEST) for key in amounts},
+        amounts={key: _number(amounts, key, -MAX_AMOUNT, MAX_AMOUNT) for key in amounts},
     )
 
 
-def read_draw(body: bytes) -> DrawAsked:
+def read_draw(body: bytes) -> DrawRequest:
     """A draw from its JSON; `UserError` where a field is missing or none that it may be."""
-    return draw_asked(_fields(body))
+    return parse_draw(_fields(body))
 
 
-def draw_asked(fields: dict[str, Any]) -> DrawAsked:
+def parse_draw(fields: dict[str, Any]) -> DrawRequest:
     """The same from its fields."""
     seed = _number(fields, "seed", 0, 2**32 - 1)
     if seed != int(seed):
         raise UserError(f"seed is {seed:g}, but must be a whole number.")
-    temperature = _number(fields, "temperature", 0.0, HOTTEST)
-    return DrawAsked(prior=read_text(fields, "prior"), seed=int(seed), temperature=round(temperature, 3))
+    temperature = _number(fields, "temperature", 0.0, MAX_TEMPERATURE)
+    return DrawRequest(prior=read_text(fields, "prior"), seed=int(seed), temperature=round(temperature, 3))
 
 
 def read_name(body: bytes) -> str:
@@ -74,7 +74,7 @@ def read_text(fields: dict[str, Any], name: str) -> str:
     """A field that is text; `UserError` where it is none."""
     value = fields.get(name)
     if not isinstance(value, str):
-        raise UserError(f"{name} is {str(value)[:MOST_SHOWN]}, but must be text.")
+        raise UserError(f"{name} is {str(value)[:MAX_SHOWN]}, but must be text.")
     return value
 
 
@@ -95,7 +95,7 @@ def _number(fields: dict[str, Any], name: str, low: float, high: float) -> float
         or not isinstance(value, int | float)
         or (isinstance(value, float) and math.isnan(value))
     ):
-        raise UserError(f"{name} is {str(value)[:MOST_SHOWN]}, but must be a number.")
+        raise UserError(f"{name} is {str(value)[:MAX_SHOWN]}, but must be a number.")
     if not low <= value <= high:
-        raise UserError(f"{name} is {str(value)[:MOST_SHOWN]}, but must be between {low:g} and {high:g}.")
+        raise UserError(f"{name} is {str(value)[:MAX_SHOWN]}, but must be between {low:g} and {high:g}.")
     return float(value)

@@ -10,7 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-HERE = ("127.0.0.1", "localhost")
+LOCAL_HOSTS = ("127.0.0.1", "localhost")
 
 
 HEADERS = {
@@ -22,7 +22,7 @@ HEADERS = {
 }
 
 
-class Guard:
+class SameOriginMiddleware:
     """An ASGI middleware that refuses what comes from elsewhere, and lets the page load from nowhere else."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -38,15 +38,15 @@ class Guard:
                 MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
-        app = self.app if _from_here(Headers(scope=scope)) else _REFUSAL
+        app = self.app if _is_same_origin(Headers(scope=scope)) else _REFUSAL
         await app(scope, receive, send_with_headers)
 
 
 _REFUSAL = JSONResponse({"error": "the explorer answers its own page alone."}, 403)
 
 
-def _from_here(headers: Headers) -> bool:
+def _is_same_origin(headers: Headers) -> bool:
     host, origin = headers.get("host", ""), headers.get("origin")
-    if urlsplit(f"//{host}").hostname not in HERE:
+    if urlsplit(f"//{host}").hostname not in LOCAL_HOSTS:
         return False
     return origin is None or origin == f"http://{host}"

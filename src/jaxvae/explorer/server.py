@@ -16,11 +16,10 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from jaxvae.errors import UserError
-from jaxvae.explorer import ends
-from jaxvae.explorer import moves as exploring
+from jaxvae.explorer import ends, moves
 from jaxvae.explorer.ends import End
 from jaxvae.explorer.requests import read_draw, read_move, read_name
-from jaxvae.explorer.same_origin import Guard
+from jaxvae.explorer.same_origin import SameOriginMiddleware
 from jaxvae.explorer.session import Session
 from jaxvae.rendering.animation import save_animation
 from jaxvae.rendering.grid import grid
@@ -28,13 +27,13 @@ from jaxvae.rendering.grid import grid
 PAGE = Path(__file__).parent / "page"
 
 
-LARGEST_REQUEST = 100_000  # Bytes of what is no upload.
+MAX_REQUEST_BYTES = 100_000  # Bytes of what is no upload.
 
 
-FRAMES = 41  # Of an animation.
+ANIMATION_FRAMES = 41  # Of an animation.
 
 
-DRAWS_IN_A_ROW = 6
+DRAWS_PER_ROW = 6
 
 Answer = Callable[[Session, bytes, Request], Response]
 
@@ -42,7 +41,7 @@ Answer = Callable[[Session, bytes, Request], Response]
 def build_app(session: Session) -> Starlette:
     """The web application over a session."""
 
-    def post(path: str, answer: Answer, largest: int = LARGEST_REQUEST) -> Route:
+    def post(path: str, answer: Answer, largest: int = MAX_REQUEST_BYTES) -> Route:
         async def endpoint(request: Request) -> Response:
             body = await _body(request, largest)
             # In a thread, so that a path that takes seconds keeps nobody else waiting.
@@ -62,11 +61,11 @@ def build_app(session: Session) -> Starlette:
     return Starlette(
         routes=[
             file("/", "page.html"), file("/page.css", "page.css"), file("/page.js", "page.js"),
-            Route("/about", about), post("/end", _end), post("/upload", _upload, ends.LARGEST_BYTES),
+            Route("/about", about), post("/end", _end), post("/upload", _upload, ends.MAX_UPLOAD_BYTES),
             post("/move", _move), post("/animation", _animation), post("/draw", _draw), post("/draw.png", _draw_png),
         ],
-        middleware=[Middleware(Guard)],
-        exception_handlers={UserError: _mistake, Exception: _failure},
+        middleware=[Middleware(SameOriginMiddleware)],
+        exception_handlers={UserError: _user_error, Exception: _failure},
     )  # fmt: skip
 
 
@@ -77,8 +76,8 @@ def _about(session: Session) -> dict[str, Any]:
         "first": session.first, "last": session.last, "notes": session.notes,
         "test_pictures": info.data["splits"]["test"]["n"] if session.prepared else 0,
         "wishes": [f"{name}={value}" for name, values in _values(session).items() for value in values],
-        "paths": exploring.path_names(session.loaded), "priors": exploring.prior_names(session.loaded),
-        "largest_upload_bytes": ends.LARGEST_BYTES,
+        "paths": moves.path_names(session.loaded), "priors": moves.prior_names(session.loaded),
+        "largest_upload_bytes": ends.MAX_UPLOAD_BYTES,
         "sliders": {
             group: [{"key": s.key, "label": s.label, "note": s.note, "low": s.low, "high": s.high} for s in sliders]
             for group, sliders in session.sliders.items()
@@ -94,36 +93,36 @@ def _values(session: Session) -> dict[str, list[str]]:
 
 
 def _end(session: Session, body: bytes, request: Request) -> Response:
-    return JSONResponse(_told(session.end(read_name(body))))
+    return JSONResponse(_end_json(session.end(read_name(body))))
 
 
 def _upload(session: Session, body: bytes, request: Request) -> Response:
-    return JSONResponse(_told(session.uploads.add(request.query_params.get("name", ""), body)))
+    return JSONResponse(_end_json(session.uploads.add(request.query_params.get("name", ""), body)))
 
 
 def _move(session: Session, body: bytes, request: Request) -> Response:
     move = read_move(body)
-    return Response(_png(session.pictures(move, [move.degree])), media_type="image/png")
+    return Response(_png(session.images(move, [move.degree])), media_type="image/png")
 
 
 def _animation(session: Session, body: bytes, request: Request) -> Response:
-    pictures = session.pictures(read_move(body), np.linspace(0.0, 1.0, FRAMES).tolist())
+    pictures = session.images(read_move(body), np.linspace(0.0, 1.0, ANIMATION_FRAMES).tolist())
     with tempfile.TemporaryDirectory() as folder:
         content = save_animation(pictures, Path(folder) / "walk.gif").read_bytes()
     return Response(content, media_type="image/gif")
 
 
 def _draw(session: Session, body: bytes, request: Request) -> Response:
-    return JSONResponse([_told(end) for end in session.draws(read_draw(body))])
+    return JSONResponse([_end_json(end) for end in session.draws(read_draw(body))])
 
 
 def _draw_png(session: Session, body: bytes, request: Request) -> Response:
-    pictures = np.stack([end.picture for end in session.draws(read_draw(body))])
-    return Response(_png(pictures, DRAWS_IN_A_ROW), media_type="image/png")
+    pictures = np.stack([end.image for end in session.draws(read_draw(body))])
+    return Response(_png(pictures, DRAWS_PER_ROW), media_type="image/png")
 
 
-def _told(end: End) -> dict[str, str]:
-    picture = base64.b64encode(_png(end.picture[None])).decode()
+def _end_json(end: End) -> dict[str, str]:
+    picture = base64.b64encode(_png(end.image[None])).decode()
     return {"name": end.name, "label": end.label, "picture": f"data:image/png;base64,{picture}"}
 
 
@@ -142,7 +141,7 @@ async def _body(request: Request, largest: int) -> bytes:
     return bytes(body)
 
 
-async def _mistake(request: Request, error: Exception) -> Response:
+async def _user_error(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, 400)
 
 

@@ -40,13 +40,13 @@ def write_codes(path: Path, encoded: Encoded, about: dict[str, Any]) -> None:
     if path.suffix == ".parquet":
         _write_parquet(path, encoded, about)
         return
-    arrays = {"names": np.asarray(encoded.names, np.str_), "mean": _array(encoded.mean)}
+    arrays = {"names": np.asarray(encoded.names, np.str_), "mean": _to_array(encoded.mean)}
     if encoded.standard_deviation is not None:
-        arrays["standard_deviation"] = _array(encoded.standard_deviation)
+        arrays["standard_deviation"] = _to_array(encoded.standard_deviation)
     if encoded.attributes is not None:
         arrays |= {"attributes": encoded.attributes, "attribute_names": np.asarray(encoded.attribute_names, np.str_)}
     if encoded.statistics is not None:
-        arrays |= {f"code_{name}": _one(value) for name, value in encoded.statistics._asdict().items()}
+        arrays |= {f"code_{name}": _to_array_of_one(value) for name, value in encoded.statistics._asdict().items()}
     write_arrays(path, {**arrays, "about": np.asarray(json.dumps(about))})
 
 
@@ -76,20 +76,20 @@ def read_codes(path: Path, like: Code) -> SavedCodes:
     arrays = _read(path)
     if "mean" not in arrays:
         raise UserError(f"{path} holds no array 'mean'; python -m jaxvae.encode writes such files.")
-    mean = _code(arrays["mean"], like, path)
+    mean = _to_code(arrays["mean"], like, path)
     scales = [f"code_{field}" for field in CodeStatistics._fields]
     there = [name for name in scales if name in arrays]
     if there and there != scales:
         raise UserError(f"{path} holds {there[0]} alone; standardised codes need {' and '.join(scales)}.")
     if there:
-        scale = (_code(arrays[name][None], like, path) for name in scales)
-        mean = CodeStatistics(*(jax.tree.map(lambda leaf: leaf[0], each) for each in scale)).restored(mean)
+        scale = (_to_code(arrays[name][None], like, path) for name in scales)
+        mean = CodeStatistics(*(jax.tree.map(lambda leaf: leaf[0], each) for each in scale)).restore(mean)
     names = arrays.get("names")
     count = len(arrays["mean"])
     return SavedCodes(mean, tuple(map(str, range(count) if names is None or names.shape != (count,) else names)))
 
 
-def run_named_in(path: Path) -> Path | None:
+def source_run(path: Path) -> Path | None:
     """The run whose codes a file says it holds, if it says so and the run is still there."""
     about = str(_read(path).get("about", "{}"))
     try:
@@ -115,7 +115,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
         ) from error
 
 
-def _code(array: np.ndarray, like: Code, path: Path) -> Code:
+def _to_code(array: np.ndarray, like: Code, path: Path) -> Code:
     """An array as codes [n, ...]."""
     leaves = jax.tree.leaves(like)
     units = sum(int(np.prod(leaf.shape)) for leaf in leaves)
@@ -130,13 +130,13 @@ def _code(array: np.ndarray, like: Code, path: Path) -> Code:
     return unflatten(jnp.asarray(array.reshape(len(array), units), jnp.float32), like)
 
 
-def _array(code: Code) -> np.ndarray:
+def _to_array(code: Code) -> np.ndarray:
     leaves = jax.tree.leaves(code)
     return np.asarray(leaves[0] if len(leaves) == 1 else flatten(code))
 
 
-def _one(code: Code) -> np.ndarray:
-    return _array(jax.tree.map(lambda leaf: np.asarray(leaf)[None], code))[0]
+def _to_array_of_one(code: Code) -> np.ndarray:
+    return _to_array(jax.tree.map(lambda leaf: np.asarray(leaf)[None], code))[0]
 
 
 def _write_parquet(path: Path, encoded: Encoded, about: dict[str, Any]) -> None:
@@ -152,9 +152,12 @@ def _write_parquet(path: Path, encoded: Encoded, about: dict[str, Any]) -> None:
     if encoded.attributes is not None:
         for name, values in zip(encoded.attribute_names, encoded.attributes.T, strict=True):
             columns[f"attribute_{name}"] = pyarrow.array(values)  # A prefix, for one may be called `name` or `mean`.
-    about = {**about, "code_shape": list(_array(encoded.mean).shape[1:])}
+    about = {**about, "code_shape": list(_to_array(encoded.mean).shape[1:])}
     if encoded.statistics is not None:
-        about |= {f"code_{name}": _one(value).ravel().tolist() for name, value in encoded.statistics._asdict().items()}
+        about |= {
+            f"code_{name}": _to_array_of_one(value).ravel().tolist()
+            for name, value in encoded.statistics._asdict().items()
+        }
     table = pyarrow.table(columns).replace_schema_metadata({"jaxvae": json.dumps(about)})
     with whole_file(path) as file:
         parquet.write_table(table, file)

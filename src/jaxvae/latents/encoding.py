@@ -10,11 +10,11 @@ from jaxvae.codes import Code, CodeStatistics
 from jaxvae.data.prepared import Prepared
 from jaxvae.data.select import data_set, select
 from jaxvae.errors import UserError
-from jaxvae.inference import COMPILED_BATCH, code_statistics, posterior_batches, posteriors
+from jaxvae.inference import BATCH_SIZE, code_statistics, posterior_batches, posteriors
 from jaxvae.runs.run import Loaded
 from jaxvae.system.progress import progress
 
-AT_ONCE = 4096  # Image files whose pictures are held together.
+FILES_PER_BATCH = 4096  # Image files whose pictures are held together.
 
 
 class Encoded(NamedTuple):
@@ -40,36 +40,36 @@ def encode_split(loaded: Loaded, prepared: Prepared, split: str) -> Encoded:
     vae, params, _ = loaded
     images, attributes = prepared.split(split)
     batches = posterior_batches(vae, params, images)
-    parts = list(progress(batches, -(-len(images) // COMPILED_BATCH), f"encoding {split}", "batches"))
+    parts = list(progress(batches, -(-len(images) // BATCH_SIZE), f"encoding {split}", "batches"))
     names = tuple(f"{split}:{index}" for index in range(len(images)))
     table = np.asarray(attributes) if prepared.attributes else None
-    return _encoded(loaded, names, parts)._replace(
+    return _from_posteriors(loaded, names, parts)._replace(
         attributes=table, attribute_names=prepared.attributes, classes=dict(prepared.info["classes"])
     )
 
 
-def encode_pictures(loaded: Loaded, which: Sequence[str], data: dict[str, Any]) -> Encoded:
+def encode_images(loaded: Loaded, which: Sequence[str], data: dict[str, Any]) -> Encoded:
     """The posteriors of the pictures that `which` names, as `select` understands it, brought to the model's shape."""
     vae, params, _ = loaded
     parts = []
-    for start in range(0, len(which), AT_ONCE):
-        some = which[start : start + AT_ONCE]
+    for start in range(0, len(which), FILES_PER_BATCH):
+        some = which[start : start + FILES_PER_BATCH]
         images = np.stack([select(each, data) for each in progress(some, len(some), "reading the pictures")])
         parts.append(posteriors(vae, params, images))
-    return _encoded(loaded, tuple(which), parts)
+    return _from_posteriors(loaded, tuple(which), parts)
 
 
-def standardized(encoded: Encoded, statistics: CodeStatistics) -> Encoded:
+def standardize_codes(encoded: Encoded, statistics: CodeStatistics) -> Encoded:
     """The same codes, less the mean and over the standard deviation of the training codes, unit by unit."""
     deviation = encoded.standard_deviation
     return encoded._replace(
-        mean=statistics.standardized(encoded.mean),
-        standard_deviation=None if deviation is None else statistics.spreads(deviation),
+        mean=statistics.standardize(encoded.mean),
+        standard_deviation=None if deviation is None else statistics.rescale_deviations(deviation),
         statistics=statistics,
     )
 
 
-def statistics_of(loaded: Loaded, data: dict[str, Any]) -> CodeStatistics:
+def training_statistics(loaded: Loaded, data: dict[str, Any]) -> CodeStatistics:
     """Those of the training codes: from the checkpoint, or else from the training pictures where they still are."""
     vae, params, info = loaded
     if info.code_statistics is not None:
@@ -83,7 +83,7 @@ def statistics_of(loaded: Loaded, data: dict[str, Any]) -> CodeStatistics:
     return code_statistics(vae, params, images)
 
 
-def _encoded(loaded: Loaded, names: tuple[str, ...], parts: list[Any]) -> Encoded:
+def _from_posteriors(loaded: Loaded, names: tuple[str, ...], parts: list[Any]) -> Encoded:
     posterior = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
     if loaded.info.config.objective.name == "autoencoder":
         return Encoded(names, posterior.mean, None)

@@ -10,7 +10,7 @@ from jaxtyping import Float, UInt8
 
 from jaxvae.codes import unflatten
 from jaxvae.errors import UserError
-from jaxvae.inference import code_rows, decoded
+from jaxvae.inference import code_rows, decode_to_images
 from jaxvae.latents.units.marginals import code_marginals, prior_marginals
 from jaxvae.latents.units.names import unit_names
 from jaxvae.runs.run import Loaded
@@ -19,7 +19,7 @@ from jaxvae.vae import code_shape
 Method = Literal["pca", "tsne", "umap"]
 
 
-FEWEST = 3
+MIN_CODES = 3
 
 
 class Layout(NamedTuple):
@@ -40,9 +40,9 @@ def lay_out(rows: Float[np.ndarray, "n d"], method: Method, seed: int) -> Layout
     umap-learn is missing.
     """
     count, units = rows.shape
-    if count < FEWEST or units < 2:
+    if count < MIN_CODES or units < 2:
         raise UserError(
-            f"there are {count} codes of {units} unit{'' if units == 1 else 's'}, but a map needs at least {FEWEST} "
+            f"there are {count} codes of {units} unit{'' if units == 1 else 's'}, but a map needs at least {MIN_CODES} "
             "codes of 2 units."
         )
     if not np.ptp(rows, axis=0).any():
@@ -68,11 +68,11 @@ def lay_out(rows: Float[np.ndarray, "n d"], method: Method, seed: int) -> Layout
                 return Layout(model.fit_transform(rows), ("", ""))
         case "umap":
             # One thread: with a seed umap-learn has no use for more, and warns.
-            umap = require_umap().UMAP(n_neighbors=min(15, count - 1), random_state=seed, n_jobs=1)
+            umap = import_umap().UMAP(n_neighbors=min(15, count - 1), random_state=seed, n_jobs=1)
             return Layout(np.asarray(umap.fit_transform(rows)), ("", ""))
 
 
-def require_umap() -> Any:
+def import_umap() -> Any:
     """The package umap-learn; `UserError` that names the extra where it is missing."""
     try:
         with warnings.catch_warnings():
@@ -92,7 +92,7 @@ class Manifold(NamedTuple):
     The first unit rises to the right and the second upwards, as in a plot: rows run from its highest value down.
     """
 
-    pictures: UInt8[np.ndarray, "q q h w c"]
+    images: UInt8[np.ndarray, "q q h w c"]
     description: str
 
 
@@ -121,7 +121,7 @@ def manifold(loaded: Loaded, images: np.ndarray | None, steps: int) -> Manifold:
         marginals = code_marginals(code_rows(vae, params, images), both)
     else:
         marginals = prior_marginals(jax.jit(vae.prior)(params), both)
-    first, second = marginals.of.quantiles((np.arange(steps) + 0.5) / steps).T
+    first, second = marginals.distribution.quantiles((np.arange(steps) + 0.5) / steps).T
     rows = np.stack(np.meshgrid(first, second[::-1]), axis=-1).reshape(-1, 2)
-    pictures = decoded(vae, params, unflatten(jnp.asarray(rows, jnp.float32), code_shape(vae, params)))
+    pictures = decode_to_images(vae, params, unflatten(jnp.asarray(rows, jnp.float32), code_shape(vae, params)))
     return Manifold(pictures.reshape(steps, steps, *pictures.shape[1:]), marginals.description)

@@ -14,7 +14,7 @@ from jaxvae.system.files import whole_file
 SUFFIXES = (".gif", ".webp", ".mp4")
 
 
-SHORTEST_FRAME = 20  # Milliseconds; browsers show shorter frames of a GIF slower than asked.
+MIN_FRAME_MILLISECONDS = 20  # Milliseconds; browsers show shorter frames of a GIF slower than asked.
 
 
 def save_animation(images: np.ndarray, path: Path, seconds: float = 2.5, closed: bool = False) -> Path:
@@ -31,8 +31,8 @@ def save_frames(frames: Sequence[Image.Image], path: Path, seconds: float = 2.5,
     Raises:
         UserError: for another suffix, a place that cannot be written to, or an MP4 without jaxvae[video].
     """
-    require(path.suffix)
-    milliseconds = max(SHORTEST_FRAME, round(1000 * seconds / len(frames)))
+    check_format(path.suffix)
+    milliseconds = max(MIN_FRAME_MILLISECONDS, round(1000 * seconds / len(frames)))
     frames = [*frames] if closed else [*frames, *frames[-2:0:-1]]
     if path.suffix == ".mp4":
         return _save_mp4(frames, path, 1000 / milliseconds)
@@ -42,7 +42,7 @@ def save_frames(frames: Sequence[Image.Image], path: Path, seconds: float = 2.5,
     return path
 
 
-def require(suffix: str) -> None:
+def check_format(suffix: str) -> None:
     """`UserError` for a format that cannot be written here: to be asked before long work."""
     if suffix not in SUFFIXES:
         raise UserError(

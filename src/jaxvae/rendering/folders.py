@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from jaxvae.errors import UserError
-from jaxvae.rendering.grid import picture, save_png
+from jaxvae.rendering.grid import save_png, to_pil
 from jaxvae.system.files import file_stem, scratch
 
 
@@ -33,7 +33,7 @@ def write_folder(folder: Path, pictures: np.ndarray, names: Sequence[str]) -> No
     folder = folder.resolve()
     with scratch(folder.with_name(f".{folder.name}.partial")) as partial:
         for index, (each, name) in enumerate(zip(pictures, names, strict=True)):
-            save_png(picture(each), partial / f"{index:05}-{file_stem([Path(name).name])}.png")
+            save_png(to_pil(each), partial / f"{index:05}-{file_stem([Path(name).name])}.png")
         try:
             if folder.is_dir():
                 for file in sorted(partial.iterdir()):

@@ -8,16 +8,16 @@ from PIL import Image
 
 from jaxvae.system.files import whole_file
 
-SMALLEST_SIDE = 128  # Pictures of a few pixels are enlarged, by repeating pixels, to about this.
+MIN_SIDE = 128  # Pictures of a few pixels are enlarged, by repeating pixels, to about this.
 
 
 GAP = 2
 
 
-LARGE = 2_000_000  # Pixels.
+MAX_OPTIMIZED_PIXELS = 2_000_000  # Pixels.
 
 
-def picture(array: np.ndarray) -> Image.Image:
+def to_pil(array: np.ndarray) -> Image.Image:
     """One picture uint8 [h, w, c], grey or RGB."""
     return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
 
@@ -30,8 +30,8 @@ def grid(images: np.ndarray, columns: int) -> Image.Image:
     for i, image in enumerate(images):
         top, left = (i // columns) * (height + GAP), (i % columns) * (width + GAP)
         sheet[top : top + height, left : left + width] = image
-    scale = max(1, SMALLEST_SIDE // max(height, width))
-    whole = picture(sheet)
+    scale = max(1, MIN_SIDE // max(height, width))
+    whole = to_pil(sheet)
     return whole.resize((whole.width * scale, whole.height * scale), Image.Resampling.NEAREST)
 
 
@@ -47,7 +47,7 @@ def over_under(above: np.ndarray, below: np.ndarray, columns: int) -> Image.Imag
 def save_png(image: Image.Image, path: Path) -> Path:
     """Writes a PNG."""
     # zlib's slowest level takes half a minute for a sheet of a thousand faces, and saves a hundredth.
-    return _save(image, path, format="PNG", optimize=image.width * image.height < LARGE)
+    return _save(image, path, format="PNG", optimize=image.width * image.height < MAX_OPTIMIZED_PIXELS)
 
 
 def _save(image: Image.Image, path: Path, **options: Any) -> Path:

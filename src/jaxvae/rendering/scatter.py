@@ -10,10 +10,10 @@ from jaxtyping import Float, Int
 from jaxvae.errors import UserError
 from jaxvae.system.files import whole_file
 
-MOST_NAMED = 20  # As many colours as can be told apart, by those who can tell twenty.
+MAX_COLORS = 20  # As many colours as can be told apart, by those who can tell twenty.
 
 
-OTHER = "lightgrey"
+OTHER_COLOR = "lightgrey"
 
 
 class Coloring(NamedTuple):
@@ -24,7 +24,7 @@ class Coloring(NamedTuple):
     classes: Sequence[str]
 
 
-def require_matplotlib() -> Any:
+def import_figure() -> Any:
     """matplotlib's `Figure`, which needs no window; `UserError` that names the extra where it is missing."""
     try:
         from matplotlib.figure import Figure
@@ -44,7 +44,7 @@ def save_scatter(
     Values have a colour and a line of the legend each. Where there are more than MOST_NAMED, the rarest share one if
     they have names; numbers without names are told by a colour bar.
     """
-    figure = require_matplotlib()(figsize=(9, 6.5), dpi=120, layout="constrained")
+    figure = import_figure()(figsize=(9, 6.5), dpi=120, layout="constrained")
     plane = figure.add_subplot()
     plane.set_title(title)
     plane.set_xlabel(axes[0])
@@ -56,11 +56,11 @@ def save_scatter(
     style: dict[str, Any] = {"s": size, "alpha": 0.8, "linewidths": 0}
     if coloring is None:
         plane.scatter(*points.T, **style)
-    elif len(np.unique(coloring.values)) > MOST_NAMED and not coloring.classes:
+    elif len(np.unique(coloring.values)) > MAX_COLORS and not coloring.classes:
         bar = figure.colorbar(plane.scatter(*points.T, c=coloring.values, cmap="viridis", **style), ax=plane)
         bar.set_label(coloring.name)
     else:
-        for label, chosen, color in groups(coloring):
+        for label, chosen, color in legend_groups(coloring):
             plane.scatter(*points[chosen].T, color=color, label=label, **style)
         figure.legend(title=coloring.name, loc="outside right upper", markerscale=(40 / size) ** 0.5)
     with whole_file(path) as file:
@@ -68,22 +68,22 @@ def save_scatter(
     return path
 
 
-def groups(coloring: Coloring) -> list[tuple[str, np.ndarray, Any]]:
+def legend_groups(coloring: Coloring) -> list[tuple[str, np.ndarray, Any]]:
     """For each line of the legend its words, which points it is of and their colour; in the order of the values."""
     from matplotlib import colormaps
 
     values, counts = np.unique(coloring.values, return_counts=True)
     common = values
-    if len(values) > MOST_NAMED:
-        common = np.sort(values[np.argsort(-counts, kind="stable")[: MOST_NAMED - 1]])
+    if len(values) > MAX_COLORS:
+        common = np.sort(values[np.argsort(-counts, kind="stable")[: MAX_COLORS - 1]])
     palette = colormaps["tab10" if len(common) <= 10 else "tab20"].colors  # type: ignore[attr-defined]
-    lines = [(_called(coloring, value), coloring.values == value, palette[i]) for i, value in enumerate(common)]
+    lines = [(_class_name(coloring, value), coloring.values == value, palette[i]) for i, value in enumerate(common)]
     rest = ~np.isin(coloring.values, common)
     if not rest.any():
         return lines
     # First, so that they lie below the named ones.
-    return [(f"{len(values) - len(common)} others", rest, OTHER), *lines]
+    return [(f"{len(values) - len(common)} others", rest, OTHER_COLOR), *lines]
 
 
-def _called(coloring: Coloring, value: int) -> str:
+def _class_name(coloring: Coloring, value: int) -> str:
     return coloring.classes[value] if 0 <= value < len(coloring.classes) else str(value)

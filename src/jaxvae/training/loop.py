@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 
-from jaxvae.codes import TREE as STATISTICS
+from jaxvae.codes import STATISTICS_TREE as STATISTICS
 from jaxvae.config import Config, DevicesConfig
 from jaxvae.data.prepared import Prepared
 from jaxvae.errors import UserError

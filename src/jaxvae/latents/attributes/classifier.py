@@ -14,13 +14,13 @@ from jaxtyping import Float, UInt8
 from jaxvae.data.prepared import Prepared, Split
 from jaxvae.errors import UserError
 
-SIDE, COMPONENTS, MOST_PICTURES = 16, 200, 10_000
+REDUCED_SIDE, MAX_COMPONENTS, MAX_IMAGES = 16, 200, 10_000
 
 
-PICTURES_PER_COMPONENT = 10  # With fewer, the last components are noise that the models would learn by heart.
+IMAGES_PER_COMPONENT = 10  # With fewer, the last components are noise that the models would learn by heart.
 
 
-BATCH = 1000
+BATCH_SIZE = 1000
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Classifier:
 
     def probabilities(self, images: UInt8[np.ndarray, "n h w c"]) -> dict[str, Float[np.ndarray, "n k"]]:
         """The probability of each value of each attribute, in the order of `values`, for each picture."""
-        rows = self._features.transform(_reduced(images))
+        rows = self._features.transform(_reduce(images))
         return {name: self._of(name, rows) for name in self.values}
 
     def _of(self, name: str, rows: np.ndarray) -> np.ndarray:
@@ -61,10 +61,10 @@ def fit_classifier(prepared: Prepared, held_out: str = "test") -> Classifier:
     train, test = prepared.split("train"), prepared.split(held_out)
     if len(train.images) < 2:
         raise UserError(f"{prepared.info['name']} has one training picture, from which no classifier can learn.")
-    return fit_to(prepared.attributes, train, test)
+    return fit_to_splits(prepared.attributes, train, test)
 
 
-def fit_to(names: Sequence[str], train: Split, test: Split) -> Classifier:
+def fit_to_splits(names: Sequence[str], train: Split, test: Split) -> Classifier:
     """Fits it to two or more pictures, at most MOST_PICTURES evenly spaced ones, and measures it on others.
 
     A negative value is one that is not known; an attribute that is known in none of the pictures is left out.
@@ -74,13 +74,13 @@ def fit_to(names: Sequence[str], train: Split, test: Split) -> Classifier:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    spacing = -(-len(train.images) // MOST_PICTURES)
-    pictures, attributes = _reduced(train.images[::spacing]), np.asarray(train.attributes[::spacing])
-    components = max(1, min(COMPONENTS, len(pictures) // PICTURES_PER_COMPONENT, pictures.shape[1]))
+    spacing = -(-len(train.images) // MAX_IMAGES)
+    pictures, attributes = _reduce(train.images[::spacing]), np.asarray(train.attributes[::spacing])
+    components = max(1, min(MAX_COMPONENTS, len(pictures) // IMAGES_PER_COMPONENT, pictures.shape[1]))
     pca = PCA(components, svd_solver="covariance_eigh")
     # Scaled afterwards rather than whitened: pictures that are all alike have components without any variance.
     features = make_pipeline(pca, StandardScaler()).fit(pictures)
-    rows, held_out_rows = features.transform(pictures), features.transform(_reduced(test.images))
+    rows, held_out_rows = features.transform(pictures), features.transform(_reduce(test.images))
     values, models, accuracy, most_frequent = {}, {}, {}, {}
     for column, name in enumerate(names):
         labels, truth = attributes[:, column], test.attributes[:, column]
@@ -104,15 +104,15 @@ def class_names(classifier: Classifier, classes: Mapping[str, list[str]]) -> dic
     }
 
 
-def _reduced(images: UInt8[np.ndarray, "n h w c"]) -> Float[np.ndarray, "n d"]:
+def _reduce(images: UInt8[np.ndarray, "n h w c"]) -> Float[np.ndarray, "n d"]:
     """Pictures in [0, 1] as rows, by means over blocks that leave at most SIDE rows and columns."""
     height, width = images.shape[1:3]
     # The last block of a side that does not divide is smaller.
-    rows, columns = (np.arange(0, side, -(-side // SIDE)) for side in (height, width))
+    rows, columns = (np.arange(0, side, -(-side // REDUCED_SIDE)) for side in (height, width))
     sizes = np.outer(np.diff(rows, append=height), np.diff(columns, append=width)).astype(np.float32)
     parts = []
-    for start in range(0, len(images), BATCH):
-        batch = np.asarray(images[start : start + BATCH], np.float32)
+    for start in range(0, len(images), BATCH_SIZE):
+        batch = np.asarray(images[start : start + BATCH_SIZE], np.float32)
         sums = np.add.reduceat(np.add.reduceat(batch, rows, axis=1), columns, axis=2)
         parts.append((sums / (255.0 * sizes[:, :, None])).reshape(len(batch), -1))
     return np.concatenate(parts)

@@ -28,17 +28,17 @@ from jaxvae.codes import Code, flatten, unflatten
 from jaxvae.data.prepared import Prepared
 from jaxvae.errors import UserError
 from jaxvae.inference import posteriors
-from jaxvae.latents.attributes.labels import Examples, Labelled, labelled_split, names
+from jaxvae.latents.attributes.labels import Examples, Labelled, direction_names, labelled_split
 from jaxvae.latents.attributes.labels import examples as examples_of
 from jaxvae.runs.run import Loaded
 
 Method = Literal["difference", "logistic", "lda"]
 
 
-MOST = 10_000  # Training pictures.
+MAX_IMAGES = 10_000  # Training pictures.
 
 
-PARALLEL = 1e-6  # Of two axes, where what is left of one beside the other is no more than this.
+PARALLEL_TOLERANCE = 1e-6  # Of two axes, where what is left of one beside the other is no more than this.
 
 Rows = Float[np.ndarray, "n d"]
 
@@ -81,7 +81,7 @@ def direction(
 
 
 def attribute_directions(
-    loaded: Loaded, prepared: Prepared, method: Method = "difference", n: int = MOST
+    loaded: Loaded, prepared: Prepared, method: Method = "difference", n: int = MAX_IMAGES
 ) -> dict[str, Direction]:
     """The direction to each attribute of the data set that the model was trained on.
 
@@ -97,10 +97,10 @@ def attribute_directions(
     if not prepared.attributes:
         return {}
     labelled = labelled_split(prepared, "train", n)
-    return Learned.of(loaded, labelled, method).all()
+    return LabelledCodes.encode(loaded, labelled, method).all()
 
 
-class Learned(NamedTuple):
+class LabelledCodes(NamedTuple):
     """Codes with labels, encoded once, from which directions are taken by name."""
 
     codes: Code
@@ -108,7 +108,7 @@ class Learned(NamedTuple):
     method: Method
 
     @classmethod
-    def of(cls, loaded: Loaded, labelled: Labelled, method: Method = "difference") -> "Learned":
+    def encode(cls, loaded: Loaded, labelled: Labelled, method: Method = "difference") -> "LabelledCodes":
         """Encodes the pictures to their posterior means; `UserError` where these are not finite."""
         codes = posteriors(loaded.vae, loaded.params, labelled.images).mean
         if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(codes)):
@@ -123,7 +123,7 @@ class Learned(NamedTuple):
     def all(self) -> dict[str, Direction]:
         """The direction to each attribute, without those that there are too few examples of."""
         found = {}
-        for name in names(self.labelled):
+        for name in direction_names(self.labelled):
             with suppress(UserError):
                 found[name] = self.direction(name)
         return found
@@ -140,7 +140,7 @@ def _direction(axes: list[np.ndarray], of: tuple[Rows, np.ndarray], metric: np.n
     P = W if metric is None else metric @ W
     gram, first = W.T @ P, np.eye(len(axes))[0]
     scale = 1 / np.sqrt(np.diagonal(gram))
-    if len(axes) > 1 and np.linalg.eigvalsh(gram * np.outer(scale, scale))[0] < PARALLEL:
+    if len(axes) > 1 and np.linalg.eigvalsh(gram * np.outer(scale, scale))[0] < PARALLEL_TOLERANCE:
         raise UserError("an attribute cannot be changed orthogonally to itself, or to others that say the same.")
     reach = float(W[:, 0] @ gap)
     vector = P @ np.linalg.solve(gram, first) * reach

@@ -16,23 +16,23 @@ from jaxtyping import Int, UInt8
 
 from jaxvae.codes import Code
 from jaxvae.errors import UserError
-from jaxvae.inference import codes, decoded
+from jaxvae.inference import decode_to_images, encode_means
 from jaxvae.latents.attributes.classifier import Classifier
-from jaxvae.latents.attributes.directions import Learned
-from jaxvae.latents.attributes.edits import Edit, Step, edited
-from jaxvae.latents.attributes.labels import Labelled, column_and_value, some
+from jaxvae.latents.attributes.directions import LabelledCodes
+from jaxvae.latents.attributes.edits import Edit, Step, edit
+from jaxvae.latents.attributes.labels import Labelled, column_and_value, random_subset
 from jaxvae.runs.run import Loaded
 
-Seen = dict[str, Int[np.ndarray, " n"]]
+Predictions = dict[str, Int[np.ndarray, " n"]]
 
 
-def seen(classifier: Classifier, images: UInt8[np.ndarray, "n h w c"]) -> Seen:
+def predict_values(classifier: Classifier, images: UInt8[np.ndarray, "n h w c"]) -> Predictions:
     """The value of each attribute that the classifier finds most probable in each picture."""
     probabilities = classifier.probabilities(images)
     return {name: np.asarray(classifier.values[name])[each.argmax(axis=1)] for name, each in probabilities.items()}
 
 
-def agreement(found: Seen, labelled: Labelled) -> dict[str, float | None]:
+def agreement(found: Predictions, labelled: Labelled) -> dict[str, float | None]:
     """The share of pictures, of those whose value is known, in which what was found is what they are labelled with."""
     shares = {}
     for name, values in found.items():
@@ -45,18 +45,20 @@ class Judge(NamedTuple):
     """What edits of one model are measured with: held-out pictures, their codes, and what is seen unedited."""
 
     loaded: Loaded
-    learned: Learned
+    learned: LabelledCodes
     held_out: Labelled
     classifier: Classifier
     codes: Code
-    before: Seen
+    before: Predictions
 
     @classmethod
-    def of(cls, loaded: Loaded, learned: Learned, held_out: Labelled, classifier: Classifier) -> "Judge":
+    def build(cls, loaded: Loaded, learned: LabelledCodes, held_out: Labelled, classifier: Classifier) -> "Judge":
         """Encodes the held-out pictures and looks at their reconstructions."""
         vae, params, _ = loaded
-        z = codes(vae, params, held_out.images)
-        return cls(loaded, learned, held_out, classifier, z, seen(classifier, decoded(vae, params, z)))
+        z = encode_means(vae, params, held_out.images)
+        return cls(
+            loaded, learned, held_out, classifier, z, predict_values(classifier, decode_to_images(vae, params, z))
+        )
 
     def classifier_report(self) -> dict[str, Any]:
         """How far the classifier can be trusted, by attribute: on held-out pictures, and on their reconstructions."""
@@ -106,10 +108,10 @@ class Judge(NamedTuple):
         start, end = (has, lacks) if remove else (lacks, has)
         if not len(start):
             raise UserError(f"no held-out picture of {self.held_out.origin} {'has' if remove else 'lacks'} {name}.")
-        start = start[some(len(start), most or len(start), 0)]
+        start = start[random_subset(len(start), most or len(start), 0)]
         vae, params, _ = self.loaded
-        z = edited(_taken(self.codes, start), [Edit(direction, remove)], degree, step)
-        after = seen(self.classifier, decoded(vae, params, z))
+        z = edit(_select(self.codes, start), [Edit(direction, remove)], degree, step)
+        after = predict_values(self.classifier, decode_to_images(vae, params, z))
         wanted = [(each == value) != remove for each in (after[attribute], self.before[attribute])]
         others = {
             other: _share(
@@ -139,7 +141,7 @@ class Judge(NamedTuple):
         return np.isin(self.before[other][start], beside)
 
 
-def _taken(codes: Code, indices: np.ndarray) -> Code:
+def _select(codes: Code, indices: np.ndarray) -> Code:
     return jax.tree.map(lambda leaf: np.asarray(leaf)[indices], codes)
 
 

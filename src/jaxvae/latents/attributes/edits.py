@@ -25,7 +25,7 @@ from jaxvae.latents.attributes.directions import Direction
 Step = Literal["own", "same"]
 
 
-DEPENDENT = 1e4  # The condition number from which on attributes cannot be set apart from one another.
+MAX_CONDITION = 1e4  # The condition number from which on attributes cannot be set apart from one another.
 
 
 class Edit(NamedTuple):
@@ -35,7 +35,7 @@ class Edit(NamedTuple):
     remove: bool = False
 
 
-def edited(codes: Code, edits: Sequence[Edit], degree: float, step: Step = "own") -> Code:
+def edit(codes: Code, edits: Sequence[Edit], degree: float, step: Step = "own") -> Code:
     """Codes [n, ...] with the edits made to each.
 
     Args:
@@ -48,14 +48,14 @@ def edited(codes: Code, edits: Sequence[Edit], degree: float, step: Step = "own"
         UserError: under "own", for attributes of which one follows from the others, as an attribute twice.
     """
     same = np.asarray([-1.0 if edit.remove else 1.0 for edit in edits])
-    steps = _own(codes, edits) if step == "own" else np.tile(same, (len(jax.tree.leaves(codes)[0]), 1))
+    steps = _own_steps(codes, edits) if step == "own" else np.tile(same, (len(jax.tree.leaves(codes)[0]), 1))
     for amounts, edit in zip(degree * steps.T, edits, strict=True):
-        moves = jax.tree.map(lambda v, a=amounts: _beside(a, v) * np.asarray(v)[None], edit.direction.vector)
+        moves = jax.tree.map(lambda v, a=amounts: _broadcast(a, v) * np.asarray(v)[None], edit.direction.vector)
         codes = jax.tree.map(operator.add, codes, moves)
     return codes
 
 
-def _own(codes: Code, edits: Sequence[Edit]) -> Float[np.ndarray, "n e"]:
+def _own_steps(codes: Code, edits: Sequence[Edit]) -> Float[np.ndarray, "n e"]:
     """The steps along each direction that take all scores where they are to be."""
     scores = [edit.direction.score(codes) for edit in edits]
     lacking = [
@@ -65,14 +65,14 @@ def _own(codes: Code, edits: Sequence[Edit]) -> Float[np.ndarray, "n e"]:
     # Element (i, j): by how much a step along direction j raises score i.
     axes, vectors = (np.stack([_row(getattr(edit.direction, name)) for edit in edits]) for name in ("axis", "vector"))
     crossed = axes @ vectors.T
-    if np.linalg.cond(crossed) > DEPENDENT:
+    if np.linalg.cond(crossed) > MAX_CONDITION:
         raise UserError(
             "one of the attributes follows from the others, so that they cannot be set together; leave one out."
         )
     return np.linalg.solve(crossed, np.stack(lacking)).T
 
 
-def _beside(amounts: Float[np.ndarray, " n"], leaf: np.ndarray) -> np.ndarray:
+def _broadcast(amounts: Float[np.ndarray, " n"], leaf: np.ndarray) -> np.ndarray:
     return amounts.astype(np.float32).reshape(-1, *(1,) * leaf.ndim)
 
 

@@ -13,10 +13,10 @@ from jaxtyping import Bool, Int, UInt8
 from jaxvae.data.prepared import Prepared
 from jaxvae.errors import UserError, nearest
 
-FEWEST = 10  # Labelled examples that a direction can be learned from.
+MIN_EXAMPLES = 10  # Labelled examples that a direction can be learned from.
 
 
-MOST_NUMBERS = 20  # An attribute with more values that have no names is a measurement, and no set of classes.
+MAX_UNNAMED_CLASSES = 20  # An attribute with more values that have no names is a measurement, and no set of classes.
 
 
 UNKNOWN = -1  # As in TensorFlow Datasets, whose unlabelled pictures have the label -1.
@@ -50,7 +50,7 @@ def labelled_split(prepared: Prepared, split: str, most: int | None = None, seed
         )
     images, attributes = prepared.split(split)
     if most is not None and most < len(images):
-        chosen = some(len(images), most, seed)
+        chosen = random_subset(len(images), most, seed)
         images, attributes = images[chosen], attributes[chosen]
     name = str(prepared.info["name"])
     return Labelled(images, np.asarray(attributes), prepared.attributes, dict(prepared.info["classes"]), name)
@@ -64,13 +64,13 @@ def class_counts(labelled: Labelled) -> dict[str, dict[str, int]]:
             for value, label in _classes(labelled, column)
         }
         for column, attribute in enumerate(labelled.attributes)
-        if not _measurement(labelled, column)
+        if not _is_measurement(labelled, column)
     }
 
 
-def names(labelled: Labelled) -> list[str]:
+def direction_names(labelled: Labelled) -> list[str]:
     """Of all that a direction can be asked for: `sunglasses`, `hair_color=blond`."""
-    return list(_named(labelled))
+    return list(_columns_and_values(labelled))
 
 
 def examples(labelled: Labelled, name: str) -> Examples:
@@ -83,9 +83,9 @@ def examples(labelled: Labelled, name: str) -> Examples:
     values = labelled.values[:, column]
     indices = np.flatnonzero(values > UNKNOWN)
     has = values[indices] == value
-    if len(indices) < FEWEST:
+    if len(indices) < MIN_EXAMPLES:
         raise UserError(
-            f"{name} is labelled in {len(indices)} pictures of {labelled.origin}, but a direction needs {FEWEST}."
+            f"{name} is labelled in {len(indices)} pictures of {labelled.origin}, but a direction needs {MIN_EXAMPLES}."
         )
     if has.all() or not has.any():
         which = "all" if has.all() else "none"
@@ -98,7 +98,7 @@ def examples(labelled: Labelled, name: str) -> Examples:
 
 def column_and_value(labelled: Labelled, name: str) -> tuple[int, int]:
     """The column of an attribute, and the value there of the pictures that have it; `UserError` if it is unknown."""
-    known = _named(labelled)
+    known = _columns_and_values(labelled)
     if name in known:
         return known[name]
     if name in labelled.attributes:
@@ -109,12 +109,12 @@ def column_and_value(labelled: Labelled, name: str) -> tuple[int, int]:
     raise UserError(f"{labelled.origin} has no attribute {name!r}: {nearest(name, known)}")
 
 
-def _named(labelled: Labelled) -> dict[str, tuple[int, int]]:
+def _columns_and_values(labelled: Labelled) -> dict[str, tuple[int, int]]:
     named = {}
     for column, attribute in enumerate(labelled.attributes):
-        if _measurement(labelled, column):
+        if _is_measurement(labelled, column):
             continue
-        if _binary(labelled, column):
+        if _is_binary(labelled, column):
             named[attribute] = (column, 1)
         else:
             named |= {f"{attribute}={label}": (column, value) for value, label in _classes(labelled, column)}
@@ -125,7 +125,7 @@ def _classes(labelled: Labelled, column: int) -> list[tuple[int, str]]:
     called = labelled.classes.get(labelled.attributes[column])
     if called:
         return list(enumerate(called))
-    values = [0, 1] if _binary(labelled, column) else _present(labelled, column).tolist()
+    values = [0, 1] if _is_binary(labelled, column) else _present(labelled, column).tolist()
     return [(value, str(value)) for value in values]
 
 
@@ -134,12 +134,12 @@ def _present(labelled: Labelled, column: int) -> np.ndarray:
     return values[values > UNKNOWN]
 
 
-def _binary(labelled: Labelled, column: int) -> bool:
+def _is_binary(labelled: Labelled, column: int) -> bool:
     return labelled.attributes[column] not in labelled.classes and set(_present(labelled, column)) <= {0, 1}
 
 
-def _measurement(labelled: Labelled, column: int) -> bool:
-    return labelled.attributes[column] not in labelled.classes and len(_present(labelled, column)) > MOST_NUMBERS
+def _is_measurement(labelled: Labelled, column: int) -> bool:
+    return labelled.attributes[column] not in labelled.classes and len(_present(labelled, column)) > MAX_UNNAMED_CLASSES
 
 
 def attribute_values(prepared: Prepared, split: str, name: str) -> tuple[Int[np.ndarray, " n"], list[str]]:
@@ -153,7 +153,7 @@ def attribute_values(prepared: Prepared, split: str, name: str) -> tuple[Int[np.
     return np.asarray(column), list(prepared.info["classes"].get(name, []))
 
 
-def some(count: int, most: int, seed: int) -> Int[np.ndarray, " n"]:
+def random_subset(count: int, most: int, seed: int) -> Int[np.ndarray, " n"]:
     """Numbers of at most so many of `count` pictures, ascending: all of them, or as many drawn at random."""
     if count <= most:
         return np.arange(count)

@@ -15,16 +15,18 @@ import numpy as np
 
 from jaxvae.data.select import from_file
 from jaxvae.errors import UserError
-from jaxvae.latents.attributes.labels import UNKNOWN, Labelled, some
+from jaxvae.latents.attributes.labels import UNKNOWN, Labelled, random_subset
 from jaxvae.system.progress import progress
 
-FILE = "file"
+FILE_COLUMN = "file"
 
 
-MOST_NAMED = 3  # Of the files that are not there.
+MAX_MISSING_SHOWN = 3  # Of the files that are not there.
 
 
-def labelled_files(path: Path, folder: Path, data: dict[str, Any], most: int | None = None, seed: int = 0) -> Labelled:
+def load_labelled_files(
+    path: Path, folder: Path, data: dict[str, Any], most: int | None = None, seed: int = 0
+) -> Labelled:
     """The pictures that a CSV names, cut and resized to the shape of the model's pictures, with their labels.
 
     Args:
@@ -38,21 +40,21 @@ def labelled_files(path: Path, folder: Path, data: dict[str, Any], most: int | N
         UserError: for a CSV that is missing or of another form, and files that are not there or are no pictures.
     """
     header, rows = _table(path)
-    attributes = tuple(name for name in header if name != FILE)
-    files = [folder / row[FILE] for row in rows]
+    attributes = tuple(name for name in header if name != FILE_COLUMN)
+    files = [folder / row[FILE_COLUMN] for row in rows]
     missing = [file for file in files if not file.is_file()]
     if missing:
-        shown = ", ".join(map(str, missing[:MOST_NAMED])) + (", …" if len(missing) > MOST_NAMED else "")
+        shown = ", ".join(map(str, missing[:MAX_MISSING_SHOWN])) + (", …" if len(missing) > MAX_MISSING_SHOWN else "")
         raise UserError(f"{path} names {len(missing)} files that are not there: {shown}.")
     columns = [_column([row[name].strip() for row in rows]) for name in attributes]
     values = np.stack([numbers for numbers, _ in columns], axis=1)
-    chosen = some(len(files), most or len(files), seed)
+    chosen = random_subset(len(files), most or len(files), seed)
     images = np.stack([from_file(files[i], data) for i in progress(chosen, len(chosen), "reading the pictures")])
     classes = {name: called for name, (_, called) in zip(attributes, columns, strict=True) if called}
     return Labelled(images, values[chosen], attributes, classes, str(path))
 
 
-def held_apart(labelled: Labelled, every: int = 5) -> tuple[Labelled, Labelled]:
+def hold_out(labelled: Labelled, every: int = 5) -> tuple[Labelled, Labelled]:
     """Pictures to learn from, and every fifth held out."""
     held_out = np.arange(len(labelled.images)) % every == every - 1
     learned, kept = (
@@ -71,7 +73,7 @@ def _table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path} cannot be read as CSV in UTF-8: {error}.") from error
     header = [name.strip() for name in lines[0]] if lines else []
-    if FILE not in header or len(header) < 2 or len(set(header)) < len(header) or "" in header:
+    if FILE_COLUMN not in header or len(header) < 2 or len(set(header)) < len(header) or "" in header:
         raise UserError(
             f"the first line of {path} is {','.join(header)!r}, but must name a column 'file' and one or more "
             "attributes, each once."
@@ -82,7 +84,7 @@ def _table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     rows = [dict(zip(header, line, strict=True)) for line in lines[1:]]
     if not rows:
         raise UserError(f"{path} labels no pictures: it has no row after the first.")
-    names = [row[FILE] for row in rows]
+    names = [row[FILE_COLUMN] for row in rows]
     if len(set(names)) < len(names):
         raise UserError(f"{path} labels {max(names, key=names.count)} twice.")
     return header, rows

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def of_counts(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
+def counts_table(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
     """Each attribute with its classes and how many pictures have each; as `class_counts` counts."""
     rows = [
         (name, ", ".join(f"{label}: {count}" for label, count in classes.items())) for name, classes in counts.items()
@@ -12,7 +12,7 @@ def of_counts(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
     return _table([("attribute", "pictures"), *rows])
 
 
-def of_edits(edits: Sequence[Mapping[str, Any]], classifier: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def edits_table(edits: Sequence[Mapping[str, Any]], classifier: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Each edit, added (+) or removed (-), and how far the classifier can be trusted; as `Judge` measures."""
     measured = [
         (

@@ -31,12 +31,12 @@ LINE_SEARCH_STEPS = 10
 
 def energy(pictures: Float[Array, "b *x"]) -> Float[Array, ""]:
     """n Σ mean (x_{i+1} − x_i)² over the n steps between n + 1 pictures: at least the square of `length`."""
-    return (len(pictures) - 1) * jnp.sum(_squares(pictures))
+    return (len(pictures) - 1) * jnp.sum(_squared_steps(pictures))
 
 
 def length(pictures: Float[Array, "b *x"]) -> Float[Array, ""]:
     """Σ √(mean (x_{i+1} − x_i)²): the root-mean-square changes of a pixel, added up along the path."""
-    return jnp.sum(jnp.sqrt(_squares(pictures)))
+    return jnp.sum(jnp.sqrt(_squared_steps(pictures)))
 
 
 def geodesic(decode: Decode, segments: int = SEGMENTS, updates: int = UPDATES) -> Path:
@@ -55,7 +55,7 @@ def geodesic(decode: Decode, segments: int = SEGMENTS, updates: int = UPDATES) -
     def path(first: Code, second: Code, degrees: Float[Array, " b"]) -> Code:
         first, second = (jax.tree.map(jnp.asarray, end) for end in (first, second))
         scale = _distance_per_unit(first, second)
-        return _along(first, second, scale, fit(decode, first, second, scale), jnp.asarray(degrees, jnp.float32))
+        return _wave_path(first, second, scale, fit(decode, first, second, scale), jnp.asarray(degrees, jnp.float32))
 
     return path
 
@@ -66,7 +66,7 @@ def _fit(segments: int, updates: int, decode: Decode, first: Code, second: Code,
     nodes = jnp.linspace(0.0, 1.0, segments + 1)
 
     def energy_of(waves: Code) -> Array:
-        return energy(decode(_along(first, second, scale, waves, nodes)))
+        return energy(decode(_wave_path(first, second, scale, waves, nodes)))
 
     def update(carry: tuple[Code, Any, Code, Array], _: None) -> tuple[tuple[Code, Any, Code, Array], None]:
         waves, state, best, lowest = carry
@@ -81,7 +81,7 @@ def _fit(segments: int, updates: int, decode: Decode, first: Code, second: Code,
     return best
 
 
-def _along(first: Code, second: Code, scale: Array, waves: Code, degrees: Float[Array, " b"]) -> Code:
+def _wave_path(first: Code, second: Code, scale: Array, waves: Code, degrees: Float[Array, " b"]) -> Code:
     """The straight line and what bends it: Σ_k c_k sin(k π t) / k, with as many waves as points between the ends.
 
     So every one of these points is free, yet an update moves the whole path smoothly, and the path has a code at every
@@ -107,6 +107,6 @@ def _distance_per_unit(first: Code, second: Code) -> Array:
     return jnp.sqrt(sum(jax.tree.leaves(squares)) / units)
 
 
-def _squares(pictures: Float[Array, "b *x"]) -> Float[Array, " n"]:
+def _squared_steps(pictures: Float[Array, "b *x"]) -> Float[Array, " n"]:
     rows = pictures.reshape(len(pictures), -1)
     return jnp.mean(jnp.square(rows[1:] - rows[:-1]), axis=1)

@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
-from jaxvae.inference import apart, codes, decoded
+from jaxvae.inference import decode_to_images, encode_means, unstack
 from jaxvae.vae import VAE, Params
 
 Path = Callable[[Any, Any, Float[Array, " b"]], Any]
@@ -51,7 +51,7 @@ def spherical(first: Any, second: Any, degrees: Float[Array, " b"]) -> Any:
     return jax.tree.map(along, first, second)
 
 
-def through(path: Path, ends: Sequence[Any], degrees: Float[np.ndarray, " b"]) -> Any:
+def codes_along(path: Path, ends: Sequence[Any], degrees: Float[np.ndarray, " b"]) -> Any:
     """The path from each code to the next, [b, ...]; every stretch has the same share of the degrees.
 
     Args:
@@ -74,7 +74,7 @@ def through(path: Path, ends: Sequence[Any], degrees: Float[np.ndarray, " b"]) -
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[in_order], *parts)
 
 
-def across(path: Path, corners: Sequence[Any], degrees: Float[np.ndarray, " b"]) -> Any:
+def sheet_codes(path: Path, corners: Sequence[Any], degrees: Float[np.ndarray, " b"]) -> Any:
     """A sheet of codes between four, row by row [b b, ...]: paths from the one along the top down to the bottom one.
 
     Args:
@@ -93,9 +93,9 @@ def across(path: Path, corners: Sequence[Any], degrees: Float[np.ndarray, " b"])
     return jax.tree.map(lambda *leaves: jnp.stack(leaves, axis=1).reshape(-1, *leaves[0].shape[1:]), *columns)
 
 
-def interpolated(
+def interpolate(
     vae: VAE, params: Params, first: np.ndarray, second: np.ndarray, degrees: np.ndarray, path: Path = linear
 ) -> np.ndarray:
     """The decoded path between two pictures uint8 [h, w, c], at degrees from 0 (the first) to 1 (the second)."""
-    ends = apart(codes(vae, params, np.stack([first, second])))
-    return decoded(vae, params, through(path, ends, degrees))
+    ends = unstack(encode_means(vae, params, np.stack([first, second])))
+    return decode_to_images(vae, params, codes_along(path, ends, degrees))

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from scipy.linalg import solve_triangular
 from scipy.special import log_ndtr, ndtri_exp
 
-HALVINGS = 100  # More than a float64 has digits: the search ends before, once nothing moves.
+BISECTIONS = 100  # More than a float64 has digits: the search ends before, once nothing moves.
 
 Rows = Float[np.ndarray, "n d"]
 
@@ -35,7 +35,7 @@ class Triangular(NamedTuple):
 
 def to_normal(mixture: Triangular, rows: Rows) -> Rows:
     """Rows of the mixture as rows of N(0, I)."""
-    white = np.stack([_whitened(mixture, component, rows) for component in range(len(mixture.means))], axis=2)
+    white = np.stack([_whiten(mixture, component, rows) for component in range(len(mixture.means))], axis=2)
     logs = -0.5 * np.square(white) - np.log(mixture.scales.T)
     # The weights that the components have once the units before each one are known.
     log_weights = mixture.log_weights + np.cumsum(logs, axis=1) - logs
@@ -60,7 +60,7 @@ def from_normal(mixture: Triangular, u: Rows) -> Rows:
     return rows
 
 
-def _whitened(mixture: Triangular, component: int, rows: Rows) -> Rows:
+def _whiten(mixture: Triangular, component: int, rows: Rows) -> Rows:
     differences = rows - mixture.means[component]
     if mixture.factors is None:
         return differences / mixture.scales[component]
@@ -76,7 +76,7 @@ def _quantile(u: Any, log_weights: Any, means: Any, scales: Any) -> Float[np.nda
     low, high = each.min(axis=1), each.max(axis=1)
     sign = np.where(u > 0, -1.0, 1.0)
     target = log_ndtr(-np.abs(u))
-    for _ in range(HALVINGS):
+    for _ in range(BISECTIONS):
         middle = 0.5 * (low + high)
         if np.all((middle == low) | (middle == high)):
             break

@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-STEPS = 32  # Of each stretch, whatever number of pictures is shown: the figures of two reports can be compared.
+STEPS_PER_SEGMENT = (
+    32  # Of each stretch, whatever number of pictures is shown: the figures of two reports can be compared.
+)
 
 
-NOTHING = 1e-6  # A length below this, in pixels or in probability, is rounding: a ratio to it says nothing.
+NEGLIGIBLE_LENGTH = 1e-6  # A length below this, in pixels or in probability, is rounding: a ratio to it says nothing.
 
 
 class Smoothness(NamedTuple):
@@ -25,16 +27,16 @@ class Smoothness(NamedTuple):
     largest_over_mean_step: float | None
 
 
-def of_pictures(pictures: Float[np.ndarray, "n h w c"], joints: Sequence[int] = ()) -> Smoothness:
+def pixel_smoothness(pictures: Float[np.ndarray, "n h w c"], joints: Sequence[int] = ()) -> Smoothness:
     """Of a path of pictures in [0, 1]; a distance is the root-mean-square difference of a pixel.
 
     `joints` are where the path goes through further ends: the chord is that of the way from each end to the next.
     """
     rows = pictures.reshape(len(pictures), -1).astype(np.float64)
-    return _of_points(rows / np.sqrt(rows.shape[1]), joints)
+    return _smoothness(rows / np.sqrt(rows.shape[1]), joints)
 
 
-def of_probabilities(
+def probability_smoothness(
     probabilities: Mapping[str, Float[np.ndarray, "n k"]], names: Mapping[str, Sequence[str]]
 ) -> dict[str, dict[str, Any]]:
     """Of each attribute whose most probable class at the two ends of a path differs, in the probability of the last.
@@ -52,19 +54,19 @@ def of_probabilities(
             "from": names[name][first],
             "to": names[name][last],
             "probability": [float(curve[0]), float(curve[-1])],
-            **_of_points(curve[:, None])._asdict(),
+            **_smoothness(curve[:, None])._asdict(),
             "largest_setback": float(np.max(np.maximum.accumulate(curve) - curve)),
         }
     return report
 
 
-def _of_points(points: Float[np.ndarray, "n d"], joints: Sequence[int] = ()) -> Smoothness:
+def _smoothness(points: Float[np.ndarray, "n d"], joints: Sequence[int] = ()) -> Smoothness:
     steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
     chords = np.linalg.norm(np.diff(points[[0, *joints, len(points) - 1]], axis=0), axis=1)
     arc, chord = float(steps.sum()), float(chords.sum())
     return Smoothness(
         arc,
         chord,
-        arc / chord if chord > NOTHING else None,
-        float(steps.max() / steps.mean()) if arc > NOTHING else None,
+        arc / chord if chord > NEGLIGIBLE_LENGTH else None,
+        float(steps.max() / steps.mean()) if arc > NEGLIGIBLE_LENGTH else None,
     )

@@ -27,7 +27,7 @@ def prior_path(prior: Prior) -> Path:
             [np.asarray(flatten(jax.tree.map(lambda leaf: leaf[None], end)), np.float64) for end in (first, second)]
         )
         first_normal, second_normal = both_ways.to_normal(ends)
-        rows = both_ways.from_normal(matched(first_normal, second_normal, t))
+        rows = both_ways.from_normal(matched_line(first_normal, second_normal, t))
         # The ends are where they were, whatever digits the way there and back has cost.
         rows = np.where(t == 0.0, ends[:1], np.where(t == 1.0, ends[1:], rows))
         return unflatten(jnp.asarray(rows, jnp.float32), first)
@@ -35,7 +35,7 @@ def prior_path(prior: Prior) -> Path:
     return path
 
 
-def matched(
+def matched_line(
     first: Float[np.ndarray, " d"], second: Float[np.ndarray, " d"], t: Float[np.ndarray, "b 1"]
 ) -> Float[np.ndarray, "b d"]:
     """((1 − t) a + t b) / √((1 − t)² + t² + 2 t (1 − t) ρ): N(0, I) at every t if the ends are.

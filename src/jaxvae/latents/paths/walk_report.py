@@ -10,7 +10,7 @@ from jaxvae.latents.paths import smoothness
 from jaxvae.latents.paths.walks import Walk
 
 
-def measured(made: Walk, names: Sequence[str], prepared: Prepared) -> dict[str, Any]:
+def measure_smoothness(made: Walk, names: Sequence[str], prepared: Prepared) -> dict[str, Any]:
     """The smoothness of a walk as JSON: of all of it in pixels, and of each stretch in pixels and attributes.
 
     Args:
@@ -18,32 +18,32 @@ def measured(made: Walk, names: Sequence[str], prepared: Prepared) -> dict[str, 
         names: of its ends.
         prepared: the data set, on whose attributes, where it has some, a classifier is trained.
     """
-    if made.measured is None:
+    if made.fine_images is None:
         raise ValueError("the walk has nothing to measure: walk(…, measure=True) makes one that has.")
-    starts = [index * smoothness.STEPS for index in range(len(names))]
-    whole = smoothness.of_pictures(made.measured, starts[1:-1])._asdict()
+    starts = [index * smoothness.STEPS_PER_SEGMENT for index in range(len(names))]
+    whole = smoothness.pixel_smoothness(made.fine_images, starts[1:-1])._asdict()
     probabilities, accuracy, called = {}, {}, {}
     if prepared.attributes:
         classifier = fit_classifier(prepared)
-        probabilities = classifier.probabilities(to_bytes(made.measured))
+        probabilities = classifier.probabilities(to_bytes(made.fine_images))
         called = class_names(classifier, prepared.info["classes"])
         accuracy = {"classifier_accuracy": dict(classifier.accuracy)}
     stretches = []
     for index, start in enumerate(starts[:-1]):
-        part = slice(start, start + smoothness.STEPS + 1)
+        part = slice(start, start + smoothness.STEPS_PER_SEGMENT + 1)
         of_part = {name: each[part] for name, each in probabilities.items()}
         stretches.append(
             {
                 "from": names[index],
                 "to": names[index + 1],
-                **smoothness.of_pictures(made.measured[part])._asdict(),
-                "attributes": smoothness.of_probabilities(of_part, called),
+                **smoothness.pixel_smoothness(made.fine_images[part])._asdict(),
+                "attributes": smoothness.probability_smoothness(of_part, called),
             }
         )
-    return {"steps_per_stretch": smoothness.STEPS, **whole, "stretches": stretches, **accuracy}
+    return {"steps_per_stretch": smoothness.STEPS_PER_SEGMENT, **whole, "stretches": stretches, **accuracy}
 
 
-def lines(report: dict[str, Any]) -> Iterator[str]:
+def format_lines(report: dict[str, Any]) -> Iterator[str]:
     """What `measured` found, for people."""
     for each in [report, *report["stretches"]] if len(report["stretches"]) > 1 else report["stretches"]:
         name = f"{each['from']} to {each['to']}" if "from" in each else "the whole path"

@@ -9,9 +9,9 @@ from jaxtyping import Float, UInt8
 
 from jaxvae.codes import Code
 from jaxvae.data.pixels import to_bytes
-from jaxvae.inference import decoded, means
+from jaxvae.inference import decode_means, decode_to_images
 from jaxvae.latents.paths import smoothness
-from jaxvae.latents.paths.interpolation import Path, across, through
+from jaxvae.latents.paths.interpolation import Path, codes_along, sheet_codes
 from jaxvae.vae import VAE, Params
 
 
@@ -23,11 +23,11 @@ class Walk(NamedTuple):
 
     degrees: Float[np.ndarray, " n"]
     codes: Code
-    pictures: UInt8[np.ndarray, "n h w c"]
-    measured: Float[np.ndarray, "m h w c"] | None
+    images: UInt8[np.ndarray, "n h w c"]
+    fine_images: Float[np.ndarray, "m h w c"] | None
 
 
-def evenly(steps: int, ends: int) -> Float[np.ndarray, " n"]:
+def even_degrees(steps: int, ends: int) -> Float[np.ndarray, " n"]:
     """Degrees of a path through so many ends, `steps` from each to the next, both included; a joint counts once."""
     return np.linspace(0.0, 1.0, (ends - 1) * (steps - 1) + 1)
 
@@ -36,27 +36,27 @@ def walk(
     vae: VAE, params: Params, path: Path, ends: Sequence[Code], degrees: Float[np.ndarray, " n"], measure: bool = False
 ) -> Walk:
     """Walks along `path` through `ends`; the pictures that `measure` asks for come from the same path, made once."""
-    fine = evenly(smoothness.STEPS + 1, len(ends)) if measure else np.zeros(0)
-    z = through(path, ends, np.concatenate([degrees, fine]))
-    pictures, count = means(vae, params, z), len(degrees)
+    fine = even_degrees(smoothness.STEPS_PER_SEGMENT + 1, len(ends)) if measure else np.zeros(0)
+    z = codes_along(path, ends, np.concatenate([degrees, fine]))
+    pictures, count = decode_means(vae, params, z), len(degrees)
     shown = jax.tree.map(lambda leaf: leaf[:count], z)
     return Walk(degrees, shown, to_bytes(pictures[:count]), pictures[count:] if measure else None)
 
 
 def sheet(vae: VAE, params: Params, path: Path, corners: Sequence[Code], degrees: Float[np.ndarray, " k"]) -> Walk:
     """The sheet of `across` between four codes, row by row: k² codes and pictures."""
-    z = across(path, corners, degrees)
-    return Walk(degrees, z, decoded(vae, params, z), None)
+    z = sheet_codes(path, corners, degrees)
+    return Walk(degrees, z, decode_to_images(vae, params, z), None)
 
 
-def arrays(made: Walk) -> dict[str, np.ndarray]:
+def to_arrays(made: Walk) -> dict[str, np.ndarray]:
     """A walk as named arrays: `degrees`, `pictures`, and `codes`, or `codes_0` … where a code has several parts."""
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(made.codes)]
     parts = {"codes": leaves[0]} if len(leaves) == 1 else {f"codes_{i}": leaf for i, leaf in enumerate(leaves)}
-    return {"degrees": made.degrees, "pictures": made.pictures, **parts}
+    return {"degrees": made.degrees, "pictures": made.images, **parts}
 
 
-def stretch_rows(
+def segment_rows(
     originals: UInt8[np.ndarray, "e h w c"], pictures: UInt8[np.ndarray, "n h w c"]
 ) -> UInt8[np.ndarray, "m h w c"]:
     """A row for each stretch of a walk by `evenly`: the original it starts from, its pictures, the one it ends at."""

@@ -16,10 +16,10 @@ from jaxvae.codes import flatten
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.distributions.gaussian_mixture import GaussianMixture
 
-DRAWS, DRAWS_AT_ONCE = 8192, 1024
+DRAWS, DRAWS_PER_BATCH = 8192, 1024
 
 
-HALVINGS = 60  # Of an interval of a few deviations: to the last digit of float64.
+BISECTIONS = 60  # Of an interval of a few deviations: to the last digit of float64.
 
 
 class Gaussians(NamedTuple):
@@ -35,7 +35,7 @@ class Gaussians(NamedTuple):
         each = self.means[None] + self.deviations[None] * of_one
         # A quantile of a mixture lies between the smallest and the largest of its components' quantiles.
         low, high = each.min(axis=1), each.max(axis=1)
-        for _ in range(HALVINGS if len(self.weights) > 1 else 0):
+        for _ in range(BISECTIONS if len(self.weights) > 1 else 0):
             middle = 0.5 * (low + high)
             below = self.distribution_function(middle) < probabilities[:, None]
             low, high = np.where(below, middle, low), np.where(below, high, middle)
@@ -62,7 +62,7 @@ class Draws(NamedTuple):
 class Marginals(NamedTuple):
     """The marginals of some units, and what they are, in words."""
 
-    of: Gaussians | Draws
+    distribution: Gaussians | Draws
     description: str
 
 
@@ -79,8 +79,8 @@ def prior_marginals(prior: Any, units: np.ndarray) -> Marginals:
         means, log_variances = (_rows(leaf)[:, units] for leaf in (prior.means, prior.log_variances))
         described = f"the marginal of the prior's {len(weights)} Gaussians"
         return Marginals(Gaussians(weights / weights.sum(), means, np.exp(0.5 * log_variances)), described)
-    draw = jax.jit(lambda key: flatten(prior.sample(key, (DRAWS_AT_ONCE,)))[:, jnp.asarray(units)])
-    keys = jax.random.split(jax.random.key(0), DRAWS // DRAWS_AT_ONCE)
+    draw = jax.jit(lambda key: flatten(prior.sample(key, (DRAWS_PER_BATCH,)))[:, jnp.asarray(units)])
+    keys = jax.random.split(jax.random.key(0), DRAWS // DRAWS_PER_BATCH)
     values = np.concatenate([np.asarray(draw(key), np.float64) for key in keys])
     return Marginals(Draws(values), f"{DRAWS} draws from the prior, whose marginals have no closed form")
 

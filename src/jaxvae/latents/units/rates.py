@@ -13,7 +13,7 @@ from jaxvae.data.batches import example_keys, gathered, once
 from jaxvae.data.pixels import to_float
 from jaxvae.distributions.base import LOG_2PI
 from jaxvae.distributions.gaussian import Normal
-from jaxvae.inference import COMPILED_BATCH
+from jaxvae.inference import BATCH_SIZE
 from jaxvae.latents.units.marginals import Draws, Gaussians, prior_marginals
 from jaxvae.runs.run import Loaded
 
@@ -46,24 +46,27 @@ def unit_rates(loaded: Loaded, images: np.ndarray) -> UnitRates:
     it is a flow, the KL to a Gaussian with the mean and variance of the marginal. Such parts do not add up to the KL.
     """
     vae, params, info = loaded
-    posterior = _as_seen(loaded, images)
+    posterior = _posterior_rows(loaded, images)
     mean, log_variance = np.asarray(posterior.mean, np.float64), np.asarray(posterior.log_variance, np.float64)
     every = np.arange(mean.shape[1])
     if info.config.objective.name == "autoencoder":
         return UnitRates(np.var(mean, axis=0), "variance", "variance of the codes, as an autoencoder has no KL", mean)
     prior = jax.jit(vae.prior)(params)
     marginals = prior_marginals(prior, every)
-    if isinstance(marginals.of, Draws):
-        values = _closed_form(mean, log_variance, _gaussian(marginals.of))
+    if isinstance(marginals.distribution, Draws):
+        values = _closed_form(mean, log_variance, _gaussian(marginals.distribution))
         how = "KL to a Gaussian of the marginal's mean and variance"
-    elif len(marginals.of.weights) == 1:
-        values, how = _closed_form(mean, log_variance, marginals.of), "KL(q(z_j|x) || p(z_j)) in closed form"
+    elif len(marginals.distribution.weights) == 1:
+        values, how = _closed_form(mean, log_variance, marginals.distribution), "KL(q(z_j|x) || p(z_j)) in closed form"
     else:
-        values, how = _by_quadrature(mean, log_variance, marginals.of), "KL to the unit's marginal, by quadrature"
+        values, how = (
+            _by_quadrature(mean, log_variance, marginals.distribution),
+            "KL to the unit's marginal, by quadrature",
+        )
     return UnitRates(values, "rate_nats", how, mean)
 
 
-def _as_seen(loaded: Loaded, images: np.ndarray) -> Normal:
+def _posterior_rows(loaded: Loaded, images: np.ndarray) -> Normal:
     """The posteriors as rows [n, d], of pixels as the model sees them: those of `evaluate` at its default seed."""
     vae, params, info = loaded
 
@@ -72,7 +75,7 @@ def _as_seen(loaded: Loaded, images: np.ndarray) -> Normal:
         return Normal(flatten(posterior.mean)[0], flatten(posterior.log_variance)[0], 1)
 
     batch, key, parts = jax.jit(jax.vmap(one, (None, 0, 0))), jax.random.split(jax.random.key(0), 2)[0], []
-    for indices, real in once(len(images), min(COMPILED_BATCH, len(images))):
+    for indices, real in once(len(images), min(BATCH_SIZE, len(images))):
         rows = jax.device_get(batch(params, example_keys(key, indices), gathered(images, indices)))
         parts.append(jax.tree.map(lambda leaf, real=real: leaf[:real], rows))
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)

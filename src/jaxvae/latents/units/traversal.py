@@ -9,7 +9,7 @@ from jaxtyping import Float, UInt8
 
 from jaxvae.codes import flatten, unflatten
 from jaxvae.errors import UserError
-from jaxvae.inference import codes, decoded
+from jaxvae.inference import decode_to_images, encode_means
 from jaxvae.latents.units.marginals import code_marginals, prior_marginals
 from jaxvae.latents.units.names import unit_names
 from jaxvae.latents.units.rates import UnitRates
@@ -24,7 +24,7 @@ class Traversal(NamedTuple):
     `description` whose quantiles those are.
     """
 
-    pictures: UInt8[np.ndarray, "u q h w c"]
+    images: UInt8[np.ndarray, "u q h w c"]
     units: np.ndarray
     names: list[str]
     rates: Float[np.ndarray, " u"]
@@ -56,11 +56,11 @@ def traverse(
         marginals = code_marginals(rates.mean, chosen)
     else:
         marginals = prior_marginals(jax.jit(vae.prior)(params), chosen)
-    values = marginals.of.quantiles(probabilities).T
-    first = rates.mean.mean(axis=0) if start is None else np.asarray(flatten(codes(vae, params, start[None])))[0]
+    values = marginals.distribution.quantiles(probabilities).T
+    first = rates.mean.mean(axis=0) if start is None else np.asarray(flatten(encode_means(vae, params, start[None])))[0]
     walks = np.tile(first.astype(np.float32), (units, len(probabilities), 1))
     walks[np.arange(units), :, chosen] = values
-    pictures = decoded(vae, params, unflatten(jnp.asarray(walks.reshape(-1, len(first))), like))
+    pictures = decode_to_images(vae, params, unflatten(jnp.asarray(walks.reshape(-1, len(first))), like))
     names = unit_names(like)
     return Traversal(
         pictures.reshape(units, len(probabilities), *pictures.shape[1:]),
