@@ -1,4 +1,4 @@
-"""`python -m jaxvae.traverse [RUN]`: what each unit of the code does."""
+"""`python -m jaxvae.traverse [RUN]`: what each latent unit does."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,8 +9,6 @@ from jaxvae.cli import Output, run_command
 from jaxvae.system.files import file_stem
 
 DEFAULT_UNITS = 10
-
-
 DEFAULT_START = "test:0"
 
 
@@ -25,31 +23,33 @@ def traverse(
     data: Path | None = None,
     output: Annotated[Output, tyro.conf.arg(name="")] = Output(),
 ) -> None:
-    """Draws a row for each of the units that say most, walked from a low to a high quantile of the prior.
+    """Draws a row for each of the most informative units, varied from a low to a high quantile of the prior.
 
-    Units are ordered by their rate, the KL in nats that each adds, and labelled with it; those of an autoencoder, which
-    has no KL, by the variance of the codes. Units of a map of codes are (row, column, channel). WHICH is test:12, an
-    image file of any size, a wish such as sunglasses=0, or mean, the mean code.
+    Units are ordered by and labelled with their rate, the KL in nats that each contributes, or for an autoencoder,
+    which has no KL, the variance of the codes. Units of feature maps are named (row, column, channel). WHICH is
+    test:12, an image file of any size, an attribute query such as sunglasses=0, or mean, the mean code.
+
+    Example: python -m jaxvae.traverse runs/NAME --from test:12 --units 5
 
     Args:
-        run: The run's folder; the newest in runs/ when left out.
-        from_: The picture whose code the other units are held at.
-        units: How many; 10, or as many as a code has, when left out.
-        steps: Pictures in a row.
-        quantiles: Probabilities of the first and the last; those between are evenly spaced.
-        split: The pictures that the rates are measured on.
-        gif: Write an animation of all rows as well.
-        data: The prepared data set, where it is no longer where the run found it.
+        run: The run's folder; defaults to the newest in runs/.
+        from_: The image at whose code the other units are held.
+        units: Number of units; defaults to 10, or fewer if codes have fewer.
+        steps: Images per row.
+        quantiles: Probabilities of the first and the last quantile; those between are evenly spaced.
+        split: The images on which rates are measured.
+        gif: Also write an animation of all rows.
+        data: The prepared dataset, if it has moved since the run was trained.
     """
     from jaxvae.errors import UserError
 
     if units is not None and units < 1:
         raise UserError(f"--units is {units}, but must be at least 1.")
     if steps < 2:
-        raise UserError(f"--steps is {steps}, but a walk needs at least 2: its two ends.")
+        raise UserError(f"--steps is {steps}, but must be at least 2: the two ends.")
     low, high = quantiles
     if not 0 < low < high < 1:
-        raise UserError(f"--quantiles are {low:g} and {high:g}, but must be two between 0 and 1, the smaller first.")
+        raise UserError(f"--quantiles are {low:g} and {high:g}, but must be increasing and between 0 and 1.")
 
     import numpy as np
 
@@ -67,7 +67,7 @@ def traverse(
     vae, params, info = loaded
     available = len(unit_names(code_shape(vae, params)))
     if units is not None and units > available:
-        raise UserError(f"--units is {units}, but a code of {info.run} has {available}.")
+        raise UserError(f"--units is {units}, but codes of {info.run} have only {available} units.")
     units = units or min(DEFAULT_UNITS, available)
     name = f"traversal-{file_stem([from_])}-units{units}-steps{steps}-q{low:g}-{high:g}"
     target = output.place(info.run / "samples" / f"{name}.png")

@@ -1,7 +1,7 @@
-"""What stands between the explorer and the rest of the browser: other pages may neither ask nor be asked.
+"""Isolates the explorer from the rest of the browser: other pages can neither send it requests nor be loaded by it.
 
-The explorer listens on this machine alone, but any page that is open in the same browser can send it requests. A page
-under a name that its owner points at 127.0.0.1 is told by the Host that it asks for, another by its Origin.
+The explorer listens on localhost only, but any page open in the same browser can send it requests. A page whose domain
+resolves to 127.0.0.1 is detected by its Host header, any other by its Origin header.
 """
 
 from urllib.parse import urlsplit
@@ -11,8 +11,6 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost")
-
-
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' blob: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -23,7 +21,7 @@ HEADERS = {
 
 
 class SameOriginMiddleware:
-    """An ASGI middleware that refuses what comes from elsewhere, and lets the page load from nowhere else."""
+    """ASGI middleware that rejects cross-origin requests and restricts the page to its own resources."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -42,7 +40,7 @@ class SameOriginMiddleware:
         await app(scope, receive, send_with_headers)
 
 
-_REFUSAL = JSONResponse({"error": "the explorer answers its own page alone."}, 403)
+_REFUSAL = JSONResponse({"error": "the explorer only answers its own page."}, 403)
 
 
 def _is_same_origin(headers: Headers) -> bool:

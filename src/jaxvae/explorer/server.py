@@ -1,4 +1,4 @@
-"""Requests of the page to answers: JSON, PNG and GIF."""
+"""HTTP endpoints of the explorer's page, returning JSON, PNG and GIF."""
 
 import base64
 import io
@@ -25,26 +25,20 @@ from jaxvae.rendering.animation import save_animation
 from jaxvae.rendering.grid import grid
 
 PAGE = Path(__file__).parent / "page"
-
-
-MAX_REQUEST_BYTES = 100_000  # Bytes of what is no upload.
-
-
-ANIMATION_FRAMES = 41  # Of an animation.
-
-
+MAX_REQUEST_BYTES = 100_000  # Except for uploads.
+ANIMATION_FRAMES = 41
 DRAWS_PER_ROW = 6
 
 Answer = Callable[[Session, bytes, Request], Response]
 
 
 def build_app(session: Session) -> Starlette:
-    """The web application over a session."""
+    """Builds the web application for a session."""
 
     def post(path: str, answer: Answer, largest: int = MAX_REQUEST_BYTES) -> Route:
         async def endpoint(request: Request) -> Response:
             body = await _body(request, largest)
-            # In a thread, so that a path that takes seconds keeps nobody else waiting.
+            # In a thread, so that a path that takes seconds does not block other requests.
             return await run_in_threadpool(answer, session, body, request)
 
         return Route(path, endpoint, methods=["POST"])
@@ -86,7 +80,7 @@ def _about(session: Session) -> dict[str, Any]:
 
 
 def _values(session: Session) -> dict[str, list[str]]:
-    """What the attributes may be wished to be; nothing without the pictures of the data set."""
+    """Returns the values each attribute can be queried for; empty if the dataset is not available."""
     data = session.loaded.info.data
     names = data["attributes"] if session.prepared else []
     return {name: list(data["classes"].get(name, ["1", "0"])) for name in names}
@@ -106,9 +100,9 @@ def _move(session: Session, body: bytes, request: Request) -> Response:
 
 
 def _animation(session: Session, body: bytes, request: Request) -> Response:
-    pictures = session.images(read_move(body), np.linspace(0.0, 1.0, ANIMATION_FRAMES).tolist())
+    images = session.images(read_move(body), np.linspace(0.0, 1.0, ANIMATION_FRAMES).tolist())
     with tempfile.TemporaryDirectory() as folder:
-        content = save_animation(pictures, Path(folder) / "walk.gif").read_bytes()
+        content = save_animation(images, Path(folder) / "walk.gif").read_bytes()
     return Response(content, media_type="image/gif")
 
 
@@ -117,18 +111,18 @@ def _draw(session: Session, body: bytes, request: Request) -> Response:
 
 
 def _draw_png(session: Session, body: bytes, request: Request) -> Response:
-    pictures = np.stack([end.image for end in session.draws(read_draw(body))])
-    return Response(_png(pictures, DRAWS_PER_ROW), media_type="image/png")
+    images = np.stack([end.image for end in session.draws(read_draw(body))])
+    return Response(_png(images, DRAWS_PER_ROW), media_type="image/png")
 
 
 def _end_json(end: End) -> dict[str, str]:
-    picture = base64.b64encode(_png(end.image[None])).decode()
-    return {"name": end.name, "label": end.label, "picture": f"data:image/png;base64,{picture}"}
+    encoded = base64.b64encode(_png(end.image[None])).decode()
+    return {"name": end.name, "label": end.label, "picture": f"data:image/png;base64,{encoded}"}
 
 
-def _png(pictures: np.ndarray, columns: int = 1) -> bytes:
+def _png(images: np.ndarray, columns: int = 1) -> bytes:
     file = io.BytesIO()
-    grid(pictures, columns).save(file, format="PNG")
+    grid(images, columns).save(file, format="PNG")
     return file.getvalue()
 
 
@@ -137,7 +131,7 @@ async def _body(request: Request, largest: int) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > largest:
-            raise UserError(f"more than {largest / 1e6:.3g} MB were sent, which is the most that is taken.")
+            raise UserError(f"the request is larger than the limit of {largest / 1e6:.3g} MB.")
     return bytes(body)
 
 
@@ -147,4 +141,4 @@ async def _user_error(request: Request, error: Exception) -> Response:
 
 async def _failure(request: Request, error: Exception) -> Response:
     # The traceback goes to the terminal.
-    return JSONResponse({"error": f"the explorer failed ({type(error).__name__}); its terminal says where."}, 500)
+    return JSONResponse({"error": f"the explorer failed ({type(error).__name__}); see its terminal for details."}, 500)

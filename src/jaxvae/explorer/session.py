@@ -1,4 +1,4 @@
-"""One model in the explorer's hands: what was asked for and what it cost to find is kept until others push it out."""
+"""One model's explorer session, with caches for endpoints, paths and draws."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -19,21 +19,27 @@ from jaxvae.latents.attributes.directions import attribute_directions
 from jaxvae.latents.units.rates import unit_rates
 from jaxvae.runs.run import Loaded
 
-CACHED_ENDS, CACHED_PATHS = 64, 32  # How many are kept.
-
-
+CACHED_ENDS, CACHED_PATHS = 64, 32  # Sizes of the caches.
 RATE_IMAGES, DIRECTION_IMAGES = (
     1000,
     5000,
-)  # Pictures that units are ordered by, and that the attributes are learned from.
+)  # Images used to order units and to learn attributes.
 
 
 class Session(NamedTuple):
-    """Functions from what the page asks to what it shows; each raises `UserError` for what there is not.
+    """Functions from the page's requests to what it shows; each raises UserError for unknown names.
 
-    `end` finds a picture by its name; `path` the codes between two by the names of both and of the path; `draws` some
-    pictures from a prior. `prepared` is None where the data set has gone; `first` and `last` name the pictures to begin
-    with; `notes` say what is lacking and why.
+    Attributes:
+        loaded: The model.
+        prepared: The dataset; None if it is not available.
+        sliders: Sliders by group.
+        uploads: Uploaded images.
+        end: Finds an image by name.
+        path: Finds the codes between two images by their names and that of the path.
+        draws: Samples images from a prior.
+        first: Name of the initial first image.
+        last: Name of the initial last image.
+        notes: What is missing and why.
     """
 
     loaded: Loaded
@@ -48,7 +54,7 @@ class Session(NamedTuple):
     notes: list[str]
 
     def images(self, move: Move, degrees: list[float]) -> UInt8[np.ndarray, "n h w c"]:
-        """The pictures that a move asks for, at these degrees in the place of its own."""
+        """Returns the images of a move at these degrees instead of its own."""
         rows = self.path(move.first, move.last, move.path)
         every = [slider for group in self.sliders.values() for slider in group]
         moved = [moves.apply_sliders(moves.code_at(rows, degree), every, move.amounts) for degree in degrees]
@@ -56,12 +62,12 @@ class Session(NamedTuple):
 
 
 def open_session(loaded: Loaded, data: Path | None, units: int) -> Session:
-    """The session of a model.
+    """Opens a session for a model.
 
     Args:
-        loaded: the model.
-        data: the prepared data set, where it is no longer where the run found it.
-        units: sliders for so many of them, or as many as a code has.
+        loaded: The model.
+        data: The prepared dataset, if it has moved since the run was trained.
+        units: Maximum number of unit sliders.
     """
     info, notes = loaded.info, list[str]()
     try:
@@ -70,30 +76,29 @@ def open_session(loaded: Loaded, data: Path | None, units: int) -> Session:
         if data is not None:
             raise
         prepared = None
-        notes.append(f"No pictures of the data set, attributes and units here: {error}")
+        notes.append(f"Dataset images, attributes and units are unavailable: {error}")
     if prepared is not None:
         info = info._replace(data=prepared.data)
         loaded = loaded._replace(info=info)
     uploads = Uploads(loaded)
-    drawer = lru_cache(maxsize=None)(lambda name: moves.build_sampler(loaded, name))
+    sampler = lru_cache(maxsize=None)(lambda name: moves.build_sampler(loaded, name))
     named_path = lru_cache(maxsize=None)(lambda name: moves.build_named_path(loaded, name))
 
     @lru_cache(maxsize=CACHED_ENDS)
-    def draws(asked: DrawRequest) -> list[End]:
-        rows = drawer(asked.prior)(asked.seed, asked.temperature)
-        pictures = moves.decode_rows(loaded, rows)
-        each = enumerate(zip(pictures, rows, strict=True))
-        return [End(draw_name(asked, index), "drawn", picture, row) for index, (picture, row) in each]
+    def draws(request: DrawRequest) -> list[End]:
+        rows = sampler(request.prior)(request.seed, request.temperature)
+        numbered = enumerate(zip(moves.decode_rows(loaded, rows), rows, strict=True))
+        return [End(draw_name(request, index), "sample", image, row) for index, (image, row) in numbered]
 
     @lru_cache(maxsize=CACHED_ENDS)
-    def lasting(name: str) -> End:
+    def cached_end(name: str) -> End:
         if name.startswith("draw:"):
-            asked, index = parse_draw_name(name)
-            return draws(asked)[index]
+            request, index = parse_draw_name(name)
+            return draws(request)[index]
         return find_in_dataset(loaded, name)
 
     def end(name: str) -> End:
-        return uploads.get(name) if name.startswith("upload:") else lasting(name)
+        return uploads.get(name) if name.startswith("upload:") else cached_end(name)
 
     @lru_cache(maxsize=CACHED_PATHS)
     def path(first: str, last: str, name: str) -> Float[np.ndarray, "s d"]:
@@ -108,23 +113,23 @@ def _initial_ends(loaded: Loaded, prepared: Prepared | None) -> tuple[str, str]:
     priors = moves.prior_names(loaded)
     if prepared is not None:
         return walk_ends(loaded.info.config.data, loaded.info.data)
-    # Nothing but the run: it can still draw.
+    # Without the dataset, the run can still sample.
     if not priors:
         return "", ""
-    asked = DrawRequest(prior=priors[0], seed=0, temperature=1.0)
-    return draw_name(asked, 0), draw_name(asked, 1)
+    request = DrawRequest(prior=priors[0], seed=0, temperature=1.0)
+    return draw_name(request, 0), draw_name(request, 1)
 
 
 def _sliders(loaded: Loaded, prepared: Prepared, units: int, notes: list[str]) -> dict[str, list[Slider]]:
     attributes = moves.attribute_sliders(attribute_directions(loaded, prepared, n=DIRECTION_IMAGES))
     if prepared.attributes and not attributes:
-        notes.append("No attributes here: the codes do not tell pictures with one from those without.")
+        notes.append("Attributes are unavailable: the codes do not distinguish images with and without them.")
     rates = unit_rates(loaded, prepared.split("test").images[:RATE_IMAGES])
     return {"attributes": attributes, "units": moves.unit_sliders(loaded, rates, units)}
 
 
 def warm_up(session: Session) -> None:
-    """Compiles what a move and a draw run through, so that the first is as quick as the others."""
+    """Compiles what moves and draws run, so that the first ones are as fast as the rest."""
     if session.first:
         move = Move(first=session.first, last=session.last, path="linear", degree=0.0, amounts={})
         session.images(move, [0.0])

@@ -1,4 +1,4 @@
-"""Grids of pictures with words over their columns, before their rows and under each."""
+"""Image grids with captions above columns, before rows and under images."""
 
 from collections.abc import Sequence
 
@@ -7,12 +7,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from jaxvae.rendering.grid import to_pil
 
-MIN_SIDE = 72  # Pictures are enlarged, by repeating pixels, to at least this.
-
-
+MIN_SIDE = 72  # Smaller images are enlarged to at least this, by repeating pixels.
 TEXT_SIZE, GAP, MARGIN = 13, 4, 8
-
-
 INK = "black"
 
 
@@ -25,15 +21,15 @@ def labelled_grid(
     under: Sequence[str] = (),
     title: str = "",
 ) -> Image.Image:
-    """Pictures uint8 [n, h, w, c] in rows of `columns`, on white.
+    """Arranges images uint8 [n, h, w, c] with captions, on white.
 
     Args:
-        images: the pictures, row by row.
-        columns: how many in a row.
-        over: words for each column.
-        before: words for each row; a new line where they have one.
-        under: words for each picture.
-        title: words over the whole.
+        images: The images, row by row.
+        columns: Images per row.
+        over: One caption per column.
+        before: One caption per row; may contain newlines.
+        under: One caption per image.
+        title: Caption above the grid.
     """
     font = ImageFont.load_default(TEXT_SIZE)
     scale = max(1, -(-MIN_SIDE // min(images.shape[1:3])))

@@ -1,4 +1,4 @@
-"""Pictures on disk: grids and strips. Every file is written beside its place and renamed when whole."""
+"""Image grids and strips, and atomic PNG files."""
 
 from pathlib import Path
 from typing import Any
@@ -8,22 +8,18 @@ from PIL import Image
 
 from jaxvae.system.files import whole_file
 
-MIN_SIDE = 128  # Pictures of a few pixels are enlarged, by repeating pixels, to about this.
-
-
+MIN_SIDE = 128  # Smaller grids are enlarged to about this, by repeating pixels.
 GAP = 2
-
-
-MAX_OPTIMIZED_PIXELS = 2_000_000  # Pixels.
+MAX_OPTIMIZED_PIXELS = 2_000_000
 
 
 def to_pil(array: np.ndarray) -> Image.Image:
-    """One picture uint8 [h, w, c], grey or RGB."""
+    """Converts an image uint8 [h, w, c], grey or RGB, to PIL."""
     return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
 
 
 def grid(images: np.ndarray, columns: int) -> Image.Image:
-    """Pictures uint8 [n, h, w, c] in rows of `columns`, on white."""
+    """Arranges images uint8 [n, h, w, c] in rows of `columns`, on white."""
     count, height, width, channels = images.shape
     rows = -(-count // columns)
     sheet = np.full((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, channels), 255, np.uint8)
@@ -31,12 +27,12 @@ def grid(images: np.ndarray, columns: int) -> Image.Image:
         top, left = (i // columns) * (height + GAP), (i % columns) * (width + GAP)
         sheet[top : top + height, left : left + width] = image
     scale = max(1, MIN_SIDE // max(height, width))
-    whole = to_pil(sheet)
-    return whole.resize((whole.width * scale, whole.height * scale), Image.Resampling.NEAREST)
+    image_sheet = to_pil(sheet)
+    return image_sheet.resize((image_sheet.width * scale, image_sheet.height * scale), Image.Resampling.NEAREST)
 
 
 def over_under(above: np.ndarray, below: np.ndarray, columns: int) -> Image.Image:
-    """Rows of pictures, each over the row of its counterparts; both uint8 [n, h, w, c]."""
+    """Arranges rows of images, each above the row of its counterparts; both uint8 [n, h, w, c]."""
     columns = min(columns, len(above))
     blank = np.full((-len(above) % columns, *above.shape[1:]), 255, np.uint8)
     above, below = np.concatenate([above, blank]), np.concatenate([below, blank])
@@ -46,7 +42,7 @@ def over_under(above: np.ndarray, below: np.ndarray, columns: int) -> Image.Imag
 
 def save_png(image: Image.Image, path: Path) -> Path:
     """Writes a PNG."""
-    # zlib's slowest level takes half a minute for a sheet of a thousand faces, and saves a hundredth.
+    # zlib's slowest level takes half a minute for a sheet of a thousand faces and saves one percent.
     return _save(image, path, format="PNG", optimize=image.width * image.height < MAX_OPTIMIZED_PIXELS)
 
 

@@ -1,4 +1,4 @@
-"""Points in the plane, coloured by an attribute, drawn with matplotlib."""
+"""Scatter plots coloured by an attribute, drawn with matplotlib."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,14 +10,12 @@ from jaxtyping import Float, Int
 from jaxvae.errors import UserError
 from jaxvae.system.files import whole_file
 
-MAX_COLORS = 20  # As many colours as can be told apart, by those who can tell twenty.
-
-
+MAX_COLORS = 20  # The most colours that can be distinguished.
 OTHER_COLOR = "lightgrey"
 
 
 class Coloring(NamedTuple):
-    """The attribute's name, the value of each point, and what the values are called, by position, if they are."""
+    """An attribute's name, the value of each point, and the names of the values, if any, by position."""
 
     name: str
     values: Int[np.ndarray, " n"]
@@ -25,13 +23,12 @@ class Coloring(NamedTuple):
 
 
 def import_figure() -> Any:
-    """matplotlib's `Figure`, which needs no window; `UserError` that names the extra where it is missing."""
+    """Imports matplotlib's `Figure`, which needs no display; raises UserError naming the extra if it is missing."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise UserError(
-            f"a map is drawn with matplotlib, which cannot be imported ({error}); pip install 'jaxvae[plots]' "
-            "brings it."
+            f"drawing a map needs matplotlib, which cannot be imported ({error}); pip install 'jaxvae[plots]'."
         ) from error
     return Figure
 
@@ -41,8 +38,15 @@ def save_scatter(
 ) -> Path:
     """Writes a PNG of the points.
 
-    Values have a colour and a line of the legend each. Where there are more than MOST_NAMED, the rarest share one if
-    they have names; numbers without names are told by a colour bar.
+    Each value has its own colour and legend entry. Beyond MAX_COLORS values, the rarest share one colour if the values
+    have names; unnamed numbers get a colour bar.
+
+    Args:
+        path: The file.
+        points: The points.
+        axes: Axis labels; no ticks if both are empty.
+        title: The title.
+        coloring: The attribute; one colour if None.
     """
     figure = import_figure()(figsize=(9, 6.5), dpi=120, layout="constrained")
     plane = figure.add_subplot()
@@ -69,7 +73,7 @@ def save_scatter(
 
 
 def legend_groups(coloring: Coloring) -> list[tuple[str, np.ndarray, Any]]:
-    """For each line of the legend its words, which points it is of and their colour; in the order of the values."""
+    """Returns the label, the mask of points and the colour of each legend entry, in the order of the values."""
     from matplotlib import colormaps
 
     values, counts = np.unique(coloring.values, return_counts=True)
@@ -81,7 +85,7 @@ def legend_groups(coloring: Coloring) -> list[tuple[str, np.ndarray, Any]]:
     rest = ~np.isin(coloring.values, common)
     if not rest.any():
         return lines
-    # First, so that they lie below the named ones.
+    # First, so that they are drawn below the named ones.
     return [(f"{len(values) - len(common)} others", rest, OTHER_COLOR), *lines]
 
 
