@@ -9,8 +9,8 @@ import pytest
 from conftest import mistake, tiny_config, untrained
 from PIL import Image
 
-from jaxvae import MLP, Autoencoder, DataConfig
-from jaxvae.inference import codes as codes_of_pictures
+from jaxvae.config import DataConfig
+from jaxvae.inference import encode_means as codes_of_pictures
 from jaxvae.interpolate import interpolate
 from jaxvae.latents.attributes.classifier import fit_classifier
 from jaxvae.priors.fitted import FLOW_HIDDEN, FLOW_PAIRS, Fitted, fit_mixture

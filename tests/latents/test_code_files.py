@@ -10,14 +10,14 @@ import pytest
 from conftest import DENSE, mistake, saved_run, tiny_config, untrained
 from PIL import Image
 
-from jaxvae import Autoencoder, Conv
+from jaxvae import Conv
 from jaxvae.codes import CodeStatistics
 from jaxvae.decode import decode
 from jaxvae.encode import encode
 from jaxvae.errors import UserError
-from jaxvae.inference import code_statistics, decoded, reconstructed
-from jaxvae.latents.code_files import read_codes, run_named_in, write_codes
-from jaxvae.latents.encoding import Encoded, encode_pictures, encode_split, standardized
+from jaxvae.inference import code_statistics, decode_to_images, reconstruct
+from jaxvae.latents.code_files import read_codes, source_run, write_codes
+from jaxvae.latents.encoding import Encoded, encode_images, encode_split, standardize_codes
 from jaxvae.runs.run import load
 from jaxvae.vae import code_shape
 
@@ -36,11 +36,11 @@ def test_there_and_back_is_what_reconstruct_shows(disc_set, tmp_path, scaled):
     assert encoded.mean.shape == (21, 4, 4, 2)
     if scaled:
         train = disc_set.split("train").images
-        encoded = standardized(encoded, code_statistics(loaded.vae, loaded.params, train))
+        encoded = standardize_codes(encoded, code_statistics(loaded.vae, loaded.params, train))
     write_codes(tmp_path / "x.npz", encoded, {})
     saved = read_codes(tmp_path / "x.npz", code_shape(loaded.vae, loaded.params))
-    pictures = decoded(loaded.vae, loaded.params, saved.mean).astype(int)
-    expected = reconstructed(loaded.vae, loaded.params, disc_set.split("test").images)
+    pictures = decode_to_images(loaded.vae, loaded.params, saved.mean).astype(int)
+    expected = reconstruct(loaded.vae, loaded.params, disc_set.split("test").images)
     # A standardised code comes back to within the rounding of float32, which may turn a grey level.
     assert np.max(np.abs(pictures - expected)) <= (1 if scaled else 0)
     assert saved.names[:2] == ("test:0", "test:1")
@@ -58,7 +58,7 @@ def test_the_command_and_its_inverse(call, dense_run, disc_set):
         assert json.loads(str(file["about"]))["classes"] == {"width": ["small", "medium", "large"]}
         assert "code_mean" not in file.files
     vae, params, _ = load(dense_run)
-    expected = reconstructed(vae, params, disc_set.split("test").images)
+    expected = reconstruct(vae, params, disc_set.split("test").images)
     # The run is left out: the file says which it is of.
     assert call(decode, "c.npz", "--out", "faces")[0] == 0
     files = sorted(Path("faces").iterdir())
@@ -124,8 +124,8 @@ def test_without_pictures_or_statistics_there_is_nothing_to_standardise_with(cal
 
 
 def test_an_autoencoder_has_no_standard_deviations(disc_set, tmp_path):
-    loaded = untrained(tiny_config(model=DENSE, objective=Autoencoder()), disc_set)
-    encoded = encode_pictures(loaded, ["test:0", "test:5"], disc_set.data)
+    loaded = untrained(tiny_config(model=DENSE, objective=ObjectiveConfig(name="autoencoder")), disc_set)
+    encoded = encode_images(loaded, ["test:0", "test:5"], disc_set.data)
     assert encoded.standard_deviation is None
     write_codes(tmp_path / "x.npz", encoded, {})
     with np.load(tmp_path / "x.npz") as file:
@@ -237,7 +237,7 @@ def test_bad_requests_of_decode(call, dense_run, tmp_path_factory):
 
 def test_anyones_codes_are_decoded_and_a_folder_keeps_its_other_files(call, dense_run):
     np.savez("made.npz", mean=np.zeros((2, 3)))
-    assert run_named_in(Path("made.npz")) is None
+    assert source_run(Path("made.npz")) is None
     Path("faces").mkdir()
     assert call(decode, dense_run, "made.npz", "--out", "faces")[0] == 0  # An empty folder is not in the way.
     Path("faces/mine.txt").write_text("precious")
@@ -256,8 +256,8 @@ def test_the_folder_where_one_stands_is_a_place_too(call, dense_run, tmp_path_fa
 def test_a_run_that_has_gone_is_not_the_one_of_a_file(tmp_path):
     one = Encoded(("a",), np.zeros((1, 3), np.float32), None)
     write_codes(tmp_path / "x.npz", one, {"run": str(tmp_path / "gone")})
-    assert run_named_in(tmp_path / "x.npz") is None
+    assert source_run(tmp_path / "x.npz") is None
     write_codes(tmp_path / "x.npz", one, {"run": str(tmp_path)})
-    assert run_named_in(tmp_path / "x.npz") == tmp_path
+    assert source_run(tmp_path / "x.npz") == tmp_path
     with pytest.raises(UserError, match="there is no file"):
-        run_named_in(tmp_path / "y.npz")
+        source_run(tmp_path / "y.npz")

@@ -15,8 +15,8 @@ from scipy.stats import norm
 from jaxvae import Autoencoder
 from jaxvae.distributions.gaussian import standard_normal
 from jaxvae.errors import UserError
-from jaxvae.inference import codes, decoded
-from jaxvae.latents.attributes.labels import some
+from jaxvae.inference import decode_to_images, encode_means
+from jaxvae.latents.attributes.labels import random_subset
 from jaxvae.latents.maps import lay_out, manifold
 from jaxvae.map import draw_map
 
@@ -83,9 +83,11 @@ def test_the_manifold_is_a_grid_of_quantiles_rising_to_the_right_and_upwards(dis
     loaded = untrained(tiny_config(model=TWO), disc_set)
     sheet = manifold(loaded, None, 3)
     low, middle, high = norm.ppf([1 / 6, 1 / 2, 5 / 6])
-    corners = decoded(loaded.vae, loaded.params, jnp.asarray([[low, high], [high, high], [low, low], [high, middle]]))
+    corners = decode_to_images(
+        loaded.vae, loaded.params, jnp.asarray([[low, high], [high, high], [low, low], [high, middle]])
+    )
     for place, expected in zip([(0, 0), (0, 2), (2, 0), (1, 2)], corners, strict=True):
-        assert np.max(np.abs(sheet.pictures[place].astype(int) - expected)) <= 1
+        assert np.max(np.abs(sheet.images[place].astype(int) - expected)) <= 1
     assert sheet.description == "N(0, 1)"
 
 
@@ -93,8 +95,11 @@ def test_the_manifold_of_an_autoencoder_lies_where_its_codes_do(disc_set):
     loaded = untrained(tiny_config(model=TWO, objective=Autoencoder()), disc_set)
     images = disc_set.split("test").images
     sheet = manifold(loaded, images, 1)
-    middle = np.median(np.asarray(codes(loaded.vae, loaded.params, images)), axis=0)
-    assert np.max(np.abs(sheet.pictures[0, 0].astype(int) - decoded(loaded.vae, loaded.params, middle[None])[0])) <= 1
+    middle = np.median(np.asarray(encode_means(loaded.vae, loaded.params, images)), axis=0)
+    assert (
+        np.max(np.abs(sheet.images[0, 0].astype(int) - decode_to_images(loaded.vae, loaded.params, middle[None])[0]))
+        <= 1
+    )
     assert "no prior" in sheet.description
 
 
@@ -105,15 +110,15 @@ def test_two_units_of_a_map_of_codes_have_a_manifold_too(disc_set):
         decode=lambda params, z: vector.decode(params, z.reshape(-1, 2)),
         prior=lambda params: standard_normal((1, 1, 2)),
     )
-    pictures = manifold(loaded._replace(vae=spatial), None, 2).pictures
-    np.testing.assert_array_equal(pictures, manifold(loaded, None, 2).pictures)
+    pictures = manifold(loaded._replace(vae=spatial), None, 2).images
+    np.testing.assert_array_equal(pictures, manifold(loaded, None, 2).images)
 
 
 def test_a_draw_of_pictures_is_a_function_of_its_seed():
-    np.testing.assert_array_equal(some(5, 9, 0), np.arange(5))
-    first = some(100, 10, 1)
-    np.testing.assert_array_equal(first, some(100, 10, 1))
-    assert not np.array_equal(first, some(100, 10, 2))
+    np.testing.assert_array_equal(random_subset(5, 9, 0), np.arange(5))
+    first = random_subset(100, 10, 1)
+    np.testing.assert_array_equal(first, random_subset(100, 10, 1))
+    assert not np.array_equal(first, random_subset(100, 10, 2))
     assert (len(set(first)), (np.diff(first) > 0).all()) == (10, True)
 
 

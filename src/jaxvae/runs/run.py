@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxvae.codes import TREE, CodeStatistics
+from jaxvae.codes import STATISTICS_TREE, CodeStatistics
 from jaxvae.data.prepared import Prepared, metadata_error
 from jaxvae.errors import UserError
 from jaxvae.experiment import Config, differences, from_json, to_json
@@ -92,7 +92,9 @@ def load(path: str | Path | None = None, step: int | None = None) -> Loaded:
     parameters = next((name for name in ("best", "ema") if name in trees), "last")
     params = checkpoint.read_tree(folder, step, "params" if parameters == "last" else parameters)
     fitted = Fitted(**{kind: checkpoint.read_tree(folder, step, kind) for kind in KINDS if kind in trees})
-    statistics = CodeStatistics(**checkpoint.read_tree(folder, step, TREE)) if TREE in trees else None
+    statistics = (
+        CodeStatistics(**checkpoint.read_tree(folder, step, STATISTICS_TREE)) if STATISTICS_TREE in trees else None
+    )
     info = Info(run, step, config, about["data"], about["versions"], parameters, fitted, statistics)
     vae = build(config.model, info.shape)
     check_fit(folder / str(step), vae, params, fitted)

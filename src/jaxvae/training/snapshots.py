@@ -10,8 +10,8 @@ from jaxvae.data.prepared import Prepared
 from jaxvae.data.select import select, walk_ends
 from jaxvae.evaluation.per_example import DrawCodes
 from jaxvae.experiment import Config
-from jaxvae.inference import reconstructed, sampled
-from jaxvae.latents.paths.interpolation import interpolated
+from jaxvae.inference import reconstruct, sample_images
+from jaxvae.latents.paths.interpolation import interpolate
 from jaxvae.priors.fitted import Fitted, fit
 from jaxvae.rendering.grid import grid, over_under, save_png
 from jaxvae.training.state import Keys
@@ -32,10 +32,10 @@ def show(
     count = COLUMNS * SAMPLE_ROWS
     prior = fitted.prior(fitted.kinds[0], code_shape(vae, params)) if fitted.kinds else vae.prior(params)
     # The same draws each time, so that the pictures of two steps can be compared.
-    samples = sampled(vae, params, prior, jax.random.clone(keys.pictures), count)
-    walk = interpolated(vae, params, first, second, np.linspace(0.0, 1.0, WALK_STEPS))
+    samples = sample_images(vae, params, prior, jax.random.clone(keys.pictures), count)
+    walk = interpolate(vae, params, first, second, np.linspace(0.0, 1.0, WALK_STEPS))
     pictures = {
-        "reconstructions": over_under(originals, reconstructed(vae, params, originals), COLUMNS),
+        "reconstructions": over_under(originals, reconstruct(vae, params, originals), COLUMNS),
         "samples": grid(samples, COLUMNS),
         "interpolation": grid(np.concatenate([first[None], walk, second[None]]), WALK_STEPS + 2),
     }

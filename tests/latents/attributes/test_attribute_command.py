@@ -7,9 +7,9 @@ from conftest import mistake
 from PIL import Image
 
 from jaxvae.attribute import attribute
-from jaxvae.inference import codes, decoded
-from jaxvae.latents.attributes.directions import Learned
-from jaxvae.latents.attributes.edits import Edit, edited
+from jaxvae.inference import decode_to_images, encode_means
+from jaxvae.latents.attributes.directions import LabelledCodes
+from jaxvae.latents.attributes.edits import Edit, edit
 from jaxvae.latents.attributes.labels import labelled_split
 from jaxvae.rendering.captions import labelled_grid
 from jaxvae.runs.run import load
@@ -37,12 +37,12 @@ def test_add_draws_each_picture_at_each_degree(call, dense_run, disc_set):
     assert (result["changes"], result["to"]) == ("+red -high -width=small", ["test:3", "red=0"])
     loaded = load(dense_run)
     vae, params, _ = loaded
-    learned = Learned.of(loaded, labelled_split(disc_set, "train"))
+    learned = LabelledCodes.encode(loaded, labelled_split(disc_set, "train"))
     edits = [Edit(learned.direction(name), name != "red") for name in ("red", "high", "width=small")]
     test = disc_set.split("test")
     originals = test.images[[3, int(np.argmax(test.attributes[:, 0] == 0))]]
-    z = codes(vae, params, originals)
-    rows = [originals, *(decoded(vae, params, edited(z, edits, degree)) for degree in (0, 1.5, -1))]
+    z = encode_means(vae, params, originals)
+    rows = [originals, *(decode_to_images(vae, params, edit(z, edits, degree)) for degree in (0, 1.5, -1))]
     expected = labelled_grid(
         np.stack(rows, axis=1).reshape(-1, *originals.shape[1:]), 4, title=result["changes"],
         over=["original", "degree 0", "degree 1.5", "degree -1"], before=["test:3", "red=0"],
