@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from conftest import DENSE, tiny_config, untrained
 
+from jaxvae import Conv
 from jaxvae.codes import STATISTICS_TREE, CodeStatistics
 from jaxvae.inference import code_statistics, posteriors
 from jaxvae.runs import checkpoint

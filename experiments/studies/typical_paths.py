@@ -33,7 +33,7 @@ def typical_paths(run: Annotated[Path, tyro.conf.Positional], pairs: int = 32) -
     """
     loaded = load(run)
     vae, params, info = loaded
-    ends = unstack(codes(vae, params, np.asarray(data_set(info.data).split("test").images[: 2 * pairs])))
+    ends = unstack(encode_means(vae, params, np.asarray(data_set(info.data).split("test").images[: 2 * pairs])))
     print("| density | path | samples, nats | ends, nats | middle, nats | largest / mean step, pixels |")
     print("| --- | --- | --- | --- | --- | --- |")
     for kind in info.fitted.kinds:

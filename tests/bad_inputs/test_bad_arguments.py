@@ -30,7 +30,8 @@ FLAGS = [
     *("--overwrite", "--json", "--raw", "--root", "--size", "--k", "--tyro-print-completion"),
 ]
 VALUES = st.sampled_from(
-    ["mlp", "conv", "vamp", "bernoulli", "iwae", "folder", "1", "0", "-1", "1e999", "nan", "None", "True", "", "--", "-", "cosine", "╭────╮", "-----", "a\nb", "\x1b[31m",
+    ["mlp", "conv", "vamp", "bernoulli", "iwae", "folder", "1", "0", "-1", "1e999", "nan", "None", "True", "", "--",
+     "-", "cosine", "╭────╮", "-----", "a\nb", "\x1b[31m",
      "\udcff", "١", "1_0", "9" * 5000, "[red]", "{}", "%s", "=", "x=1", "@file", "$HOME"]
 ) | st.text(max_size=6)  # fmt: skip
 ARGUMENTS = st.lists(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import tiny_config, untrained
 
-from jaxvae.config import DataConfig
+from jaxvae import MLP, Conv, DataConfig, DiscretizedLogisticMixtureLikelihood, VampPrior
 from jaxvae.inference import decode_to_images, encode_means, unstack
 from jaxvae.latents.paths.build import build_path
 from jaxvae.latents.paths.interpolation import linear
