@@ -14,7 +14,7 @@ import tyro
 from jaxvae import load
 from jaxvae.cli import run_command
 from jaxvae.data.select import data_set
-from jaxvae.inference import unstack
+from jaxvae.inference import encode_means, unstack
 from jaxvae.latents.paths import smoothness
 from jaxvae.latents.paths.build import PathName, build_path
 from jaxvae.latents.paths.walks import even_degrees, walk

@@ -1,4 +1,4 @@
-"""Measured arrays to reported numbers: means with their standard errors, under names that carry the unit."""
+"""Reported numbers from measured arrays: means with standard errors, named with their units."""
 
 from typing import Any
 
@@ -15,14 +15,14 @@ from jaxvae.objectives.metrics import ACTIVE_VARIANCE, bits_per_dim
 
 
 def mean(values: Float[np.ndarray, " n"]) -> dict[str, float | None]:
-    """The mean over pictures and its standard error s / √n, which a single picture does not have."""
+    """Returns the mean over images and its standard error s / √n, None for a single image."""
     values = np.asarray(values, np.float64)
     error = float(np.std(values, ddof=1) / len(values) ** 0.5) if len(values) > 1 else None
     return {"mean": float(np.mean(values)), "standard_error": error}
 
 
 def bound_numbers(measured: PerExample, prior: Any) -> dict[str, Any]:
-    """The ELBO and its two parts: elbo = −distortion − rate."""
+    """Returns the ELBO and its two parts: elbo = −distortion − rate."""
     estimator = "closed form" if isinstance(prior, Normal) else "log q(z|x) - log p(z) at one sample"
     return {
         "elbo_nats": mean(measured.values["elbo_nats"]) | {"samples": 1},
@@ -32,7 +32,7 @@ def bound_numbers(measured: PerExample, prior: Any) -> dict[str, Any]:
 
 
 def likelihood_numbers(bounds: Bounds, bits: StoredBits | None, dimensions: int) -> dict[str, Any]:
-    """The importance-weighted bound at each K, and the last one in bits per dimension where those mean something."""
+    """Returns the importance-weighted bound at each K, and the last one in bits per dimension where that is defined."""
     rows = zip(bounds.samples, bounds.log_likelihood_nats, bounds.effective_samples, strict=True)
     numbers: dict[str, Any] = {
         "log_likelihood_nats": [
@@ -48,7 +48,7 @@ def likelihood_numbers(bounds: Bounds, bits: StoredBits | None, dimensions: int)
 
 
 def code_numbers(measured: PerExample, prior: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """What the codes say of the latent space, and the parts of the rate per picture."""
+    """Returns statistics of the latent space, and the parts of the rate per image."""
     variances = unit_variances(measured.posterior.mean)
     active = np.sort(variances)[::-1]
     parts = decompose(measured.z, measured.posterior, prior)

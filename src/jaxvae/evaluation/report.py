@@ -1,4 +1,4 @@
-"""Everything that `python -m jaxvae.evaluate` measures: one JSON-like dict, and the per-example arrays behind it."""
+"""The evaluation report: a JSON-like dict, and the per-example arrays behind its means."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,7 +25,7 @@ FORMAT_VERSION = 1
 
 
 class Options(NamedTuple):
-    """`k` importance samples for the first `n` pictures of the `split` (None: all of them) under `prior`."""
+    """`k` importance samples for the first `n` images of the `split` (None for all) under `prior`."""
 
     split: str = "test"
     k: int = 5000
@@ -36,19 +36,19 @@ class Options(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """`report` is JSON; `per_example` holds the arrays [n] or [n, …] that its means are of."""
+    """`report` is JSON; `per_example` holds the arrays [n] or [n, ...] behind its means."""
 
     report: dict[str, Any]
     per_example: dict[str, np.ndarray]
 
 
 def evaluate_run(loaded: Loaded, prepared: Prepared, options: Options, features: Features) -> Evaluation:
-    """Measures a trained model on a split, each picture counted once, whatever the batch size."""
+    """Measures a trained model on a split, counting each image once, whatever the batch size."""
     vae, params, info = loaded
     images = prepared.split(options.split).images[: options.n]
     keys = list(jax.random.split(jax.random.key(options.seed), 2))
     has_prior = info.config.objective.variational
-    # The bound itself, whatever was made large in training.
+    # The bound itself, whatever objective it was trained with.
     config = replace(info.config, objective=ELBO()) if has_prior else info.config
     prior = prior_of(loaded, options.prior)
     measure = build_measure(with_prior(vae, prior), config, options.batch_size)
@@ -99,7 +99,7 @@ def _facts(
         posterior_at_bound=posterior_at_bound(measured.posterior, model)
         if has_prior and isinstance(model, GaussianModel)
         else None,
-        # A density grows without bound as its scale falls; a probability does not, and may be as sharp as it likes.
+        # Only a density grows without bound as its scale falls; a probability may be as sharp as it likes.
         scale_at_bound=scale_at_bound(vae, params, measured.z) if model.likelihood.predicts_scale else None,
         elbo_nats=report.get("elbo_nats"),
         train_elbo_nats=mean(trained.values["elbo_nats"]) if trained else None,
@@ -113,7 +113,7 @@ BINARISATION = "a coin for each pixel that falls 1 with v / 255, drawn once with
 
 
 def protocol(info: Info, prepared: Prepared, options: Any, n: int) -> dict[str, Any]:
-    """How and of what everything in a report was measured; it holds for each number there."""
+    """Returns how everything in a report was measured: what must be known to compare a number with another."""
     config = info.config
     bits = config.model.likelihood.stored_bits(config.data.pixels)
     return {
@@ -140,7 +140,7 @@ def protocol(info: Info, prepared: Prepared, options: Any, n: int) -> dict[str, 
 
 
 def table(report: dict[str, Any]) -> str:
-    """The main numbers of a report, a line each, and the doctor's findings."""
+    """Formats the main numbers of a report, one per line, and the doctor's findings."""
     how = report["protocol"]
     head = (
         f"{how['run']}, step {how['step']} ({how['parameters']} parameters): {how['data']} {how['split']}, "

@@ -12,7 +12,7 @@ from jaxvae.latents.attributes.edit_quality import Judge, agreement, predict_val
 from jaxvae.latents.attributes.edits import Edit, edit
 from jaxvae.latents.attributes.labels import labelled_split
 from jaxvae.runs.run import Loaded
-from jaxvae.vae import VAE
+from jaxvae.vae import compose
 
 CODES = {"a": np.asarray([[0.0, 0.0], [2.0, 1.0], [-1.0, 3.0]], np.float32), "b": np.zeros((3, 1), np.float32)}
 FIRST = Direction(
@@ -68,7 +68,9 @@ def pixels(disc_set):
         zeros = jax.numpy.zeros(int(np.prod(shape)))
         return Normal(zeros, zeros, 1)
 
-    vae = VAE(lambda key: {}, lambda params, x: code(x), lambda params, z: SimpleMean(z.reshape(len(z), *shape)), prior)
+    vae = compose(
+        lambda key: {}, lambda params, x: code(x), lambda params, z: SimpleMean(z.reshape(len(z), *shape)), prior
+    )
     return Loaded(vae, {}, SimpleNamespace())
 
 
