@@ -24,7 +24,7 @@ Names = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")]
 
 
 @dataclass(frozen=True)
-class Source:
+class LabelSource:
     """The run, and the labels that directions are learned from."""
 
     run: Path | None = None
@@ -99,14 +99,14 @@ def result_name(
     add: Sequence[str],
     remove: Sequence[str],
     learning: Learning,
-    source: Source,
+    source: LabelSource,
     to: Sequence[str],
     degrees: Sequence[float],
 ) -> str:
     """Returns a file name, without suffix, that describes the edit."""
     changes = [*add, *(f"no-{name}" for name in remove)] or ["all"]
     kept = [f"keeping-{name}" for name in learning.orthogonal_to]
-    marks = [f"n{source.n}"] if source.n != Source.n else []
+    marks = [f"n{source.n}"] if source.n != LabelSource.n else []
     labels = [source.labels.name] if source.labels else []
     by = "-".join(map("{:g}".format, degrees))
     return (
@@ -118,7 +118,7 @@ def result_name(
 class List:
     """Lists the attributes, their classes, and the number of images of each."""
 
-    source: Annotated[Source, tyro.conf.arg(name="")] = field(default_factory=Source)
+    source: Annotated[LabelSource, tyro.conf.arg(name="")] = field(default_factory=LabelSource)
     json: bool = False
     """Print the result as one line of JSON."""
 
@@ -155,7 +155,7 @@ class Add:
     degree: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5)
     """Strengths of the edit, one per column: 0 is the reconstruction, 1 the edit, 1.5 half as much again."""
     learning: Annotated[Learning, tyro.conf.arg(name="")] = field(default_factory=Learning)
-    source: Annotated[Source, tyro.conf.arg(name="")] = field(default_factory=Source)
+    source: Annotated[LabelSource, tyro.conf.arg(name="")] = field(default_factory=LabelSource)
     output: Annotated[Output, tyro.conf.arg(name="")] = field(default_factory=Output)
 
     def __call__(self) -> None:
@@ -231,7 +231,7 @@ class Measure:
     pictures: int = 500
     """Maximum number of held-out images per edit, sampled at random if there are more."""
     learning: Annotated[Learning, tyro.conf.arg(name="")] = field(default_factory=Learning)
-    source: Annotated[Source, tyro.conf.arg(name="")] = field(default_factory=Source)
+    source: Annotated[LabelSource, tyro.conf.arg(name="")] = field(default_factory=LabelSource)
     out: Path | None = None
     """JSON file to write; defaults to one in the run's evaluation folder, named after the edits."""
     overwrite: bool = False

@@ -180,7 +180,7 @@ def test_uploads_are_forgotten_in_the_order_of_their_use(disc_set, monkeypatch):
         if shade == 1:
             uploads.get(made[0])
     assert uploads.get(made[0]).image[0, 0, 0] == 0
-    with pytest.raises(UserError, match="no longer kept"):
+    with pytest.raises(UserError, match="has been discarded"):
         uploads.get(made[1])
 
 
@@ -189,23 +189,23 @@ def test_uploads_are_forgotten_in_the_order_of_their_use(disc_set, monkeypatch):
     [
         ("/end", {"name": "test:99"}, "images 0 to 20"),
         ("/end", {"name": "rad=1"}, "did you mean 'red'"),
-        ("/end", {"name": "/etc/passwd"}, "there is no picture '/etc/passwd'"),
-        ("/end", {"name": "draw:model:0:1:12"}, "there is no draw"),
+        ("/end", {"name": "/etc/passwd"}, "no image is named '/etc/passwd'"),
+        ("/end", {"name": "draw:model:0:1:12"}, "is not the name of a draw"),
         ("/end", {"name": "draw:modle:0:1:0"}, "did you mean 'model'"),
         ("/end", {"name": "draw:model:9999999999:1:0"}, "seed is 9999999999"),
-        ("/end", {"name": "upload:abc"}, "no longer kept"),
-        ("/end", b"[1]", "no JSON object"),
-        ("/end", b"{", "no JSON"),
+        ("/end", {"name": "upload:abc"}, "has been discarded"),
+        ("/end", b"[1]", "not a JSON object"),
+        ("/end", b"{", "not JSON"),
         ("/move", MOVE | {"degree": 1.5}, "degree is 1.5, but must be between 0 and 1"),
         ("/move", MOVE | {"degree": "half"}, "degree is half, but must be a number"),
-        ("/move", MOVE | {"path": "winding"}, "there is no path 'winding'"),
+        ("/move", MOVE | {"path": "winding"}, "unknown path 'winding'"),
         ("/move", MOVE | {"amounts": {"attribute:rad": 1}}, "did you mean 'attribute:red'"),
         ("/move", MOVE | {"amounts": {"unit:0": 1e9}}, "unit:0 is 1000000000.0"),
         ("/move", MOVE | {"amounts": []}, "amounts must be"),
         ("/move", {"first": "test:0"}, "last is None, but must be text"),
         ("/draw", {"prior": "model", "seed": 0.5, "temperature": 1}, "seed is 0.5"),
         ("/draw", {"prior": "model", "seed": 0, "temperature": -1}, "temperature is -1"),
-        ("/move", b" " * 100_001, "more than 0.1 MB"),
+        ("/move", b" " * 100_001, "limit of 0.1 MB"),
     ],
 )
 def test_requests_that_cannot_be_met_are_answered_with_a_sentence(address, path, body, phrase):
@@ -216,7 +216,7 @@ def test_numbers_that_no_slider_sends_are_refused():
     for number in ("NaN", "Infinity", "-Infinity", "1" + "0" * 400, "true", "null"):
         with pytest.raises(UserError, match="degree is"):
             read_move(json.dumps(MOVE).replace('"degree": 0.0', f'"degree": {number}').encode())
-    with pytest.raises(UserError, match="no JSON"):
+    with pytest.raises(UserError, match="not JSON"):
         read_draw(b"[" * 100_000)
 
 
@@ -243,7 +243,7 @@ def test_without_the_data_set_there_are_draws_and_uploads(fitted_run, tmp_path):
     session = open_session(loaded, None, 10)
     assert session.sliders == {}
     assert "are no longer in" in session.notes[0]
-    assert session.end(session.first).label == "drawn"
+    assert session.end(session.first).label == "sample"
     assert not np.array_equal(session.end(session.first).row, session.end(session.last).row)
     with pytest.raises(UserError, match="gone"):
         session.end("test:0")
@@ -265,7 +265,7 @@ def test_an_autoencoder_has_no_draws_and_a_model_that_says_nothing_no_attributes
     session = open_session(silent, None, 2)
     warm_up(session)
     assert session.sliders["attributes"] == []
-    assert "No attributes here" in session.notes[0]
+    assert "Attributes are unavailable" in session.notes[0]
     with served(session) as at:
         assert json.loads(asked(at, "/about")[1])["priors"] == []
         assert asked(at, "/move", MOVE)[0] == 200
@@ -282,7 +282,9 @@ def silenced(encode):
 def test_bad_requests_of_explore(call, dense_run, monkeypatch):
     with listen(free_port()) as taken:
         port = taken.getsockname()[1]
-        mistake(call(explore, dense_run, "--port", port), f"port {port} of 127.0.0.1 cannot be had", "another --port")
+        mistake(
+            call(explore, dense_run, "--port", port), f"cannot listen on port {port} of 127.0.0.1", "another --port"
+        )
     mistake(call(explore, dense_run, "--port", 70000), "--port is 70000, but must be between 1 and 65535")
     mistake(call(explore, dense_run, "--units", 0), "--units is 0")
     mistake(call(explore, "nowhere", "--port", free_port()), "the run nowhere does not exist")
@@ -302,4 +304,4 @@ def test_the_command_serves_a_run_folder_that_was_moved_until_it_is_interrupted(
         assert asked(at, "/move", MOVE)[0] == 200
         it.send_signal(signal.SIGINT)
         out, err = it.communicate(timeout=30)
-    assert (it.returncode, out.strip(), "Traceback" in err) == (0, "ended", False)
+    assert (it.returncode, out.strip(), "Traceback" in err) == (0, "stopped", False)

@@ -91,14 +91,14 @@ def test_an_autoencoder_without_fitted_priors_has_none_to_draw_from(disc_set):
     loaded = untrained(tiny_config(model=DENSE, objective=ObjectiveConfig(name="autoencoder")), disc_set)
     assert moves.prior_names(loaded) == []
     assert moves.path_names(loaded) == ["linear", "spherical", "geodesic"]
-    with pytest.raises(UserError, match="there is no prior 'model'"):
+    with pytest.raises(UserError, match="unknown prior 'model'"):
         moves.build_sampler(loaded, "model")
     sliders = moves.unit_sliders(loaded, unit_rates(loaded, disc_set.split("test").images), 1)
     assert "variance" in sliders[0].note
 
 
 def test_what_is_unknown_is_told_with_what_may_be_meant(loaded):
-    with pytest.raises(UserError, match="no path 'linaer': did you mean 'linear'"):
+    with pytest.raises(UserError, match="unknown path 'linaer': did you mean 'linear'"):
         moves.build_named_path(loaded, "linaer")
-    with pytest.raises(UserError, match="no slider 'unit:9'"):
+    with pytest.raises(UserError, match="unknown slider 'unit:9'"):
         moves.apply_sliders(np.zeros(3), [], {"unit:9": 1.0})

@@ -72,8 +72,8 @@ def test_umap_gets_the_codes_the_seed_and_no_more_neighbours_than_there_are(monk
 
 def test_few_narrow_or_equal_codes_are_refused():
     for rows, phrase in {
-        (2, 4): "2 codes of 4 units, but a map needs at least 3 codes of 2 units", (7, 1): "7 codes of 1 unit, but",
-        (7, 4): "the codes of all 7 pictures are equal",
+        (2, 4): "at least 3 codes of 2 units; got 2 codes of 4 units", (7, 1): "got 7 codes of 1 unit",
+        (7, 4): "the codes of all 7 images are equal",
     }.items():  # fmt: skip
         with pytest.raises(UserError, match=phrase):
             lay_out(np.ones(rows), "pca", seed=0)
@@ -143,7 +143,7 @@ def test_the_command_draws_the_manifold_without_any_pictures(call, two_run):
 def test_bad_requests_of_map(call, dense_run, monkeypatch, tmp_path_factory):
     mistake(call(draw_map, dense_run, "--attribute", "rad", "--out", "m.png"), "no attribute 'rad': did you mean 'red'")
     mistake(call(draw_map, dense_run, "--manifold", "--out", "m.png"), "codes of two units", "have 3")
-    mistake(call(draw_map, dense_run, "--manifold", "--attribute", "red", "--out", "m.png"), "give one of them")
+    mistake(call(draw_map, dense_run, "--manifold", "--attribute", "red", "--out", "m.png"), "use only one of them")
     mistake(call(draw_map, dense_run, "--method", "pcb", "--out", "m.png"), "pcb")
     mistake(call(draw_map, dense_run, "--n", 2, "--out", "m.png"), "a map needs at least 3")
     mistake(call(draw_map, dense_run, "--n", 0, "--out", "m.png"), "--n is 0")

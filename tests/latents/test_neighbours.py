@@ -83,7 +83,7 @@ def test_the_median_of_held_out_pictures_is_theirs(call, dense_run, disc_set, lo
 
 def test_bad_requests_of_neighbours(call, dense_run, tmp_path_factory):
     model = ["--prior", "model", "--out", "n.png"]
-    mistake(call(neighbours, dense_run, *model, "--k", 161), "--k is 161, but discs has 160 training pictures")
+    mistake(call(neighbours, dense_run, *model, "--k", 161), "--k is 161, but discs has only 160 training images")
     mistake(call(neighbours, dense_run, *model, "--n", 0), "--n is 0")
     mistake(call(neighbours, dense_run, *model, "--compared", 0), "--compared is 0")
     mistake(call(neighbours, dense_run, *model, "--seed", 2**32), "--seed is")

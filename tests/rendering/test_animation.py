@@ -58,5 +58,5 @@ def test_a_video_without_its_package_names_the_way_to_get_it(monkeypatch, tmp_pa
 
 
 def test_another_suffix_is_refused():
-    with pytest.raises(UserError, match=r"written as \.avi: \.gif, \.webp, \.mp4"):
+    with pytest.raises(UserError, match=r"as \.avi; expected \.gif, \.webp, \.mp4"):
         check_format(".avi")

@@ -20,10 +20,8 @@ from jaxvae.latents.units.rates import unit_rates
 from jaxvae.runs.run import Loaded
 
 CACHED_ENDS, CACHED_PATHS = 64, 32  # Sizes of the caches.
-RATE_IMAGES, DIRECTION_IMAGES = (
-    1000,
-    5000,
-)  # Images used to order units and to learn attributes.
+RATE_IMAGES = 1000  # Images used to order units.
+DIRECTION_IMAGES = 5000  # Images used to learn attributes.
 
 
 class Session(NamedTuple):

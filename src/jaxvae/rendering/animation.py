@@ -88,5 +88,5 @@ def _save_mp4(frames: list[Image.Image], path: Path, frames_per_second: float) -
         result = subprocess.run(command, input=b"".join(sheets), capture_output=True)  # noqa: S603
         if result.returncode:
             reason = result.stderr.decode(errors="replace").strip().splitlines()[-1:]
-            raise UserError(f"cannot write {path}: ffmpeg failed with {' '.join(reason) or result.returncode}.")
+            raise UserError(f"{path} cannot be written: ffmpeg failed with {' '.join(reason) or result.returncode}.")
     return path

@@ -42,4 +42,4 @@ def write_folder(folder: Path, images: np.ndarray, names: Sequence[str]) -> None
             else:
                 os.replace(partial, folder)
         except OSError as error:
-            raise UserError(f"cannot write {folder}: {error.strerror or error}.") from error
+            raise UserError(f"{folder} cannot be written: {error.strerror or error}.") from error

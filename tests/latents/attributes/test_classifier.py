@@ -59,7 +59,7 @@ def test_what_cannot_be_learned_is_told(tmp_path):
     with pytest.raises(UserError, match="made has no attributes"):
         fit_classifier(none)
     one = prepared_of(tmp_path / "b", lambda split: [Example(np.zeros((4, 4, 1), np.uint8), (1,))])
-    with pytest.raises(UserError, match="made has one training picture"):
+    with pytest.raises(UserError, match="made has only one training image"):
         fit_classifier(one)
 
 

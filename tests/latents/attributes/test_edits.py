@@ -51,7 +51,7 @@ def test_edits_made_together_all_end_where_they_should():
     made = edit(CODES, [Edit(FIRST), Edit(SECOND)], 1.0)
     np.testing.assert_allclose(FIRST.score(made), 1.0, atol=1e-6)
     np.testing.assert_allclose(SECOND.score(made), 1.0, atol=1e-6)
-    with pytest.raises(UserError, match="follows from the others"):
+    with pytest.raises(UserError, match="linearly dependent"):
         edit(CODES, [Edit(FIRST), Edit(FIRST, remove=True)], 1.0)
 
 
@@ -148,5 +148,5 @@ def test_agreement_passes_over_what_is_not_known(judge):
 def test_an_attribute_that_no_held_out_picture_lacks_cannot_be_measured(judge):
     values = judge.held_out.values.copy()
     values[:, 0] = 1
-    with pytest.raises(UserError, match="no held-out picture of discs lacks red"):
+    with pytest.raises(UserError, match="no held-out image of discs lacks red"):
         judge._replace(held_out=judge.held_out._replace(values=values)).measure("red")

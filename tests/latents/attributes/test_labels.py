@@ -39,9 +39,9 @@ def test_what_cannot_be_learned_is_said_in_a_sentence():
         attributes=("all", "none", "rare", "hair", "height"), classes={"hair": ["dark", "blond", "grey"]},
     )  # fmt: skip
     for name, phrase in {
-        "all": "all of the 30 pictures of made have all", "none": "none of the 30 pictures of made have none",
-        "rare": "rare is labelled in 9 pictures of made, but a direction needs 10",
-        "hair": "name one: hair=dark, hair=blond, hair=grey", "hair=blodn": "did you mean 'hair=blond'",
+        "all": "all of the 30 images of made have all", "none": "none of the 30 images of made have none",
+        "rare": "rare is labelled in only 9 images of made; a direction needs 10",
+        "hair": "choose one of hair=dark, hair=blond, hair=grey", "hair=blodn": "did you mean 'hair=blond'",
         "height": "height of made is a measurement", "hat": "made has no attribute 'hat'",
     }.items():  # fmt: skip
         with pytest.raises(UserError, match=phrase):
@@ -83,16 +83,16 @@ def test_a_csv_labels_pictures_of_any_size_and_mode(folder):
 @pytest.mark.parametrize(
     ("text", "phrase"),
     {
-        "file,x\na.png,1\nd.png,0\ne.png,1\n": r"names 2 files that are not there: .*d.png, .*e.png",
-        "file,x\n" + "".join(f"{i}.png,1\n" for i in range(9)): r"names 9 files that are not there: .*2.png, …",
-        "file,x\na.png\n": "row 2 of .* has 1 cells, but its first row has 2",
-        "file,x\na.png,1\na.png,0\n": "labels a.png twice",
-        "file,x\n": "labels no pictures",
-        "": "must name a column 'file'",
-        "picture,x\na.png,1\n": "must name a column 'file'",
+        "file,x\na.png,1\nd.png,0\ne.png,1\n": r"lists 2 files that do not exist: .*d.png, .*e.png",
+        "file,x\n" + "".join(f"{i}.png,1\n" for i in range(9)): r"lists 9 files that do not exist: .*2.png, …",
+        "file,x\na.png\n": "row 2 of .* has 1 cells, but its header has 2",
+        "file,x\na.png,1\na.png,0\n": "lists a.png more than once",
+        "file,x\n": "has no rows after its header",
+        "": "expected a column 'file'",
+        "picture,x\na.png,1\n": "expected a column 'file'",
         "file\na.png\n": "one or more attributes",
-        "file,x,x\na.png,1,1\n": "each once",
-        'file,x\na.png,"1\n': "cannot be read as CSV",
+        "file,x,x\na.png,1,1\n": "without duplicates",
+        'file,x\na.png,"1\n': "is not a readable UTF-8 CSV",
         "file,x\nl.csv,1\n": "l.csv",
     }.items(),
 )
@@ -103,9 +103,9 @@ def test_what_is_wrong_with_a_csv_is_said_in_a_sentence(folder, text, phrase):
 
 
 def test_a_csv_that_is_none(folder):
-    with pytest.raises(UserError, match="there is no file"):
+    with pytest.raises(UserError, match="does not exist"):
         load_labelled_files(folder / "gone.csv", folder, DATA)
-    with pytest.raises(UserError, match="cannot be read as CSV in UTF-8"):
+    with pytest.raises(UserError, match="is not a readable UTF-8 CSV"):
         load_labelled_files(folder / "a.png", folder, DATA)
 
 

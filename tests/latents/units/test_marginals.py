@@ -53,11 +53,11 @@ def test_a_flow_is_known_by_its_draws():
         "center": jnp.asarray([0.0, 5.0, 0.0]), "log_scale": jnp.log(jnp.asarray([1.0, 2.0, 3.0])),
     }  # fmt: skip
     marginals = prior_marginals(family.distribution(params, (3,)), np.asarray([1, 2]))
-    # The flow begins as the identity, so that its marginals are Gaussians: to the error of 8192 draws.
+    # The flow begins as the identity, so that its marginals are Gaussians: to the error of 8192 samples.
     values = marginals.distribution.quantiles(np.asarray([0.1, 0.5, 0.9]))
     np.testing.assert_allclose(values[:, 0], norm.ppf([0.1, 0.5, 0.9], 5.0, 2.0), atol=0.15)
     np.testing.assert_allclose(values[:, 1], norm.ppf([0.1, 0.5, 0.9], 0.0, 3.0), atol=0.25)
-    assert "8192 draws" in marginals.description
+    assert "8192 samples" in marginals.description
 
 
 def test_codes_stand_for_a_prior_that_is_not_there():
@@ -66,4 +66,4 @@ def test_codes_stand_for_a_prior_that_is_not_there():
     np.testing.assert_allclose(
         marginals.distribution.quantiles(np.asarray([0.0, 0.25, 1.0]))[:, 0], [0.0, 250.0, 1000.0]
     )
-    assert "101 pictures" in marginals.description
+    assert "101 images" in marginals.description

@@ -57,7 +57,7 @@ def test_the_mean_code_is_a_start_too(disc_set):
     mean[rates.order[0]] = norm.ppf(0.7)
     last = decode_to_images(loaded.vae, loaded.params, jnp.asarray(mean[None], jnp.float32))[0]
     assert np.max(np.abs(walked.images[0, 1].astype(int) - last)) <= 1
-    with pytest.raises(UserError, match="4 units are asked for, but a code of made has 3"):
+    with pytest.raises(UserError, match="requested 4 units, but codes of made have only 3"):
         walk(loaded, None, rates, np.asarray([0.3, 0.7]), 4)
 
 
@@ -98,11 +98,11 @@ def test_a_learned_prior_has_quantiles_of_its_own(call, disc_set, tmp_path_facto
 
 
 def test_bad_requests_of_traverse(call, dense_run, tmp_path_factory):
-    mistake(call(traverse, dense_run, "--units", 4, "--out", "t.png"), "--units is 4, but a code of", "has 3")
+    mistake(call(traverse, dense_run, "--units", 4, "--out", "t.png"), "--units is 4, but codes of", "have only 3")
     mistake(call(traverse, dense_run, "--units", 0, "--out", "t.png"), "--units is 0")
-    mistake(call(traverse, dense_run, "--steps", 1, "--out", "t.png"), "--steps is 1, but a walk needs at least 2")
+    mistake(call(traverse, dense_run, "--steps", 1, "--out", "t.png"), "--steps is 1, but must be at least 2")
     mistake(call(traverse, dense_run, "--quantiles", 0, 0.5, "--out", "t.png"), "--quantiles are 0 and 0.5")
-    mistake(call(traverse, dense_run, "--quantiles", 0.9, 0.5, "--out", "t.png"), "the smaller first")
+    mistake(call(traverse, dense_run, "--quantiles", 0.9, 0.5, "--out", "t.png"), "must be increasing")
     mistake(call(traverse, dense_run, "--from", "rad=1", "--out", "t.png"), "did you mean 'red'")
     mistake(call(traverse, dense_run, "--data", "gone", "--out", "t.png"), "gone")
     precious = tmp_path_factory.mktemp("x") / "t.gif"

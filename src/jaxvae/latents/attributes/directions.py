@@ -35,9 +35,7 @@ from jaxvae.runs.run import Loaded
 Method = Literal["difference", "logistic", "lda"]
 
 MAX_IMAGES = 10_000  # Training images.
-PARALLEL_TOLERANCE = (
-    1e-6  # Smallest eigenvalue of the axes' normalised Gram matrix, below which they count as parallel.
-)
+PARALLEL_TOLERANCE = 1e-6  # Axes count as parallel if their Gram matrix has a smaller eigenvalue.
 
 Rows = Float[np.ndarray, "n d"]
 

@@ -11,9 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 STEPS_PER_SEGMENT = 32  # Fixed, however many images are shown, so that reports are comparable.
-NEGLIGIBLE_LENGTH = (
-    1e-6  # In pixels or probability: shorter lengths are rounding error, and ratios to them are meaningless.
-)
+NEGLIGIBLE_LENGTH = 1e-6  # In pixels or probability; ratios to shorter lengths are rounding error.
 
 
 class Smoothness(NamedTuple):
