@@ -9,7 +9,7 @@ sys.path[:0] = [str(DOCS), str(DOCS / "_ext"), str(DOCS.parent / "src")]
 
 project = "jaxvae"
 author = "the jaxvae authors"
-copyright = "the jaxvae authors, Apache-2.0"  # noqa: A001
+copyright = "the jaxvae authors, Apache-2.0"
 version = release = installed_version("jaxvae")
 
 extensions = [
@@ -22,6 +22,7 @@ extensions = [
     "public_api",
     "package_diagram",
     "offline_math",
+    "repository_links",
 ]
 exclude_patterns = ["_ext", "README.md"]
 suppress_warnings = ["config.cache"]

@@ -94,15 +94,15 @@ def order(imports: Graph, heights: dict[str, int]) -> list[list[str]]:
     rows = [sorted(name for name in heights if heights[name] == height) for height in range(max(heights.values()) + 1)]
     joined = lines(imports)
     place = {name: (i + 0.5) / len(row) for row in rows for i, name in enumerate(row)}
+
+    def mean(name: str) -> float:
+        ends = [place[b if a == name else a] for a, b in joined if name in (a, b)]
+        return sum(ends) / len(ends) if ends else place[name]
+
     for _ in range(24):
         for row in [*rows, *rows[::-1]]:
-
-            def mean(name: str) -> float:
-                ends = [place[b if a == name else a] for a, b in joined if name in (a, b)]
-                return sum(ends) / len(ends) if ends else place[name]
-
             row.sort(key=lambda name: (mean(name), name))
-            place |= {name: (i + 0.5) / len(row) for i, name in enumerate(row)}
+            place.update({name: (i + 0.5) / len(row) for i, name in enumerate(row)})
     return rows
 
 

@@ -4,6 +4,7 @@ import ast
 import inspect
 import textwrap
 from dataclasses import MISSING, Field, fields, is_dataclass
+from itertools import pairwise
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -27,7 +28,7 @@ def field_docs(cls: type) -> dict[str, str]:
         if not is_dataclass(base):
             continue
         body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0].body  # type: ignore[attr-defined]
-        for field, below in zip(body, body[1:], strict=False):
+        for field, below in pairwise(body):
             if isinstance(field, ast.AnnAssign) and isinstance(below, ast.Expr) and isinstance(field.target, ast.Name):
                 text = getattr(below.value, "value", None)
                 if isinstance(text, str):
