@@ -1,4 +1,4 @@
-"""The documentation tells the truth: its Python runs, its commands have the flags that it gives them, its links lead on."""
+"""The documentation is true: its Python runs, its commands have the flags it gives them, its links lead somewhere."""
 
 import functools
 import importlib
@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,7 +60,7 @@ def files(page: Path) -> dict[str, str]:
     for block in python(page):
         if found := FILE.match(block.body):
             assert (found[1] in parts) == bool(found[2]), (
-                f"{found[1]} in {page}: `, continued` goes on every part but one"
+                f"{found[1]} in {page}: only its first part lacks `, continued`"
             )
             parts[found[1]] = parts.get(found[1], "") + "\n\n" + block.body
     return parts
@@ -122,7 +123,7 @@ def command(line: Line) -> tuple[str, ...] | None:
 def context(words: tuple[str, ...]) -> tuple[str, ...]:
     """The arguments that decide which flags a command has: a subcommand, an experiment, the kinds in use."""
     kinds = ("--model", "--objective", "--model.prior", "--model.likelihood")
-    chosen = [part for flag, value in zip(words, words[1:], strict=False) if flag in kinds for part in (flag, value)]
+    chosen = [part for flag, value in pairwise(words) if flag in kinds for part in (flag, value)]
     leading = [word for word in words[1:2] if word.endswith(".py") or word in ("list", "add", "measure")]
     return (words[0], *leading, *chosen)
 
