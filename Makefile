@@ -107,7 +107,7 @@ test-tpu: $(READY)  ## compile CelebA's step for a TPU that is not there (instal
 test-browser: $(READY)  ## the explorer in a headless Chromium (CHROMIUM=/usr/bin/chromium)
 	@test -x "$(CHROMIUM)" || { echo "error: there is no Chromium; install it (apt-get install chromium), or name another: CHROMIUM=/path."; exit 2; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browser]'
-	CHROMIUM="$(CHROMIUM)" $(BIN)/python -m pytest -m browser tests/test_explorer_page.py $(ARGS)
+	CHROMIUM="$(CHROMIUM)" $(BIN)/python -m pytest -m browser tests/explorer/test_explorer_page.py $(ARGS)
 
 test-notebook: $(READY)  ## the cells of docs/tutorials/tour.ipynb, with a training of some steps
 	$(BIN)/python -m pytest -m notebook tests/test_notebook.py $(ARGS)
@@ -119,10 +119,11 @@ docs: $(READY)  ## build the documentation into build/docs, offline; warnings ar
 	$(BIN)/python -m sphinx -W --keep-going --quiet -b html docs build/docs
 	@echo "open build/docs/index.html"
 
-check: $(READY)  ## format, lint and types
+check: $(READY)  ## format, lint, types and the direction of imports
 	$(BIN)/ruff format --check src tests experiments docs
 	$(BIN)/ruff check src tests experiments docs
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 bench: $(READY)  ## measure against PyTorch: NAME=conv64 for one of experiments/benchmarks (installs [bench])
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'

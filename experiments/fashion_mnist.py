@@ -3,14 +3,18 @@
 make train DATASET=fashion_mnist              (downloads; or RAW=/folder/of/the/four/files)
 """
 
-from jaxvae import Config, DataConfig, ModelConfig, TrainConfig
+from jaxvae import MLP, TFDS, BernoulliLikelihood, Config, DataConfig, TrainConfig
 
 config = Config(
     name="fashion_mnist",
     data=DataConfig(
-        name="fashion_mnist", size=None, pixels="binarized", walk_from="label=Trouser", walk_to="label=Coat"
+        source=TFDS(name="fashion_mnist"),
+        size=None,
+        pixels="binarized",
+        walk_from="label=Trouser",
+        walk_to="label=Coat",
     ),
-    model=ModelConfig(network="mlp", hidden=(400,), latent=20, likelihood="bernoulli"),
+    model=MLP(hidden=(400,), latent=20, likelihood=BernoulliLikelihood()),
     train=TrainConfig(
         steps=15_000, batch_size=100, learning_rate=1e-3, log_every=50, validate_every=2500, picture_every=5000
     ),

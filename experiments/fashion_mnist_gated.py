@@ -7,18 +7,13 @@ Published: log p(x) = -228.70 ± 0.15 nats (Norouzi et al. 2020), with K = 5000.
 mean of the parameters is ours: it is worth about a nat, as the learning rate stays constant.
 """
 
-from jaxvae import Config, DataConfig, ModelConfig, ObjectiveConfig, TrainConfig
+from jaxvae import ELBO, MLP, TFDS, BernoulliLikelihood, Config, DataConfig, TrainConfig
 
 config = Config(
     name="fashion_mnist_gated",
-    data=DataConfig(
-        name="fashion_mnist", size=None, pixels="binarized", walk_from="label=Trouser", walk_to="label=Coat"
-    ),
-    model=ModelConfig(
-        network="mlp", hidden=(300, 300), activation="gated", latent=40, log_variance_range=(-6.0, 2.0),
-        likelihood="bernoulli",
-    ),
-    objective=ObjectiveConfig(warmup_steps=50_000),
+    data=DataConfig(source=TFDS(name="fashion_mnist"), size=None, pixels="binarized", walk_from="label=Trouser", walk_to="label=Coat"),
+    model=MLP(hidden=(300, 300), activation="gated", latent=40, log_variance_range=(-6.0, 2.0), likelihood=BernoulliLikelihood()),
+    objective=ELBO(warmup_steps=50_000),
     train=TrainConfig(
         steps=1_000_000, batch_size=100, learning_rate=5e-4, schedule="constant", warmup_steps=0, clip_norm=None,
         ema_decay=0.9995, log_every=100, validate_every=500, patience=50, picture_every=25_000,

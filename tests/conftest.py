@@ -1,3 +1,4 @@
+import json
 import os
 
 # Before JAX is imported anywhere: the suite runs on the CPU, as eight devices.
@@ -17,10 +18,13 @@ import jax
 import numpy as np
 import pytest
 
+from jaxvae import MLP, Config, Conv, DataConfig, TrainConfig
 from jaxvae.cli import run_command, told
-from jaxvae.config import Config, DataConfig, ModelConfig, TrainConfig
 from jaxvae.data.prepared import Prepared, write_prepared
 from jaxvae.data.sources.base import SPLITS, Example, Source
+from jaxvae.models import ModelConfig
+from jaxvae.objectives import ObjectiveConfig
+from jaxvae.runs.formats import upgraded
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
@@ -59,7 +63,7 @@ def tiny_config(**changes: object) -> Config:
     config = Config(
         name="discs",
         data=DataConfig(name="discs", size=None, pixels="dequantized", walk_from="red=0", walk_to="red=1"),
-        model=ModelConfig(latent=4, channels=(8, 8)),
+        model=Conv(latent=4, channels=(8, 8)),
         train=TrainConfig(
             steps=40, batch_size=16, learning_rate=3e-3, warmup_steps=5, log_every=5, validate_every=20,
             picture_every=20, mixture_components=2,
@@ -71,9 +75,9 @@ def tiny_config(**changes: object) -> Config:
 
 def untrained(config: Config, prepared: Prepared) -> Any:
     """As if it had been loaded from a run of no step."""
+    from jaxvae.models import build
     from jaxvae.priors.fitted import Fitted
     from jaxvae.runs.run import Info, Loaded
-    from jaxvae.vae import build
 
     vae = build(config.model, prepared.shape)
     info = Info(Path("made"), 0, config, prepared.data, {}, "last", Fitted())
@@ -92,7 +96,7 @@ def saved_run(folder: Path, config: Config, prepared: Prepared, **trees: Any) ->
     return folder
 
 
-DENSE = ModelConfig(network="mlp", hidden=(8,), activation="tanh", latent=3)
+DENSE = MLP(hidden=(8,), activation="tanh", latent=3)
 
 
 @pytest.fixture(scope="session")
@@ -132,7 +136,7 @@ def mlp_run(disc_set: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
     run = tmp_path_factory.mktemp("runs") / "mlp"
     settings = train_config(steps=20, validate_every=10)
-    train(tiny_config(model=ModelConfig(network="mlp", hidden=(8,), latent=3), train=settings), disc_set, run)
+    train(tiny_config(model=MLP(hidden=(8,), latent=3), train=settings), disc_set, run)
     return run
 
 
@@ -166,3 +170,23 @@ def mistake(result: tuple[int, str, str], *phrases: str) -> None:
         assert phrase in out + err
     assert "Traceback" not in err
     assert list(Path.cwd().iterdir()) == []
+
+
+def metric_lines(run, kind="train"):
+    """The lines of a run's metrics.jsonl of this kind."""
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [row for row in rows if row["kind"] == kind]
+
+
+def flat_model(**options):
+    """A model from options of all its parts side by side, as configs of format 2 had them."""
+    return ModelConfig.from_json(upgraded({"model": plain(options)})["model"], "model")
+
+
+def flat_objective(**options):
+    """An objective by name and options, as configs of format 2 had it."""
+    return ObjectiveConfig.from_json(upgraded({"objective": plain(options)})["objective"], "objective")
+
+
+def plain(options):
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()}

@@ -10,6 +10,7 @@ import pytest
 from conftest import mistake
 from PIL import Image
 
+import jaxvae.cli
 import jaxvae.train
 from jaxvae.__main__ import COMMANDS
 from jaxvae.interpolate import interpolate
@@ -280,4 +281,4 @@ def test_every_experiment_file_holds_a_config():
     paths = sorted(EXPERIMENTS.glob("*.py"))
     assert {path.stem for path in paths} >= {"avatars", "celeba", "mnist", "fashion_mnist", "cifar10", "folder"}
     for path in paths:
-        assert jaxvae.train.read_experiment(path).name == path.stem
+        assert jaxvae.cli.read_experiment(path).name == path.stem

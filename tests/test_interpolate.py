@@ -9,23 +9,23 @@ import pytest
 from conftest import mistake, tiny_config, untrained
 from PIL import Image
 
-from jaxvae.config import DataConfig, ModelConfig, ObjectiveConfig
+from jaxvae import MLP, Autoencoder, DataConfig
 from jaxvae.inference import codes as codes_of_pictures
 from jaxvae.interpolate import interpolate
 from jaxvae.latents.attributes.classifier import fit_classifier
-from jaxvae.priors.fitted import HIDDEN, PAIRS, Fitted, fit_mixture
+from jaxvae.priors.fitted import FLOW_HIDDEN, FLOW_PAIRS, Fitted, fit_mixture
 from jaxvae.priors.flow import build_flow
 
 
 @pytest.fixture(scope="module")
 def made(disc_set, tmp_path_factory):
     """A model whose codes and pictures vary as those of a long run do, with fitted priors, and without the training."""
-    model = ModelConfig(network="mlp", hidden=(8,), latent=3, likelihood="bernoulli")
+    model = MLP(hidden=(8,), latent=3, likelihood="bernoulli")
     data = DataConfig(name="discs", size=None, pixels="scaled", walk_from="red=0", walk_to="red=1")
     loaded = untrained(tiny_config(model=model, data=data), disc_set)
     params = jax.tree.map(lambda leaf: 1.5 * leaf, loaded.params)
     rows = np.asarray(codes_of_pictures(loaded.vae, params, disc_set.split("train").images))
-    flow = build_flow(3, PAIRS, HIDDEN).init(jax.random.key(0))
+    flow = build_flow(3, FLOW_PAIRS, FLOW_HIDDEN).init(jax.random.key(0))
     flow = jax.tree.map(lambda leaf: leaf + 0.01, flow) | {
         "center": rows.mean(axis=0),
         "log_scale": np.log(rows.std(axis=0)),
@@ -195,7 +195,7 @@ def test_mistakes_are_told_in_a_sentence(call, lively, name):
 
 
 def test_an_autoencoder_has_no_posterior_to_draw_from(call, lively, made, monkeypatch):
-    config = dataclasses.replace(made.info.config, objective=ObjectiveConfig(name="autoencoder"))
+    config = dataclasses.replace(made.info.config, objective=Autoencoder())
     monkeypatch.setattr("jaxvae.runs.run.load", lambda run: made._replace(info=made.info._replace(config=config)))
     mistake(call(interpolate, lively, "--seed", 1, "--out", "x.png"), "is an autoencoder: it has no posterior")
     assert call(interpolate, lively, "--path", "prior", "--steps", 2, "--out", "x.png")[0] == 0

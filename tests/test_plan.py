@@ -6,8 +6,8 @@ import jax
 import pytest
 from conftest import tiny_config, train_config
 
+from jaxvae import ELBO, MLP, DevicesConfig
 from jaxvae.cli import told
-from jaxvae.config import DevicesConfig, ModelConfig, ObjectiveConfig
 from jaxvae.errors import UserError
 from jaxvae.plan import main
 from jaxvae.training.planning import estimate as estimates
@@ -16,7 +16,7 @@ from jaxvae.training.planning.program import state_shapes
 from jaxvae.training.planning.target import GIB, Target, find_target
 
 CELEBA = Path(__file__).parents[1] / "experiments" / "celeba.py"
-CONFIG = tiny_config(model=ModelConfig(network="mlp", hidden=(32,), latent=4), train=train_config(batch_size=32))
+CONFIG = tiny_config(model=MLP(hidden=(32,), latent=4), train=train_config(batch_size=32))
 SHAPE = (16, 16, 3)
 EIGHT = Target("eight", "cpu", jax.devices()[:8], GIB)
 SMALL = (
@@ -112,7 +112,7 @@ def test_pictures_of_unknown_size_are_asked_for(monkeypatch, tmp_path):
 def test_a_plan_is_refused_what_training_would_be():
     with pytest.raises(UserError, match=r"devices\.count is 9, but there are 8 here"):
         estimate(CONFIG, SHAPE, 160, EIGHT, DevicesConfig(count=9))
-    summed = tiny_config(model=CONFIG.model, train=CONFIG.train, objective=ObjectiveConfig(free_nats=1.0))
+    summed = tiny_config(model=CONFIG.model, train=CONFIG.train, objective=ELBO(free_nats=1.0))
     with pytest.raises(UserError, match=r"devices\.accumulate is 2, but must be 1 for objective"):
         estimate(summed, SHAPE, 160, EIGHT, DevicesConfig(accumulate=2))
 

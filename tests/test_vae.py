@@ -2,11 +2,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import flat_model
 
-from jaxvae.config import ModelConfig
 from jaxvae.distributions.bernoulli import Bernoulli
 from jaxvae.distributions.gaussian import Normal
-from jaxvae.vae import build, sample
+from jaxvae.models import build
+from jaxvae.vae import sample
 
 SHAPE = (6, 5, 3)
 SMALL = {"network": "mlp", "hidden": (8,), "latent": 4}
@@ -33,7 +34,7 @@ def test_the_draw_passes_gradients_to_mean_and_variance():
 
 @pytest.mark.parametrize(("likelihood", "kind"), [("normal", Normal), ("bernoulli", Bernoulli)])
 def test_encode_decode_and_prior_are_distributions_of_the_right_shapes(likelihood, kind):
-    vae = build(ModelConfig(likelihood=likelihood, **SMALL), SHAPE)
+    vae = build(flat_model(likelihood=likelihood, **SMALL), SHAPE)
     params = vae.init(jax.random.key(0))
     x = jnp.full((2, *SHAPE), 0.5)
     posterior = vae.encode(params, x)
@@ -45,7 +46,7 @@ def test_encode_decode_and_prior_are_distributions_of_the_right_shapes(likelihoo
 
 
 def test_the_shared_deviation_is_one_learned_number():
-    vae = build(ModelConfig(**SMALL), SHAPE)
+    vae = build(flat_model(**SMALL), SHAPE)
     params = vae.init(jax.random.key(0))
     assert params["likelihood"]["log_variance"].shape == ()
     x = jnp.full((1, *SHAPE), 0.25)
@@ -64,7 +65,7 @@ def test_the_shared_deviation_is_one_learned_number():
 
 
 def test_a_model_is_the_same_for_the_same_key_and_another_for_another():
-    vae = build(ModelConfig(**SMALL), SHAPE)
+    vae = build(flat_model(**SMALL), SHAPE)
     first, again, other = (vae.init(jax.random.key(seed)) for seed in (0, 0, 1))
     assert jax.tree.all(jax.tree.map(np.array_equal, first, again))
     assert not np.array_equal(first["encoder"]["Dense_0"]["kernel"], other["encoder"]["Dense_0"]["kernel"])

@@ -15,13 +15,13 @@ import numpy as np
 from contest import Contestant, Side, on_accelerator, record, take_turns
 from ours import FOREVER, contestant, start_of
 
-from jaxvae import Config, DataConfig, ModelConfig, TrainConfig
+from jaxvae import Config, Conv, DataConfig, TrainConfig
 from jaxvae.system.processes import TUNABLES
 
 BATCH = 128
 CONFIG = Config(
     data=DataConfig(pixels="scaled"),
-    model=ModelConfig(latent=128),
+    model=Conv(latent=128),
     train=TrainConfig(steps=FOREVER, batch_size=BATCH, schedule="constant", warmup_steps=0, clip_norm=None),
 )
 

@@ -14,18 +14,15 @@ import numpy as np
 from contest import Contestant, Side, on_accelerator, record, take_turns
 from ours import start_of
 
-from jaxvae import Config, DataConfig, ModelConfig
+from jaxvae import MLP, BernoulliLikelihood, Config, DataConfig
 from jaxvae.evaluation.log_likelihood import importance_bounds
 from jaxvae.system.processes import TUNABLES
-from jaxvae.vae import build
+from jaxvae.models import build
 
 K, PICTURES, CHUNK = 5000, 200, 500
 CONFIG = Config(
     data=DataConfig(pixels="binarized"),
-    model=ModelConfig(
-        network="mlp", hidden=(300, 300), activation="gated", latent=40, log_variance_range=(-6.0, 2.0),
-        likelihood="bernoulli",
-    ),
+    model=MLP(hidden=(300, 300), activation="gated", latent=40, log_variance_range=(-6.0, 2.0), likelihood=BernoulliLikelihood()),
 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ import tyro
 from contest import Contestant, Side, on_accelerator, record, take_turns
 from ours import FOREVER, contestant, start_of
 
-from jaxvae import Config, DataConfig, ModelConfig, TrainConfig
+from jaxvae import MLP, TFDS, BernoulliLikelihood, Config, DataConfig, TrainConfig
 from jaxvae.data import prepare
 
 UNITS = ((784, 400), (400, 40), (20, 400), (400, 784))
@@ -29,7 +29,7 @@ def config_of(batch_size: int) -> Config:
         steps=FOREVER, batch_size=batch_size, schedule="constant", warmup_steps=0, clip_norm=None, log_every=100,
         validate_every=FOREVER, picture_every=FOREVER,
     )  # fmt: skip
-    model = ModelConfig(network="mlp", hidden=(400,), latent=20, likelihood="bernoulli")
+    model = MLP(hidden=(400,), latent=20, likelihood=BernoulliLikelihood())
     return Config(data=DataConfig(pixels="scaled"), model=model, train=train)
 
 
@@ -163,7 +163,7 @@ def mlp28(raw: Path | None = None) -> None:
     Args:
         raw: Folder of the four files of Fashion-MNIST; downloaded when left out.
     """
-    prepared = prepare(DataConfig(name="fashion_mnist", size=None, raw=None if raw is None else str(raw)))
+    prepared = prepare(DataConfig(source=TFDS(name="fashion_mnist", raw=None if raw is None else str(raw)), size=None))
     images = np.concatenate([prepared.split(name).images for name in ("train", "validation")])
     device, tolerance = ("cuda", 2e-3) if on_accelerator() else ("cpu", 1e-4)
     for batch_size in (100, 20):

@@ -17,7 +17,7 @@ from jaxvae.training.input_pipeline import feeding, fits_on_device
 from jaxvae.training.sharding import place, share_cores
 from jaxvae.training.state import init_state, split_root
 from jaxvae.training.step import build_train_step
-from jaxvae.vae import build
+from jaxvae.models import build
 
 FOREVER = 10**9
 

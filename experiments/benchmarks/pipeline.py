@@ -28,7 +28,7 @@ from jaxvae.training.loop import train
 from jaxvae.training.sharding import place, share_cores
 from jaxvae.training.state import TrainState, init_state, split_root
 from jaxvae.training.step import build_train_step
-from jaxvae.vae import build
+from jaxvae.models import build
 
 COUNT = 20_000
 

@@ -13,7 +13,7 @@ import numpy as np
 from contest import Contestant, Side, record, take_turns
 from PIL import Image
 
-from jaxvae import DataConfig
+from jaxvae import DataConfig, Folder
 from jaxvae.data import prepare
 from jaxvae.system.processes import cores
 
@@ -36,7 +36,7 @@ def ours(folder: Path) -> Side:
     def turn() -> float:
         root = tempfile.mkdtemp()
         begin = time.perf_counter()
-        prepare(DataConfig(name="folder", raw=str(folder), root=root, crop=CROP, size=SIZE))
+        prepare(DataConfig(source=Folder(path=str(folder)), root=root, crop=CROP, size=SIZE))
         taken = time.perf_counter() - begin
         shutil.rmtree(root)
         return 1000.0 * taken / COUNT

@@ -1,35 +1,111 @@
-"""Variational autoencoders in JAX: train one, trust its numbers, walk through its latent space."""
+"""Variational autoencoders in JAX: train one, trust its numbers, walk through its latent space.
 
+Importing this costs little: JAX is imported when the first function that needs it is used.
+"""
+
+import importlib
+import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
-from jaxvae.config import Config, DataConfig, ModelConfig, ObjectiveConfig, TrainConfig
+from jaxvae.config import DevicesConfig, TrainConfig
+from jaxvae.data.config import DataConfig
+from jaxvae.data.sources.base import Example, Source
+from jaxvae.data.sources.kinds import TFDS, Arrays, Avatars, Folder, SourceConfig
 from jaxvae.errors import UserError
+from jaxvae.experiment import Config
+from jaxvae.likelihoods import (
+    BernoulliLikelihood,
+    ContinuousBernoulliLikelihood,
+    DiscretizedLogisticLikelihood,
+    DiscretizedLogisticMixtureLikelihood,
+    LaplaceLikelihood,
+    LikelihoodConfig,
+    LikelihoodHead,
+    NormalLikelihood,
+)
+from jaxvae.models import MLP, Conv, GaussianModel, ModelConfig, build
+from jaxvae.objectives import ELBO, IWAE, MMD, Autoencoder, BetaTCVAE, Objective, ObjectiveConfig
+from jaxvae.priors import FlowPrior, LearnedPrior, MixturePrior, PriorConfig, StandardNormal, VampPrior
 
 if TYPE_CHECKING:
-    from jaxvae.runs.run import load
-    from jaxvae.vae import VAE, build
+    from jaxvae.library import Run, fit, load, prepare_dataset
+    from jaxvae.networks import Networks, flax_networks
+    from jaxvae.vae import VAE, Inference, compose
+
+# Imported on first use: they need JAX, which takes a second, and an experiment file and `--help` do without.
+_LAZY = {
+    "Inference": "jaxvae.vae",
+    "Networks": "jaxvae.networks",
+    "Run": "jaxvae.library",
+    "VAE": "jaxvae.vae",
+    "compose": "jaxvae.vae",
+    "fit": "jaxvae.library",
+    "flax_networks": "jaxvae.networks",
+    "load": "jaxvae.library",
+    "prepare_dataset": "jaxvae.library",
+}
+_PACKAGES = ("distributions", "likelihoods", "models", "objectives", "priors")
+
+__version__ = importlib.metadata.version("jaxvae")
 
 __all__ = [
+    "ELBO",
+    "IWAE",
+    "MLP",
+    "MMD",
+    "TFDS",
     "VAE",
+    "Arrays",
+    "Autoencoder",
+    "Avatars",
+    "BernoulliLikelihood",
+    "BetaTCVAE",
     "Config",
+    "ContinuousBernoulliLikelihood",
+    "Conv",
     "DataConfig",
+    "DevicesConfig",
+    "DiscretizedLogisticLikelihood",
+    "DiscretizedLogisticMixtureLikelihood",
+    "Example",
+    "FlowPrior",
+    "Folder",
+    "GaussianModel",
+    "Inference",
+    "LaplaceLikelihood",
+    "LearnedPrior",
+    "LikelihoodConfig",
+    "LikelihoodHead",
+    "MixturePrior",
     "ModelConfig",
+    "Networks",
+    "NormalLikelihood",
+    "Objective",
     "ObjectiveConfig",
+    "PriorConfig",
+    "Run",
+    "Source",
+    "SourceConfig",
+    "StandardNormal",
     "TrainConfig",
     "UserError",
+    "VampPrior",
     "build",
+    "compose",
+    "fit",
+    "flax_networks",
     "load",
+    "prepare_dataset",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    # Imported when first used: an experiment file and `--help` need neither JAX nor Orbax, which take seconds.
-    if name == "load":
-        from jaxvae.runs.run import load
-
-        return load
-    if name in ("VAE", "build"):
-        from jaxvae import vae
-
-        return getattr(vae, name)
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    if name in _PACKAGES:
+        return importlib.import_module(f"jaxvae.{name}")
     raise AttributeError(f"module 'jaxvae' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *_PACKAGES, "__version__"})

@@ -1,4 +1,10 @@
-"""`python -m jaxvae`: the commands."""
+"""`jaxvae COMMAND ...`, or `python -m jaxvae COMMAND ...`: runs a command, or lists them all."""
+
+import importlib.metadata
+import runpy
+import sys
+
+from jaxvae.errors import nearest, printable
 
 COMMANDS = {
     "prepare": "bring a data set into the prepared format",
@@ -19,8 +25,24 @@ COMMANDS = {
 }
 
 
+def main() -> None:
+    """Runs the command that the first argument names; without one, lists them."""
+    name, *arguments = sys.argv[1:] or ["--help"]
+    if name in ("-h", "--help"):
+        print("jaxvae: variational autoencoders in JAX\n")
+        for command, purpose in COMMANDS.items():
+            print(f"  jaxvae {command:<12} {purpose}")
+        print("\nEach explains itself with --help; python -m jaxvae.COMMAND does the same.")
+        return
+    if name == "--version":
+        print(f"jaxvae {importlib.metadata.version('jaxvae')}")
+        return
+    if name not in COMMANDS:
+        print(f"error: {printable(name)!r} is not a command: {nearest(name, COMMANDS)}", file=sys.stderr)
+        sys.exit(2)
+    sys.argv = [f"{sys.argv[0]} {name}", *arguments]
+    runpy.run_module(f"jaxvae.{name}", run_name="__main__", alter_sys=True)
+
+
 if __name__ == "__main__":
-    print("jaxvae: variational autoencoders in JAX\n")
-    for name, purpose in COMMANDS.items():
-        print(f"  python -m jaxvae.{name:<12} {purpose}")
-    print("\nEach explains itself with --help.")
+    main()

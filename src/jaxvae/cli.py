@@ -6,20 +6,26 @@ import json
 import logging
 import os
 import re
-import runpy
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
 
 import tyro
 
-from jaxvae.config import Config
-from jaxvae.errors import UserError, nearest, printable
+from jaxvae.config.kinds import Kind
+from jaxvae.config.user_code import import_file
+from jaxvae.data.sources.kinds import SourceConfig, source_named
+from jaxvae.errors import UserError, printable
+from jaxvae.experiment import Config
+from jaxvae.likelihoods import LikelihoodConfig
+from jaxvae.models import ModelConfig
+from jaxvae.objectives import ObjectiveConfig
+from jaxvae.priors import PriorConfig
 from jaxvae.system.files import check_place, inside
 
 Result = TypeVar("Result")
@@ -88,11 +94,14 @@ def parse(what: Callable[..., Result], name: str, arguments: Sequence[str], **op
             return tyro.cli(what, prog=f"python -m jaxvae.{name}", args=list(arguments), **options)
     except SystemExit as leaving:
         if not leaving.code:
+            print("--code FILE.py: a file that defines kinds of your own, for runs that use them.")
             raise
         # tyro draws a box, in ASCII where need be: a title, then parts with rules between them.
         text = re.sub(r"^[│╭╰|+]|[│╮╯|+]$", " ", complaint.getvalue(), flags=re.MULTILINE)
         _, *parts = re.split(r"[─-]{5,}", text)
-        raise UserError("; ".join(" ".join(part.split()) for part in parts if part.strip())) from leaving
+        sentence = "; ".join(" ".join(part.split()) for part in parts if part.strip())
+        sentence = re.sub(r"^Error parsing [\w.]+: |; For full helptext, see .*$", "", sentence)
+        raise UserError(sentence) from leaving
     except AssertionError as error:  # tyro's word on the argument of its own --tyro-print-completion.
         raise UserError(" ".join(str(error).split())) from error
 
@@ -104,7 +113,7 @@ def run_command(function: Callable[..., None], name: str) -> None:
     def bound(*args: Any, **kwargs: Any) -> Callable[[], None]:
         return functools.partial(function, *args, **kwargs)
 
-    told(lambda: parse(bound, name, sys.argv[1:])())
+    told(lambda: parse(bound, name, import_code(sys.argv[1:]))())
 
 
 def told(body: Callable[[], Any]) -> None:
@@ -148,29 +157,112 @@ Parsed = TypeVar("Parsed", bound=Any)
 
 
 def parse_with_experiment(what: type[Parsed], name: str, arguments: Sequence[str], description: str) -> Parsed:
-    """The arguments of a command whose first may be an experiment file, which the defaults then come from."""
+    """Returns the arguments of a command whose first may be an experiment file, which then sets the defaults.
+
+    A flag such as `--objective iwae` chooses the kind of a part; the fields of the kinds in use are flags as well.
+    """
+    arguments = import_code(arguments)
     named = bool(arguments) and not arguments[0].startswith("-")
+    config = read_experiment(Path(arguments[0])) if named else Config()
+    config, rest = choose_kinds(config, arguments[1:] if named else arguments)
     return parse(
         what,
         f"{name} {arguments[0] if named else '[EXPERIMENT.py]'}",
-        arguments[1:] if named else arguments,
-        description=description,
-        default=what(config=read_experiment(Path(arguments[0])) if named else Config()),
+        rest,
+        description=f"{description}\n\n{describe_kinds(config)}",
+        default=unchecked(what, config=config),
     )
 
 
+# Where a config has parts of several kinds, outer ones first.
+FAMILIES: dict[str, type[Kind]] = {
+    "data.source": SourceConfig,
+    "model": ModelConfig,
+    "model.likelihood": LikelihoodConfig,
+    "model.prior": PriorConfig,
+    "objective": ObjectiveConfig,
+}
+
+
+def choose_kinds(config: Config, arguments: Sequence[str]) -> tuple[Config, list[str]]:
+    """Returns the config with the kinds that flags such as `--model mlp` name, and the remaining arguments.
+
+    Whether the parts go together is checked later, when all arguments are known. `--data.name NAME` and
+    `--data.raw DIR` are short for a source.
+
+    Raises:
+        UserError: there is no such kind, with the nearest name.
+    """
+    rest = list(arguments)
+    name, rest = take_flag(rest, "data.name")
+    raw, rest = take_flag(rest, "data.raw")
+    for family, base in FAMILIES.items():
+        value, rest = take_flag(rest, family)
+        if family == "data.source" and (value or name or raw) is not None:
+            source = source_named(name or value or config.data.source.dataset_name(), raw)
+            config = _with_part(config, "data.source", source)
+        elif value is not None:
+            before: Kind = functools.reduce(getattr, family.split("."), config)  # type: ignore[assignment]
+            kind = base.named(value, f"--{family}")
+            if type(before) is not kind:
+                config = _with_part(config, family, before.switched(kind))
+    return config, rest
+
+
+def take_flag(arguments: list[str], flag: str) -> tuple[str | None, list[str]]:
+    """Returns the last value of `--flag VALUE` or `--flag=VALUE`, and the arguments without it."""
+    value, rest, position = None, [], 0
+    while position < len(arguments):
+        word = arguments[position]
+        if word == f"--{flag}":
+            if position + 1 == len(arguments):
+                raise UserError(f"--{flag} lacks its value.")
+            value, position = arguments[position + 1], position + 2
+        elif word.startswith(f"--{flag}="):
+            value, position = word.partition("=")[2], position + 1
+        else:
+            rest.append(word)
+            position += 1
+    return value, rest
+
+
+def _with_part(part: Any, path: str, value: Any) -> Any:
+    name, _, inner = path.partition(".")
+    changed = _with_part(getattr(part, name), inner, value) if inner else value
+    return unchecked(type(part), **{field.name: getattr(part, field.name) for field in fields(part)} | {name: changed})
+
+
+def unchecked(kind: type[Parsed], **values: Any) -> Parsed:
+    """Returns a config with these values and otherwise its defaults, without checking that they go together."""
+    made = object.__new__(kind)
+    for field in fields(kind):
+        default = field.default if field.default_factory is MISSING else field.default_factory()
+        object.__setattr__(made, field.name, values.get(field.name, default))
+    return made
+
+
+def describe_kinds(config: Config) -> str:
+    """Returns which kinds are in use, and which others there are, a line per family."""
+    lines = ["Parts that come in several kinds (--help lists the fields of those in use):"]
+    for family, base in FAMILIES.items():
+        used = functools.reduce(getattr, family.split("."), config).kind  # type: ignore[attr-defined]
+        others = ", ".join(name for name in base.kinds if name != used)
+        lines.append(f"--{family} {used}  (or {others})" if others else f"--{family} {used}")
+    return "\n".join(lines)
+
+
+def import_code(arguments: Sequence[str]) -> list[str]:
+    """Runs the files named by `--code FILE.py`, which define kinds of the user's own; returns the other arguments."""
+    rest = list(arguments)
+    while any(word == "--code" or word.startswith("--code=") for word in rest):
+        path, rest = take_flag(rest, "code")
+        import_file(Path(path or ""), "file of your own kinds")
+    return rest
+
+
 def read_experiment(path: Path) -> Config:
-    """The `config` of an experiment file, which is Python that the user asks to run."""
-    if not os.path.isfile(path):  # Also of names too long to be one.
-        folders = [folder for folder in (path.parent, Path("experiments")) if os.path.isdir(folder)]
-        others = sorted({str(each) for folder in folders for each in folder.glob("*.py")})
-        raise UserError(f"there is no experiment {path}: {nearest(str(path), others)}")
-    try:
-        config = runpy.run_path(str(path)).get("config")
-    except UserError:
-        raise
-    except (SyntaxError, NameError, TypeError, ValueError, AttributeError, ImportError) as error:
-        raise UserError(f"the experiment {path} cannot be read: {type(error).__name__}: {error}.") from error
+    """Returns the `config` of an experiment file, which is Python that the user asks to run."""
+    config = getattr(import_file(path, "experiment"), "config", None)
     if not isinstance(config, Config):
         raise UserError(f"{path} defines no config; an experiment file sets `config = Config(...)`.")
     return config

@@ -81,7 +81,7 @@ def interpolate(
         )
     loaded = load(run)
     vae, params, info = loaded
-    if seed is not None and info.config.objective.name == "autoencoder":
+    if seed is not None and not info.config.objective.variational:
         raise UserError(f"--seed is {seed}, but {info.run} is an autoencoder: it has no posterior to draw codes from.")
     first, last = walk_ends(info.config.data, info.data)
     names = list(corners) if corners else [from_ or first, *via, to or last]

@@ -61,7 +61,7 @@ def draw_map(
     if manifold:
         maps.require_two_units(loaded)
         target = output.place(info.run / "samples" / f"manifold-{steps}.png")
-        no_prior = info.config.objective.name == "autoencoder"
+        no_prior = not info.config.objective.variational
         images = data_set(info.data, data).split(split).images[:n] if no_prior else None
         sheet = maps.manifold(loaded, images, steps)
         save_png(grid(sheet.pictures.reshape(-1, *sheet.pictures.shape[2:]), columns=steps), target)

@@ -11,8 +11,9 @@ from typing import Annotated, Any
 import tyro
 
 from jaxvae.cli import parse_with_experiment, told
-from jaxvae.config import Config, DevicesConfig
+from jaxvae.config import DevicesConfig
 from jaxvae.errors import UserError
+from jaxvae.experiment import Config
 
 DESCRIPTION = """Compiles the train step for hardware that need not be there and says what it takes.
 
@@ -46,7 +47,6 @@ def main(arguments: Sequence[str]) -> None:
     parsed = parse_with_experiment(Arguments, "plan", arguments, DESCRIPTION)
     os.environ["JAX_PLATFORMS"] = "cpu"  # The program is only compiled: accelerators that are here stay untouched.
 
-    from jaxvae.runs.run import run_name
     from jaxvae.training.planning.estimate import estimate, largest
     from jaxvae.training.planning.target import find_target
 
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str]) -> None:
     found = estimate(config, shape, pictures, target, devices)
     fits = found is not None and found.total <= target.memory
     result: dict[str, Any] = {
-        "experiment": run_name(config), "shape": shape, "batch_size": config.train.batch_size, "target": target.name,
+        "experiment": config.title, "shape": shape, "batch_size": config.train.batch_size, "target": target.name,
         "devices": devices.count or len(target.devices), "fsdp": devices.fsdp, "accumulate": devices.accumulate,
         "rematerialize": devices.rematerialize, "estimated": target.kind == "gpu", "memory_bytes": target.memory,
         "fits": fits,

@@ -27,11 +27,14 @@ def prepare(
         color: Colours of the prepared pictures; `keep` is grey only where every picture of the source is.
         skip_share: Largest share of unreadable files that a folder may hold before that is an error.
     """
-    from jaxvae.config import DataConfig
     from jaxvae.data import prepare as prepare_data
+    from jaxvae.data.config import DataConfig
+    from jaxvae.data.sources.kinds import source_named
     from jaxvae.data.summary import describe
 
-    config = DataConfig(name=name, raw=raw, root=root, crop=crop, size=size, color=color, skip_share=skip_share)
+    config = DataConfig(
+        source=source_named(name, raw), root=root, crop=crop, size=size, color=color, skip_share=skip_share,
+    )  # fmt: skip
     print(describe(prepare_data(config)))
 
 

@@ -10,8 +10,8 @@ from typing import Annotated
 import tyro
 
 from jaxvae.cli import parse_with_experiment, say, told
-from jaxvae.config import Config, DevicesConfig, differences
-from jaxvae.errors import UserError
+from jaxvae.config import DevicesConfig
+from jaxvae.experiment import Config
 from jaxvae.system.processes import use_large_pages
 
 DESCRIPTION = """Trains a variational autoencoder and shows what it learned.
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> None:
     # Imported once the arguments are known to be right: JAX and Orbax take seconds.
     from jaxvae.data import prepare
     from jaxvae.data.summary import describe, doubts
-    from jaxvae.runs.run import beside, completed, read_config, run_name
+    from jaxvae.runs.run import beside, ended_before
     from jaxvae.training.loop import train
     from jaxvae.training.multihost import first_then_others, is_first, join, wait_for_all
     from jaxvae.training.sharding import share_cores
@@ -50,15 +50,9 @@ def main(arguments: Sequence[str]) -> None:
     join(parsed.devices)
     # Of several processes the first alone speaks.
     tell = say if is_first() else silent
-    run = parsed.run or Path("runs") / run_name(config)
+    run = parsed.run or Path("runs") / config.title
     run = beside(run) if parsed.fresh else run
-    before = read_config(run)
-    if before is not None and before != config:
-        raise UserError(
-            f"{run} holds a run with another configuration ({'; '.join(differences(before, config))}). "
-            "Give the same values to continue it, --fresh to start beside it, or another --run."
-        )
-    ended = completed(run) if before is not None else None
+    ended = ended_before(run, config)
     wait_for_all("run folder looked at")  # Before one of them writes into it.
     if ended:
         steps = config.train.steps

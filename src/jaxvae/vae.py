@@ -1,93 +1,208 @@
-"""The model: four pure functions, and the draw between two of them.
+"""The model: pure functions, the draw between two of them, and the pass that composes them.
 
 x ──encode──▶ q(z|x) ──sample(key)──▶ z ──decode──▶ p(x|z)
                  └──────── KL ───────▶ p(z)
+
+Letters in shapes, throughout the project: b batch, k importance samples, h w c image, d latent units.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
+import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from jaxvae.codes import Code
-from jaxvae.config import ModelConfig
+from jaxvae.annotations import Params as Params
+from jaxvae.codes import Code as Code
 from jaxvae.distributions.gaussian import Normal
-from jaxvae.likelihoods.build import build_likelihood
-from jaxvae.networks import build_networks
-from jaxvae.priors.learned import build_prior
-
-Params = dict[str, Any]
 
 
+@runtime_checkable
 class Distribution(Protocol):
-    """What the posterior, the prior and the likelihood have in common; log-probabilities in nats per example."""
+    """What posteriors and likelihoods have in common; log-probabilities are in nats per example."""
 
     @property
     def mean(self) -> Any:
         """The expected value."""
 
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Any:
-        """A draw."""
+        """Returns a draw."""
 
     def log_prob(self, value: Any) -> Array:
-        """The log-density or log-probability of each example."""
+        """Returns the log-density or log-probability of each example."""
 
 
+@runtime_checkable
 class Prior(Protocol):
     """A distribution over codes, one event being one code."""
 
     def sample(self, key: Array, shape: tuple[int, ...] = (), temperature: float = 1.0) -> Code:
-        """Codes [*shape, ...]; `temperature` multiplies the spread of the draws."""
+        """Returns codes [*shape, ...]; `temperature` multiplies the spread of the draws."""
 
     def log_prob(self, value: Code) -> Array:
-        """The log-density in nats of each code."""
+        """Returns the log-density in nats of each code."""
+
+
+class Inference(NamedTuple):
+    """Codes drawn from q(z|x) and the terms of the bound at them, in nats.
+
+    One draw per image gives `[b]`; `samples=k` gives `[k, b]`.
+
+    Attributes:
+        z: the codes, a pytree of [b, ...] or [k, b, ...].
+        log_likelihood: log p(x|z).
+        log_prior: log p(z).
+        log_posterior: log q(z|x).
+        kl: KL(q(z|x) ‖ p(z)) [b], in closed form where the model has one, otherwise the unbiased
+            log q(z|x) − log p(z) at the draws, averaged over them.
+        kl_units: the closed form unit by unit [b, ...]; None where there is none.
+        posterior: q(z|x) of each image.
+    """
+
+    z: Code
+    log_likelihood: Float[Array, "*k b"]
+    log_prior: Float[Array, "*k b"]
+    log_posterior: Float[Array, "*k b"]
+    kl: Float[Array, " b"]
+    kl_units: Any | None
+    posterior: Any
+
+    @property
+    def log_weights(self) -> Float[Array, "*k b"]:
+        """log w = log p(x|z) + log p(z) − log q(z|x), whose exponential has the mean p(x)."""
+        return self.log_likelihood + self.log_prior - self.log_posterior
+
+
+class Infer(Protocol):
+    """The fused pass from images to codes and the terms of the bound."""
+
+    def __call__(
+        self,
+        params: Params,
+        key: Array,
+        x: Float[Array, "b h w c"],
+        samples: int | None = None,
+        path_weights: Float[Array, "k b"] | None = None,
+        prior: Any | None = None,
+    ) -> Inference:
+        """Draws codes and returns the terms at them.
+
+        Args:
+            params: the model's parameters.
+            key: for the draws.
+            x: images in [0, 1].
+            samples: draws per image; None makes one, without an axis for the draws.
+            path_weights: with it the gradient is that of Tucker et al. 2019, equation 8: the score of q is dropped, and
+                the path of each draw is multiplied by its weight. Values do not change.
+            prior: p(z) to use instead of the model's own.
+        """
 
 
 class VAE(NamedTuple):
     """A variational autoencoder (Kingma & Welling 2014; Rezende et al. 2014) as a value.
 
-    Pictures x are float32 [b, h, w, c] in [0, 1].
+    Images x are float32 [b, h, w, c] in [0, 1]; a code is a pytree of arrays [b, ...].
+
+    Attributes:
+        init: key -> params.
+        encode: (params, x) -> q(z|x).
+        decode: (params, z) -> p(x|z).
+        prior: params -> p(z).
+        infer: (params, key, x) -> Inference, the fused pass; see `Infer`.
+        fused: whether `infer` is the family's own, rather than the composition of the other functions.
+        start_images: number of training images that `start` needs; 0 for a model that starts without data.
+        start: (params, images float32 [start_images, h, w, c]) -> params to begin training with.
     """
 
     init: Callable[[Array], Params]
     encode: Callable[[Params, Float[Array, "b h w c"]], Any]
     decode: Callable[[Params, Code], Any]
     prior: Callable[[Params], Any]
+    infer: Infer
+    fused: bool = False
+    start_images: int = 0
+    start: Callable[[Params, Any], Params] = lambda params, images: params
 
 
 def sample(key: Array, posterior: Distribution) -> Code:
-    """The reparameterised draw z = μ + σ·ε, ε ~ N(0, I) from `key` (Kingma & Welling 2014, section 2.4)."""
+    """Returns the reparameterised draw z = μ + σ·ε, ε ~ N(0, I) from `key` (Kingma & Welling 2014, section 2.4)."""
     return posterior.sample(key)
 
 
-def build(config: ModelConfig, shape: tuple[int, int, int]) -> VAE:
-    """The model that the config describes, for pictures of this height, width and number of channels."""
-    likelihood = build_likelihood(config, shape[2])
-    networks = build_networks(config, shape, likelihood.outputs)
+def compose(
+    init: Callable[[Array], Params],
+    encode: Callable[[Params, Array], Any],
+    decode: Callable[[Params, Code], Any],
+    own_prior: Callable[[Params], Any],
+) -> VAE:
+    """Returns the VAE of these functions, whose `infer` runs them one after the other."""
 
-    learned_prior = build_prior(config, networks.latent_shape, shape)
+    def infer(
+        params: Params,
+        key: Array,
+        x: Float[Array, "b h w c"],
+        samples: int | None = None,
+        path_weights: Float[Array, "k b"] | None = None,
+        prior: Any | None = None,
+    ) -> Inference:
+        posterior, p_z = encode(params, x), own_prior(params) if prior is None else prior
+        z = sample(key, posterior) if samples is None else posterior.sample(key, (samples,))
+        scored = posterior
+        if path_weights is not None:
+            z = jax.tree.map(partial(_scale_gradient, path_weights), z)
+            scored = jax.lax.stop_gradient(posterior)
+        if samples is None:
+            log_likelihood = decode(params, z).log_prob(x)
+        else:
+            log_likelihood = jax.vmap(lambda draw: decode(params, draw).log_prob(x))(z)
+        log_prior, log_posterior = p_z.log_prob(z), scored.log_prob(z)
+        if isinstance(p_z, Normal) and isinstance(posterior, Normal):
+            kl, kl_units = posterior.kl(p_z), posterior.kl_units(p_z)
+        else:
+            kl, kl_units = log_posterior - log_prior, None
+            kl = kl if samples is None else jnp.mean(kl, axis=0)
+        return Inference(z, log_likelihood, log_prior, log_posterior, kl, kl_units, posterior)
 
-    def init(key: Array) -> Params:
-        encoder_key, decoder_key, prior_key = jax.random.split(key, 3)
-        learned = {"likelihood": dict(likelihood.params), "prior": learned_prior.init(prior_key)}
-        return networks.init(encoder_key, decoder_key) | learned
+    return VAE(init, encode, decode, own_prior, infer)
 
-    def encode(params: Params, x: Float[Array, "b h w c"]) -> Normal:
-        mean, log_variance = networks.encode(params, x)
-        return Normal(mean, log_variance, len(networks.latent_shape))
 
-    def decode(params: Params, z: Code) -> Distribution:
-        return likelihood.distribution(params["likelihood"], networks.decode(params, z))
+def _scale_gradient(factor: Float[Array, "k b"], leaf: Array) -> Array:
+    factor = factor.reshape(*factor.shape, *(1,) * (leaf.ndim - 2))
+    return factor * leaf + jax.lax.stop_gradient((1.0 - factor) * leaf)
 
-    def prior(params: Params) -> Prior:
-        return learned_prior.distribution(params["prior"], partial(encode, params))
 
-    return VAE(init, encode, decode, prior)
+def with_prior(vae: VAE, prior: Any) -> VAE:
+    """Returns the model with another distribution as its prior, or with its own computed once and for all."""
+    return vae._replace(prior=lambda params: prior, infer=partial(vae.infer, prior=prior))
 
 
 def code_shape(vae: VAE, params: Params) -> Code:
-    """A pytree of the shape of one code."""
+    """Returns a pytree of the shape of one code."""
     return jax.eval_shape(vae.prior(params).sample, jax.random.key(0))
+
+
+def rematerialized(vae: VAE) -> VAE:
+    """Returns the model with activations recomputed for the gradient rather than kept: less memory, more time."""
+    if not vae.fused:
+        composed = compose(vae.init, jax.checkpoint(vae.encode), jax.checkpoint(vae.decode), vae.prior)
+        return vae._replace(encode=composed.encode, decode=composed.decode, infer=composed.infer)
+
+    def infer(
+        params: Params,
+        key: Array,
+        x: Float[Array, "b h w c"],
+        samples: int | None = None,
+        path_weights: Float[Array, "k b"] | None = None,
+        prior: Any | None = None,
+    ) -> Inference:
+        def once(params: Params, key: Array, x: Array, path_weights: Any, prior: Any) -> Inference:
+            return vae.infer(params, key, x, samples, path_weights, prior)
+
+        return jax.checkpoint(once)(params, key, x, path_weights, prior)
+
+    return vae._replace(infer=infer)

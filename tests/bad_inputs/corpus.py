@@ -20,11 +20,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis.configuration import set_hypothesis_home_dir
 from PIL import Image
 
-from jaxvae.config import ModelConfig
+from jaxvae import MLP
 from jaxvae.data.prepared import open_prepared
+from jaxvae.models import build
 from jaxvae.runs import checkpoint
 from jaxvae.runs.run import about, write_config
-from jaxvae.vae import build
 
 # What hypothesis writes down, even without a database, and the run below go away with the process.
 home = tempfile.mkdtemp(prefix="jaxvae-bad-inputs-")
@@ -155,7 +155,7 @@ def untrained_run(run, prepared):
 @cache
 def _untrained(path):
     prepared, run = open_prepared(path), Path(tempfile.mkdtemp(dir=home))
-    config = tiny_config(model=ModelConfig(network="mlp", hidden=(8,), latent=3))
+    config = tiny_config(model=MLP(hidden=(8,), latent=3))
     params = jax.jit(build(config.model, prepared.shape).init)(jax.random.key(0))
     mixture = {"weights": jnp.ones(1), "means": jnp.zeros((1, 3)), "factors": jnp.eye(3)[None]}
     with checkpoint.open_checkpoints(run / "checkpoints") as checkpointer:

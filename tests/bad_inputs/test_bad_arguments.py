@@ -8,13 +8,14 @@ import pytest
 from corpus import quietly
 from hypothesis import given
 from hypothesis import strategies as st
+from jaxvae.config.serialization import flatten
 
 import jaxvae.train
+from jaxvae import Config
 from jaxvae.cli import Output, parse
-from jaxvae.config import Config, to_json
-from jaxvae.config.serialization import flatten
 from jaxvae.errors import UserError, printable
 from jaxvae.evaluate import evaluate
+from jaxvae.experiment import to_json
 from jaxvae.interpolate import interpolate
 from jaxvae.prepare import prepare
 from jaxvae.reconstruct import reconstruct

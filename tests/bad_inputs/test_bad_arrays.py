@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from corpus import npy, pickled, sentence, trapped_arrays, write
 
-from jaxvae.config import DataConfig
+from jaxvae import DataConfig
 from jaxvae.data import prepare as prepare_data
 from jaxvae.errors import UserError
 from jaxvae.prepare import prepare

@@ -11,10 +11,11 @@ import pytest
 from corpus import edit_json, quietly, sentence, tree, untrained_run
 from hypothesis import given
 from hypothesis import strategies as st
-
-from jaxvae.config import Config, from_json, to_json
 from jaxvae.config.serialization import flatten
+
+from jaxvae import Config
 from jaxvae.errors import UserError
+from jaxvae.experiment import from_json, to_json
 
 WORDS = st.text(st.characters(codec="utf-8"), max_size=12)
 

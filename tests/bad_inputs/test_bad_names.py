@@ -9,13 +9,12 @@ from corpus import pictures, sentence, tree, untrained_run, write
 from PIL import Image
 
 import jaxvae.train
-from jaxvae.config import Config, DataConfig
+from jaxvae import Config, DataConfig
 from jaxvae.errors import UserError, printable
 from jaxvae.interpolate import interpolate
 from jaxvae.prepare import prepare
 from jaxvae.reconstruct import reconstruct
 from jaxvae.rendering.grid import save_png
-from jaxvae.runs.run import run_name
 from jaxvae.sample import sample
 
 LONG = "n" * 300
@@ -93,7 +92,7 @@ def test_a_result_of_a_name_that_no_file_can_have(call, run):
 
 def test_a_run_of_the_name_of_nobodys_home_is_told(call):
     with pytest.raises(ValueError, match="the home of a user whom this machine does not know"):
-        run_name(Config(data=DataConfig(name="~nobody-of-this-name")))
+        Config(data=DataConfig(name="~nobody-of-this-name")).title
 
 
 @pytest.mark.parametrize("name", ["spaces", "other letters", "option", "quotes", "newline", "terminal"])

@@ -10,7 +10,7 @@ import pytest
 from corpus import pictures, sentence, tree, untrained_run, write
 from PIL import Image
 
-from jaxvae.config import DataConfig
+from jaxvae import DataConfig
 from jaxvae.data import prepare as prepare_data
 from jaxvae.errors import UserError
 from jaxvae.evaluate import evaluate

@@ -19,7 +19,7 @@ from corpus import (
 )
 from PIL import Image
 
-from jaxvae.config import DataConfig
+from jaxvae import DataConfig
 from jaxvae.data import prepare as prepare_data
 from jaxvae.data.images import read_picture
 from jaxvae.data.select import from_file

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 
-from jaxvae.config.checks import require
+from jaxvae.config.checks import Checked, require
 
 
 @dataclass(frozen=True, kw_only=True)
-class DevicesConfig:
+class DevicesConfig(Checked):
     """Speed and memory. What is computed stays the same to rounding, so a run may go on under other values."""
+
+    prefix = "devices."
 
     count: int | None = None
     """Devices to train on, of those that this machine has; without it as many as divide the batch."""
@@ -25,9 +27,9 @@ class DevicesConfig:
     process: int | None = None
     """Which of them this is, from 0; goes with the coordinator."""
 
-    def __post_init__(self) -> None:
-        require(self.count is None or self.count >= 1, "devices.count", self.count, "at least 1")
-        require(self.accumulate >= 1, "devices.accumulate", self.accumulate, "at least 1")
+    def check(self) -> None:
+        """Refuses counts below 1, and a coordinator without its processes."""
+        self.require_at_least(1, "count", "accumulate")
         given = [each is not None for each in (self.coordinator, self.processes, self.process)]
         wanted = "given together with devices.processes and devices.process, or left out with them"
         require(all(given) or not any(given), "devices.coordinator", self.coordinator, wanted)

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from jaxvae.config.checks import require, require_usable_numbers
+from jaxvae.config.checks import Checked
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig:
+class TrainConfig(Checked):
     """How long, how fast, and what is written down on the way."""
+
+    prefix = "train."
 
     steps: int = 3000
     """Parameter updates in all."""
@@ -46,22 +48,13 @@ class TrainConfig:
     fitted_flow_steps: int = 2000
     """Updates of the flow fitted to the training codes when training ends, for sampling; 0 fits none."""
 
-    def __post_init__(self) -> None:
-        require_usable_numbers(self, "train.")
-        for name in (
-            "steps",
-            "batch_size",
-            "log_every",
-            "validate_every",
-            "picture_every",
-            "most_not_finite",
-            "most_spikes",
-        ):
-            require(getattr(self, name) >= 1, f"train.{name}", getattr(self, name), "at least 1")
-        require(self.learning_rate > 0, "train.learning_rate", self.learning_rate, "above 0")
-        require(self.clip_norm is None or self.clip_norm > 0, "train.clip_norm", self.clip_norm, "above 0, or None")
-        factor = self.spike_factor
-        require(factor is None or factor > 1, "train.spike_factor", factor, "above 1, or None")
-        for name in ("warmup_steps", "weight_decay", "mixture_components", "fitted_flow_steps", "patience"):
-            require(getattr(self, name) >= 0, f"train.{name}", getattr(self, name), "at least 0")
-        require(0 <= self.ema_decay < 1, "train.ema_decay", self.ema_decay, "at least 0 and below 1")
+    def check(self) -> None:
+        """Refuses counts and rates that are out of range."""
+        self.require_at_least(
+            1, "steps", "batch_size", "log_every", "validate_every", "picture_every", "most_not_finite", "most_spikes"
+        )
+        self.require(self.learning_rate > 0, "learning_rate", "above 0")
+        self.require(self.clip_norm is None or self.clip_norm > 0, "clip_norm", "above 0, or None")
+        self.require(self.spike_factor is None or self.spike_factor > 1, "spike_factor", "above 1, or None")
+        self.require_at_least(0, "warmup_steps", "weight_decay", "mixture_components", "fitted_flow_steps", "patience")
+        self.require(0 <= self.ema_decay < 1, "ema_decay", "at least 0 and below 1")

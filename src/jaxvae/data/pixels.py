@@ -1,10 +1,14 @@
 """From stored bytes to what the model sees: float32 in [0, 1], inside the compiled step."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jaxtyping import Float, UInt8
+
+from jaxvae.errors import UserError
 
 
 def to_bytes(images: np.ndarray) -> np.ndarray:
@@ -29,3 +33,37 @@ def to_float(key: Array, images: UInt8[Array, "b h w c"], pixels: str) -> Float[
 def scaled(images: UInt8[Array | np.ndarray, "b h w c"]) -> Float[Array, "b h w c"]:
     """Pictures as v / 255; also what is encoded where a code is wanted rather than a likelihood."""
     return jnp.asarray(images, jnp.float32) / 255.0
+
+
+def uint8_images(images: Any, shape: tuple[int, int, int] | None = None) -> UInt8[np.ndarray, "n h w c"]:
+    """Returns a user's images as uint8 [n, h, w, c].
+
+    Args:
+        images: uint8, booleans, or floats in [0, 1]; [n, h, w, c], [h, w, c], or grey without the last axis.
+        shape: height, width and channels that they must have; None takes any.
+
+    Raises:
+        UserError: the type, shape or range is another.
+    """
+    array = np.asarray(images)
+    expected = "[n, h, w, c] or [n, h, w]" if shape is None else f"[n, {', '.join(map(str, shape))}]"
+    if shape is not None:
+        if array.shape == shape or (shape[2] == 1 and array.shape == shape[:2]):
+            array = array[None]
+        if array.ndim == 3 and shape[2] == 1:
+            array = array[..., None]
+    elif array.ndim == 3:
+        array = array[..., None]
+    right = array.ndim == 4 and 0 not in array.shape[1:] and array.shape[3] in (1, 3)
+    if not right or (shape is not None and array.shape[1:] != shape):
+        raise UserError(f"the images have shape {list(np.shape(images))}, but must have {expected}, c 1 or 3.")
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype.kind == "b":
+        return array.astype(np.uint8) * np.uint8(255)
+    if array.dtype.kind != "f":
+        raise UserError(f"the images are of type {array.dtype}, but must be uint8, or floats between 0 and 1.")
+    low, high = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
+    if not (low >= 0.0 and high <= 1.0):  # Written so that NaN fails.
+        raise UserError(f"the images are floats from {low:g} to {high:g}, but must lie between 0 and 1, or be uint8.")
+    return to_bytes(array)

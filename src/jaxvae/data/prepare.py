@@ -8,9 +8,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from jaxvae.config import DataConfig
+from jaxvae.data.config import DataConfig
 from jaxvae.data.prepared import Prepared, open_prepared, write_prepared
-from jaxvae.data.sources.base import Source
 from jaxvae.errors import UserError
 from jaxvae.system.files import named_path
 
@@ -25,8 +24,8 @@ def prepare(config: DataConfig) -> Prepared:
     if (there := already_prepared(config)) is not None:
         return there
     path = prepared_path(config)
-    with closing(_source(config)) as source:
-        return write_prepared(path, config.name, recipe(config), source)
+    with closing(config.source.build(config)) as source:
+        return write_prepared(path, config.source.dataset_name(), recipe(config), source)
 
 
 def already_prepared(config: DataConfig) -> Prepared | None:
@@ -37,9 +36,10 @@ def already_prepared(config: DataConfig) -> Prepared | None:
 
 def recipe(config: DataConfig) -> dict[str, Any]:
     """Everything that the prepared pixels depend on, as JSON; `files` is a digest of the user's own files."""
-    raw = str(_resolved(named_path(config.raw))) if config.raw else None
+    source = config.source.recipe()
+    raw = str(_resolved(named_path(source["raw"]))) if source["raw"] else None
     files = _digest(_own_files(config))
-    return {"name": config.name, "raw": raw, "files": files,
+    return {**source, "raw": raw, "files": files,
             "crop": config.crop, "size": config.size, "color": config.color}  # fmt: skip
 
 
@@ -50,7 +50,7 @@ def prepared_path(config: DataConfig) -> Path:
 
 
 def _readable(config: DataConfig) -> str:
-    name = config.raw if config.name == "folder" and config.raw else config.name
+    name = config.source.title()
     # Cut where a file system would not take it; the rest of the name is in the hash.
     stem = Path(name).stem.encode(errors="ignore")[:LONGEST].decode(errors="ignore")
     return f"{stem}-{config.size or 'original'}"
@@ -58,9 +58,10 @@ def _readable(config: DataConfig) -> str:
 
 def _own_files(config: DataConfig) -> Path | None:
     """The file or folder of the user's that the pictures come from."""
-    if config.raw is None and config.name == "avatars":
+    own = config.source.own_files()
+    if own is None:
         return None
-    path = named_path(config.raw or config.name)
+    path = named_path(own)
     return path if os.path.exists(path) else None
 
 
@@ -94,23 +95,3 @@ def _kept(config: DataConfig) -> Path | None:
         if open_prepared(path.parent).info["recipe"] | {"files": None} == wanted
     ]
     return max(found, key=lambda path: path.stat().st_mtime, default=None)
-
-
-def _source(config: DataConfig) -> Source:
-    # Each source is imported only when it is asked for: TFDS alone takes seconds.
-    if config.name == "avatars":
-        from jaxvae.data.sources.avatars import avatars
-
-        return avatars(config)
-    path = named_path(config.name)
-    if config.name == "folder" or os.path.isdir(path):
-        from jaxvae.data.sources.folder import folder
-
-        return folder(config)
-    if path.suffix in (".npz", ".npy"):
-        from jaxvae.data.sources.arrays import arrays
-
-        return arrays(config)
-    from jaxvae.data.sources.tfds.source import tfds_source
-
-    return tfds_source(config)

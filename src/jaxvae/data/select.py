@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from jaxvae.config import DataConfig
+from jaxvae.data.config import DataConfig
 from jaxvae.data.images import fit, read_picture
 from jaxvae.data.prepared import Prepared, open_prepared
 from jaxvae.data.sources.base import SPLITS

@@ -1,4 +1,4 @@
-"""TODO."""
+"""The Bernoulli distribution of bits, and its continuous relative on [0, 1]."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -7,69 +7,119 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.tree_util import register_dataclass
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
-from jaxvae.distributions.base import align, flat, sum_event
+from jaxvae.annotations import ArrayLike, PRNGKey, PRNGKeys
+from jaxvae.distributions.base import align, align_flat, draw_noise, safe_sqrt, sum_event
+
+# |logits| of the continuous Bernoulli below which a series replaces the closed form, which divides 0 by 0 at 0. The
+# variance and the entropy cancel more digits than the mean and the normaliser, and their series are longer.
+NEAR_ZERO, VARIANCE_NEAR_ZERO, ENTROPY_NEAR_ZERO = 1e-2, 1.0, 0.5
 
 
 @partial(register_dataclass, data_fields=["logits"], meta_fields=["event_ndim"])
 @dataclass(frozen=True)
 class Bernoulli:
-    """Independent coins with success probability sigmoid(logits)."""
+    """Independent bits, each 1 with probability sigmoid(logits); `logits` are [*b, *event]."""
 
-    logits: Float[Array, "*b_event"]
+    logits: Float[Array, "..."]
     event_ndim: int
 
     @property
-    def mean(self) -> Float[Array, "*b_event"]:
+    def mean(self) -> Float[Array, "..."]:
+        """The probability of a 1."""
         return jax.nn.sigmoid(self.logits)
 
-    def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Float[Array, "*k_b_event"]:
-        """Draws zeros and ones, `shape` times for each example."""
-        uniform = jax.random.uniform(key, shape + self.logits.shape)
+    @property
+    def variance(self) -> Float[Array, "..."]:
+        """The variance p (1 - p) of each bit."""
+        return jax.nn.sigmoid(self.logits) * jax.nn.sigmoid(-self.logits)
+
+    @property
+    def stddev(self) -> Float[Array, "..."]:
+        """The standard deviation √(p (1 - p)) of each bit."""
+        # Through logarithms, since the square root has no finite gradient where the variance rounds to 0.
+        return jnp.exp(0.5 * (jax.nn.log_sigmoid(self.logits) + jax.nn.log_sigmoid(-self.logits)))
+
+    @property
+    def mode(self) -> Float[Array, "..."]:
+        """The more probable value of each bit; 0 where both are equally probable."""
+        return (self.logits > 0).astype(self.logits.dtype)
+
+    def sample(self, key: PRNGKey | PRNGKeys, shape: tuple[int, ...] = ()) -> Float[Array, "..."]:
+        """Draws zeros and ones [*shape, *b, *event], from one key or from one key per example."""
+        uniform = draw_noise(jax.random.uniform, key, shape, self.logits.shape)
         return (uniform < align(self.mean, uniform)).astype(self.logits.dtype)
 
-    def log_prob(self, value: Float[Array, "*k_b_event"]) -> Float[Array, "*k_b"]:
-        """Σ x log p + (1 - x) log(1 - p) in nats; for grey values in [0, 1] the (negative) cross-entropy."""
+    def log_prob(self, value: Float[ArrayLike, "..."]) -> Float[Array, "..."]:
+        """Returns Σ x log p + (1 - x) log(1 - p) in nats per example, [*k, *b] for values [*k, *b, *event].
+
+        For grey values in [0, 1] this is the negative cross-entropy, and not the logarithm of a density.
+        """
         # x l - log(1 + e^l) with the larger part of the logarithm taken out: exact where sigmoid has long rounded to 0
-        # or 1, with one exponential and one logarithm a pixel, where two log-sigmoids take four.
-        x, logits = (flat(part, self.event_ndim) for part in (value, align(self.logits, value)))
+        # or 1, with one exponential and one logarithm per pixel, where two log-sigmoids take four.
+        x, logits = align_flat(value, self.logits, event_ndim=self.event_ndim)
         positive = jnp.maximum(logits, 0.0)
         size = 2.0 * positive - logits  # |l|, with a slope at 0 that fits the one of `positive`.
         return jnp.sum(x * logits - positive - jnp.log1p(jnp.exp(-size)), axis=-1)
 
-
-NEAR_ZERO = 1e-2
+    def entropy(self) -> Float[Array, "..."]:
+        """Returns the entropy Σ -p log p - (1 - p) log(1 - p) in nats per example."""
+        # log(1 + e^-|l|) + |l| sigmoid(-|l|): all terms are positive, so that none cancels another at any logit.
+        size = jnp.abs(self.logits)
+        return sum_event(jnp.log1p(jnp.exp(-size)) + size * jax.nn.sigmoid(-size), self.event_ndim)
 
 
 @partial(register_dataclass, data_fields=["logits"], meta_fields=["event_ndim"])
 @dataclass(frozen=True)
 class ContinuousBernoulli:
-    """Density proportional to λ^x (1 - λ)^(1 - x) on [0, 1], λ = sigmoid(logits), normalised.
+    """The density proportional to λ^x (1 - λ)^(1 - x) on [0, 1], λ = sigmoid(logits), normalised.
+
+    With η = logits it is the exponential family e^(ηx) η / (e^η - 1). `logits` are [*b, *event].
 
     References:
         Loaiza-Ganem & Cunningham 2019, "The continuous Bernoulli: fixing a pervasive error in variational
-        autoencoders". With η = logits it is the exponential family e^(ηx) η / (e^η - 1).
+        autoencoders", section 3.
     """
 
-    logits: Float[Array, "*b_event"]
+    logits: Float[Array, "..."]
     event_ndim: int
 
     @property
-    def mean(self) -> Float[Array, "*b_event"]:
+    def mean(self) -> Float[Array, "..."]:
         """1 / (1 - e^(-η)) - 1 / η, which is not λ."""
         eta, small = self._safe()
         return jnp.where(small, 0.5 + self.logits / 12.0, 1.0 / -jnp.expm1(-eta) - 1.0 / eta)
 
-    def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Float[Array, "*k_b_event"]:
-        """Draws by the inverse of the distribution function, log((1 - u) + u e^η) / η."""
-        u = jax.random.uniform(key, shape + self.logits.shape, minval=1e-7, maxval=1.0)
-        eta, small = (align(each, u) for each in self._safe())
+    @property
+    def variance(self) -> Float[Array, "..."]:
+        """1 / η² - 1 / (4 sinh²(η / 2)) of each pixel."""
+        size = jnp.abs(self.logits)
+        small = size < VARIANCE_NEAR_ZERO
+        near, far = jnp.square(jnp.where(small, size, 0.0)), jnp.where(small, 1.0, size)
+        series = 1.0 / 12.0 - near / 240.0 + near**2 / 6048.0 - near**3 / 172800.0
+        return jnp.where(small, series, jnp.square(1.0 / far) - jnp.exp(-far) / jnp.square(jnp.expm1(-far)))
+
+    @property
+    def stddev(self) -> Float[Array, "..."]:
+        """The standard deviation of each pixel."""
+        return safe_sqrt(self.variance)
+
+    @property
+    def mode(self) -> Float[Array, "..."]:
+        """The value of highest density: 0 or 1 by the sign of the logit, and 0.5 where the density is uniform."""
+        return 0.5 + 0.5 * jnp.sign(self.logits)
+
+    def sample(self, key: PRNGKey | PRNGKeys, shape: tuple[int, ...] = ()) -> Float[Array, "..."]:
+        """Draws samples [*shape, *b, *event] by inverting the distribution function: log((1 - u) + u e^η) / η."""
+        uniform = partial(jax.random.uniform, minval=1e-7, maxval=1.0)
+        u = draw_noise(uniform, key, shape, self.logits.shape)
+        eta, small = (jnp.expand_dims(each, range(len(shape))) for each in self._safe())
         drawn = jnp.logaddexp(jnp.log1p(-u), jnp.log(u) + eta) / eta
         return jnp.clip(jnp.where(small, u, drawn), 0.0, 1.0)
 
-    def log_prob(self, value: Float[Array, "*k_b_event"]) -> Float[Array, "*k_b"]:
-        """The log-density in nats."""
+    def log_prob(self, value: Float[ArrayLike, "..."]) -> Float[Array, "..."]:
+        """Returns the log-density in nats per example, [*k, *b] for values [*k, *b, *event]."""
         eta, small = self._safe()
         size = jnp.abs(eta)
         # log(η / (e^η - 1)) without overflow; its series near 0, where the quotient is 0 / 0.
@@ -77,7 +127,18 @@ class ContinuousBernoulli:
         log_normalizer = jnp.where(small, -self.logits / 2.0 - jnp.square(self.logits) / 24.0, far)
         return sum_event(align(self.logits, value) * value + align(log_normalizer, value), self.event_ndim)
 
-    def _safe(self) -> tuple[Array, Array]:
+    def entropy(self) -> Float[Array, "..."]:
+        """Returns the differential entropy in nats per example: at most 0, that of the uniform density."""
+        # -η mean - log(η / (e^η - 1)) at -|η|, which has the same entropy and no large terms that cancel.
+        size = jnp.abs(self.logits)
+        small = size < ENTROPY_NEAR_ZERO
+        near, far = jnp.square(jnp.where(small, size, 0.0)), jnp.where(small, 1.0, size)
+        series = -near / 24.0 + near**2 / 960.0 - near**3 / 36288.0
+        below_one = -jnp.expm1(-far)
+        closed = 1.0 - far * jnp.exp(-far) / below_one - jnp.log(far) + jnp.log(below_one)
+        return sum_event(jnp.where(small, series, closed), self.event_ndim)
+
+    def _safe(self) -> tuple[Float[Array, "*shape"], Bool[Array, "*shape"]]:
         # The branch that `where` does not take must be finite too, or its gradient is not.
         small = jnp.abs(self.logits) < NEAR_ZERO
         return jnp.where(small, 1.0, self.logits), small

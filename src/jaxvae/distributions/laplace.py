@@ -1,5 +1,6 @@
-"""TODO."""
+"""The Laplace distribution, a likelihood of images that tolerates outliers."""
 
+import math
 from dataclasses import dataclass
 from functools import partial
 
@@ -9,25 +10,47 @@ from jax import Array
 from jax.tree_util import register_dataclass
 from jaxtyping import Float
 
-from jaxvae.distributions.base import align, flat
+from jaxvae.annotations import ArrayLike, PRNGKey, PRNGKeys
+from jaxvae.distributions.base import align_flat, draw_noise, scale_noise, sum_event
 
 
 @partial(register_dataclass, data_fields=["mean", "log_scale"], meta_fields=["event_ndim"])
 @dataclass(frozen=True)
 class Laplace:
-    """Density exp(-|x - mean| / b) / 2b with b = exp(log_scale): robust to single pixels that are far off."""
+    """The density exp(-|x - mean| / b) / 2b with b = exp(log_scale): robust to single pixels that are far off.
 
-    mean: Float[Array, "*b_event"]
-    log_scale: Float[Array, "*b_event"]
+    `mean` and `log_scale` have the same shape [*b, *event].
+    """
+
+    mean: Float[Array, "*shape"]
+    log_scale: Float[Array, "*shape"]
     event_ndim: int
 
-    def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Float[Array, "*k_b_event"]:
-        """Draws, `shape` times for each example."""
-        noise = jax.random.laplace(key, shape + self.mean.shape, self.mean.dtype)
-        return align(self.mean, noise) + align(jnp.exp(self.log_scale), noise) * noise
+    @property
+    def variance(self) -> Float[Array, "..."]:
+        """The variance 2b² of each pixel."""
+        return 2.0 * jnp.exp(2.0 * self.log_scale)
 
-    def log_prob(self, value: Float[Array, "*k_b_event"]) -> Float[Array, "*k_b"]:
-        """The log-density in nats."""
-        parts = (value, align(self.mean, value), align(self.log_scale, value))
-        x, mean, log_scale = (flat(part, self.event_ndim) for part in parts)
+    @property
+    def stddev(self) -> Float[Array, "..."]:
+        """The standard deviation √2 b of each pixel."""
+        return math.sqrt(2.0) * jnp.exp(self.log_scale)
+
+    @property
+    def mode(self) -> Float[Array, "..."]:
+        """The value of highest density, which is the mean."""
+        return self.mean
+
+    def sample(self, key: PRNGKey | PRNGKeys, shape: tuple[int, ...] = ()) -> Float[Array, "..."]:
+        """Draws samples [*shape, *b, *event], from one key or from one key per example."""
+        laplace = partial(jax.random.laplace, dtype=self.mean.dtype)
+        return scale_noise(self.mean, jnp.exp(self.log_scale), draw_noise(laplace, key, shape, self.mean.shape))
+
+    def log_prob(self, value: Float[ArrayLike, "..."]) -> Float[Array, "..."]:
+        """Returns the log-density in nats per example, [*k, *b] for values [*k, *b, *event]."""
+        x, mean, log_scale = align_flat(value, self.mean, self.log_scale, event_ndim=self.event_ndim)
         return -jnp.sum(jnp.abs(x - mean) * jnp.exp(-log_scale) + log_scale + jnp.log(2.0), axis=-1)
+
+    def entropy(self) -> Float[Array, "..."]:
+        """Returns the differential entropy Σ log(2be) in nats per example."""
+        return sum_event(1.0 + math.log(2.0) + self.log_scale, self.event_ndim)

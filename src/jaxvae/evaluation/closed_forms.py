@@ -1,6 +1,7 @@
 """Checks of the numbers against closed forms, for `python -m jaxvae.selftest`."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -12,9 +13,9 @@ from jaxvae.distributions.bernoulli import ContinuousBernoulli
 from jaxvae.distributions.gaussian import Normal, standard_normal
 from jaxvae.distributions.logistic import log_logistic_bin
 from jaxvae.evaluation.linear_gaussian import exact_vae, largest_log_likelihood, learned_vae, log_likelihood
-from jaxvae.objectives.elbo import elbo, variational_terms
-from jaxvae.objectives.importance import bound, doubly_reparameterized, log_weights
-from jaxvae.vae import VAE, Params
+from jaxvae.objectives.bounds import elbo, variational_terms
+from jaxvae.objectives.importance import bound, doubly_reparameterized
+from jaxvae.vae import VAE, Params, compose
 
 LOADING = jnp.asarray([[1.0, 0.5], [-0.3, 0.8], [0.2, -1.1], [0.7, 0.1]])
 
@@ -58,7 +59,7 @@ def bounds(key: Array) -> Iterator[Check]:
     exact = float(jnp.mean(log_likelihood(x, LOADING, jnp.asarray(NOISE))))
     proper, moved = exact_vae(LOADING, NOISE), exact_vae(LOADING, NOISE, shift=0.5)
     keys = jax.random.split(key, 5)
-    tight = jnp.mean(bound(log_weights(proper, {}, keys[0], x, 10).total))
+    tight = jnp.mean(bound(proper.infer({}, keys[0], x, 10).log_weights))
     yield near("IWAE-10 with the exact posterior is log p(x)", tight, exact, 1e-3)
     below, previous = exact + 0.02, -jnp.inf
     for samples, each in zip((1, 10, 100, 1000), keys[1:], strict=True):
@@ -116,7 +117,7 @@ def normalisation() -> Iterator[Check]:
 def gradients(key: Array) -> Iterator[Check]:
     """Gradient estimators against a gradient that is known: ELBO' is x - 2m for q = N(m, 1), p(x|z) = N(z, 1)."""
     x, m = jnp.full((1, 1), 2.0), jnp.asarray(0.4)
-    vae = VAE(
+    vae = compose(
         lambda key: {},
         lambda params, x: Normal(jnp.broadcast_to(params["m"], (1, 1)), jnp.zeros((1, 1)), 1),
         lambda params, z: Normal(z, jnp.zeros_like(z), 1),
@@ -131,8 +132,8 @@ def gradients(key: Array) -> Iterator[Check]:
     sampled = per_key(lambda params, key: elbo(variational_terms(vae, params, key, x))[0], elbo_key)
     yield near("reparameterised gradient of the ELBO", jnp.mean(sampled), 2.0 - 2 * 0.4, _error(sampled))
     usual, doubly = (
-        per_key(lambda params, key, draw=draw: bound(draw(vae, params, key, x, 5).total)[0], keys)
-        for draw, keys in ((log_weights, usual_key), (doubly_reparameterized, doubly_key))
+        per_key(lambda params, key, draw=draw: bound(draw(params, key, x, 5).log_weights)[0], keys)
+        for draw, keys in ((vae.infer, usual_key), (partial(doubly_reparameterized, vae), doubly_key))
     )
     both = _error(usual) + _error(doubly)
     yield near("IWAE-5: doubly reparameterised and usual gradient", jnp.mean(doubly), jnp.mean(usual), both)
@@ -153,5 +154,5 @@ def _best(x: Array) -> Array:
 
 
 def _mean_bound(vae: VAE, key: Array, x: Array, samples: int) -> float:
-    values = jax.vmap(lambda key: bound(log_weights(vae, {}, key, x, samples).total))(jax.random.split(key, 200))
+    values = jax.vmap(lambda key: bound(vae.infer({}, key, x, samples).log_weights))(jax.random.split(key, 200))
     return float(jnp.mean(values))

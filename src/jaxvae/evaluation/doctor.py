@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.codes import flatten
-from jaxvae.config import Config, ModelConfig
 from jaxvae.data.summary import narrow
 from jaxvae.distributions.gaussian import Normal
-from jaxvae.likelihoods.build import LOG_SCALE_RANGE
+from jaxvae.experiment import Config
+from jaxvae.likelihoods.base import LOG_SCALE_RANGE
+from jaxvae.models import GaussianModel
 from jaxvae.vae import VAE, Params
 
 COLLAPSED_NATS = 0.1
@@ -81,13 +82,13 @@ def pixels(facts: Facts) -> Iterator[Finding]:
     low, high = facts.stored_range
     if (sentence := narrow(low, high)) is not None:
         yield Finding("narrow_pixels", sentence, "--data.raw with pictures of 8 bits, or arrays of floats in [0, 1]")
-    if likelihood == "bernoulli" and kind == "scaled" and facts.grey_share > 0.0:
+    if likelihood.kind == "bernoulli" and kind == "scaled" and facts.grey_share > 0.0:
         sentence = (
             f"A Bernoulli likelihood of grey values, which {facts.grey_share:.0%} of the pixels are: the numbers are "
             "cross-entropies, no log-likelihoods, and compare with nothing published."
         )
         yield Finding("grey_bernoulli", sentence, "--data.pixels binarized")
-    if likelihood in ("normal", "laplace", "continuous_bernoulli") and kind == "scaled":
+    if likelihood.density and kind == "scaled":
         sentence = (
             "A density of pixels that only take 256 values: it can grow without bound at those values, so that "
             "log p(x) is not comparable."
@@ -110,14 +111,15 @@ def collapse(facts: Facts) -> Iterator[Finding]:
     if dead > DEAD_SHARE * facts.units:
         sentence = f"{dead} of {facts.units} units are dead: they do not vary with the picture, and could be left out."
         # A unit of model.latent is a channel where codes are maps.
-        needed = -(-facts.active_units * facts.config.model.latent // facts.units)
+        latent = getattr(facts.config.model, "latent", facts.units)
+        needed = -(-facts.active_units * latent // facts.units)
         yield Finding("dead_units", sentence, f"--model.latent {needed}")
 
 
 def spread(facts: Facts) -> Iterator[Finding]:
     """Codes that lie where N(0, I) has hardly any mass."""
     wide = facts.widest_variance
-    if wide is not None and wide > WIDE_VARIANCE and facts.config.model.prior == "standard_normal":
+    if wide is not None and wide > WIDE_VARIANCE and facts.config.model.prior.kind == "standard_normal":
         sentence = f"A unit is over-active: its codes have variance {wide:.1f} where the prior N(0, I) has 1."
         yield Finding("over_active_units", sentence, towards_the_prior(facts.config))
 
@@ -125,7 +127,7 @@ def spread(facts: Facts) -> Iterator[Finding]:
 def at_bounds(facts: Facts) -> Iterator[Finding]:
     """Variances that their bounds hold back."""
     if facts.posterior_at_bound is not None and facts.posterior_at_bound > AT_BOUND_SHARE:
-        low, high = facts.config.model.log_variance_range
+        low, high = getattr(facts.config.model, "log_variance_range", (0.0, 0.0))
         sentence = (
             f"{facts.posterior_at_bound:.0%} of the log-variances of q(z|x) are at their bounds, {low:g} and {high:g}."
         )
@@ -167,26 +169,12 @@ def samples(facts: Facts) -> Iterator[Finding]:
 
 def against_collapse(config: Config) -> str:
     """A flag that the objective and the prior allow, to keep codes from saying nothing."""
-    objective, steps = config.objective, config.train.steps
-    if objective.name == "iwae":
-        return f"--train.learning-rate {config.train.learning_rate / 3:.2g}"
-    if objective.name != "elbo" or objective.capacity_nats is not None:
-        return f"--objective.warmup-steps {max(2 * objective.warmup_steps, steps // 4)}"
-    return "--objective.free-nats " + (
-        "0.1" if config.model.prior == "standard_normal" else "5 --objective.free-groups code"
-    )
+    return config.objective.collapse_remedy(config.model, config.train.steps, config.train.learning_rate)
 
 
 def towards_the_prior(config: Config) -> str:
     """A flag that the objective allows, to bring codes and prior together."""
-    objective = config.objective
-    if objective.name in ("beta_tcvae", "mmd") or (
-        objective.name == "elbo" and config.model.prior != "standard_normal"
-    ):
-        return f"--objective.beta {2 * max(objective.beta, 0.5):g}"
-    if objective.free_nats and objective.free_groups != "code":
-        return f"--objective.beta {2 * max(objective.beta, 0.5):g}"
-    return "--model.prior " + ("flow" if config.model.prior == "vamp" else "vamp")
+    return config.objective.prior_remedy(config.model)
 
 
 NEAR = 0.1
@@ -201,7 +189,7 @@ def widest_variance(posterior: Normal) -> float:
     return float(jnp.max(jnp.var(means, axis=0) + jnp.mean(jnp.exp(log_variances), axis=0)))
 
 
-def posterior_at_bound(posterior: Normal, config: ModelConfig) -> float:
+def posterior_at_bound(posterior: Normal, config: GaussianModel) -> float:
     """The share of the log-variances of q(z|x) that are within NEAR of a bound."""
     return _share(np.asarray(posterior.log_variance), *config.log_variance_range)
 

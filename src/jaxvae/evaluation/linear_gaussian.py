@@ -10,7 +10,7 @@ from jax.scipy.stats import multivariate_normal
 from jaxtyping import Float
 
 from jaxvae.distributions.gaussian import Normal, standard_normal
-from jaxvae.vae import VAE, Params
+from jaxvae.vae import VAE, Params, compose
 
 
 def exact_vae(loading: Float[Array, "p d"], noise: float, shift: float = 0.0) -> VAE:
@@ -29,7 +29,7 @@ def exact_vae(loading: Float[Array, "p d"], noise: float, shift: float = 0.0) ->
         mean = z @ turned.T
         return Normal(mean, jnp.full(mean.shape, jnp.log(noise)), 1)
 
-    return VAE(lambda key: {}, encode, decode, lambda params: standard_normal((loading.shape[1],)))
+    return compose(lambda key: {}, encode, decode, lambda params: standard_normal((loading.shape[1],)))
 
 
 def learned_vae(pixels: int, latent: int) -> VAE:
@@ -53,7 +53,7 @@ def learned_vae(pixels: int, latent: int) -> VAE:
         mean = z @ params["decoder"] + params["center"][None]
         return Normal(mean, jnp.broadcast_to(params["log_noise"], mean.shape), 1)
 
-    return VAE(init, encode, decode, lambda params: standard_normal((latent,)))
+    return compose(init, encode, decode, lambda params: standard_normal((latent,)))
 
 
 def log_likelihood(x: Float[Array, "b p"], loading: Float[Array, "p d"], noise: Float[Array, ""]) -> Float[Array, " b"]:

@@ -8,11 +8,8 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
-from jaxvae.config import Config
 from jaxvae.data.batches import example_keys, gathered, once
 from jaxvae.data.pixels import to_float
-from jaxvae.evaluation.per_example import with_prior
-from jaxvae.objectives.importance import log_weights
 from jaxvae.system.progress import progress
 from jaxvae.vae import VAE, Params
 
@@ -38,7 +35,7 @@ def sizes(samples: int) -> tuple[int, ...]:
 
 def importance_bounds(
     vae: VAE,
-    config: Config,
+    pixels: str,
     params: Params,
     prior: Any,
     key: Array,
@@ -51,13 +48,12 @@ def importance_bounds(
     Samples are drawn CHUNK at a time and only sums are kept: memory does not grow with K. Each picture's noise comes
     from a key of its own, so neither the batch size nor K changes the draws.
     """
-    fixed = with_prior(vae, prior)
 
     def one(params: Params, prior: Any, key: Array, image: Array, chunk: Array) -> Float[Array, " k"]:
         pixel_key, noise_key = jax.random.split(key)
-        x = to_float(pixel_key, image[None], config.data.pixels)
-        own = with_prior(fixed, prior)
-        return log_weights(own, params, jax.random.fold_in(noise_key, chunk), x, CHUNK).total[:, 0]
+        x = to_float(pixel_key, image[None], pixels)
+        drawn = vae.infer(params, jax.random.fold_in(noise_key, chunk), x, CHUNK, prior=prior)
+        return drawn.log_weights[:, 0]
 
     chunk_of = jax.jit(jax.vmap(one, (None, None, 0, 0, None)))
     batch_size = batch_size or max(1, NUMBERS_AT_ONCE // (CHUNK * images[0].size))

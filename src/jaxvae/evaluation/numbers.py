@@ -10,7 +10,7 @@ from jaxvae.distributions.gaussian import Normal
 from jaxvae.evaluation.log_likelihood import Bounds
 from jaxvae.evaluation.per_example import PerExample
 from jaxvae.evaluation.rate_decomposition import decompose
-from jaxvae.likelihoods.build import StoredBits
+from jaxvae.likelihoods import StoredBits
 from jaxvae.objectives.metrics import ACTIVE_VARIANCE, bits_per_dim
 
 

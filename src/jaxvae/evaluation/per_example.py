@@ -10,14 +10,12 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxvae.codes import flatten
-from jaxvae.config import Config
 from jaxvae.data.batches import example_keys, gathered, once
 from jaxvae.data.pixels import scaled, to_float
 from jaxvae.distributions.gaussian import Normal
-from jaxvae.likelihoods.build import stored_bits
-from jaxvae.objectives.build import build_terms
-from jaxvae.objectives.metrics import active_units, named_terms
-from jaxvae.vae import VAE, Params
+from jaxvae.experiment import Config
+from jaxvae.objectives.metrics import active_units, with_bits_per_dim
+from jaxvae.vae import VAE, Params, with_prior
 
 
 class PerExample(NamedTuple):
@@ -45,25 +43,20 @@ def psnr(x: Float[Array, "b h w c"], reconstruction: Float[Array, "b h w c"]) ->
     return -10.0 * jnp.log10(jnp.maximum(error, 1e-10))
 
 
-def with_prior(vae: VAE, prior: Any) -> VAE:
-    """The model with another distribution in the place of its prior, or with its own computed once and for all."""
-    return vae._replace(prior=lambda params: prior)
-
-
 def build_measure(vae: VAE, config: Config, batch_size: int | None = None) -> Measure:
     """The function (params, key, pictures uint8 [n, h, w, c]) -> PerExample of all n, each counted once.
 
     The terms are those of training, with β = 1. Reconstructions are the likelihood's mean at the posterior mean.
     """
-    terms_of, bits = build_terms(config.objective), stored_bits(config)
+    objective, bits = config.objective.build(1), config.model.likelihood.stored_bits(config.data.pixels)
 
     def one(params: Params, prior: Any, key: Array, image: Array) -> PerExample:
         pixel_key, noise_key = jax.random.split(key)
         x, clean = to_float(pixel_key, image[None], config.data.pixels), scaled(image[None])
-        terms = terms_of(with_prior(vae, prior), params, noise_key, x)
-        values = named_terms(terms, bits, x[0].size)
+        terms = objective.terms(with_prior(vae, prior), params, noise_key, x)
+        values = with_bits_per_dim(objective.metrics(terms), bits, x[0].size)
         values["psnr_db"] = psnr(clean, vae.decode(params, vae.encode(params, clean).mean).mean)
-        whole = PerExample(values, terms.posterior, terms.z, terms.kl_units)
+        whole = PerExample(values, terms.posterior, terms.z, getattr(terms, "kl_units", None))
         return jax.tree.map(lambda leaf: leaf[0], whole)
 
     batch = jax.jit(jax.vmap(one, (None, None, 0, 0)))
@@ -91,7 +84,7 @@ def build_draw_codes(vae: VAE, config: Config) -> DrawCodes:
 
     Draws from q(z|x), which together are what a prior has to match; an autoencoder's are the means it decodes.
     """
-    mean_alone = config.objective.name == "autoencoder"
+    mean_alone = not config.objective.variational
 
     @jax.jit
     def rows(params: Params, key: Array, images: Array) -> Array:

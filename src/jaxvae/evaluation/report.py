@@ -8,7 +8,6 @@ import jax
 import numpy as np
 
 from jaxvae.codes import flatten
-from jaxvae.config import ObjectiveConfig
 from jaxvae.data.prepared import Prepared
 from jaxvae.errors import printable
 from jaxvae.evaluation.doctor import Facts, diagnose, posterior_at_bound, scale_at_bound, widest_variance
@@ -16,10 +15,12 @@ from jaxvae.evaluation.features import Features
 from jaxvae.evaluation.image_quality import measure_pictures
 from jaxvae.evaluation.log_likelihood import importance_bounds
 from jaxvae.evaluation.numbers import bound_numbers, code_numbers, likelihood_numbers, mean
-from jaxvae.evaluation.per_example import PerExample, build_measure, with_prior
-from jaxvae.likelihoods.build import stored_bits
+from jaxvae.evaluation.per_example import PerExample, build_measure
+from jaxvae.models import GaussianModel
+from jaxvae.objectives import ELBO
 from jaxvae.objectives.metrics import active_units
 from jaxvae.runs.run import Info, Loaded, prior_of, versions
+from jaxvae.vae import with_prior
 
 FORMAT_VERSION = 1
 
@@ -47,9 +48,9 @@ def evaluate_run(loaded: Loaded, prepared: Prepared, options: Options, features:
     vae, params, info = loaded
     images = prepared.split(options.split).images[: options.n]
     keys = list(jax.random.split(jax.random.key(options.seed), 2))
-    has_prior = info.config.objective.name != "autoencoder"
+    has_prior = info.config.objective.variational
     # The bound itself, whatever was made large in training.
-    config = replace(info.config, objective=ObjectiveConfig()) if has_prior else info.config
+    config = replace(info.config, objective=ELBO()) if has_prior else info.config
     prior = prior_of(loaded, options.prior)
     measure = build_measure(with_prior(vae, prior), config, options.batch_size)
     measured = measure(params, keys[0], images)
@@ -57,8 +58,10 @@ def evaluate_run(loaded: Loaded, prepared: Prepared, options: Options, features:
     report["protocol"] = protocol(info, prepared, options, len(images))
     per_example = {name: each for name, each in measured.values.items() if name != "bits_per_dim"}
     if has_prior:
-        bits = stored_bits(config)
-        bounds = importance_bounds(vae, config, params, prior, keys[0], images, options.k, options.batch_size)
+        bits = config.model.likelihood.stored_bits(config.data.pixels)
+        bounds = importance_bounds(
+            vae, config.data.pixels, params, prior, keys[0], images, options.k, options.batch_size
+        )
         codes, parts = code_numbers(measured, prior)
         report |= bound_numbers(measured, prior) | likelihood_numbers(bounds, bits, images[0].size) | {"codes": codes}
         per_example |= parts
@@ -94,9 +97,11 @@ def _facts(
         active_units=int(active_units(measured.posterior.mean)),
         rate_nats=report["rate_nats"]["mean"] if has_prior else None,
         widest_variance=widest_variance(measured.posterior) if has_prior else None,
-        posterior_at_bound=posterior_at_bound(measured.posterior, model) if has_prior else None,
+        posterior_at_bound=posterior_at_bound(measured.posterior, model)
+        if has_prior and isinstance(model, GaussianModel)
+        else None,
         # A density grows without bound as its scale falls; a probability does not, and may be as sharp as it likes.
-        scale_at_bound=scale_at_bound(vae, params, measured.z) if model.scale == "per_pixel" else None,
+        scale_at_bound=scale_at_bound(vae, params, measured.z) if model.likelihood.predicts_scale else None,
         elbo_nats=report.get("elbo_nats"),
         train_elbo_nats=mean(trained.values["elbo_nats"]) if trained else None,
         psnr_db=shown["psnr_db"]["mean"],
@@ -110,7 +115,8 @@ BINARISATION = "a coin for each pixel that falls 1 with v / 255, drawn once with
 
 def protocol(info: Info, prepared: Prepared, options: Any, n: int) -> dict[str, Any]:
     """How and of what everything in a report was measured; it holds for each number there."""
-    config, bits = info.config, stored_bits(info.config)
+    config = info.config
+    bits = config.model.likelihood.stored_bits(config.data.pixels)
     return {
         "run": str(info.run),
         "step": info.step,
@@ -123,9 +129,9 @@ def protocol(info: Info, prepared: Prepared, options: Any, n: int) -> dict[str, 
         "pixels": config.data.pixels,
         "binarization": BINARISATION if config.data.pixels == "binarized" else None,
         "bit_depth": None if bits is None else bits.depth,
-        "likelihood": config.model.likelihood,
-        "prior": config.model.prior if options.prior == "model" else options.prior,
-        "trained_with": config.objective.name,
+        "likelihood": config.model.likelihood.kind,
+        "prior": config.model.prior.kind if options.prior == "model" else options.prior,
+        "trained_with": config.objective.kind,
         "k": options.k,
         "seed": options.seed,
         "versions": versions(),

@@ -68,7 +68,7 @@ def attribute_sliders(directions: Mapping[str, Direction]) -> list[Slider]:
 
 def prior_names(loaded: Loaded) -> list[str]:
     """The priors that there are to draw from, the fitted ones first; an autoencoder has none but these."""
-    own = [] if loaded.info.config.objective.name == "autoencoder" else ["model"]
+    own = [] if not loaded.info.config.objective.variational else ["model"]
     return [*loaded.info.fitted.kinds, *own]
 
 

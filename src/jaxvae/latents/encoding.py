@@ -85,6 +85,6 @@ def statistics_of(loaded: Loaded, data: dict[str, Any]) -> CodeStatistics:
 
 def _encoded(loaded: Loaded, names: tuple[str, ...], parts: list[Any]) -> Encoded:
     posterior = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
-    if loaded.info.config.objective.name == "autoencoder":
+    if not loaded.info.config.objective.variational:
         return Encoded(names, posterior.mean, None)
     return Encoded(names, posterior.mean, jax.tree.map(lambda each: np.exp(0.5 * each), posterior.log_variance))

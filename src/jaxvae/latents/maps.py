@@ -117,7 +117,7 @@ def manifold(loaded: Loaded, images: np.ndarray | None, steps: int) -> Manifold:
     require_two_units(loaded)
     vae, params, info = loaded
     both = np.arange(2)
-    if info.config.objective.name == "autoencoder" and images is not None:
+    if not info.config.objective.variational and images is not None:
         marginals = code_marginals(code_rows(vae, params, images), both)
     else:
         marginals = prior_marginals(jax.jit(vae.prior)(params), both)

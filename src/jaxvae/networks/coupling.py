@@ -1,4 +1,4 @@
-"""The network inside an affine coupling: half of a code to a scale and a shift for the other half."""
+"""The network of an affine coupling: maps half of a code to the scale and the shift of the other half."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -8,43 +8,52 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Float
 
+from jaxvae.annotations import Params, PRNGKey
 from jaxvae.networks.layers import kernel_init
 
-LARGEST_LOG_SCALE = 2.0
+MAX_LOG_SCALE = 2.0
 
 
 class Conditioner(nn.Module):
-    """Two hidden layers; begins as zeros, so that a flow begins as the identity."""
+    """Two hidden layers; its output is 0 at first, so that a flow starts as the identity."""
 
     hidden: int
     outputs: int
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b i"]) -> tuple[Float[Array, "b o"], Float[Array, "b o"]]:
+    def __call__(
+        self, x: Float[Array, "b i"]
+    ) -> tuple[Float[Array, "b {self.outputs}"], Float[Array, "b {self.outputs}"]]:
         for _ in range(2):
             x = nn.relu(nn.Dense(self.hidden, kernel_init=kernel_init)(x))
         both = nn.Dense(2 * self.outputs, kernel_init=nn.initializers.zeros_init())(x)
         log_scale, shift = jnp.split(both, 2, axis=-1)
-        return LARGEST_LOG_SCALE * jnp.tanh(log_scale / LARGEST_LOG_SCALE), shift
+        return MAX_LOG_SCALE * jnp.tanh(log_scale / MAX_LOG_SCALE), shift
 
 
 class Coupling(NamedTuple):
-    """`init: key -> params`, `apply: (params, half [b, i]) -> (log_scale, shift)`, [b, o] each."""
+    """`init: key -> params`, `apply: (params, half [b, i]) -> (log_scale [b, o], shift [b, o])`."""
 
-    init: Callable[[Array], dict[str, Any]]
-    apply: Callable[[dict[str, Any], Array], tuple[Array, Array]]
+    init: Callable[[PRNGKey], Params]
+    apply: Callable[[Params, Float[Array, "b i"]], tuple[Float[Array, "b o"], Float[Array, "b o"]]]
 
 
 def build_coupling(inputs: int, outputs: int, hidden: int) -> Coupling:
-    """The network that reads `inputs` units and moves `outputs` others."""
+    """Builds the network of a coupling.
+
+    Args:
+        inputs: Number of units that it reads.
+        outputs: Number of units that it scales and shifts.
+        hidden: Width of its two hidden layers.
+    """
     network = Conditioner(hidden, outputs)
 
-    def init(key: Array) -> dict[str, Any]:
-        params: dict[str, Any] = network.init(key, jnp.zeros((1, inputs)))["params"]
+    def init(key: PRNGKey) -> Params:
+        params: Params = network.init(key, jnp.zeros((1, inputs)))["params"]
         return params
 
-    def apply(params: dict[str, Any], half: Array) -> tuple[Array, Array]:
-        moved: Any = network.apply({"params": params}, half)
-        return moved
+    def apply(params: Params, half: Float[Array, "b i"]) -> tuple[Float[Array, "b o"], Float[Array, "b o"]]:
+        output: Any = network.apply({"params": params}, half)
+        return output
 
     return Coupling(init, apply)

@@ -1,41 +1,53 @@
-"""The dense layer, whose weight gradient comes out in the weights' own layout.
+"""The dense layer, with a weight gradient in the layout of the weights.
 
-JAX transposes a product of matrices into one whose result is turned, [o, i]. XLA's CPU backend turns it back inside
-each operation of the optimizer, against the grain of the memory; together these take longer than the product itself.
+JAX transposes a matrix product into one whose result is transposed, [o, i]. XLA's CPU backend transposes it back inside
+each operation of the optimizer, with strided memory accesses that together take longer than the product itself.
 """
-
-from typing import Any
 
 import jax
 from flax import linen as nn
 from jax import Array, lax
+from jax.typing import DTypeLike
 from jaxtyping import Float
 
-# The form in which `nn.Dense` asks for its product: the last axis of x with the first of the kernel.
+from jaxvae.annotations import ArrayLike
+
+# Dimension numbers: contracts the last axis of x with the first of the kernel, without batch axes.
 _ROWS_BY_COLUMNS = (((1,), (0,)), ((), ()))
+
+Operands = tuple[Float[ArrayLike, "b i"], Float[ArrayLike, "i o"]]
 
 
 @jax.custom_vjp
-def product(x: Float[Array, "b i"], kernel: Float[Array, "i o"]) -> Float[Array, "b o"]:
-    """x @ kernel."""
+def product(x: Float[ArrayLike, "b i"], kernel: Float[ArrayLike, "i o"]) -> Float[Array, "b o"]:
+    """Returns x @ kernel."""
     return lax.dot_general(x, kernel, _ROWS_BY_COLUMNS)
 
 
-def _forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
+def _forward(x: Float[ArrayLike, "b i"], kernel: Float[ArrayLike, "i o"]) -> tuple[Float[Array, "b o"], Operands]:
     return product(x, kernel), (x, kernel)
 
 
-def _backward(saved: tuple[Array, Array], cotangent: Array) -> tuple[Array, Array]:
-    x, kernel = saved
-    in_x = lax.dot_general(cotangent, kernel, (((1,), (1,)), ((), ())))
-    in_kernel = lax.dot_general(x, cotangent, (((0,), (0,)), ((), ())))
-    return in_x, in_kernel
+def _backward(operands: Operands, cotangent: Float[ArrayLike, "b o"]) -> Operands:
+    x, kernel = operands
+    x_cotangent = lax.dot_general(cotangent, kernel, (((1,), (1,)), ((), ())))
+    kernel_cotangent = lax.dot_general(x, cotangent, (((0,), (0,)), ((), ())))
+    return x_cotangent, kernel_cotangent
 
 
 product.defvjp(_forward, _backward)
 
 
-class Dense(nn.Dense):
-    """`nn.Dense` on [b, i], its weight gradient as one product [i, b] [b, o]."""
+class Dense(nn.Module):
+    """A dense layer with a bias on [b, i]: `nn.Dense`, except that its weight gradient is one product [i, b] [b, o]."""
 
-    dot_general: Any = staticmethod(lambda x, kernel, dimensions, precision=None: product(x, kernel))
+    features: int
+    dtype: DTypeLike
+    kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
+
+    @nn.compact
+    def __call__(self, x: Float[ArrayLike, "b i"]) -> Float[Array, "b {self.features}"]:
+        kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.features))
+        bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
+        x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
+        return product(x, kernel) + bias[None]

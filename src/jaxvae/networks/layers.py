@@ -1,61 +1,66 @@
-"""The layers that the networks are built of: halving, doubling, and the bounded log-variance."""
-
-from typing import Any
+"""Layers of the networks: halving and doubling of the resolution, and the soft clip of log-variances."""
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
+from jax.typing import DTypeLike
 from jaxtyping import Float
 
 from jaxvae.networks.strided_convolution import conv_transpose, convolve
 
-# He et al. 2015: keeps the variance of activations through layers of rectified units.
+# Keeps the variance of activations through layers of rectified units (He et al. 2015, equation 10).
 kernel_init = nn.initializers.variance_scaling(2.0, "fan_in", "truncated_normal")
 
 
-def bounded(value: Float[Array, "..."], low: float, high: float) -> Float[Array, "..."]:
-    """Keeps a value within bounds, smoothly: nearly the identity inside, flat outside.
+def soft_clip(value: Float[Array, "*shape"], low: float, high: float) -> Float[Array, "*shape"]:
+    """Keeps values within bounds, smoothly: nearly the identity inside, flat outside.
 
-    A hard clip has no gradient at its bounds, and a unit that reached one would stay there.
+    A hard clip has no gradient beyond its bounds, and a unit that reached one would stay there.
     """
     value = high - jax.nn.softplus(high - value)
     return low + jax.nn.softplus(value - low)
 
 
-def halved(size: int) -> int:
-    """The side of a picture after one halving: odd sides round up."""
+def halve(size: int) -> int:
+    """Returns the side of an image after one halving: odd sides round up."""
     return (size + 1) // 2
 
 
 class Down(nn.Module):
-    """Halves height and width (odd sides round up) and sets the number of channels."""
+    """The layer that halves height and width (odd sides round up) and sets the number of channels.
+
+    `kind` is "stride" (a convolution of stride 2), "max_pool" or "avg_pool" (a convolution, then the pool).
+    """
 
     channels: int
     kind: str
-    dtype: Any
+    dtype: DTypeLike
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b h2 w2 o"]:
+    def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b (h+1)//2 (w+1)//2 {self.channels}"]:
         if self.kind == "stride":
             return Conv(self.channels, self.dtype)(x)
         x = nn.Conv(self.channels, (3, 3), dtype=self.dtype, kernel_init=kernel_init)(x)
         if self.kind == "max_pool":
             return nn.max_pool(x, (2, 2), (2, 2), "SAME")
-        # At the rim of an odd side the mean is of the pixels that are there.
+        # At the border of an odd side, the mean is over the pixels that exist.
         return nn.avg_pool(x, (2, 2), (2, 2), "SAME", count_include_pad=False)
 
 
 class Up(nn.Module):
-    """Doubles height and width, cuts them to `size`, and sets the number of channels: the mirror of `Down`."""
+    """The layer that doubles height and width, crops them to `size`, and sets the channels: the mirror of `Down`.
+
+    `kind` is "deconv" (a transposed convolution) or "unpool" (repeated pixels, then a convolution).
+    """
 
     channels: int
     size: tuple[int, int]
     kind: str
-    dtype: Any
+    dtype: DTypeLike
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b h2 w2 o"]:
+    def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b {self.size[0]} {self.size[1]} {self.channels}"]:
         height, width = self.size
         if self.kind == "deconv":
             return Deconv(self.channels, self.dtype)(x)[:, :height, :width]
@@ -67,10 +72,10 @@ class Conv(nn.Module):
     """The 4x4 convolution of stride 2, with a bias."""
 
     channels: int
-    dtype: Any
+    dtype: DTypeLike
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b h2 w2 o"]:
+    def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b (h+1)//2 (w+1)//2 {self.channels}"]:
         kernel = self.param("kernel", kernel_init, (4, 4, x.shape[-1], self.channels))
         bias = self.param("bias", nn.initializers.zeros_init(), (self.channels,))
         x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
@@ -81,10 +86,10 @@ class Deconv(nn.Module):
     """The transposed 4x4 convolution of stride 2, with a bias."""
 
     channels: int
-    dtype: Any
+    dtype: DTypeLike
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b 2h 2w o"]:
+    def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b 2*h 2*w {self.channels}"]:
         shape = (4, 4, self.channels, x.shape[-1])
         # Each output pixel sums 2x2 of the 4x4 taps, hence a quarter of the kernel's fan-in.
         init = nn.initializers.variance_scaling(8.0, "fan_in", "truncated_normal", in_axis=-1, out_axis=-2)

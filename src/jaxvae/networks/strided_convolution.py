@@ -1,13 +1,13 @@
 """The 4x4 convolution of stride 2 and its transpose, in the forms that each kind of hardware runs well.
 
-GPUs and TPUs get the plain convolutions. XLA's CPU backend runs some of these many times slower than need be, so on a
-CPU each of the three pieces that both layers and their gradients are made of takes the form that measured fastest
-there (experiments/benchmarks). All forms are the same sums in another order: equal to rounding.
+GPUs and TPUs run the plain convolutions. XLA's CPU backend runs some of these many times slower than it could, so on a
+CPU each of the three operations that both layers and their gradients consist of takes the form that measured fastest
+there (experiments/benchmarks). All forms are the same sums in another order, equal up to rounding.
 
-    piece                 of the convolution    of its transpose
+    operation             of the convolution    of its transpose
     convolve(x, w)        value                 gradient in x
     spread(y, w)          gradient in x         value
-    correlate(x, y)       gradient in w         gradient in w, input and cotangent having changed places
+    correlate(x, y)       gradient in w         gradient in w, with input and cotangent exchanged
 
 The forms rest on one identity: with each 2x2 block of pixels laid out as channels (space to depth), a 4x4 convolution
 of stride 2 is a 2x2 convolution of stride 1 over four times the channels.
@@ -15,40 +15,45 @@ of stride 2 is a 2x2 convolution of stride 1 over four times the channels.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Float
 
+from jaxvae.annotations import ArrayLike
+
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
-
-
 _TAPS = ((0, 0), (0, 1), (1, 0), (1, 1))  # Rows and columns of the 2x2 kernel.
+FEW_CHANNELS, SOME_CHANNELS = 4, 64  # Channels of the finer side up to which a form is faster.
 
-
-FEW, SOME = 4, 64  # Channels of the finer side up to which a form pays.
+Residuals = tuple[Float[ArrayLike, "b h w c"], Float[ArrayLike, "4 4 i o"]]
 
 
 @jax.custom_vjp
-def convolve(x: Float[Array, "b h w i"], kernel: Float[Array, "4 4 i o"]) -> Float[Array, "b h2 w2 o"]:
-    """Halves height and width, odd sides rounding up, with one pixel of zeros before and one or two behind."""
+def convolve(
+    x: Float[ArrayLike, "b h w i"], kernel: Float[ArrayLike, "4 4 i o"]
+) -> Float[Array, "b (h+1)//2 (w+1)//2 o"]:
+    """Halves height and width, rounding up, with one pixel of zeros before and one or two after each axis."""
     return _by_platform(_convolve_on_cpu, _convolve_plainly, x, kernel)
 
 
 @jax.custom_vjp
-def conv_transpose(x: Float[Array, "b h w o"], kernel: Float[Array, "4 4 i o"]) -> Float[Array, "b 2h 2w i"]:
+def conv_transpose(x: Float[ArrayLike, "b h w o"], kernel: Float[ArrayLike, "4 4 i o"]) -> Float[Array, "b 2*h 2*w i"]:
     """Doubles height and width: the adjoint of `convolve(·, kernel)`, so the kernel ends in (output, input)."""
     return _spread(x, kernel, (2 * x.shape[1], 2 * x.shape[2]))
 
 
-def _spread(y: Array, kernel: Array, size: tuple[int, int]) -> Array:
+def _spread(
+    y: Float[ArrayLike, "b h w o"], kernel: Float[ArrayLike, "4 4 i o"], size: tuple[int, ...]
+) -> Float[Array, "b {size[0]} {size[1]} i"]:
     return _by_platform(partial(_spread_on_cpu, size=size), partial(_spread_plainly, size=size), y, kernel)
 
 
-def _by_platform(on_cpu: Callable[..., Array], plainly: Callable[..., Array], *arrays: Array) -> Array:
-    chosen: Array = lax.platform_dependent(*arrays, cpu=on_cpu, default=plainly)
+def _by_platform(
+    on_cpu: Callable[..., Array], plainly: Callable[..., Array], *arrays: Float[ArrayLike, "..."]
+) -> Float[Array, "..."]:
+    chosen: Array = lax.platform_dependent(*map(jnp.asarray, arrays), cpu=on_cpu, default=plainly)
     return chosen
 
 
@@ -56,101 +61,114 @@ def _pads(size: tuple[int, ...]) -> tuple[tuple[int, int], tuple[int, int]]:
     return (1, 1 + size[0] % 2), (1, 1 + size[1] % 2)
 
 
-def _convolve_plainly(x: Array, kernel: Array) -> Array:
+def _convolve_plainly(
+    x: Float[Array, "b h w i"], kernel: Float[Array, "4 4 i o"]
+) -> Float[Array, "b (h+1)//2 (w+1)//2 o"]:
     return lax.conv_general_dilated(x, kernel, (2, 2), _pads(x.shape[1:3]), dimension_numbers=_LAYOUT)
 
 
-def _convolve_on_cpu(x: Array, kernel: Array) -> Array:
-    if x.shape[-1] > FEW:
+def _convolve_on_cpu(
+    x: Float[Array, "b h w i"], kernel: Float[Array, "4 4 i o"]
+) -> Float[Array, "b (h+1)//2 (w+1)//2 o"]:
+    if x.shape[-1] > FEW_CHANNELS:
         return _convolve_plainly(x, kernel)
     return lax.conv_general_dilated(_to_depth(x), _kernel_to_depth(kernel), (1, 1), "VALID", dimension_numbers=_LAYOUT)
 
 
-def _spread_plainly(y: Array, kernel: Array, size: tuple[int, int]) -> Array:
-    # Spread by the stride and with the kernel flipped, the adjoint is a convolution again.
+def _spread_plainly(
+    y: Float[Array, "b h w o"], kernel: Float[Array, "4 4 i o"], size: tuple[int, ...]
+) -> Float[Array, "b {size[0]} {size[1]} i"]:
+    # With y dilated by the stride and the kernel flipped, the adjoint is a convolution again.
     flipped = kernel[::-1, ::-1].swapaxes(2, 3)
     pads = [(2, high + 1) for _, high in _pads(size)]
     spread = lax.conv_general_dilated(y, flipped, (1, 1), pads, lhs_dilation=(2, 2), dimension_numbers=_LAYOUT)
     return spread[:, : size[0], : size[1]]
 
 
-def _spread_on_cpu(y: Array, kernel: Array, size: tuple[int, int]) -> Array:
-    if kernel.shape[2] > SOME:
+def _spread_on_cpu(
+    y: Float[Array, "b h w o"], kernel: Float[Array, "4 4 i o"], size: tuple[int, ...]
+) -> Float[Array, "b {size[0]} {size[1]} i"]:
+    if kernel.shape[2] > SOME_CHANNELS:
         return _spread_plainly(y, kernel, size)
     taps = _kernel_to_depth(kernel)
-    if kernel.shape[2] > FEW:
+    if kernel.shape[2] > FEW_CHANNELS:
         flipped = taps[::-1, ::-1].swapaxes(2, 3)
         deep = lax.conv_general_dilated(y, flipped, (1, 1), ((1, 1), (1, 1)), dimension_numbers=_LAYOUT)
         return _from_depth(deep, size)
-    # Few channels: one product of matrices for all four taps, then their sum, each moved to its place.
+    # Few channels: one matrix product for all four taps, then the sum of the four results, each shifted to its place.
     products = jnp.einsum("bhwo,rsio->bhwrsi", y, taps)
     moved = [jnp.pad(products[:, :, :, r, s], ((0, 0), (r, 1 - r), (s, 1 - s), (0, 0))) for r, s in _TAPS]
     return _from_depth(sum(moved[1:], moved[0]), size)
 
 
-def _correlate(x: Array, y: Array) -> Array:
-    """The gradient of `convolve` in its kernel, y being the cotangent."""
+def _correlate(x: Float[ArrayLike, "b h w i"], y: Float[ArrayLike, "b (h+1)//2 (w+1)//2 o"]) -> Float[Array, "4 4 i o"]:
+    """Returns the gradient of `convolve` in its kernel, y being the cotangent."""
     like = jax.ShapeDtypeStruct((4, 4, x.shape[-1], y.shape[-1]), x.dtype)
-    (gradient,) = jax.linear_transpose(partial(_convolve_plainly, x), like)(y)
+    (gradient,) = jax.linear_transpose(partial(_convolve_plainly, jnp.asarray(x)), like)(y)
     return gradient
 
 
-def _to_depth(x: Float[Array, "b h w i"]) -> Float[Array, "b h2 w2 4i"]:
-    """Each 2x2 block of the padded picture as one pixel of 4i channels; one row and column more than `convolve` has."""
+def _to_depth(x: Float[Array, "b h w i"]) -> Float[Array, "b (h+3)//2 (w+3)//2 4*i"]:
+    """Turns each 2x2 block of the padded image into one pixel of 4i channels.
+
+    The result has one row and one column more than that of `convolve`.
+    """
     x = jnp.pad(x, ((0, 0), *_pads(x.shape[1:3]), (0, 0)))
     b, h, w, i = x.shape
     return x.reshape(b, h // 2, 2, w // 2, 2, i).transpose(0, 1, 3, 2, 4, 5).reshape(b, h // 2, w // 2, 4 * i)
 
 
-def _from_depth(deep: Float[Array, "b h2 w2 4i"], size: tuple[int, int]) -> Float[Array, "b h w i"]:
-    """The inverse of `_to_depth`, padding cut off."""
+def _from_depth(deep: Float[Array, "b h2 w2 i4"], size: tuple[int, ...]) -> Float[Array, "b {size[0]} {size[1]} i4//4"]:
+    """Inverts `_to_depth` and removes the padding."""
     b, h, w, channels = deep.shape
     blocks = deep.reshape(b, h, w, 2, 2, channels // 4).transpose(0, 1, 3, 2, 4, 5)
     return blocks.reshape(b, 2 * h, 2 * w, channels // 4)[:, 1 : size[0] + 1, 1 : size[1] + 1]
 
 
-def _kernel_to_depth(kernel: Float[Array, "4 4 i o"]) -> Float[Array, "2 2 4i o"]:
-    """The kernel whose 2x2 convolution of `_to_depth(x)` is `convolve(x, kernel)`."""
+def _kernel_to_depth(kernel: Float[Array, "4 4 i o"]) -> Float[Array, "2 2 4*i o"]:
+    """Returns the kernel whose 2x2 convolution of `_to_depth(x)` is `convolve(x, kernel)`."""
     _, _, i, o = kernel.shape
     return kernel.reshape(2, 2, 2, 2, i, o).transpose(0, 2, 1, 3, 4, 5).reshape(2, 2, 4 * i, o)
 
 
-def _kept(x: Array, kernel: Array) -> Array:
-    """x, computed once: XLA's CPU backend would compute a cheap x anew inside each transpose of it, out of order.
+def _compute_once(x: Float[ArrayLike, "*shape"], kernel: Float[ArrayLike, "4 4 i o"]) -> Float[Array, "*shape"]:
+    """Returns x in a form that XLA's CPU backend does not recompute inside each transpose of it, out of order.
 
-    It drops `lax.optimization_barrier` before it looks for such chances; through a branch that it cannot decide
-    beforehand it does not look. The other branch is that of a kernel that is not a number.
+    The backend drops `lax.optimization_barrier` before it considers such fusions, but does not look through a branch
+    that it cannot decide at compile time. The other branch here is that of a kernel that is NaN.
     """
 
-    def branched(x: Array, kernel: Array) -> Array:
+    def branch(x: Array, kernel: Array) -> Array:
         first = kernel[0, 0, 0, 0]
         kept: Array = lax.cond(first == first, lambda x, _: x, jnp.full_like, x, first)
         return kept
 
-    return _by_platform(branched, lambda x, kernel: x, x, kernel)
+    return _by_platform(branch, lambda x, kernel: x, x, kernel)
 
 
-def _convolve_forward(x: Array, kernel: Array) -> tuple[Array, Any]:
-    x = _kept(x, kernel)
+def _convolve_forward(
+    x: Float[ArrayLike, "b h w i"], kernel: Float[ArrayLike, "4 4 i o"]
+) -> tuple[Float[Array, "b h2 w2 o"], Residuals]:
+    x = _compute_once(x, kernel)
     return convolve(x, kernel), (x, kernel)
 
 
-def _convolve_backward(saved: Any, cotangent: Array) -> tuple[Array, Array]:
-    x, kernel = saved
+def _convolve_backward(residuals: Residuals, cotangent: Float[ArrayLike, "b h2 w2 o"]) -> Residuals:
+    x, kernel = residuals
     return _spread(cotangent, kernel, x.shape[1:3]), _correlate(x, cotangent)
 
 
-def _transpose_forward(x: Array, kernel: Array) -> tuple[Array, Any]:
-    x = _kept(x, kernel)
+def _transpose_forward(
+    x: Float[ArrayLike, "b h w o"], kernel: Float[ArrayLike, "4 4 i o"]
+) -> tuple[Float[Array, "b 2*h 2*w i"], Residuals]:
+    x = _compute_once(x, kernel)
     return conv_transpose(x, kernel), (x, kernel)
 
 
-def _transpose_backward(saved: Any, cotangent: Array) -> tuple[Array, Array]:
-    x, kernel = saved
+def _transpose_backward(residuals: Residuals, cotangent: Float[ArrayLike, "b h2 w2 i"]) -> Residuals:
+    x, kernel = residuals
     return convolve(cotangent, kernel), _correlate(cotangent, x)
 
 
 convolve.defvjp(_convolve_forward, _convolve_backward)
-
-
 conv_transpose.defvjp(_transpose_forward, _transpose_backward)

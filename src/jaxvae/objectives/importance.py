@@ -1,89 +1,72 @@
 """Importance-weighted bounds: log p(x) ≥ E log (1/K) Σ p(x, z_k) / q(z_k|x), z_k ~ q(z|x).
 
-Only sampled terms enter a weight. With the analytic KL in place of log q(z|x) - log p(z) the mean of the weights is no
-longer p(x), and the logarithm of their mean no bound.
+Only sampled terms enter a weight. With the analytic KL instead of log q(z|x) - log p(z) the mean of the weights is no
+longer p(x), and the logarithm of their mean is not a bound.
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from jaxvae.codes import Code
-from jaxvae.distributions.gaussian import Normal
-from jaxvae.objectives.terms import Terms
-from jaxvae.vae import VAE, Distribution, Params
+from jaxvae.objectives.bounds import bound_metrics
+from jaxvae.vae import VAE, Code, Inference, Params
+
+
+class ImportanceTerms(NamedTuple):
+    """The bound of each image [b] and what it is made of, in nats.
+
+    Attributes:
+        bound: log (1/K) Σ w.
+        log_likelihood: log p(x|z), averaged over the draws.
+        kl: KL(q(z|x) ‖ p(z)), in closed form or averaged over the draws.
+        posterior: q(z|x).
+        z: its means, for statistics over several images.
+    """
+
+    bound: Float[Array, " b"]
+    log_likelihood: Float[Array, " b"]
+    kl: Float[Array, " b"]
+    posterior: Any
+    z: Code
+
+
+def bound(log_weights: Float[Array, "k b"]) -> Float[Array, " b"]:
+    """Returns log (1/K) Σ w, the importance-weighted bound of each image (Burda et al. 2016, equation 8)."""
+    return jax.nn.logsumexp(log_weights, axis=0) - jnp.log(log_weights.shape[0])
+
+
+def doubly_reparameterized(vae: VAE, params: Params, key: Array, x: Float[Array, "b h w c"], samples: int) -> Inference:
+    """Returns `vae.infer` with a gradient of the bound whose signal does not fade as K grows.
+
+    The score of q is dropped and the path of each draw is weighted by its normalised weight once more
+    (Tucker et al. 2019, equation 8). Values are those of `vae.infer`; the gradient with respect to the parameters of
+    decoder and prior is the usual one.
+    """
+    # The same draws twice: their weights are needed before the gradient can be formed.
+    first = jax.lax.stop_gradient(vae.infer(params, jax.random.clone(key), x, samples))
+    normalized = jax.nn.softmax(first.log_weights, axis=0)
+    return vae.infer(params, key, x, samples, normalized)
 
 
 def importance_terms(
     vae: VAE, params: Params, key: Array, x: Float[Array, "b h w c"], *, samples: int, doubly: bool
-) -> Terms:
-    """The terms of `samples` weighted draws and their bound; `doubly` chooses the gradient of Tucker et al. 2019."""
-    draw = doubly_reparameterized if doubly else log_weights
-    weights = draw(vae, params, key, x, samples)
-    posterior, prior = vae.encode(params, x), vae.prior(params)
-    sampled_kl = jnp.mean(weights.log_posterior - weights.log_prior, axis=0)
-    return Terms(
-        log_likelihood=jnp.mean(weights.log_likelihood, axis=0),
-        log_prior=jnp.mean(weights.log_prior, axis=0),
-        log_posterior=jnp.mean(weights.log_posterior, axis=0),
-        kl=posterior.kl(prior) if isinstance(prior, Normal) else sampled_kl,
-        posterior=posterior,
-        z=posterior.mean,
-        bound=bound(weights.total),
-    )
+) -> ImportanceTerms:
+    """Returns the terms of `samples` weighted draws per image; `doubly` chooses the gradient of Tucker et al. 2019."""
+    draw = partial(doubly_reparameterized, vae) if doubly else vae.infer
+    drawn = draw(params, key, x, samples)
+    log_likelihood = jnp.mean(drawn.log_likelihood, axis=0)
+    return ImportanceTerms(bound(drawn.log_weights), log_likelihood, drawn.kl, drawn.posterior, drawn.posterior.mean)
 
 
-class LogWeights(NamedTuple):
-    """The terms of log w = log p(x|z) + log p(z) - log q(z|x), [k, b] each, in nats."""
-
-    log_likelihood: Float[Array, "k b"]
-    log_prior: Float[Array, "k b"]
-    log_posterior: Float[Array, "k b"]
-
-    @property
-    def total(self) -> Float[Array, "k b"]:
-        """log w."""
-        return self.log_likelihood + self.log_prior - self.log_posterior
+def bound_of(terms: ImportanceTerms, step: Array) -> Float[Array, " b"]:
+    """Returns the bound; it is the same at every step."""
+    return terms.bound
 
 
-def log_weights(vae: VAE, params: Params, key: Array, x: Float[Array, "b h w c"], samples: int) -> LogWeights:
-    """`samples` weighted draws from q(z|x) for each picture, in one draw of shape [k, b, ...]."""
-    posterior = vae.encode(params, x)
-    return weights_at(vae, params, posterior.sample(key, (samples,)), posterior, x)
-
-
-def weights_at(vae: VAE, params: Params, z: Code, posterior: Distribution, x: Float[Array, "b h w c"]) -> LogWeights:
-    """The terms at given codes, a pytree of [k, b, ...]."""
-    log_likelihood = jax.vmap(lambda draw: vae.decode(params, draw).log_prob(x))(z)
-    return LogWeights(log_likelihood, vae.prior(params).log_prob(z), posterior.log_prob(z))
-
-
-def bound(log_weight: Float[Array, "k b"]) -> Float[Array, " b"]:
-    """log (1/K) Σ w, the importance-weighted bound of each picture (Burda et al. 2016, equation 8)."""
-    return jax.nn.logsumexp(log_weight, axis=0) - jnp.log(log_weight.shape[0])
-
-
-def doubly_reparameterized(
-    vae: VAE, params: Params, key: Array, x: Float[Array, "b h w c"], samples: int
-) -> LogWeights:
-    """As `log_weights`, with a gradient of the bound that does not lose its signal as K grows.
-
-    The score of q is dropped and each draw's path is weighted by its normalised weight once more
-    (Tucker et al. 2019, equation 8). The value is that of `log_weights`; the gradient in the parameters of
-    the decoder and of the prior is the usual one.
-    """
-    posterior = vae.encode(params, x)
-    z = posterior.sample(key, (samples,))
-    fixed = jax.lax.stop_gradient(posterior)
-    normalized = jax.nn.softmax(jax.lax.stop_gradient(weights_at(vae, params, z, posterior, x).total), axis=0)
-    scaled = jax.tree.map(partial(_scale_gradient, normalized), z)
-    return weights_at(vae, params, scaled, fixed, x)
-
-
-def _scale_gradient(factor: Float[Array, "k b"], leaf: Array) -> Array:
-    factor = factor.reshape(*factor.shape, *(1,) * (leaf.ndim - 2))
-    return factor * leaf + jax.lax.stop_gradient((1.0 - factor) * leaf)
+def importance_metrics(terms: ImportanceTerms) -> dict[str, Float[Array, " b"]]:
+    """Returns the bound, and the ELBO with its parts, in nats."""
+    return bound_metrics(terms) | {"iwae_nats": terms.bound}

@@ -8,9 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from jaxvae.likelihoods.build import StoredBits
-from jaxvae.objectives.elbo import elbo
-from jaxvae.objectives.terms import Terms
+from jaxvae.likelihoods import StoredBits
 
 ACTIVE_VARIANCE = 0.01
 
@@ -20,19 +18,19 @@ def bits_per_dim(log_prob_nats: Float[Array, " b"], bits: StoredBits, dimensions
     return bits.volume - log_prob_nats / (dimensions * math.log(2.0))
 
 
-def named_terms(terms: Terms, bits: StoredBits | None, dimensions: int) -> dict[str, Float[Array, " b"]]:
-    """The terms per example under the names that are reported, in nats; training and evaluation both take their means.
+def with_bits_per_dim(
+    metrics: dict[str, Float[Array, " b"]], bits: StoredBits | None, dimensions: int
+) -> dict[str, Float[Array, " b"]]:
+    """Returns the metrics in nats with bits per dimension of the ELBO added, where the pixels allow them.
 
-    The ELBO has β = 1; bits per dimension are there only where the pixels allow them.
+    Args:
+        metrics: named numbers per example; training and evaluation both report their means.
+        bits: what bits per dimension mean here; None adds nothing.
+        dimensions: stored values per image.
     """
-    named = {"log_likelihood_nats": terms.log_likelihood}
-    if terms.kl is not None:
-        named |= {"kl_nats": terms.kl, "elbo_nats": elbo(terms)}
-        if bits is not None:
-            named["bits_per_dim"] = bits_per_dim(named["elbo_nats"], bits, dimensions)
-    if terms.bound is not None:
-        named["iwae_nats"] = terms.bound
-    return named
+    if bits is None or "elbo_nats" not in metrics:
+        return metrics
+    return metrics | {"bits_per_dim": bits_per_dim(metrics["elbo_nats"], bits, dimensions)}
 
 
 def active_units(mean: Any) -> Float[Array, ""]:

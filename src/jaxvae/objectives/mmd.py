@@ -1,51 +1,49 @@
-"""The maximum mean discrepancy between two sets of codes."""
+"""The InfoVAE and the WAE with the maximum mean discrepancy (Zhao et al. 2019; Tolstikhin et al. 2018)."""
 
-from typing import cast
+from __future__ import annotations
 
-import jax
-import jax.numpy as jnp
-from jax import Array
-from jaxtyping import Float
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from jaxvae.codes import flatten
-from jaxvae.objectives.elbo import variational_terms
-from jaxvae.objectives.terms import Terms
-from jaxvae.vae import VAE, Params
+from jaxvae.config.checks import require
+from jaxvae.objectives.base import AnnealedObjective, Objective
 
+if TYPE_CHECKING:
+    from jax import Array
+    from jaxtyping import Float
 
-def with_prior_draw(vae: VAE, params: Params, key: Array, x: Float[Array, "b h w c"]) -> Terms:
-    """The variational terms, and a draw from the prior for each picture."""
-    key, prior_key = jax.random.split(key)
-    drawn = vae.prior(params).sample(prior_key, (len(x),))
-    return variational_terms(vae, params, key, x)._replace(prior_draw=drawn)
+    from jaxvae.models import ModelConfig
+    from jaxvae.objectives.discrepancy import DiscrepancyTerms
 
 
-def mmd_value(terms: Terms, beta: Array, weight: float) -> Float[Array, " b"]:
-    """log p(x|z) − β KL − λ MMD²(q(z), p(z)) (Zhao et al. 2019, equation 6; with β = 0 Tolstikhin et al. 2018)."""
-    discrepancy = squared_mmd(flatten(terms.z), flatten(terms.prior_draw))
-    return terms.log_likelihood - beta * cast("Array", terms.kl) - weight * discrepancy
+@dataclass(frozen=True, kw_only=True)
+class MMD(AnnealedObjective):
+    """The ELBO less a multiple of the squared maximum mean discrepancy between codes and prior."""
 
+    mmd_weight: float = 1000.0
+    """Weight of the squared maximum mean discrepancy; with beta 0 this is the WAE-MMD."""
 
-SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+    def check(self) -> None:
+        """Refuses a negative weight."""
+        super().check()
+        self.require_at_least(0, "mmd_weight")
 
+    def check_model(self, model: ModelConfig, batch_size: int) -> None:
+        """Refuses batches of one image, which leave nothing to compare."""
+        wanted = "at least 2 for objective 'mmd', which compares codes"
+        require(batch_size >= 2, "train.batch_size", batch_size, wanted)
 
-def squared_mmd(first: Float[Array, "b d"], second: Float[Array, "b d"]) -> Float[Array, ""]:
-    """The unbiased estimate of MMD², 0 in the mean where both sets are of one distribution (Gretton et al. 2012,
-    equation 3).
+    @property
+    def per_example(self) -> bool:
+        """False: codes of a batch are compared with one another."""
+        return False
 
-    The kernel is a sum of inverse multiquadrics c / (c + |x − y|²), c = 2 d s over seven scales s: bounded, with tails
-    that still pull codes far from the prior (Tolstikhin et al. 2018, section 4). Needs at least two codes each.
-    """
-    count, units = first.shape
-    within = 1.0 / (count * (count - 1))
-    others = 1.0 - jnp.eye(count)
-    same = jnp.sum((_kernel(first, first, units) + _kernel(second, second, units)) * others)
-    return within * same - 2.0 * jnp.mean(_kernel(first, second, units))
+    def build(self, examples: int) -> Objective:
+        """Returns the objective."""
+        from jaxvae.objectives.bounds import bound_metrics
+        from jaxvae.objectives.discrepancy import discrepancy_terms, mmd_value
 
+        def value(terms: DiscrepancyTerms, step: Array) -> Float[Array, " b"]:
+            return mmd_value(terms, self.weight(step), self.mmd_weight)
 
-def _kernel(x: Float[Array, "b d"], y: Float[Array, "b d"], units: int) -> Float[Array, "b b"]:
-    distances = jnp.sum(jnp.square(x[:, None] - y[None]), axis=2)
-    kernel = jnp.zeros_like(distances)
-    for scale in SCALES:
-        kernel += 2.0 * units * scale / (2.0 * units * scale + distances)
-    return kernel
+        return Objective(discrepancy_terms, value, lambda terms: bound_metrics(terms.inference), self.weight)

@@ -18,7 +18,7 @@ from orbax.checkpoint import v1 as ocp
 from jaxvae.errors import UserError
 from jaxvae.system import checksums
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 KEEP_LAST = 2

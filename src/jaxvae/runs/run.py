@@ -12,14 +12,15 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxvae.codes import TREE, CodeStatistics
-from jaxvae.config import Config, from_json, to_json
 from jaxvae.data.prepared import Prepared, misdescribed
 from jaxvae.errors import UserError
+from jaxvae.experiment import Config, differences, from_json, to_json
+from jaxvae.models import build
 from jaxvae.priors.fitted import KINDS, Fitted
 from jaxvae.runs import checkpoint
 from jaxvae.runs.checkpoint import DamagedError, read_about
-from jaxvae.system.files import named_path
-from jaxvae.vae import VAE, Params, Prior, build, code_shape
+from jaxvae.runs.formats import upgraded
+from jaxvae.vae import VAE, Params, Prior, code_shape
 
 RUNS = Path("runs")
 
@@ -86,7 +87,7 @@ def load(path: str | Path | None = None, step: int | None = None) -> Loaded:
     else:
         checkpoint.check(folder, step)
     about = described(folder, step)
-    config = from_json(about["config"])
+    config = from_json(upgraded(about["config"]))
     trees = checkpoint.names(folder, step)
     parameters = next((name for name in ("best", "ema") if name in trees), "last")
     params = checkpoint.read_tree(folder, step, "params" if parameters == "last" else parameters)
@@ -150,6 +151,23 @@ def completed(run: Path) -> int | None:
         return None  # Its end is to be trained again, from the checkpoint before.
 
 
+def ended_before(run: Path, config: Config) -> int | None:
+    """Returns the step at which the run ended; None where it is to be started or continued.
+
+    Raises:
+        UserError: the folder holds a run with another configuration.
+    """
+    before = read_config(run)
+    if before is None:
+        return None
+    if before != config:
+        raise UserError(
+            f"{run} holds a run with another configuration ({'; '.join(differences(before, config))}). "
+            "Give the same values to continue it, --fresh to start beside it, or another --run."
+        )
+    return completed(run)
+
+
 def beside(run: Path) -> Path:
     """A folder for a new run next to one that exists: NAME-2, NAME-3, …"""
     numbered = (run if number == 1 else run.with_name(f"{run.name}-{number}") for number in count(1))
@@ -172,7 +190,7 @@ def versions() -> dict[str, str]:
 def read_config(run: Path) -> Config | None:
     """The config that a run folder was started with, or None where there is no run."""
     try:
-        return from_json(json.loads((run / "config.json").read_text()))
+        return from_json(upgraded(json.loads((run / "config.json").read_text())))
     except FileNotFoundError:
         if checkpoint.steps(run / "checkpoints"):
             raise UserError(f"{run} has checkpoints but no config.json; restore it, or give another --run.") from None
@@ -190,14 +208,6 @@ def write_config(run: Path, config: Config) -> None:
         partial.rename(run / "config.json")
     except OSError as error:
         raise UserError(f"the run folder {run} cannot be written to ({error.strerror}); give another --run.") from error
-
-
-def run_name(config: Config) -> str:
-    """What the run's folder is called."""
-    if config.name:
-        return config.name
-    path = named_path(config.data.name)
-    return (path.resolve().stem if os.path.exists(path) else config.data.name.replace("/", "-")) or "run"
 
 
 OBJECTS = ("config", "data", "versions")

@@ -3,18 +3,17 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxvae.config import Config, TrainConfig
+from jaxvae.config import TrainConfig
 from jaxvae.data.batches import batch_indices, gathered
+from jaxvae.experiment import Config
 from jaxvae.training.sharding import Placement, rows_here, spread
 from jaxvae.training.state import TrainState
-from jaxvae.training.step import Metrics, TrainStep
+from jaxvae.training.step import Metrics, TrainStep, compile_step
 
 Advance = Callable[[TrainState, int], tuple[TrainState, Metrics]]
 
@@ -38,7 +37,7 @@ def stretch(config: Config, step: int, *, resident: bool) -> int:
     accelerator that holds the set (`resident`). A convolutional one on a CPU does not notice its dispatch, and inside a
     scan XLA's CPU backend would run its convolutions several times slower.
     """
-    if config.model.network != "mlp" and not resident:
+    if config.model.convolutional and not resident:
         return 1
     return min(LONGEST_STRETCH, next_event(config.train, step) - step)
 
@@ -47,26 +46,6 @@ def next_event(settings: TrainConfig, step: int) -> int:
     """The first step after `step` at which something is written down, measured or drawn."""
     every = (settings.log_every, settings.validate_every, settings.picture_every)
     return min(settings.steps, *(each * (step // each + 1) for each in every))
-
-
-def build_advance(train_step: TrainStep, place: Placement) -> Any:
-    """(state, batches [s, b, h, w, c]) -> (state, metrics [s]), compiled when first called; the state is donated.
-
-    With the pictures of a whole set as a third argument the batches are indices [s, b] into it.
-    """
-
-    def advanced(state: TrainState, batches: Array, pictures: Array | None = None) -> tuple[TrainState, Metrics]:
-        def one(state: TrainState, batch: Array) -> tuple[TrainState, Metrics]:
-            return train_step(state, batch if pictures is None else pictures[batch])
-
-        if len(batches) > 1:
-            state, metrics = jax.lax.scan(one, state, batches)
-        else:
-            state, metrics = one(state, batches[0])
-            metrics = jax.tree.map(lambda metric: jnp.asarray(metric)[None], metrics)
-        return place.laid(state), place.laid(metrics)
-
-    return jax.jit(advanced, donate_argnums=0)
 
 
 @contextmanager
@@ -88,7 +67,7 @@ def feeding(
     def shared(here: np.ndarray) -> Array:
         return spread(place.split, here, (len(here), size, *here.shape[2:]))
 
-    advanced = build_advance(train_step, place)
+    advanced = compile_step(train_step, place)
     if resident:
         on_device = spread(place.whole, np.asarray(images), images.shape)
         yield lambda state, step: advanced(state, shared(order(step)), on_device)

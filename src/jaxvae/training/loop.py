@@ -1,142 +1,283 @@
-"""The loop around the train step: on the host, it does no device arithmetic and waits for nothing it does not need."""
+"""The host-side training loop: it dispatches steps, and blocks only when it needs their results.
+
+`train` reads like the story of a run: set up, step, look up now and then, finish.
+"""
 
 import math
 import time
-from contextlib import nullcontext
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from jaxvae.codes import TREE as STATISTICS
-from jaxvae.config import Config, DevicesConfig
+from jaxvae.config import DevicesConfig
 from jaxvae.data.prepared import Prepared
 from jaxvae.errors import UserError
-from jaxvae.evaluation.per_example import build_draw_codes, build_measure
+from jaxvae.evaluation.per_example import DrawCodes, Measure, build_draw_codes, build_measure
+from jaxvae.experiment import Config
 from jaxvae.inference import code_statistics
+from jaxvae.models import build
 from jaxvae.runs import checkpoint
 from jaxvae.runs.run import about, write_config
 from jaxvae.training.failures import disk_full_told, loss_of_others_told
-from jaxvae.training.input_pipeline import feeding, fits_on_device
+from jaxvae.training.input_pipeline import Advance, feeding, fits_on_device
 from jaxvae.training.interrupts import stop_requests
 from jaxvae.training.lock import claimed
-from jaxvae.training.metric_log import Pending, log, not_recording, recording, say, secure
+from jaxvae.training.metric_log import Callback, Pending, Record, log, not_recording, recording, say, secure
 from jaxvae.training.multihost import any_of_all, is_first, of_the_first, wait_for_all
 from jaxvae.training.resume import start, trees
-from jaxvae.training.sharding import everywhere, one_copy, place
-from jaxvae.training.skipping import report
+from jaxvae.training.sharding import Placement, everywhere, one_copy, place
+from jaxvae.training.skipping import Trouble, report
 from jaxvae.training.snapshots import ends, fitted, show
-from jaxvae.training.state import split_root
+from jaxvae.training.state import Keys, TrainState, split_root
 from jaxvae.training.step import build_train_step, layers
-from jaxvae.training.validation import Best, objective, out_of_patience, validate
-from jaxvae.vae import build
+from jaxvae.training.validation import Best, out_of_patience, validate
+from jaxvae.vae import VAE, Params
 
 
-def train(config: Config, prepared: Prepared, run: Path, devices: DevicesConfig = DevicesConfig()) -> list[Path]:
-    """Trains, or goes on where an interrupted run stopped; returns the paths of the final pictures.
+def train(
+    config: Config,
+    prepared: Prepared,
+    run: Path,
+    devices: DevicesConfig = DevicesConfig(),
+    callback: Callback | None = None,
+) -> list[Path]:
+    """Trains a model, or continues an interrupted run; returns the paths of the final images.
+
+    Args:
+        config: the experiment.
+        prepared: its images.
+        run: folder of the run; a run that it holds is continued.
+        devices: which devices, and how the work is laid out on them.
+        callback: called with (step, kind, metrics) for each line of metrics.jsonl; kind is "train", "validation" or
+            "test".
 
     Raises:
-        UserError: too many steps in a row are not finite, a picture that the config names does not exist, another
-            process trains in the folder, one that trains with this has ended, or the disk is full.
-        KeyboardInterrupt: on SIGINT or SIGTERM, after the step under way is saved.
+        UserError: too many steps in a row are not finite, an image that the config names does not exist, another
+            process trains in the folder, a process that trains with this one has ended, or the disk is full.
+        KeyboardInterrupt: on SIGINT or SIGTERM, after the current step is saved.
     """
     with loss_of_others_told(run), disk_full_told(run), claimed(run) if is_first() else nullcontext():
-        return _trained(config, prepared, run, devices)
+        trainer, state = set_up(config, prepared, run, devices)
+        with open_run(trainer, int(state.step), callback) as session:
+            state = run_steps(session, state)
+            return finish(session, state)
 
 
-def _trained(config: Config, prepared: Prepared, run: Path, devices: DevicesConfig) -> list[Path]:
-    vae, settings = build(config.model, prepared.shape), config.train
-    images, folder = prepared.split("train").images, run / "checkpoints"
-    keys = split_root(config.seed)
-    placement = place(config, devices)
-    state = start(folder, keys, vae, config, prepared, placement)
-    ends(prepared, config)  # A wish that cannot be met is told now rather than at the first picture.
+@dataclass(frozen=True)
+class Trainer:
+    """Everything about a run that does not change from step to step."""
+
+    config: Config
+    prepared: Prepared
+    run: Path
+    devices: DevicesConfig
+    vae: VAE
+    keys: Keys
+    placement: Placement
+    measure: Measure
+    draw_codes: DrawCodes
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the checkpoints."""
+        return self.run / "checkpoints"
+
+    @property
+    def images(self) -> np.ndarray:
+        """The training images, uint8 [n, h, w, c]."""
+        return self.prepared.split("train").images
+
+
+@dataclass
+class Session:
+    """A run under way: its open files, and what the loop remembers between steps.
+
+    Attributes:
+        trainer: what does not change.
+        checkpointer: Orbax.
+        record: metrics.jsonl, TensorBoard and the progress bar.
+        advance: (state, step) -> (state, metrics) of the next steps, compiled.
+        stop: true once the user has asked to stop.
+        first: the step at which this session began.
+        saved: the step of the last checkpoint.
+        score: what the last validation gave; None before the first.
+        best: the best validation so far.
+        pending: metrics that have not been fetched from the device yet.
+        clock: when the metrics were last fetched.
+    """
+
+    trainer: Trainer
+    checkpointer: Any
+    record: Record
+    advance: Advance
+    stop: Any
+    first: int
+    saved: int
+    score: float | None
+    best: Best
+    pending: Pending = field(default_factory=list)
+    clock: float = field(default_factory=time.monotonic)
+
+    def save(self, step: int, named: dict[str, Any], **options: Any) -> None:
+        """Starts saving a checkpoint, after the metrics that led to it are on the disk."""
+        secure(self.record)
+        described = about(self.trainer.config, self.trainer.prepared)
+        checkpoint.save(self.checkpointer, step, named, about=described, **options)
+
+
+def set_up(config: Config, prepared: Prepared, run: Path, devices: DevicesConfig) -> tuple[Trainer, TrainState]:
+    """Builds the model, lays it out on the devices, and returns the state to go on from."""
+    vae, keys, placement = build(config.model, prepared.shape), split_root(config.seed), place(config, devices)
+    state = start(run / "checkpoints", keys, vae, config, prepared, placement)
+    ends(prepared, config)  # An attribute query without a match is reported now rather than at the first snapshot.
     if is_first():
         write_config(run, config)
     wait_for_all("run begun")
-    first = int(state.step)
-    saved = first or -1
-    value = checkpoint.read_about(folder, first)["objective"] if first else None
-    best = Best(*(checkpoint.best(folder) or (first, -math.inf)))
     measure, draw_codes = build_measure(vae, config), build_draw_codes(vae, config)
-    train_step = build_train_step(vae, config, len(images), devices, placement.mesh)
+    return Trainer(config, prepared, run, devices, vae, keys, placement, measure, draw_codes), state
+
+
+@contextmanager
+def open_run(trainer: Trainer, first: int, callback: Callback | None) -> Iterator[Session]:
+    """Opens the run's files, compiles the train step when it is first called, and listens for interrupts."""
+    config, run, folder = trainer.config, trainer.run, trainer.checkpoints
+    settings, placement, images = config.train, trainer.placement, trainer.images
+    score = checkpoint.read_about(folder, first)["objective"] if first else None
+    best = Best(*(checkpoint.best(folder) or (first, -math.inf)))
+    train_step = build_train_step(trainer.vae, config, len(images), trainer.devices, placement.mesh)
     with (
         checkpoint.open_checkpoints(folder) as checkpointer,
-        recording(run, first_step=first, steps=settings.steps, batch_size=settings.batch_size)
+        recording(run, first_step=first, steps=settings.steps, batch_size=settings.batch_size, callback=callback)
         if is_first()
         else not_recording() as record,
         feeding(train_step, config, images, placement, resident=fits_on_device(images)) as advance,
         stop_requests() as stop,
     ):
-
-        def save(step: int, named: dict[str, Any], **said: Any) -> None:
-            secure(record)
-            checkpoint.save(checkpointer, step, named, about=about(config, prepared), **said)
-
         if first:
             say(record, f"continuing {run} at step {first} of {settings.steps}")
-        pending: Pending = []
-        clock = time.monotonic()
-        step = settings.steps if out_of_patience(config, best, first) else first
-        while step < settings.steps:
-            state, metrics = advance(state, step)
-            step += len(metrics["loss"])
-            pending.append((step, metrics))
-            last, logs = step == settings.steps, step % settings.log_every == 0
-            # Several processes stop together, and ask one another where they look up from the steps anyhow.
-            stopping = any_of_all(bool(stop)) if logs or jax.process_count() == 1 else False
-            validates = step % settings.validate_every == 0 or last
-            draws = step % settings.picture_every == 0 and not last
-            waits = validates or draws or stopping
-            if logs or waits:
-                # The newest step runs on; its numbers are fetched next time, unless the loop is about to wait anyhow.
-                ready, pending = (pending, []) if waits else (pending[:-1], pending[-1:])
-                fetched, before, clock = jax.device_get(ready), clock, time.monotonic()
-                made = sum(len(metrics["loss"]) for _, metrics in fetched)
-                rate = made * settings.batch_size / max(clock - before, 1e-9)
-                if trouble := log(record, fetched, config, list(layers(state.params)), rate):
-                    good = trouble.step - trouble.in_a_row
-                    if good > saved:
-                        save(good, trees(state.before_the_last(trouble.in_a_row)), objective=None)
-                    where = report(run, trouble, config, len(images)) if is_first() else run
-                    raise UserError(
-                        f"{trouble.what}, at step {trouble.step}, the last of {trouble.in_a_row} in a row; their "
-                        f"pictures are listed in {where}. The last good state, of step {good}, is kept in {run}; a "
-                        "smaller --train.learning-rate often helps."
-                    )
-            if validates:
-                params = one_copy(placement, state.evaluated)
-                value = of_the_first(objective(validate(measure, params, keys, prepared, "validation", step, record)))
-                best = max(best, Best(step, value), key=attrgetter("objective"))
-                save(step, trees(state), objective=value)
-                saved = step
-                if out_of_patience(config, best, step):
-                    say(record, f"stopping at step {step}: the best validation was that of step {best.step}")
-                    break
-            if draws:
-                # A mixture alone, of a few codes: a flow would take longer than the steps between two pictures.
-                params, some = one_copy(placement, state.evaluated), prepared.split("validation").images
-                priors = fitted(draw_codes, params, keys, replace(settings, fitted_flow_steps=0), config, some)
-                if is_first():
-                    show(vae, params, priors, keys, prepared, config, run / "samples" / f"step-{step:06d}")
-            if stopping and not last:
-                if saved < step:
-                    save(step, trees(state), objective=None)
-                raise KeyboardInterrupt(f"stopped after step {step}; the same command goes on from there.")
-            clock = time.monotonic() if waits else clock
+        yield Session(trainer, checkpointer, record, advance, stop, first, first or -1, score, best)
 
-        params, kept = one_copy(placement, state.evaluated), {}
-        if settings.patience:
-            checkpointer.wait()
-            params = checkpoint.read_tree(folder, best.step, "params" if state.ema is None else "ema")
-            kept = {"best": everywhere(placement, params)}
-        validate(measure, params, keys, prepared, "test", saved, record)
-        priors = fitted(draw_codes, params, keys, settings, config, images)
-        statistics = code_statistics(vae, params, images)._asdict()
-        extra = kept | everywhere(placement, priors.trees | {STATISTICS: statistics})
-        # The pictures first: once a checkpoint says that the run is complete, nobody comes back to draw them.
-        pictures = show(vae, params, priors, keys, prepared, config, run / "samples") if is_first() else []
-        save(saved, trees(state) | extra, objective=value, complete=True)
-        return pictures
+
+def run_steps(session: Session, state: TrainState) -> TrainState:
+    """Makes the remaining steps, and looks up from them to log, validate, draw, save or stop."""
+    config, record = session.trainer.config, session.record
+    settings = config.train
+    session.clock = time.monotonic()
+    step = settings.steps if out_of_patience(config, session.best, session.first) else session.first
+    while step < settings.steps:
+        state, metrics = session.advance(state, step)
+        step += len(metrics["loss"])
+        session.pending.append((step, metrics))
+        last, logs = step == settings.steps, step % settings.log_every == 0
+        # Several processes stop together, and agree on it where they look up from the steps anyhow.
+        stopping = any_of_all(bool(session.stop)) if logs or jax.process_count() == 1 else False
+        validates = step % settings.validate_every == 0 or last
+        draws = step % settings.picture_every == 0 and not last
+        waits = validates or draws or stopping
+        if logs or waits:
+            fetch_metrics(session, state, waits=waits)
+        if validates:
+            validate_and_save(session, state, step)
+            if out_of_patience(config, session.best, step):
+                say(record, f"stopping at step {step}: the best validation was that of step {session.best.step}")
+                break
+        if draws:
+            draw_snapshot(session, state, step)
+        if stopping and not last:
+            if session.saved < step:
+                session.save(step, trees(state), objective=None)
+            raise KeyboardInterrupt(f"stopped after step {step}; the same command continues from there.")
+        session.clock = time.monotonic() if waits else session.clock
+    return state
+
+
+def fetch_metrics(session: Session, state: TrainState, *, waits: bool) -> None:
+    """Logs the metrics of finished steps.
+
+    The newest step keeps running; its metrics are fetched next time, unless the loop is about to wait anyhow.
+
+    Raises:
+        UserError: too many steps in a row were not finite.
+    """
+    ready, session.pending = (session.pending, []) if waits else (session.pending[:-1], session.pending[-1:])
+    fetched, before, session.clock = jax.device_get(ready), session.clock, time.monotonic()
+    made = sum(len(metrics["loss"]) for _, metrics in fetched)
+    config = session.trainer.config
+    rate = made * config.train.batch_size / max(session.clock - before, 1e-9)
+    if trouble := log(session.record, fetched, config, list(layers(state.params)), rate):
+        give_up(session, state, trouble)
+
+
+def give_up(session: Session, state: TrainState, trouble: Trouble) -> None:
+    """Saves the last good state and ends the run.
+
+    Raises:
+        UserError: always; it says which term was not finite and which images the steps were of.
+    """
+    trainer, good = session.trainer, trouble.step - trouble.in_a_row
+    if good > session.saved:
+        session.save(good, trees(state.before_the_last(trouble.in_a_row)), objective=None)
+    where = report(trainer.run, trouble, trainer.config, len(trainer.images)) if is_first() else trainer.run
+    raise UserError(
+        f"{trouble.what}, at step {trouble.step}, the last of {trouble.in_a_row} in a row; their images are listed in "
+        f"{where}. The last good state, of step {good}, is kept in {trainer.run}; a smaller --train.learning-rate "
+        "often helps."
+    )
+
+
+def validate_and_save(session: Session, state: TrainState, step: int) -> None:
+    """Measures the validation split and saves a checkpoint with its score."""
+    trainer = session.trainer
+    params = one_copy(trainer.placement, state.evaluated)
+    measured = validate(trainer.measure, params, trainer.keys, trainer.prepared, "validation", step, session.record)
+    session.score = of_the_first(measured[trainer.config.objective.score])
+    session.best = max(session.best, Best(step, session.score), key=attrgetter("objective"))
+    session.save(step, trees(state), objective=session.score)
+    session.saved = step
+
+
+def draw_snapshot(session: Session, state: TrainState, step: int) -> None:
+    """Draws the images of a run that is still under way."""
+    trainer = session.trainer
+    params = one_copy(trainer.placement, state.evaluated)
+    # Only a mixture, of a few codes: a flow would take longer than the steps between two snapshots.
+    settings, some = replace(trainer.config.train, fitted_flow_steps=0), trainer.prepared.split("validation").images
+    priors = fitted(trainer.draw_codes, params, trainer.keys, settings, trainer.config, some)
+    if is_first():
+        folder = trainer.run / "samples" / f"step-{step:06d}"
+        show(trainer.vae, params, priors, trainer.keys, trainer.prepared, trainer.config, folder)
+
+
+def finish(session: Session, state: TrainState) -> list[Path]:
+    """Measures the test split, fits the priors, draws the final images and saves the complete run."""
+    trainer = session.trainer
+    vae, config, placement, keys, prepared = (
+        trainer.vae, trainer.config, trainer.placement, trainer.keys, trainer.prepared,
+    )  # fmt: skip
+    params, kept = best_params(session, state)
+    validate(trainer.measure, params, keys, prepared, "test", session.saved, session.record)
+    priors = fitted(trainer.draw_codes, params, keys, config.train, config, trainer.images)
+    statistics = code_statistics(vae, params, trainer.images)._asdict()
+    extra = kept | everywhere(placement, priors.trees | {STATISTICS: statistics})
+    # Images first: once a checkpoint says that the run is complete, nobody comes back to draw them.
+    images = show(vae, params, priors, keys, prepared, config, trainer.run / "samples") if is_first() else []
+    session.save(session.saved, trees(state) | extra, objective=session.score, complete=True)
+    return images
+
+
+def best_params(session: Session, state: TrainState) -> tuple[Params, dict[str, Any]]:
+    """Returns the parameters to evaluate, and with `train.patience` the best ones as a tree to keep."""
+    trainer = session.trainer
+    if not trainer.config.train.patience:
+        return one_copy(trainer.placement, state.evaluated), {}
+    session.checkpointer.wait()
+    name = "params" if state.ema is None else "ema"
+    params = checkpoint.read_tree(trainer.checkpoints, session.best.step, name)
+    return params, {"best": everywhere(trainer.placement, params)}

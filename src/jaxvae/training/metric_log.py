@@ -6,7 +6,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +14,13 @@ from typing import IO, Any
 
 from tqdm import tqdm
 
-from jaxvae.config import Config
 from jaxvae.errors import printable
+from jaxvae.experiment import Config
 from jaxvae.training.skipping import Trouble, blamed
 from jaxvae.training.step import Metrics
 
 LINE_SECONDS = 10.0
+Callback = Callable[[int, str, dict[str, float]], object]  # (step, kind, metrics)
 
 
 @dataclass
@@ -31,10 +32,13 @@ class Record:
     bar: Any
     out: IO[str]
     line_time: float
+    callback: Callback | None = None
 
 
 @contextmanager
-def recording(run: Path, *, first_step: int, steps: int, batch_size: int) -> Iterator[Record]:
+def recording(
+    run: Path, *, first_step: int, steps: int, batch_size: int, callback: Callback | None = None
+) -> Iterator[Record]:
     """Opens the record of a run at `first_step`; lines of later steps, left by an interruption, are dropped."""
     from tensorboardX import SummaryWriter  # Here, since only training needs it.
 
@@ -47,7 +51,7 @@ def recording(run: Path, *, first_step: int, steps: int, batch_size: int) -> Ite
     )  # fmt: skip
     try:
         with path.open("a") as lines:
-            yield Record(lines, board, bar, sys.stdout, time.monotonic())
+            yield Record(lines, board, bar, sys.stdout, time.monotonic(), callback)
     finally:
         bar.close()
         board.close()
@@ -68,6 +72,8 @@ def write(record: Record, step: int, kind: str, metrics: dict[str, float]) -> No
     record.lines.flush()
     for name, value in metrics.items() if record.board else ():
         record.board.add_scalar(f"{kind}/{name}", value, step)
+    if record.callback is not None:
+        record.callback(step, kind, dict(metrics))
 
 
 def secure(record: Record) -> None:
@@ -121,8 +127,8 @@ def log(
 ) -> Trouble | None:
     """Writes the metrics of finished steps and names those that were skipped; returns why the run must stop, if so."""
     for last, stacked in fetched:
-        metrics = {name: values for name, values in stacked.items() if name != "watch"}
-        rows = zip(itertools.count(last + 1 - len(metrics["loss"])), *stacked["watch"], *metrics.values())
+        metrics = {name: values for name, values in stacked.items() if name != "update"}
+        rows = zip(itertools.count(last + 1 - len(metrics["loss"])), *stacked["update"], *metrics.values())
         for step, made, in_a_row, layer_norms, *numbers in rows:
             values = dict(zip(metrics, map(float, numbers), strict=True))
             if not made:

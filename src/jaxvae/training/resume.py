@@ -8,12 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxvae.config import Config
 from jaxvae.data.batches import batch_indices
 from jaxvae.data.pixels import scaled
 from jaxvae.data.prepared import Prepared
 from jaxvae.errors import UserError
-from jaxvae.priors.learned import start_from_pictures
+from jaxvae.experiment import Config
 from jaxvae.runs import checkpoint
 from jaxvae.runs.run import described
 from jaxvae.training.multihost import is_first, wait_for_all
@@ -64,15 +63,20 @@ def start(folder: Path, keys: Keys, vae: VAE, config: Config, prepared: Prepared
 
 
 def _begun(keys: Keys, vae: VAE, config: Config, prepared: Prepared, place: Placement) -> TrainState:
-    train = prepared.split("train").images
-    first = batch_indices(config.seed, 0, min(config.model.prior_components, len(train)), len(train))
-    pictures = np.asarray(scaled(train[np.sort(first)])) if config.model.prior == "vamp" else None
+    train, needed = prepared.split("train").images, vae.start_images
+    if needed > len(train):
+        raise UserError(
+            f"model.prior.components is {needed}, but must be at most {len(train)}, the number of training images: "
+            "the model starts from as many of them."
+        )
+    first = batch_indices(config.seed, 0, needed, len(train)) if needed else None
+    images = None if first is None else np.asarray(scaled(train[np.sort(first)]))
 
     def begin(keys: Keys) -> TrainState:
         state = init_state(keys, vae, config.train)
-        if pictures is None:
+        if images is None:
             return state
-        params = start_from_pictures(state.params, pictures)
+        params = vae.start(state.params, images)
         return state._replace(params=params, ema=None if state.ema is None else jax.tree.map(jnp.copy, params))
 
     # Each device makes its own share, so that a state too large for one need never lie on one.

@@ -13,9 +13,9 @@ import numpy as np
 from jax import Array
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from jaxvae.config import Config, DevicesConfig
+from jaxvae.config import DevicesConfig
 from jaxvae.errors import UserError
-from jaxvae.objectives.build import of_each_example
+from jaxvae.experiment import Config
 from jaxvae.system.processes import cores
 
 PATIENCE = 600  # Seconds.
@@ -67,7 +67,7 @@ def share_cores(config: Config) -> None:
     """
     flags = os.environ.get("XLA_FLAGS", "")
     by_flag = "xla_force_host_platform_device_count" in flags
-    if config.model.network != "conv" or by_flag or jax.config.values["jax_num_cpu_devices"] != UNCHOSEN:
+    if not config.model.convolutional or by_flag or jax.config.values["jax_num_cpu_devices"] != UNCHOSEN:
         return
     # One device waits for the other where gradients are added, and XLA ends the process after 40 seconds of it: on a
     # machine that is busy with other things that can be too few.
@@ -84,9 +84,9 @@ def place(config: Config, devices: DevicesConfig = DevicesConfig()) -> Placement
 
 def over(chosen: list[jax.Device], config: Config, devices: DevicesConfig) -> Placement:
     """The placement on these devices; `UserError` where a batch cannot be cut as asked."""
-    if devices.accumulate > 1 and not of_each_example(config.objective):
+    if devices.accumulate > 1 and not config.objective.per_example:
         raise UserError(
-            f"devices.accumulate is {devices.accumulate}, but must be 1 for objective {config.objective.name!r} with "
+            f"devices.accumulate is {devices.accumulate}, but must be 1 for objective {config.objective.kind!r} with "
             "these settings, whose value is of the whole batch."
         )
     size, parts = config.train.batch_size, len(chosen) * devices.accumulate

@@ -14,8 +14,9 @@ import numpy as np
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
-from jaxvae.config import Config, TrainConfig
+from jaxvae.config import TrainConfig
 from jaxvae.data.batches import batch_indices
+from jaxvae.experiment import Config
 from jaxvae.system.files import whole_file
 
 REMEMBERED = 100

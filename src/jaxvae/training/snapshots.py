@@ -5,10 +5,11 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from jaxvae.config import Config, TrainConfig
+from jaxvae.config import TrainConfig
 from jaxvae.data.prepared import Prepared
 from jaxvae.data.select import select, walk_ends
 from jaxvae.evaluation.per_example import DrawCodes
+from jaxvae.experiment import Config
 from jaxvae.inference import reconstructed, sampled
 from jaxvae.latents.paths.interpolation import interpolated
 from jaxvae.priors.fitted import Fitted, fit

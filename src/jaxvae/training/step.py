@@ -1,4 +1,7 @@
-"""The train step: `encode`, `sample` and `decode` composed, differentiated, and handed to Optax. Pure; jitted once."""
+"""The train step: encode, sample and decode composed, differentiated, handed to Optax, and compiled once.
+
+The whole of training in one line: `step = compile_step(build_train_step(vae, config, n), placement)`.
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -8,49 +11,53 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 from jax.sharding import Mesh
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, Int, Key, UInt8
 
-from jaxvae.config import Config, DevicesConfig
+from jaxvae.config import DevicesConfig
 from jaxvae.data.pixels import to_float
-from jaxvae.likelihoods.build import stored_bits
-from jaxvae.objectives.build import build_terms, build_value
-from jaxvae.objectives.metrics import active_units, named_terms
-from jaxvae.objectives.schedules import beta_at
-from jaxvae.objectives.terms import Terms
+from jaxvae.experiment import Config
+from jaxvae.objectives.metrics import active_units, with_bits_per_dim
 from jaxvae.training.accumulation import in_parts
+from jaxvae.training.sharding import Placement
 from jaxvae.training.skipping import stopped, watch
 from jaxvae.training.state import TrainState, build_optimizer, learning_rate
-from jaxvae.vae import VAE, Params
+from jaxvae.vae import VAE, Params, rematerialized
 
 Metrics = dict[str, Any]
-
-
 TrainStep = Callable[[TrainState, UInt8[Array, "b h w c"]], tuple[TrainState, Metrics]]
 
 
-class Watch(NamedTuple):
-    """What the loop tells of an update that was not made; beside the metrics, not one of them."""
+class Update(NamedTuple):
+    """Whether an update was applied, and what the loop needs to explain one that was not."""
 
-    made: Array
-    not_finite_in_a_row: Array
+    made: Bool[Array, ""]
+    not_finite_in_a_row: Int[Array, ""]
     layer_norms: Float[Array, " l"]
 
 
 def build_train_step(
-    vae: VAE, config: Config, pictures: int, devices: DevicesConfig = DevicesConfig(), mesh: Mesh | None = None
+    vae: VAE, config: Config, examples: int, devices: DevicesConfig = DevicesConfig(), mesh: Mesh | None = None
 ) -> TrainStep:
-    """The function (state, images uint8 [b, h, w, c]) -> (state, metrics), for a set of so many pictures.
+    """Returns the function (state, images uint8 [b, h, w, c]) -> (state, metrics).
 
-    `mesh` is needed for batches computed in parts alone (`devices.accumulate`).
+    Args:
+        vae: the model.
+        config: objective, optimizer and pixels.
+        examples: size of the training set, which some objectives need.
+        devices: whether to accumulate gradients or to recompute activations.
+        mesh: the devices; needed only for accumulated gradients.
     """
-    terms_of, objective = build_terms(config.objective), build_value(config.objective, pictures)
+    objective = config.objective.build(examples)
     optimizer = build_optimizer(config.train)
+    bits = config.model.likelihood.stored_bits(config.data.pixels)
     if devices.rematerialize:
-        vae = vae._replace(encode=jax.checkpoint(vae.encode), decode=jax.checkpoint(vae.decode))
+        vae = rematerialized(vae)
 
-    def loss(params: Params, key: Array, x: Array, step: Array) -> tuple[Array, Terms]:
-        terms = terms_of(vae, params, key, x)
-        return -jnp.mean(objective(terms, step)), terms
+    def loss(params: Params, key: Key[Array, "..."], x: Float[Array, "b h w c"], step: Array) -> tuple[Array, Any]:
+        # x ─encode─▶ q(z|x) ─sample(key)─▶ z ─decode─▶ p(x|z): `vae.infer`, in vae.py, unless the objective is of
+        # another kind. The terms are per example; their mean is taken here and nowhere else.
+        terms = objective.terms(vae, params, key, x)
+        return -jnp.mean(objective.value(terms, step)), terms
 
     gradient = jax.value_and_grad(loss, has_aux=True)
     if devices.accumulate > 1:
@@ -60,7 +67,7 @@ def build_train_step(
         # 1. All randomness of this step comes from the root key and the step's number.
         pixel_key, flip_key, noise_key = jax.random.split(jax.random.fold_in(state.key, state.step), 3)
         x = to_float(pixel_key, images, config.data.pixels)
-        x = mirrored(flip_key, x) if config.data.flip else x
+        x = flip_half(flip_key, x) if config.data.flip else x
 
         # 2. The objective and its gradient.
         (value, terms), gradients = gradient(state.params, noise_key, x, state.step)
@@ -70,56 +77,86 @@ def build_train_step(
         params = optax.apply_updates(state.params, updates)
         ema = None if state.ema is None else running_mean(state, params, config.train.ema_decay)
 
-        # 4. An update that is not finite, or a spike, is not made; after too many of the former nothing changes any
-        #    more, and the loop ends the run.
+        # 4. An update that is not finite, or a spike, is skipped. After too many of the former in a row the state no
+        #    longer changes, and the loop ends the run.
         gradient_norm = norm(gradients)
         guard, made = watch(state.guard, value, gradient_norm, config.train)
         after, before = (params, ema, opt_state), (state.params, state.ema, state.opt_state)
         params, ema, opt_state = jax.tree.map(lambda new, old: jnp.where(made, new, old), after, before)
         step = state.step + ~stopped(state.guard, config.train)
         new_state = TrainState(step, params, ema, opt_state, state.key, guard)
+
+        # 5. What is logged: means over the batch, in nats per example.
         metrics = {
             "loss": value,
-            **jax.tree.map(jnp.mean, named_terms(terms, stored_bits(config), x[0].size)),
+            **jax.tree.map(jnp.mean, with_bits_per_dim(objective.metrics(terms), bits, x[0].size)),
             "gradient_norm": gradient_norm,
             "active_units": active_units(terms.posterior.mean),
-            "beta": beta_at(config.objective, state.step),
+            "beta": objective.weight(state.step),
             "learning_rate": learning_rate(config.train)(state.step - state.guard.skipped),
             "skipped_steps": guard.skipped,
-            "watch": Watch(made, guard.not_finite_in_a_row, layer_norms(gradients)),
+            "update": Update(made, guard.not_finite_in_a_row, layer_norms(gradients)),
         }
         return new_state, metrics
 
     return train_step
 
 
+def compile_step(train_step: TrainStep, placement: Placement) -> Any:
+    """Returns (state, batches [s, b, h, w, c]) -> (state, metrics [s]), jitted: s train steps in one dispatch.
+
+    The state is donated: the one passed in must not be used again. With the images of a whole set as a third argument
+    the batches are indices [s, b] into it.
+    """
+
+    def steps(state: TrainState, batches: Array, images: Array | None = None) -> tuple[TrainState, Metrics]:
+        def one(state: TrainState, batch: Array) -> tuple[TrainState, Metrics]:
+            return train_step(state, batch if images is None else images[batch])
+
+        if len(batches) > 1:
+            state, metrics = jax.lax.scan(one, state, batches)
+        else:
+            state, metrics = one(state, batches[0])
+            metrics = jax.tree.map(lambda metric: jnp.asarray(metric)[None], metrics)
+        return placement.laid(state), placement.laid(metrics)
+
+    return jax.jit(steps, donate_argnums=0)
+
+
 def norm(tree: Params) -> Float[Array, ""]:
-    """The Euclidean norm of all numbers in the tree; as products, which take no temporary array."""
+    """Returns the Euclidean norm of all numbers in the tree.
+
+    As dot products, which need no temporary array; `optax.global_norm` squares every leaf first.
+    """
     squares = [jnp.vdot(leaf, leaf, precision="highest") for leaf in jax.tree.leaves(tree)]
     return jnp.sqrt(sum(squares[1:], squares[0]))
 
 
 def layers(params: Params) -> dict[str, Params]:
-    """The parameters by layer, as in `decoder/Up_3`; those of likelihood and prior by name."""
-    named = {f"{part}/{name}": layer for part, inside in params.items() for name, layer in inside.items()}
+    """Returns the parameters by layer, as in `decoder/Up_3`; those of likelihood and prior by name."""
+    named: dict[str, Params] = {}
+    for part, inside in params.items():
+        named |= (
+            {f"{part}/{name}": layer for name, layer in inside.items()} if isinstance(inside, dict) else {part: inside}
+        )
     return {name: named[name] for name in sorted(named)}
 
 
 def layer_norms(gradients: Params) -> Float[Array, " l"]:
-    """The norm of each layer's gradient, in the order of `layers`; the loop looks at it where one is not finite."""
+    """Returns the norm of each layer's gradient, in the order of `layers`."""
     return jnp.stack([norm(layer) for layer in layers(gradients).values()])
 
 
 def running_mean(state: TrainState, params: Params, decay: float) -> Params:
-    """The mean of the parameters with the new ones in it; early in a run it forgets faster, within about t/10 updates.
+    """Returns the running mean of the parameters, which early in a run forgets faster: within about t/10 updates.
 
-    With the full decay from the start, a short run would be judged by the mean's memory of its random beginning.
+    With the full decay from the start, a short run would be judged by its random initialisation.
     """
     warmed = jnp.minimum(decay, (1.0 + state.step) / (10.0 + state.step))
     return optax.incremental_update(params, state.ema, 1.0 - warmed)
 
 
-def mirrored(key: Array, x: Array) -> Array:
-    """Each picture [b, h, w, c] mirrored left to right with probability one half."""
+def flip_half(key: Key[Array, ""], x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+    """Returns the images, each mirrored left to right with probability one half."""
     coins = jax.random.bernoulli(key, 0.5, (x.shape[0], 1, 1, 1))
     return jnp.where(coins, x[:, :, ::-1], x)

@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
-from jaxvae.config import Config
 from jaxvae.data.prepared import Prepared
 from jaxvae.evaluation.per_example import Measure, means
+from jaxvae.experiment import Config
 from jaxvae.training.metric_log import Record, say, write
 from jaxvae.training.state import Keys
 from jaxvae.vae import Params
@@ -28,17 +28,10 @@ def validate(
     return measured
 
 
-def objective(measured: dict[str, float]) -> float:
-    """What the best checkpoint is chosen by: the tightest bound, or log p(x|z) of an autoencoder, in nats."""
-    names = ("iwae_nats", "elbo_nats", "log_likelihood_nats")
-    return next(measured[name] for name in names if name in measured)
-
-
 def out_of_patience(config: Config, best: Best, step: int) -> bool:
     """Whether as many validations as `train.patience` have passed since the best one, the KL's warm-up not counted.
 
     While the weight rises, the bound with β = 1 says little about the model that is coming.
     """
-    warm = config.objective.warmup_steps * (2 * config.objective.warmup_cycles - 1)
-    waited = step - step % config.train.validate_every - max(best.step, warm)
+    waited = step - step % config.train.validate_every - max(best.step, config.objective.annealing_steps)
     return 0 < config.train.patience * config.train.validate_every <= waited

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from jaxvae.config import DataConfig
+from jaxvae.data.config import DataConfig
 from jaxvae.data.images import fit
 from jaxvae.data.numpy_files import UNREADABLE, mapped, regular
 from jaxvae.data.sources.base import SPLITS, Example, Source
@@ -36,8 +36,8 @@ class _Block(NamedTuple):
     labels: np.ndarray | None
 
 
-def arrays(config: DataConfig) -> Source:
-    """The pictures of the .npy or .npz file `config.name`.
+def arrays(name: str, config: DataConfig) -> Source:
+    """The pictures of the .npy or .npz file `name`.
 
     An .npy is one array of images. An .npz holds `images` and perhaps `labels`, or `x_train` (or `train`) and perhaps
     `x_validation`, `x_test`, `y_train`, `y_validation`, `y_test`; and perhaps `label_names`, an array of strings.
@@ -48,7 +48,7 @@ def arrays(config: DataConfig) -> Source:
 
     Raises `UserError` for a missing or damaged file, unknown names of arrays and other shapes, types and ranges.
     """
-    path = named_path(config.name)
+    path = named_path(name)
     found, label_names = _named(path, _load(path))
     blocks: dict[str, _Block] = {}
     for split in SPLITS:

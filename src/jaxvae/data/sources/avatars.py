@@ -13,7 +13,7 @@ import python_avatars as pa
 import resvg_py
 from PIL import Image
 
-from jaxvae.config import DataConfig
+from jaxvae.data.config import DataConfig
 from jaxvae.data.images import fit
 from jaxvae.data.sources.base import SPLITS, Example, Source
 from jaxvae.errors import UserError
@@ -92,8 +92,6 @@ def avatars(config: DataConfig) -> Source:
         raise UserError(
             f"data.crop is {config.crop}, but the avatars are drawn to size; leave it out and set data.size."
         )
-    if config.raw is not None:
-        raise UserError(f"data.raw is {config.raw!r}, but the avatars are drawn, not read; leave it out.")
     size, every_core = config.size or 64, EveryCore()
 
     def drawn(split: str) -> Iterator[Example]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from jaxvae.config import DataConfig
+from jaxvae.data.config import DataConfig
 from jaxvae.data.images import UNREADABLE, decode, fit, formats, is_grey, opened
 from jaxvae.data.sources.base import SPLITS, Example, Source
 from jaxvae.data.splits import Part, carve, told
@@ -24,8 +24,8 @@ logger = logging.getLogger("jaxvae")
 NAMED = 5  # Unreadable files that a message names.
 
 
-def folder(config: DataConfig) -> Source:
-    """The images under `config.raw` (name "folder") or under `config.name`, in three parts of 80, 10 and 10 %.
+def folder(path: str, config: DataConfig) -> Source:
+    """The images under `path`, in three parts of 80, 10 and 10 %.
 
     What a file holds decides how it is read, not its name; files whose suffix is no image's are passed over, and so
     are hidden ones. If images lie in two folders or more, the column `label` says in which.
@@ -33,7 +33,7 @@ def folder(config: DataConfig) -> Source:
     Raises `UserError` for a folder that is missing or holds fewer than three images, and when more than
     `config.skip_share` of the image files cannot be read; up to that share they are skipped, with a warning.
     """
-    root = _root(config)
+    root = _root(path)
     paths = _image_files(root)
     if not paths:
         raise UserError(f"there are no image files (.png, .jpg, .webp, …) in {root}.")
@@ -72,10 +72,12 @@ def folder(config: DataConfig) -> Source:
     )
 
 
-def _root(config: DataConfig) -> Path:
-    if config.name == "folder" and config.raw is None:
-        raise UserError("data.name is 'folder', but it is not said which: give --data.raw DIR (RAW=DIR with make).")
-    root = named_path((config.raw if config.name == "folder" else None) or config.name)
+def _root(path: str) -> Path:
+    if not path:
+        raise UserError(
+            "data.source is 'folder', but data.source.path is empty: give --data.raw DIR (RAW=DIR with make)."
+        )
+    root = named_path(path)
     if not os.path.isdir(root):
         raise UserError(
             f"there is no folder {root}; give one with images in it with --data.raw DIR (RAW=DIR with make)."

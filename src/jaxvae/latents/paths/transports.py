@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxvae.distributions.gaussian import Normal
-from jaxvae.distributions.gaussian_mixture import GaussianMixture, Mixture
+from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture, GaussianMixture
 from jaxvae.latents.paths import rosenblatt
 from jaxvae.priors.fitted import FittedPrior
 from jaxvae.priors.flow import Flow
@@ -59,7 +59,7 @@ def _(prior: Flow) -> Transport:
 
 
 @transport.register
-def _(prior: Mixture) -> Transport:
+def _(prior: FullCovarianceMixture) -> Transport:
     weights, means, factors = (_double(each) for each in (prior.weights, prior.means, prior.factors))
     units, rank = factors.shape[1:]
     with np.errstate(divide="ignore"):

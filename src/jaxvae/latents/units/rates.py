@@ -49,7 +49,7 @@ def unit_rates(loaded: Loaded, images: np.ndarray) -> UnitRates:
     posterior = _as_seen(loaded, images)
     mean, log_variance = np.asarray(posterior.mean, np.float64), np.asarray(posterior.log_variance, np.float64)
     every = np.arange(mean.shape[1])
-    if info.config.objective.name == "autoencoder":
+    if not info.config.objective.variational:
         return UnitRates(np.var(mean, axis=0), "variance", "variance of the codes, as an autoencoder has no KL", mean)
     prior = jax.jit(vae.prior)(params)
     marginals = prior_marginals(prior, every)

@@ -52,7 +52,7 @@ def traverse(
     if units > len(rates.values):
         raise UserError(f"{units} units are asked for, but a code of {info.run} has {len(rates.values)}.")
     chosen = rates.order[:units]
-    if info.config.objective.name == "autoencoder":
+    if not info.config.objective.variational:
         marginals = code_marginals(rates.mean, chosen)
     else:
         marginals = prior_marginals(jax.jit(vae.prior)(params), chosen)

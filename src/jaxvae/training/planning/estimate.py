@@ -7,7 +7,8 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from jaxvae.config import Config, DevicesConfig
+from jaxvae.config import DevicesConfig
+from jaxvae.experiment import Config
 from jaxvae.training.planning.program import Exchange, exchanges, state_shapes, traced
 from jaxvae.training.planning.target import Target
 from jaxvae.training.sharding import Placement, counted, over

@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxvae.config import Config, DevicesConfig
-from jaxvae.training.input_pipeline import build_advance
+from jaxvae.config import DevicesConfig
+from jaxvae.experiment import Config
+from jaxvae.models import build
 from jaxvae.training.sharding import Placement
 from jaxvae.training.state import TrainState, init_state, split_root
-from jaxvae.training.step import build_train_step
-from jaxvae.vae import build
+from jaxvae.training.step import build_train_step, compile_step
 
 
 class Exchange(NamedTuple):
@@ -37,7 +37,7 @@ def traced(
     state = placement.of(state_shapes(config, shape))
     batch = jax.ShapeDtypeStruct((1, size, *shape), jnp.uint8, sharding=placement.split)
     train_step = build_train_step(vae, config, pictures, devices, placement.mesh)
-    return build_advance(train_step, placement).trace(state, batch)
+    return compile_step(train_step, placement).trace(state, batch)
 
 
 KINDS = "all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute|collective-broadcast"

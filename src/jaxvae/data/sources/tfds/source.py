@@ -12,7 +12,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from jaxvae.config import DataConfig
+from jaxvae.data.config import DataConfig
 from jaxvae.data.images import UNREADABLE, fit, opened
 from jaxvae.data.sources.base import Example, Source
 from jaxvae.data.sources.tfds.builder import failures_told, without_tensorflow
@@ -32,8 +32,8 @@ OFTEN_WANTED = ("avatars", "folder", "celeb_a", "mnist", "fashion_mnist", "cifar
 FORMAT = "array_record"
 
 
-def tfds_source(config: DataConfig) -> Source:
-    """The TFDS set `config.name` (`NAME` or `NAME/VARIANT`), from the files in the folder `config.raw` if it is given.
+def tfds_source(full_name: str, raw: str | None, config: DataConfig) -> Source:
+    """The TFDS set `full_name` (`NAME` or `NAME/VARIANT`), from the files in the folder `raw` if it is given.
 
     Truth values and class labels become attributes; what else there is beside the picture is dropped. A download is
     kept where TFDS keeps it; of a set made from hand-downloaded files nothing stays but the prepared format.
@@ -41,10 +41,10 @@ def tfds_source(config: DataConfig) -> Source:
     Raises `UserError` for a name that TFDS does not know, a set without pictures, files that are missing or damaged,
     a download that fails, and a builder that needs TensorFlow where there is none.
     """
-    name, _, variant = config.name.partition("/")
+    name, _, variant = full_name.partition("/")
     name = ALIASES.get(name, name)
-    cls = _builder_class(name, variant, config.name)
-    folder = _folder(config.raw)
+    cls = _builder_class(name, variant, full_name)
+    folder = _folder(raw)
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()
     # TFDS prints to standard output, among other things a page when it misses TensorFlow.

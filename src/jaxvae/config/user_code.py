@@ -1,0 +1,41 @@
+"""A user's own Python file: an experiment, or the kinds that a checkpoint names."""
+
+import hashlib
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from jaxvae.errors import UserError, nearest
+
+
+def import_file(path: Path, what: str = "file") -> ModuleType:
+    """Runs a Python file that the user named, once per process, and returns it as a module.
+
+    The kinds that it defines are known from then on.
+
+    Raises:
+        UserError: there is no such file, or it raises an error.
+    """
+    if not os.path.isfile(path):  # Also for names too long to be one.
+        folders = [folder for folder in (path.parent, Path("experiments")) if os.path.isdir(folder)]
+        others = sorted({str(other) for folder in folders for other in folder.glob("*.py")})
+        raise UserError(f"there is no {what} {path}: {nearest(str(path), others)}")
+    resolved = path.resolve()
+    # A module of its own rather than `runpy`: its classes must find their annotations later.
+    name = f"_jaxvae_user_{resolved.stem}_{hashlib.sha256(str(resolved).encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, resolved)
+    if spec is None or spec.loader is None:
+        raise UserError(f"the {what} {path} is not a Python file; its name must end in .py.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except UserError:
+        del sys.modules[name]
+        raise
+    except (SyntaxError, NameError, TypeError, ValueError, AttributeError, ImportError) as error:
+        del sys.modules[name]
+        raise UserError(f"the {what} {path} cannot be read: {type(error).__name__}: {error}.") from error
+    return module

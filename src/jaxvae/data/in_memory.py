@@ -1,0 +1,90 @@
+"""Images in memory as a prepared data set."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from jaxvae.data.config import DataConfig
+from jaxvae.data.images import fit
+from jaxvae.data.pixels import uint8_images
+from jaxvae.data.prepared import Prepared, open_prepared, write_prepared
+from jaxvae.data.sources.base import SPLITS, Example, Source
+from jaxvae.data.splits import Part, carve, told
+from jaxvae.errors import UserError
+
+NAME = "arrays"
+
+
+def prepare_arrays(images: Any, attributes: Mapping[str, Any] | None, config: DataConfig) -> Prepared:
+    """Writes images in memory as a prepared data set, or opens the one that the same images made before.
+
+    Args:
+        images: uint8 or floats in [0, 1], [n, h, w, c] or [n, h, w], or such arrays by split; what is missing of
+            validation and test is taken from train.
+        attributes: integers [n] by name, or by split and then by name; None for no attributes.
+        config: crop, size and colours, and the folder of the prepared data sets.
+
+    Raises:
+        UserError: the images are of the wrong shape, type or range, or the attributes do not fit them.
+    """
+    by_split = dict(images) if isinstance(images, Mapping) else {"train": images}
+    columns = _columns(attributes, by_split)
+    unknown = [split for split in by_split if split not in SPLITS]
+    if unknown or "train" not in by_split:
+        given = ", ".join(map(str, by_split))
+        raise UserError(f"the images are in splits {given}; expected train, and perhaps validation and test.")
+    arrays = {split: uint8_images(array) for split, array in by_split.items()}
+    names = tuple(next(iter(columns.values()), {}))
+    labels = {split: _labels(columns.get(split, {}), names, split, len(array)) for split, array in arrays.items()}
+    digest = hashlib.sha256(repr((config.crop, config.size, config.color, names)).encode())
+    for split in arrays:
+        digest.update(f"{split} {arrays[split].shape}".encode())
+        digest.update(arrays[split].tobytes())
+        digest.update(labels[split].tobytes())
+    path = Path(config.root) / f"{NAME}-{digest.hexdigest()[:16]}"
+    if path.exists():
+        return open_prepared(path)
+    parts = carve({split: len(array) for split, array in arrays.items()}, "the array of images")
+
+    def read(part: Part) -> Iterator[Example]:
+        for i in part.indices:
+            pixels = arrays[part.of][i]
+            image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+            fitted = fit(image, crop=config.crop, size=config.size, color=config.color)
+            yield Example(fitted, tuple(int(value) for value in labels[part.of][i]))
+
+    source = Source(
+        attributes=names,
+        classes={},
+        splits={split: partial(read, part) for split, part in parts.items()},
+        origin={"arrays": {split: list(array.shape) for split, array in arrays.items()}, "splits": told(parts)},
+    )
+    recipe = {"name": NAME, "raw": None, "files": None, "crop": config.crop, "size": config.size, "color": config.color}
+    return write_prepared(path, NAME, recipe, source)
+
+
+def _columns(attributes: Mapping[str, Any] | None, by_split: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    if not attributes:
+        return {}
+    nested = all(isinstance(value, Mapping) for value in attributes.values())
+    return dict(attributes) if nested else {next(iter(by_split)): attributes} if len(by_split) == 1 else {}
+
+
+def _labels(columns: Mapping[str, Any], names: tuple[str, ...], split: str, count: int) -> np.ndarray:
+    if tuple(columns) != names:
+        given = ", ".join(columns) or "missing"
+        raise UserError(f"the attributes of {split} are {given}, but must be {', '.join(names)}.")
+    values = [np.asarray(columns[name]) for name in names]
+    for name, value in zip(names, values, strict=True):
+        if value.dtype.kind not in "iub" or value.shape != (count,):
+            raise UserError(
+                f"the attribute {name} of {split} is {value.dtype}{list(value.shape)}, but must be integers [{count}]."
+            )
+        if count and not (value.min() >= 0 and value.max() <= np.iinfo(np.int16).max):
+            raise UserError(f"the attribute {name} of {split} has values outside 0 to 32767.")
+    return np.stack(values, axis=1) if values else np.zeros((count, 0), np.int16)

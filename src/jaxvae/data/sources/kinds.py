@@ -1,0 +1,185 @@
+"""The data source: where images come from, one kind per `data.source`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jaxvae.config.kinds import Kind
+from jaxvae.errors import UserError
+from jaxvae.system.files import named_path
+
+if TYPE_CHECKING:
+    from jaxvae.data.config import DataConfig
+    from jaxvae.data.sources.base import Source
+
+ARRAY_SUFFIXES = (".npy", ".npz")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceConfig(Kind, family="data.source"):
+    """Base of the data sources; a kind of your own overrides `build`."""
+
+    def build(self, config: DataConfig) -> Source:
+        """Returns the examples of each split, from which `config` says what to prepare."""
+        raise TypeError(f"{type(self).__name__} has no `build` method; a data source must define one.")
+
+    def dataset_name(self) -> str:
+        """Returns what the data set is called in recipes and reports."""
+        return self.kind
+
+    def title(self) -> str:
+        """Returns what folders made from the data set are called."""
+        return self.dataset_name()
+
+    def own_files(self) -> str | None:
+        """Returns the user's file or folder that the images come from; None where there is none."""
+        return None
+
+    def recipe(self) -> dict[str, Any]:
+        """Returns what the prepared pixels depend on beyond `DataConfig` and the contents of `own_files`, as JSON."""
+        return {"name": self.dataset_name(), "raw": self.own_files(), "fields": self.to_json()}
+
+    @classmethod
+    def coerce(cls, value: Any, where: str) -> Any:
+        """Returns the source itself, or the one that a name or path stands for."""
+        return source_named(value) if isinstance(value, str) else value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Avatars(SourceConfig):
+    """Cartoon faces, drawn on this machine, with true attributes."""
+
+    def build(self, config: DataConfig) -> Source:
+        """Returns the faces."""
+        from jaxvae.data.sources.avatars import avatars
+
+        return avatars(config)
+
+    def recipe(self) -> dict[str, Any]:
+        """Returns the name."""
+        return {"name": self.kind, "raw": None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder(SourceConfig):
+    """A folder of images of any size and format."""
+
+    path: str = ""
+    """The folder; images in folders below it get the column `label`."""
+
+    def build(self, config: DataConfig) -> Source:
+        """Returns the images."""
+        from jaxvae.data.sources.folder import folder
+
+        return folder(self.path, config)
+
+    def title(self) -> str:
+        """Returns the name of the folder."""
+        return _stem(self.path) if self.path else self.kind
+
+    def own_files(self) -> str | None:
+        """Returns the folder."""
+        return self.path or None
+
+    def recipe(self) -> dict[str, Any]:
+        """Returns the folder, resolved."""
+        return {"name": self.kind, "raw": self.own_files()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrays(SourceConfig):
+    """An .npy or .npz file of images."""
+
+    path: str = ""
+    """The file: `images` and `labels`, or `x_train`, `y_train` and so on."""
+
+    def build(self, config: DataConfig) -> Source:
+        """Returns the images."""
+        from jaxvae.data.sources.arrays import arrays
+
+        return arrays(self.path, config)
+
+    def dataset_name(self) -> str:
+        """Returns the path."""
+        return self.path
+
+    def title(self) -> str:
+        """Returns the name of the file without its suffix."""
+        return _stem(self.path)
+
+    def own_files(self) -> str | None:
+        """Returns the file."""
+        return self.path
+
+    def recipe(self) -> dict[str, Any]:
+        """Returns the path as it was given."""
+        return {"name": self.path, "raw": None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TFDS(SourceConfig):
+    """A data set of TensorFlow Datasets."""
+
+    name: str = ""
+    """Its name there, NAME or NAME/VARIANT."""
+    raw: str | None = None
+    """Folder of its files, downloaded by hand."""
+
+    def build(self, config: DataConfig) -> Source:
+        """Returns the images."""
+        from jaxvae.data.sources.tfds.source import tfds_source
+
+        return tfds_source(self.name, self.raw, config)
+
+    def dataset_name(self) -> str:
+        """Returns the name."""
+        return self.name
+
+    def title(self) -> str:
+        """Returns the name, without slashes."""
+        return self.name.replace("/", "-")
+
+    def own_files(self) -> str | None:
+        """Returns the folder of downloaded files."""
+        return self.raw
+
+    def recipe(self) -> dict[str, Any]:
+        """Returns the name and the folder, resolved."""
+        return {"name": self.name, "raw": self.raw}
+
+
+def source_named(name: str, raw: str | None = None) -> SourceConfig:
+    """Returns the data source that a short name stands for.
+
+    Args:
+        name: the name of a kind such as `avatars` or `folder`, the path of a folder or of an .npy or .npz file, or the
+            name of a TFDS data set.
+        raw: folder of hand-downloaded files of a TFDS data set, or the folder of images for `folder`.
+
+    Raises:
+        UserError: `name` is empty, or `raw` does not go with it.
+    """
+    if not name:
+        raise UserError("data.source is '', but must be the name of a data set or the path of your own images.")
+    if name == Folder.kind:
+        return Folder(path=raw or "")
+    if name in SourceConfig.kinds and name not in (Arrays.kind, TFDS.kind):
+        if raw is not None:
+            raise UserError(f"data.raw is {raw!r}, but {name} needs no files of yours; remove data.raw.")
+        kind: SourceConfig = SourceConfig.kinds[name]()
+        return kind
+    path = named_path(name)
+    is_folder = os.path.isdir(path)
+    is_arrays = path.suffix.lower() in ARRAY_SUFFIXES and not is_folder
+    if not is_folder and not is_arrays and not name.startswith(("/", "./", "../", "~")):
+        return TFDS(name=name, raw=raw)
+    if raw is not None:
+        raise UserError(f"data.raw is {raw!r}, but data.source already names {name}; give one of them.")
+    return Arrays(path=name) if is_arrays else Folder(path=name)
+
+
+def _stem(path: str) -> str:
+    return Path(os.path.abspath(named_path(path))).stem or "run"

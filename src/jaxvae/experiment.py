@@ -1,0 +1,78 @@
+"""The whole config of an experiment, composed of the configs of its parts, as JSON and back."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from jaxvae.config.checks import Checked, require
+from jaxvae.config.kinds import fields_from_json, fields_to_json
+from jaxvae.config.train import TrainConfig
+from jaxvae.data.config import DataConfig
+from jaxvae.errors import UserError
+from jaxvae.models import Conv, ModelConfig
+from jaxvae.objectives import ELBO, ObjectiveConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Checked):
+    """One experiment."""
+
+    name: str = ""
+    """Name of the experiment and of its run folder; by default that of the data set."""
+    seed: int = 0
+    """Root of all randomness: initial parameters, noise, order of the data."""
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=Conv)
+    objective: ObjectiveConfig = field(default_factory=ELBO)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+    def check(self) -> None:
+        """Refuses parts that do not go together."""
+        # The seed also keys NumPy's Philox, which takes no negative numbers.
+        self.require(0 <= self.seed < 2**32, "seed", "between 0 and 2**32 - 1")
+        self.objective.check_model(self.model, self.train.batch_size)
+        likelihood, pixels = self.model.likelihood, self.data.pixels
+        wanted = f"{' or '.join(map(repr, likelihood.pixels))} when model.likelihood is {likelihood.kind!r}"
+        require(pixels in likelihood.pixels, "data.pixels", pixels, wanted)
+
+    @property
+    def title(self) -> str:
+        """What the run folder is called."""
+        return self.name or self.data.source.title()
+
+
+def to_json(config: Config) -> dict[str, Any]:
+    """Returns the config as JSON values: nested dicts, lists, strings and numbers."""
+    values: dict[str, Any] = json.loads(json.dumps(fields_to_json(config)))
+    return values
+
+
+def from_json(values: dict[str, Any]) -> Config:
+    """Returns the config that `to_json` wrote; a field that is missing has its default.
+
+    Raises:
+        UserError: a field or kind is unknown, of the wrong type, or out of range.
+    """
+    if not isinstance(values, dict):
+        raise UserError(f"the configuration cannot be read: it is not a JSON object but {values!r}.")
+    config: Config = fields_from_json(Config, values)
+    return config
+
+
+def differences(old: Config, new: Config) -> list[str]:
+    """Returns each field that differs, as "train.steps is 50 there and 3000 here"."""
+    left, right = flatten(to_json(old)), flatten(to_json(new))
+    names = [*left, *(name for name in right if name not in left)]
+    return [
+        f"{name} is {left.get(name)!r} there and {right.get(name)!r} here"
+        for name in names
+        if left.get(name) != right.get(name)
+    ]
+
+
+def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Returns nested dicts as one dict with dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return flat

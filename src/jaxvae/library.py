@@ -1,0 +1,229 @@
+"""jaxvae as a library: prepare a data set, train, open a run, and ask it in NumPy."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from jaxvae import inference
+from jaxvae.codes import Code
+from jaxvae.config import DevicesConfig
+from jaxvae.config.user_code import import_file
+from jaxvae.data.config import DataConfig
+from jaxvae.data.in_memory import prepare_arrays
+from jaxvae.data.pixels import uint8_images
+from jaxvae.data.prepare import prepare
+from jaxvae.data.prepared import Prepared
+from jaxvae.data.sources.kinds import SourceConfig, source_named
+from jaxvae.errors import UserError
+from jaxvae.evaluation.log_likelihood import importance_bounds
+from jaxvae.experiment import Config
+from jaxvae.latents.paths.build import PathName, build_path
+from jaxvae.latents.paths.interpolation import through
+from jaxvae.models import ModelConfig
+from jaxvae.objectives import ObjectiveConfig
+from jaxvae.runs import run as runs
+from jaxvae.training.loop import train
+from jaxvae.training.metric_log import Callback
+from jaxvae.training.sharding import share_cores
+from jaxvae.vae import code_shape
+
+Images = UInt8[np.ndarray, "n h w c"]
+
+
+class Run(runs.Loaded):
+    """A trained model that answers in NumPy.
+
+    It unpacks as `vae, params, info = run`: pure functions, the parameters to call them with, and where they come from.
+    Images are uint8 [n, h, w, c], or floats in [0, 1]; a single image [h, w, c] is a batch of one, and grey images may
+    lack their last axis.
+    """
+
+    def encode(self, images: Any) -> Code:
+        """Returns the posterior mean of each image, a pytree of [n, ...] (an array [n, d] for the stock models)."""
+        return jax.tree.map(np.asarray, inference.codes(self.vae, self.params, self._images(images)))
+
+    def posterior(self, images: Any) -> Any:
+        """Returns q(z|x) of each image as arrays [n, ...]; a `Normal` for the stock models."""
+        return inference.posteriors(self.vae, self.params, self._images(images))
+
+    def decode(self, codes: Code) -> Images:
+        """Returns the mean of p(x|z) at each code, as images.
+
+        Raises:
+            UserError: a code is not of the model's shape, or not finite.
+        """
+        return inference.decoded(self.vae, self.params, self._codes(codes))
+
+    def reconstruct(self, images: Any) -> Images:
+        """Returns each image encoded to its posterior mean and decoded again."""
+        return inference.reconstructed(self.vae, self.params, self._images(images))
+
+    def sample(self, n: int = 1, *, seed: int = 0, prior: str | None = None, temperature: float = 1.0) -> Images:
+        """Returns decoded draws from the prior.
+
+        Args:
+            n: number of images.
+            seed: of the draws.
+            prior: "model" for the prior trained with the model, or one fitted to the training codes afterwards
+                ("fitted_mixture", "fitted_flow"); by default the first fitted one that the run has.
+            temperature: multiplies the spread of the draws.
+
+        Raises:
+            UserError: `n` is below 1, or the run has no such prior.
+        """
+        if n < 1:
+            raise UserError(f"n is {n}, but must be at least 1.")
+        kind = prior or next(iter(self.info.fitted.kinds), "model")
+        chosen = runs.prior_of(self, kind)
+        return inference.sampled(self.vae, self.params, chosen, jax.random.key(seed), n, temperature)
+
+    def interpolate(self, first: Any, second: Any, steps: int = 9, *, path: PathName = "linear") -> Images:
+        """Returns the decoded path between two images, their reconstructions at its ends.
+
+        Args:
+            first: an image.
+            second: an image.
+            steps: images along the path, at least 2.
+            path: "linear", "spherical", "prior" or "geodesic".
+
+        Raises:
+            UserError: `steps` is below 2, or there is no such path.
+        """
+        if steps < 2:
+            raise UserError(f"steps is {steps}, but must be at least 2.")
+        ends = inference.apart(self.encode(np.concatenate([self._images(first)[:1], self._images(second)[:1]])))
+        made = build_path(path, self.vae, self.params)
+        return inference.decoded(self.vae, self.params, through(made, ends, np.linspace(0.0, 1.0, steps)))
+
+    def log_likelihood(self, images: Any, k: int = 100, *, seed: int = 0) -> Float[np.ndarray, " n"]:
+        """Returns a lower bound on log p(x) of each image, in nats; larger is better.
+
+        Args:
+            images: the images.
+            k: importance samples (Burda et al. 2016, equation 8); the bound tightens as they grow.
+            seed: of the draws.
+
+        Raises:
+            UserError: `k` is below 1, or the model was trained as a plain autoencoder.
+        """
+        if k < 1:
+            raise UserError(f"k is {k}, but must be at least 1.")
+        if not self.info.config.objective.variational:
+            raise UserError(f"{self.info.run} is a plain autoencoder, which gives no probabilities to images.")
+        prior, pixels = self.vae.prior(self.params), self.info.config.data.pixels
+        bounds = importance_bounds(self.vae, pixels, self.params, prior, jax.random.key(seed), self._images(images), k)
+        return bounds.log_likelihood_nats[-1]
+
+    def _images(self, images: Any) -> Images:
+        return uint8_images(images, self.info.shape)
+
+    def _codes(self, codes: Code) -> Code:
+        like = code_shape(self.vae, self.params)
+        if str(jax.tree.structure(codes)) != str(jax.tree.structure(like)):
+            raise UserError(f"the codes are not built like those of {self.info.run}, which `encode` returns.")
+
+        def checked(leaf: Any, one: Any) -> Any:
+            array = np.asarray(leaf, one.dtype)
+            array = array[None] if array.shape == one.shape else array
+            if array.shape[1:] != one.shape:
+                raise UserError(f"the codes have shape {array.shape}, but a code of this model has shape {one.shape}.")
+            if not np.isfinite(array).all():
+                raise UserError("the codes hold numbers that are not finite.")
+            return jnp.asarray(array)
+
+        return jax.tree.map(checked, codes, like)
+
+
+def load(path: str | Path | None = None, step: int | None = None, *, code: str | Path | None = None) -> Run:
+    """Opens a trained model from its run folder alone.
+
+    Args:
+        path: the run folder; None takes the newest in `runs/`.
+        step: which checkpoint; None takes the last.
+        code: a Python file with the kinds of your own that the run uses, unless they are imported already.
+
+    Raises:
+        UserError: no run, no checkpoint, a damaged one, one that a newer jaxvae wrote, or one that uses a kind that is
+            not known here.
+    """
+    if code is not None:
+        import_file(Path(code), "file of your own kinds")
+    return Run(*runs.load(path, step))
+
+
+def prepare_dataset(
+    data: str | os.PathLike[str] | DataConfig | SourceConfig | np.ndarray | Mapping[str, np.ndarray],
+    *,
+    attributes: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Prepared:
+    """Prepares a data set, or opens it where it has been prepared before.
+
+    Args:
+        data: the name of a stock data set, a path, a `DataConfig`, a source of your own; or images in memory, uint8 or
+            floats in [0, 1], as one array [n, h, w, c] or as arrays by split ("train", "validation", "test").
+        attributes: for images in memory, integers [n] by name (or by split, then by name).
+        options: fields of `DataConfig`, such as `size` and `crop`.
+
+    Raises:
+        UserError: files are missing or damaged, or images are of the wrong shape or range.
+    """
+    if isinstance(data, DataConfig):
+        return prepare(replace(data, **options) if options else data)
+    if isinstance(data, SourceConfig):
+        return prepare(DataConfig(source=data, **options))
+    if isinstance(data, str | os.PathLike):
+        if attributes is not None:
+            raise UserError("attributes go with images in memory; those of a data set on disk come from its files.")
+        return prepare(DataConfig(source=os.fspath(data), **options))  # type: ignore[arg-type]
+    return prepare_arrays(data, attributes, DataConfig(**({"size": None} | options)))
+
+
+def fit(
+    config: Config | None = None,
+    data: Any = None,
+    *,
+    run: str | Path | None = None,
+    model: ModelConfig | None = None,
+    objective: ObjectiveConfig | None = None,
+    devices: DevicesConfig = DevicesConfig(),
+    callback: Callback | None = None,
+) -> Run:
+    """Trains a model, or continues an interrupted run, and opens the result.
+
+    Args:
+        config: the experiment; by default `Config()`.
+        data: a prepared data set, or anything that `prepare_dataset` takes; by default that of the config.
+        run: the run folder; by default runs/NAME. A complete run is opened as it is.
+        model: replaces the model of the config.
+        objective: replaces the objective of the config.
+        devices: which devices to train on, and how.
+        callback: called with (step, kind, metrics) for each line of metrics.jsonl.
+
+    Raises:
+        UserError: the folder holds a run with another config, or training fails.
+    """
+    config = config or Config()
+    config = replace(config, model=model or config.model, objective=objective or config.objective)
+    if isinstance(data, str | os.PathLike):
+        data = replace(config.data, source=source_named(os.fspath(data)))
+    elif isinstance(data, SourceConfig):
+        data = replace(config.data, source=data)
+    if isinstance(data, DataConfig):
+        config, data = replace(config, data=data), None
+    share_cores(config)
+    if data is not None and not isinstance(data, Prepared):
+        data = prepare_dataset(data, root=config.data.root, crop=config.data.crop, color=config.data.color)
+    if data is not None and not config.name:
+        config = replace(config, name=data.info["name"])
+    folder = Path(run) if run is not None else Path("runs") / config.title
+    if runs.ended_before(folder, config) is None:
+        train(config, prepare(config.data) if data is None else data, folder, devices, callback)
+    return load(folder)

@@ -1,0 +1,89 @@
+"""The ELBO as objective, with β, free bits or a target capacity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from jaxvae.objectives.base import AnnealedObjective, Objective
+
+if TYPE_CHECKING:
+    from jax import Array
+    from jaxtyping import Float
+
+    from jaxvae.models import ModelConfig
+    from jaxvae.vae import Inference
+
+
+@dataclass(frozen=True, kw_only=True)
+class ELBO(AnnealedObjective):
+    """The evidence lower bound (Kingma & Welling 2014), or its β-VAE variants (Higgins et al. 2017)."""
+
+    free_nats: float = 0.0
+    """Batch-mean KL per group of units that is not penalised, in nats (free bits)."""
+    free_groups: Literal["unit", "channel", "code"] = "unit"
+    """What a group is: each latent unit, each channel of a spatial code, or the whole code."""
+    capacity_nats: float | None = None
+    """Target of the mean KL in nats; beta then weights the distance from it."""
+    capacity_steps: int = 0
+    """Steps over which the target rises linearly from 0."""
+
+    def check(self) -> None:
+        """Refuses free bits together with a capacity, and fields that would be silently ignored."""
+        super().check()
+        self.require_at_least(0, "free_nats", "capacity_nats", "capacity_steps")
+        self.require(
+            self.capacity_nats is None or self.free_nats == 0, "free_nats", "0 when objective.capacity_nats is given"
+        )
+        self.require(
+            self.free_nats > 0 or self.free_groups == "unit", "free_groups", "'unit' unless objective.free_nats is set"
+        )
+        self.require(
+            self.capacity_nats is not None or self.capacity_steps == 0,
+            "capacity_steps",
+            "0 unless objective.capacity_nats is set",
+        )
+
+    def check_model(self, model: ModelConfig, batch_size: int) -> None:
+        """Refuses free bits per unit where the KL of a unit has no closed form."""
+        if self.free_nats and self.free_groups != "code":
+            self._require_closed_form(model)
+
+    def _require_closed_form(self, model: ModelConfig) -> None:
+        from jaxvae.config.checks import require
+
+        wanted = "'standard_normal' for free nats per unit or channel; objective.free_groups 'code' suits any prior"
+        require(model.prior.closed_form, "model.prior", model.prior.kind, wanted)
+
+    @property
+    def per_example(self) -> bool:
+        """False with free bits or a capacity, which look at the mean over a batch."""
+        return not self.free_nats and self.capacity_nats is None
+
+    def build(self, examples: int) -> Objective:
+        """Returns the objective."""
+        from jaxvae.objectives.bounds import bound_metrics, elbo, variational_terms
+        from jaxvae.objectives.free_bits import capacity_value, free_value
+        from jaxvae.objectives.schedules import capacity_at
+
+        def value(terms: Inference, step: Array) -> Float[Array, " b"]:
+            beta = self.weight(step)
+            if self.free_nats:
+                return free_value(terms, beta, self.free_nats, self.free_groups)
+            if self.capacity_nats is not None:
+                return capacity_value(terms, beta, capacity_at(self.capacity_nats, self.capacity_steps, step))
+            return elbo(terms, beta)
+
+        return Objective(variational_terms, value, bound_metrics, self.weight)
+
+    def collapse_remedy(self, model: ModelConfig, steps: int, learning_rate: float) -> str:
+        """Returns free bits, or a longer warm-up where there is a capacity."""
+        if self.capacity_nats is not None:
+            return super().collapse_remedy(model, steps, learning_rate)
+        return "--objective.free-nats " + ("0.1" if model.prior.closed_form else "5 --objective.free-groups code")
+
+    def prior_remedy(self, model: ModelConfig) -> str:
+        """Returns a learned prior where the model has none yet, otherwise a larger weight."""
+        if not model.prior.closed_form or (self.free_nats and self.free_groups != "code"):
+            return super().prior_remedy(model)
+        return "--model.prior vamp"

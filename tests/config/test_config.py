@@ -1,0 +1,157 @@
+import json
+from pathlib import Path
+
+import pytest
+from conftest import flat_objective
+
+from jaxvae import (
+    ELBO,
+    IWAE,
+    MLP,
+    MMD,
+    Autoencoder,
+    BetaTCVAE,
+    Config,
+    Conv,
+    DataConfig,
+    StandardNormal,
+    TrainConfig,
+    VampPrior,
+)
+from jaxvae.errors import UserError, nearest
+from jaxvae.experiment import differences, from_json, to_json
+
+
+def test_json_round_trip_keeps_every_field():
+    config = Config(
+        name="x", seed=7, data=DataConfig(crop=140), train=TrainConfig(steps=3, clip_norm=None),
+        model=Conv(channels=(4, 8), log_variance_range=(-6.0, 2.0), prior=VampPrior(components=5)),
+        objective=ELBO(capacity_nats=5.0, warmup_steps=3, warmup_cycles=2),
+    )  # fmt: skip
+    assert from_json(json.loads(json.dumps(to_json(config)))) == config
+
+
+def test_an_unknown_field_is_named():
+    values = to_json(Config())
+    values["train"]["stepz"] = 3
+    with pytest.raises(UserError, match="stepz"):
+        from_json(values)
+
+
+@pytest.mark.parametrize(
+    ("make", "field", "value"),
+    [
+        (lambda: TrainConfig(steps=0), "train.steps", "0"),
+        (lambda: TrainConfig(learning_rate=-1.0), "train.learning_rate", "-1.0"),
+        (lambda: TrainConfig(ema_decay=1.0), "train.ema_decay", "1.0"),
+        (lambda: Conv(latent=0), "model.latent", "0"),
+        (lambda: Conv(channels=()), "model.channels", r"\(\)"),
+        (lambda: MLP(latent_kind="spatial"), "model.network", "mlp"),
+        (lambda: Conv(activation="gated"), "model.activation", "gated"),
+        (lambda: Conv(activation="tanh"), "model.activation", "tanh"),
+        (lambda: Conv(log_variance_range=(4.0, -12.0)), "model.log_variance_range", r"\(4.0, -12.0\)"),
+        (lambda: Conv(log_variance_range=(-1.0, 1.0)), "model.log_variance_range", r"\(-1.0, 1.0\)"),
+        (lambda: Conv(latent=1, prior="flow"), "model.latent", "1"),
+        (lambda: Conv(prior=VampPrior(components=0)), "model.prior_components", "0"),
+        (lambda: Conv(prior=StandardNormal(pairs=0)), "model.flow_pairs", "0"),
+        (lambda: TrainConfig(clip_norm=0.0), "train.clip_norm", "0.0"),
+        (lambda: TrainConfig(patience=-1), "train.patience", "-1"),
+        (lambda: TrainConfig(fitted_flow_steps=-1), "train.fitted_flow_steps", "-1"),
+        (lambda: ELBO(free_nats=0.1, capacity_nats=5.0), "objective.free_nats", "0.1"),
+        (lambda: ELBO(capacity_nats=-1.0), "objective.capacity_nats", "-1.0"),
+        (lambda: ELBO(warmup_cycles=0), "objective.warmup_cycles", "0"),
+        (lambda: ELBO(beta=float("nan")), "objective.beta", "nan"),
+        (lambda: DataConfig(size=0), "data.size", "0"),
+        (lambda: Config(seed=-1), "seed", "-1"),
+        (lambda: Config(model=Conv(likelihood="bernoulli"), data=DataConfig(pixels="dequantized")),
+         "data.pixels", "dequantized"),
+        (lambda: Config(data=DataConfig(pixels="binarized")), "data.pixels", "binarized"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_named_with_its_field(make, field, value):
+    with pytest.raises(UserError, match=f"{field} is '?{value}'?, but must be"):
+        make()
+
+
+UNUSED = {
+    "iwae": {"beta": 2.0, "warmup_steps": 3, "warmup_cycles": 2, "free_nats": 0.1, "mmd_weight": 1.0},
+    "beta_tcvae": {"free_nats": 0.1, "free_groups": "code", "capacity_nats": 5.0, "samples": 2},
+    "mmd": {"capacity_steps": 3, "doubly_reparameterized": True, "samples": 2, "free_nats": 0.1},
+    "autoencoder": {"beta": 0.5, "warmup_steps": 3, "samples": 2, "mmd_weight": 1.0, "capacity_nats": 0.0},
+    "elbo": {"samples": 2, "doubly_reparameterized": True, "mmd_weight": 1.0},
+}
+
+
+@pytest.mark.parametrize(("name", "field"), [(name, field) for name, fields in UNUSED.items() for field in fields])
+def test_a_field_that_the_objective_does_not_use_is_refused(name, field):
+    wanted = f"objective.{field} is .*, but must be left out when objective.name is '{name}'"
+    with pytest.raises(UserError, match=wanted):
+        flat_objective(name=name, **{field: UNUSED[name][field]})
+
+
+def test_each_objective_takes_what_it_uses():
+    weight = {"beta": 2.0, "warmup_steps": 3, "warmup_cycles": 2}
+    flat_objective(**weight, free_nats=0.1, free_groups="channel")
+    flat_objective(**weight, capacity_nats=0.0, capacity_steps=10)
+    IWAE(samples=2, doubly_reparameterized=True)
+    flat_objective(name="beta_tcvae", **weight)
+    flat_objective(name="mmd", **weight | {"beta": 0.0}, mmd_weight=1.0)
+    assert Autoencoder().beta == 1.0
+
+
+@pytest.mark.parametrize("prior", ["mixture", "vamp", "flow"])
+def test_objectives_that_look_at_units_need_the_standard_normal_prior(prior):
+    model = Conv(prior=prior)
+    for objective in (
+        ELBO(free_nats=0.1),
+        ELBO(free_nats=0.1, free_groups="channel"),
+        BetaTCVAE(),
+    ):
+        with pytest.raises(UserError, match=f"model.prior is '{prior}', but must be 'standard_normal' for"):
+            Config(model=model, objective=objective)
+        assert Config(objective=objective).model.prior == "standard_normal"
+    for objective in (ELBO(free_nats=0.1, free_groups="code"), ELBO(capacity_nats=5.0)):
+        assert Config(model=model, objective=objective).model.prior == prior
+
+
+def test_values_at_their_bounds_are_taken():
+    assert TrainConfig(clip_norm=None).clip_norm is None
+    assert TrainConfig(patience=0, fitted_flow_steps=0, mixture_components=0).patience == 0
+    assert Conv(latent=2, prior="flow").latent == 2
+    assert Conv(latent=1, latent_kind="spatial", prior="flow").latent == 1
+    assert MLP(activation="gated", log_variance_range=(-3.0, 1.0)).activation == "gated"
+
+
+def test_differences_name_field_and_both_values():
+    changed = differences(Config(), Config(train=TrainConfig(steps=5)))
+    assert changed == ["train.steps is 3000 there and 5 here"]
+
+
+def test_a_run_is_named_after_the_experiment_or_else_the_data():
+    assert Config(name="mine").title == "mine"
+    assert Config(data=DataConfig(name="cifar10")).title == "cifar10"
+    assert Config(data=DataConfig(name="imagenet_resized/8x8")).title == "imagenet_resized-8x8"
+    assert Config(data=DataConfig(name=".")).title == Path.cwd().stem
+
+
+def test_nearest_suggests_what_was_meant():
+    assert nearest("sunglases", ["sunglasses", "hat"]) == "did you mean 'sunglasses'?"
+    assert "hat" in nearest("zzz", ["sunglasses", "hat"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "other"),
+    [
+        ({"free_groups": "code"}, "objective.free_groups", "objective.free_nats"),
+        ({"capacity_steps": 5}, "objective.capacity_steps", "objective.capacity_nats"),
+        ({"warmup_cycles": 2}, "objective.warmup_cycles", "objective.warmup_steps"),
+    ],
+)
+def test_a_field_that_does_nothing_without_another_is_refused(changes, field, other):
+    with pytest.raises(UserError, match=f"{field} is .* unless {other} is set"):
+        flat_objective(**changes)
+
+
+def test_an_objective_that_compares_codes_needs_two_of_them():
+    with pytest.raises(UserError, match=r"train\.batch_size is 1, but must be at least 2"):
+        Config(objective=MMD(), train=TrainConfig(batch_size=1))

@@ -1,0 +1,205 @@
+import dataclasses
+from functools import partial
+
+import pytest
+from conftest import flat_model, tiny_config
+
+import jaxvae.train
+from jaxvae import ELBO, IWAE, MMD, Autoencoder, BetaTCVAE, Conv, DataConfig
+from jaxvae.cli import parse
+from jaxvae.evaluation.doctor import Facts, diagnose
+
+
+def config(likelihood="normal", pixels="dequantized", prior="standard_normal", scale="shared"):
+    model = flat_model(likelihood=likelihood, prior=prior, scale=scale, latent=8)
+    return tiny_config(data=DataConfig(name="discs", pixels=pixels), model=model)
+
+
+def nats(mean, error=1.0):
+    return {"mean": mean, "standard_error": error}
+
+
+CLEAN = Facts(
+    config=config(),
+    prior="model",
+    stored_range=(0, 255),
+    grey_share=0.5,
+    units=8,
+    active_units=8,
+    rate_nats=20.0,
+    widest_variance=1.1,
+    posterior_at_bound=0.0,
+    scale_at_bound=0.0,
+    elbo_nats=nats(1000.0),
+    train_elbo_nats=nats(1001.0),
+    psnr_db=25.0,
+    frechet_reconstructions=0.1,
+    frechet_samples=0.2,
+)
+AUTOENCODER = CLEAN._replace(
+    config=dataclasses.replace(config(), objective=Autoencoder()),
+    rate_nats=None, widest_variance=None, posterior_at_bound=None, scale_at_bound=None,
+    elbo_nats=None, train_elbo_nats=None,
+)  # fmt: skip
+
+# For each finding what provokes it, and the same just on the other side of its threshold.
+CASES = {
+    "narrow_pixels": [
+        ({"stored_range": (0, 63)}, {"stored_range": (0, 64)}),
+        ({"stored_range": (100, 120)}, {"stored_range": (100, 200)}),
+    ],
+    "grey_bernoulli": [
+        ({"config": config("bernoulli", "scaled"), "grey_share": 0.001},
+         {"config": config("bernoulli", "scaled"), "grey_share": 0.0}),
+        ({"config": config("bernoulli", "scaled")}, {"config": config("bernoulli", "binarized")}),
+    ],
+    "density_of_bytes": [
+        ({"config": config(name, "scaled")}, {"config": config(name, "dequantized")})
+        for name in ("normal", "laplace", "continuous_bernoulli")
+    ] + [({"config": config("laplace", "scaled")}, {"config": config("discretized_logistic", "scaled")})],
+    "posterior_collapse": [
+        ({"rate_nats": 0.099}, {"rate_nats": 0.101}),
+        ({"active_units": 0, "rate_nats": 3.0}, {"active_units": 6, "rate_nats": 3.0}),
+    ],
+    "dead_units": [({"active_units": 5}, {"active_units": 6})],
+    "over_active_units": [
+        ({"widest_variance": 2.01}, {"widest_variance": 1.99}),
+        ({"widest_variance": 50.0}, {"widest_variance": 50.0, "config": config(prior="mixture")}),
+    ],
+    "posterior_variance_at_bound": [({"posterior_at_bound": 0.051}, {"posterior_at_bound": 0.05})],
+    "scale_at_bound": [
+        ({"scale_at_bound": 0.051, "config": config(scale="per_pixel")},
+         {"scale_at_bound": 0.05, "config": config(scale="per_pixel")}),
+    ],
+    "train_test_gap": [
+        # 2 % of 1000 nats, where the errors are small.
+        ({"train_elbo_nats": nats(1021.0)}, {"train_elbo_nats": nats(1019.0)}),
+        # Four standard errors of the difference, 5 nats, where they are large.
+        ({"elbo_nats": nats(1000.0, 3.0), "train_elbo_nats": nats(1021.0, 4.0)},
+         {"elbo_nats": nats(1000.0, 9.0), "train_elbo_nats": nats(1021.0, 12.0)}),
+        ({"elbo_nats": nats(-100.0), "train_elbo_nats": nats(-94.0)},
+         {"elbo_nats": nats(-100.0), "train_elbo_nats": nats(-95.0)}),
+        ({"train_elbo_nats": nats(1100.0)}, {"train_elbo_nats": nats(900.0)}),
+        ({"train_elbo_nats": nats(1100.0)}, {"elbo_nats": nats(1000.0, None), "train_elbo_nats": nats(1100.0, None)}),
+        ({"train_elbo_nats": nats(1100.0)}, {"train_elbo_nats": None}),
+    ],
+    "bad_samples": [
+        ({"frechet_samples": 0.401}, {"frechet_samples": 0.399}),
+        ({"frechet_samples": 0.5, "psnr_db": 15.0}, {"frechet_samples": 0.5, "psnr_db": 14.9}),
+        ({"frechet_samples": 0.5}, {"frechet_samples": None, "frechet_reconstructions": None}),
+    ],
+}  # fmt: skip
+
+
+def found(facts):
+    return list(diagnose(facts))
+
+
+@pytest.mark.parametrize(("name", "case"), [(name, case) for name in CASES for case in range(len(CASES[name]))])
+def test_a_finding_is_made_on_one_side_of_its_threshold_and_not_on_the_other(name, case):
+    ill, well = CASES[name][case]
+    assert [each.name for each in found(CLEAN._replace(**ill))] == [name]
+    assert found(CLEAN._replace(**well)) == []
+
+
+def test_a_clean_model_has_no_finding():
+    assert found(CLEAN) == []
+    assert found(AUTOENCODER) == []
+
+
+def test_the_gap_is_measured_in_errors_of_the_difference():
+    # Four times the root of 3² + 4² is 20 nats, and 2 % of 100 are 2.
+    for mean, names in [(-79.9, ["train_test_gap"]), (-80.1, [])]:
+        facts = CLEAN._replace(elbo_nats=nats(-100.0, 3.0), train_elbo_nats=nats(mean, 4.0))
+        assert [each.name for each in found(facts)] == names
+
+
+def test_a_collapsed_posterior_is_not_told_again_as_dead_units():
+    assert [each.name for each in found(CLEAN._replace(active_units=0, rate_nats=0.0))] == ["posterior_collapse"]
+
+
+def test_several_findings_are_all_told():
+    facts = CLEAN._replace(stored_range=(0, 1), widest_variance=9.0, scale_at_bound=1.0)
+    assert [each.name for each in found(facts)] == ["narrow_pixels", "over_active_units", "scale_at_bound"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "phrases"),
+    [
+        ({"stored_range": (3, 9)}, ["from 3 to 9"]),
+        ({"rate_nats": 0.012, "active_units": 1}, ["0.012 nats", "1 of 8 units"]),
+        ({"active_units": 3}, ["5 of 8 units"]),
+        ({"widest_variance": 7.31}, ["variance 7.3"]),
+        ({"posterior_at_bound": 0.25}, ["25%", "-12 and 4"]),
+        ({"scale_at_bound": 0.07}, ["7%"]),
+        ({"train_elbo_nats": nats(1100.0)}, ["100.0 nats higher", "(1100.0)", "(1000.0)"]),
+        ({"frechet_samples": 3.21}, ["25.0 dB", "3.21", "0.1"]),
+        ({"config": config("bernoulli", "scaled"), "grey_share": 0.42}, ["42%"]),
+    ],
+)
+def test_the_sentence_holds_the_numbers(facts, phrases):
+    (finding,) = found(CLEAN._replace(**facts))
+    for phrase in phrases:
+        assert phrase in finding.sentence
+
+
+FLAGS = {
+    "dead_units": "--model.latent 5",
+    "posterior_variance_at_bound": "--model.log-variance-range -16 8",
+    "grey_bernoulli": "--data.pixels binarized",
+    "density_of_bytes": "--data.pixels dequantized",
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_flag_is_one_that_train_takes(name):
+    facts = CLEAN._replace(**CASES[name][0][0])
+    (finding,) = found(facts)
+    assert finding.flag == FLAGS.get(name, finding.flag)
+    if not finding.flag.startswith("--"):
+        assert (name, finding.flag) == ("bad_samples", "sample --prior fitted_mixture")
+        return
+    words = finding.flag.split()
+    if name == "narrow_pixels":  # Here only the first word is typed as it stands.
+        words = [words[0], "somewhere"]
+    before = jaxvae.train.Arguments(config=facts.config)
+    after = parse(jaxvae.train.Arguments, "train", words, default=before)
+    assert after.config != before.config
+
+
+def test_samples_of_a_fitted_prior_that_are_bad_ask_for_another_training():
+    (finding,) = found(CLEAN._replace(prior="fitted_flow", frechet_samples=1.0))
+    assert finding.flag == "--model.prior vamp"
+    parsed = partial(parse, jaxvae.train.Arguments, "train", default=jaxvae.train.Arguments(config=config()))
+    assert parsed(finding.flag.split()).config.model.prior == "vamp"
+
+
+OBJECTIVES = (
+    ELBO(),
+    ELBO(beta=8.0),
+    ELBO(free_nats=0.2),
+    ELBO(capacity_nats=5.0),
+    IWAE(),
+    BetaTCVAE(),
+    MMD(beta=0.0),
+)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("prior", ["standard_normal", "vamp"])
+def test_every_objective_and_prior_takes_the_flags_suggested_to_it(objective, prior):
+    if prior == "vamp" and (objective.name == "beta_tcvae" or objective.free_nats):
+        prior = "standard_normal"  # The two that allow no other.
+    facts = CLEAN._replace(config=dataclasses.replace(config(prior=prior), objective=objective), prior="fitted_flow")
+    ill = facts._replace(rate_nats=0.0), facts._replace(widest_variance=9.0), facts._replace(frechet_samples=3.0)
+    findings = [finding for each in ill for finding in found(each)]
+    assert len(findings) >= 2
+    before = jaxvae.train.Arguments(config=facts.config)
+    for finding in findings:
+        assert parse(jaxvae.train.Arguments, "train", finding.flag.split(), default=before).config != facts.config
+
+
+def test_dead_channels_of_a_map_are_counted_in_channels():
+    model = Conv(latent=8, latent_kind="spatial")
+    facts = CLEAN._replace(config=dataclasses.replace(config(), model=model), units=8 * 16, active_units=40)
+    assert [each.flag for each in found(facts)] == ["--model.latent 3"]

@@ -1,0 +1,306 @@
+import dataclasses
+import io
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import uvicorn
+from conftest import DENSE, mistake, saved_run, tiny_config, untrained
+from PIL import Image
+
+from jaxvae import Autoencoder
+from jaxvae.errors import UserError
+from jaxvae.explore import explore, listening
+from jaxvae.explorer import ends
+from jaxvae.explorer import moves as exploring
+from jaxvae.explorer.requests import read_draw, read_move
+from jaxvae.explorer.server import build_app
+from jaxvae.explorer.session import open_session, warm_up
+from jaxvae.inference import reconstructed
+from jaxvae.runs.run import load
+
+
+@contextmanager
+def served(session):
+    """The address of a server of the session, in a thread."""
+    with listening(free_port()) as listener:
+        config = uvicorn.Config(build_app(session), log_level="critical", lifespan="off", ws="none")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        thread.join()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def asked(address, path, body=None, **headers):
+    """(status, content, headers); a dict is sent as JSON."""
+    data = json.dumps(body).encode() if isinstance(body, dict) else body
+    request = urllib.request.Request(f"{address}{path}", data, headers)  # noqa: S310
+    try:
+        with urllib.request.urlopen(request) as response:  # noqa: S310
+            return response.status, response.read(), response.headers
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read(), error.headers
+
+
+def refused(answer, *phrases):
+    status, content, _ = answer
+    assert status == 400
+    sentence = json.loads(content)["error"]
+    for phrase in phrases:
+        assert phrase in sentence
+
+
+def png(picture):
+    with Image.open(io.BytesIO(picture)) as image:
+        return np.asarray(image)
+
+
+@pytest.fixture(scope="module")
+def session(fitted_run):
+    made = open_session(load(fitted_run), None, 10)
+    warm_up(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def address(session):
+    with served(session) as at:
+        yield at
+
+
+MOVE = {"first": "test:0", "last": "test:1", "path": "linear", "degree": 0.0, "amounts": {}}
+
+
+def test_the_page_comes_from_here_alone(address):
+    status, content, headers = asked(address, "/")
+    assert status == 200
+    page = content.decode() + "".join(asked(address, f"/page.{kind}")[1].decode() for kind in ("css", "js"))
+    assert "http://" not in page
+    assert "https://" not in page
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert asked(address, "/../config.json")[0] == 404
+
+
+def test_the_page_is_told_what_the_run_has(address, fitted_run):
+    about = json.loads(asked(address, "/about")[1])
+    assert (about["run"], about["shape"], about["notes"]) == (fitted_run.name, [16, 16, 3], [])
+    assert (about["first"], about["last"], about["test_pictures"]) == ("red=0", "red=1", 21)
+    assert about["priors"] == ["fitted_mixture", "model"]
+    assert "width=medium" in about["wishes"]
+    keys = {group: [slider["key"] for slider in sliders] for group, sliders in about["sliders"].items()}
+    assert {"attribute:red", "attribute:width=small"} <= set(keys["attributes"])
+    assert len(keys["units"]) == 3
+
+
+def test_a_move_shows_the_picture_on_the_way(address, session, disc_set):
+    vae, params, _ = session.loaded
+    status, content, headers = asked(address, "/move", MOVE)
+    assert (status, headers["Content-Type"]) == (200, "image/png")
+    expected = reconstructed(vae, params, disc_set.split("test").images[:1])[0]
+    shown = png(content)
+    assert shown.shape == (128, 128, 3)
+    assert np.max(np.abs(shown[::8, ::8].astype(int) - expected)) <= 1
+
+
+def test_sliders_move_the_code_by_their_amounts(address, session):
+    row = session.end("test:0").row
+    attribute, unit = session.sliders["attributes"][0], session.sliders["units"][0]
+    moved = row + 1.5 * attribute.direction - unit.direction
+    expected = exploring.shown(session.loaded, moved[None])[0]
+    content = asked(address, "/move", MOVE | {"amounts": {attribute.key: 1.5, unit.key: -1}})[1]
+    assert np.max(np.abs(png(content)[::8, ::8].astype(int) - expected)) <= 1
+    assert not np.array_equal(png(content), png(asked(address, "/move", MOVE)[1]))
+
+
+def test_an_animation_runs_there_and_back(address):
+    status, content, headers = asked(address, "/animation", MOVE)
+    assert (status, headers["Content-Type"]) == (200, "image/gif")
+    with Image.open(io.BytesIO(content)) as animation:
+        assert animation.n_frames > 2
+
+
+def test_a_draw_can_be_an_end_of_a_walk(address, session):
+    draw = {"prior": "fitted_mixture", "seed": 3, "temperature": 0.5}
+    drawn = json.loads(asked(address, "/draw", draw)[1])
+    assert len(drawn) == exploring.DRAWN
+    rows = exploring.drawer(session.loaded, "fitted_mixture")(3, 0.5)
+    expected = exploring.shown(session.loaded, rows)
+    content = asked(address, "/move", MOVE | {"last": drawn[5]["name"], "degree": 1.0})[1]
+    assert np.max(np.abs(png(content)[::8, ::8].astype(int) - expected[5])) <= 1
+    sheet = png(asked(address, "/draw.png", draw)[1])
+    assert sheet.shape[1] > 2 * sheet.shape[0]
+
+
+def test_an_upload_of_any_size_is_an_end(address, session):
+    file = io.BytesIO()
+    Image.new("RGB", (300, 90), "red").save(file, "PNG")
+    end = json.loads(asked(address, "/upload?name=my%20face.png", file.getvalue())[1])
+    assert end["label"] == "my face.png"
+    assert asked(address, "/move", MOVE | {"last": end["name"]})[0] == 200
+    np.testing.assert_array_equal(session.uploads.get(end["name"]).picture, np.full((16, 16, 3), (255, 0, 0)))
+
+
+def test_a_bad_upload_is_answered_with_a_sentence_without_a_path(address, monkeypatch):
+    answer = asked(address, "/upload?name=..%2F..%2Fletter.txt", b"not a picture")
+    refused(answer, "letter.txt cannot be read as an image")
+    assert "/" not in json.loads(answer[1])["error"]
+    refused(asked(address, "/upload?name=empty.png", b""), "empty.png cannot be read as an image")
+    large = io.BytesIO()
+    Image.new("1", (4000, 30)).save(large, "PNG")
+    monkeypatch.setattr(ends, "LARGEST_PIXELS", 100_000)
+    refused(asked(address, "/upload?name=wide.png", large.getvalue()), "wide.png has 4000 x 30 pixels")
+    refused(asked(address, "/upload", bytes(ends.LARGEST_BYTES + 1)), "more than 20 MB were sent")
+
+
+def test_uploads_are_forgotten_in_the_order_of_their_use(disc_set, monkeypatch):
+    monkeypatch.setattr(ends, "KEPT", 2)
+    uploads, made = ends.Uploads(untrained(tiny_config(model=DENSE), disc_set)), []
+    for shade in range(3):
+        file = io.BytesIO()
+        Image.new("L", (8, 8), shade).save(file, "PNG")
+        made.append(uploads.add("x.png", file.getvalue()).name)
+        if shade == 1:
+            uploads.get(made[0])
+    assert uploads.get(made[0]).picture[0, 0, 0] == 0
+    with pytest.raises(UserError, match="no longer kept"):
+        uploads.get(made[1])
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "phrase"),
+    [
+        ("/end", {"name": "test:99"}, "pictures 0 to 20"),
+        ("/end", {"name": "rad=1"}, "did you mean 'red'"),
+        ("/end", {"name": "/etc/passwd"}, "there is no picture '/etc/passwd'"),
+        ("/end", {"name": "draw:model:0:1:12"}, "there is no draw"),
+        ("/end", {"name": "draw:modle:0:1:0"}, "did you mean 'model'"),
+        ("/end", {"name": "draw:model:9999999999:1:0"}, "seed is 9999999999"),
+        ("/end", {"name": "upload:abc"}, "no longer kept"),
+        ("/end", b"[1]", "no JSON object"),
+        ("/end", b"{", "no JSON"),
+        ("/move", MOVE | {"degree": 1.5}, "degree is 1.5, but must be between 0 and 1"),
+        ("/move", MOVE | {"degree": "half"}, "degree is half, but must be a number"),
+        ("/move", MOVE | {"path": "winding"}, "there is no path 'winding'"),
+        ("/move", MOVE | {"amounts": {"attribute:rad": 1}}, "did you mean 'attribute:red'"),
+        ("/move", MOVE | {"amounts": {"unit:0": 1e9}}, "unit:0 is 1000000000.0"),
+        ("/move", MOVE | {"amounts": []}, "amounts must be"),
+        ("/move", {"first": "test:0"}, "last is None, but must be text"),
+        ("/draw", {"prior": "model", "seed": 0.5, "temperature": 1}, "seed is 0.5"),
+        ("/draw", {"prior": "model", "seed": 0, "temperature": -1}, "temperature is -1"),
+        ("/move", b" " * 100_001, "more than 0.1 MB"),
+    ],
+)
+def test_requests_that_cannot_be_met_are_answered_with_a_sentence(address, path, body, phrase):
+    refused(asked(address, path, body), phrase)
+
+
+def test_numbers_that_no_slider_sends_are_refused():
+    for number in ("NaN", "Infinity", "-Infinity", "1" + "0" * 400, "true", "null"):
+        with pytest.raises(UserError, match="degree is"):
+            read_move(json.dumps(MOVE).replace('"degree": 0.0', f'"degree": {number}').encode())
+    with pytest.raises(UserError, match="no JSON"):
+        read_draw(b"[" * 100_000)
+
+
+def test_other_pages_may_not_ask(address):
+    port = address.rpartition(":")[2]
+    assert asked(address, "/about", Host=f"evil.example:{port}")[0] == 403
+    assert asked(address, "/move", MOVE, Origin="http://evil.example")[0] == 403
+    assert asked(address, "/move", MOVE, Origin=f"http://127.0.0.1:{int(port) - 1}")[0] == 403
+    assert asked(address, "/move", MOVE, Origin=address)[0] == 200
+    assert asked(address, "/about", Host=f"localhost:{port}")[0] == 200
+
+
+def test_a_failure_is_told_and_does_not_end_the_server(session):
+    broken = session._replace(path=lambda *names: {}["lost"])
+    with served(broken) as at:
+        status, content, _ = asked(at, "/move", MOVE)
+        assert (status, "KeyError" in json.loads(content)["error"]) == (500, True)
+        assert asked(at, "/about")[0] == 200
+
+
+def test_without_the_data_set_there_are_draws_and_uploads(fitted_run, tmp_path):
+    loaded = load(fitted_run)
+    loaded = loaded._replace(info=loaded.info._replace(data=loaded.info.data | {"path": str(tmp_path / "gone")}))
+    session = open_session(loaded, None, 10)
+    assert session.sliders == {}
+    assert "are no longer in" in session.notes[0]
+    assert session.end(session.first).label == "drawn"
+    assert not np.array_equal(session.end(session.first).row, session.end(session.last).row)
+    with pytest.raises(UserError, match="gone"):
+        session.end("test:0")
+    with pytest.raises(UserError, match="nowhere"):
+        open_session(loaded, tmp_path / "nowhere", 10)
+
+
+def test_a_data_set_that_has_moved_is_found_where_it_is_named(fitted_run, disc_set, tmp_path):
+    loaded = load(fitted_run)
+    loaded = loaded._replace(info=loaded.info._replace(data=loaded.info.data | {"path": str(tmp_path / "gone")}))
+    session = open_session(loaded, disc_set.path, 1)
+    np.testing.assert_array_equal(session.end("test:3").picture, disc_set.split("test").images[3])
+
+
+def test_an_autoencoder_has_no_draws_and_a_model_that_says_nothing_no_attributes(disc_set):
+    config = tiny_config(model=DENSE, objective=Autoencoder())
+    loaded = untrained(config, disc_set)
+    silent = loaded._replace(vae=loaded.vae._replace(encode=silenced(loaded.vae.encode)))
+    session = open_session(silent, None, 2)
+    warm_up(session)
+    assert session.sliders["attributes"] == []
+    assert "No attributes here" in session.notes[0]
+    with served(session) as at:
+        assert json.loads(asked(at, "/about")[1])["priors"] == []
+        assert asked(at, "/move", MOVE)[0] == 200
+
+
+def silenced(encode):
+    def quiet(params, x):
+        posterior = encode(params, x)
+        return dataclasses.replace(posterior, mean=0.0 * posterior.mean)
+
+    return quiet
+
+
+def test_bad_requests_of_explore(call, dense_run, monkeypatch):
+    with listening(free_port()) as taken:
+        port = taken.getsockname()[1]
+        mistake(call(explore, dense_run, "--port", port), f"port {port} of 127.0.0.1 cannot be had", "another --port")
+    mistake(call(explore, dense_run, "--port", 70000), "--port is 70000, but must be between 1 and 65535")
+    mistake(call(explore, dense_run, "--units", 0), "--units is 0")
+    mistake(call(explore, "nowhere", "--port", free_port()), "the run nowhere does not exist")
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    mistake(call(explore, dense_run), "needs Starlette and uvicorn", "pip install 'jaxvae[explore]'")
+
+
+def test_the_command_serves_a_run_folder_that_was_moved_until_it_is_interrupted(disc_set, tmp_path):
+    run = saved_run(tmp_path / "made" / "dense", tiny_config(model=DENSE), disc_set)
+    moved = shutil.move(run, tmp_path / "moved")
+    command = [sys.executable, "-m", "jaxvae.explore", moved, "--no-open", "--port", str(free_port()), "--units", "1"]
+    environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "1"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as it:
+        assert it.stdout.readline().startswith("opening ")
+        at = it.stdout.readline().split(" on ")[1].split(";")[0]
+        assert json.loads(asked(at, "/about")[1])["run"] == "moved"
+        assert asked(at, "/move", MOVE)[0] == 200
+        it.send_signal(signal.SIGINT)
+        out, err = it.communicate(timeout=30)
+    assert (it.returncode, out.strip(), "Traceback" in err) == (0, "ended", False)

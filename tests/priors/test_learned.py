@@ -1,0 +1,177 @@
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import flat_model
+from jaxvae.priors.learned import DARKEST, build_prior, start_from_pictures
+from scipy.special import expit, logsumexp
+from scipy.stats import norm
+
+from jaxvae import Conv, ModelConfig
+from jaxvae.distributions.gaussian import Normal
+from jaxvae.errors import UserError
+from jaxvae.models import build
+from jaxvae.objectives.bounds import elbo, variational_terms
+
+SHAPE = (2, 2, 1)
+PRIORS = ("standard_normal", "mixture", "vamp", "flow")
+RANDOM = np.random.default_rng(0)
+X = jnp.asarray(RANDOM.uniform(size=(5, *SHAPE)), jnp.float32)
+
+
+SIZES = {"latent": 2, "prior_components": 3, "flow_pairs": 2, "flow_hidden": 6, "scale": "fixed", "fixed_scale": 1.0}
+
+
+def small(prior: str) -> ModelConfig:
+    return flat_model(network="mlp", hidden=(6,), prior=prior, **SIZES)
+
+
+@cache
+def begun(prior: str):
+    """The model and parameters as training begins with."""
+    vae = build(small(prior), SHAPE)
+    return vae, jax.jit(vae.init)(jax.random.key(0))
+
+
+def moved(prior: str):
+    """The same away from that start, where a flow is N(0, I)."""
+    vae, params = begun(prior)
+    random = np.random.default_rng(1)
+    return vae, jax.tree.map(lambda leaf: np.float32(leaf + random.normal(scale=0.3, size=leaf.shape)), params)
+
+
+@pytest.mark.parametrize("name", PRIORS)
+def test_each_prior_is_a_density_whose_draws_have_its_moments(name):
+    vae, params = moved(name)
+    axis = np.linspace(-20.0, 20.0, 401, dtype=np.float32)
+    grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
+
+    @jax.jit
+    def sampled_and_weighed(params, key):
+        prior = vae.prior(params)
+        draws = prior.sample(key, (20_000,))
+        return draws, prior.log_prob(jnp.concatenate([grid, draws]))
+
+    draws, logs = map(np.float64, sampled_and_weighed(params, jax.random.key(2)))
+    mass = np.exp(logs[: len(grid)]) * (axis[1] - axis[0]) ** 2
+    assert mass.sum() == pytest.approx(1.0, abs=1e-3)
+
+    def statistics(z, logs):
+        return np.stack([z[:, 0], z[:, 1], z[:, 0] ** 2, z[:, 1] ** 2, z[:, 0] * z[:, 1], logs])
+
+    sampled = statistics(draws, logs[len(grid) :])
+    error = sampled.std(axis=1) / np.sqrt(len(draws))
+    assert np.all(np.abs(sampled.mean(axis=1) - statistics(grid, logs[: len(grid)]) @ mass) < 5 * error)
+
+
+def test_priors_differ_and_the_first_is_the_standard_normal():
+    z = jnp.asarray(RANDOM.normal(size=(4, 2)), jnp.float32)
+    values = {}
+    for name in PRIORS:
+        vae, params = moved(name)
+        values[name] = np.asarray(jax.jit(lambda params, z, vae=vae: vae.prior(params).log_prob(z))(params, z))
+    np.testing.assert_allclose(values["standard_normal"], norm.logpdf(z).sum(axis=1), rtol=1e-5)
+    assert all(np.abs(values[name] - values["standard_normal"]).min() > 1e-3 for name in PRIORS[1:])
+
+
+@pytest.mark.parametrize("name", ["mixture", "flow"])
+def test_priors_over_maps_draw_maps_and_weigh_them(name):
+    prior = build_prior(small(name), (2, 1, 3), SHAPE)
+    distribution = prior.distribution(jax.jit(prior.init)(jax.random.key(0)), lambda x: None)
+    draws = jax.jit(lambda p, key: p.sample(key, (4, 5)))(distribution, jax.random.key(1))
+    assert draws.shape == (4, 5, 2, 1, 3)
+    log_prob = jax.jit(lambda p, z: p.log_prob(z))
+    logs = log_prob(distribution, draws)
+    assert logs.shape == (4, 5)
+    np.testing.assert_allclose(log_prob(distribution, draws[1, 2]), logs[1, 2], rtol=1e-5)
+
+
+def test_the_vamp_prior_is_the_mean_of_the_posteriors_of_its_pseudo_inputs():
+    vae, params = moved("vamp")
+    z = RANDOM.normal(size=(7, 2)).astype(np.float32)
+    pseudo = expit(np.asarray(params["prior"]["pseudo_inputs"]))
+    assert pseudo.shape == (3, *SHAPE)
+    posterior = jax.jit(vae.encode)(params, pseudo)
+    logs = [
+        norm.logpdf(z, mean, np.exp(0.5 * np.asarray(log_variance))).sum(axis=1)
+        for mean, log_variance in zip(posterior.mean, posterior.log_variance, strict=True)
+    ]
+    ours = jax.jit(lambda params: vae.prior(params).log_prob(z))(params)
+    np.testing.assert_allclose(ours, logsumexp(logs, axis=0) - np.log(3), rtol=1e-5)
+
+
+def test_the_vamp_prior_takes_maps_from_an_encoder_of_maps():
+    def encode(x):
+        return Normal(jnp.stack([x, -x], axis=-1), jnp.zeros((*x.shape, 2)), 4)
+
+    prior = build_prior(small("vamp"), (2, 2, 1, 2), SHAPE)
+    distribution = prior.distribution(prior.init(jax.random.key(0)), encode)
+    draws = jax.eval_shape(lambda key: distribution.sample(key, (4, 6)), jax.random.key(1))
+    assert draws.shape == (4, 6, 2, 2, 1, 2)
+    assert jax.eval_shape(distribution.log_prob, draws).shape == (4, 6)
+
+
+def test_pseudo_inputs_begin_as_the_first_pictures():
+    params = begun("vamp")[1]
+    pictures = RANDOM.uniform(0.1, 0.9, size=(5, *SHAPE)).astype(np.float32)
+    pictures[0, 0, 0], pictures[2, 1, 1] = 0.0, 1.0
+    started = start_from_pictures(params, pictures)
+    pseudo = expit(np.asarray(started["prior"]["pseudo_inputs"]))
+    np.testing.assert_allclose(pseudo, pictures[:3], atol=DARKEST + 1e-6)
+    np.testing.assert_allclose(pseudo[1], pictures[1], atol=1e-6)
+    assert started["prior"]["pseudo_inputs"].dtype == jnp.float32
+    assert all(started[name] is params[name] for name in params if name != "prior")
+    assert not np.array_equal(params["prior"]["pseudo_inputs"], started["prior"]["pseudo_inputs"])
+    assert len(start_from_pictures(params, pictures[:3])["prior"]["pseudo_inputs"]) == 3
+
+
+@pytest.mark.parametrize("name", ["standard_normal", "mixture", "flow"])
+def test_priors_without_pseudo_inputs_are_left_as_they_are(name):
+    params = begun(name)[1]
+    assert start_from_pictures(params, np.zeros((0, *SHAPE), np.float32)) is params
+
+
+def test_more_pseudo_inputs_than_pictures_are_refused_with_both_numbers():
+    params = begun("vamp")[1]
+    with pytest.raises(UserError, match=r"model\.prior_components is 3, but must be at most 2,"):
+        start_from_pictures(params, np.zeros((2, *SHAPE), np.float32))
+
+
+@pytest.mark.parametrize("name", PRIORS[1:])
+def test_the_gradient_of_the_elbo_reaches_every_parameter_of_the_prior(name):
+    vae, params = moved(name)
+
+    @jax.jit
+    def value(prior):
+        return jnp.mean(elbo(variational_terms(vae, params | {"prior": prior}, jax.random.key(3), X)))
+
+    gradient = jax.tree.map(np.asarray, jax.jit(jax.grad(value))(params["prior"]))
+    for path, leaf in jax.tree.leaves_with_path(gradient):
+        # Of a stack of couplings each is reached.
+        parts = leaf if "pairs" in params["prior"] and leaf.ndim > 1 else leaf[None]
+        assert all(np.abs(part).max() > 0 for part in parts), jax.tree_util.keystr(path)
+
+    # One finite difference, along the gradient itself.
+    length = np.sqrt(sum(np.sum(np.square(leaf)) for leaf in jax.tree.leaves(gradient)))
+    up, down = (
+        value(jax.tree.map(lambda p, g, step=step: p + np.float32(step / length) * g, params["prior"], gradient))
+        for step in (3e-3, -3e-3)
+    )
+    assert float(up - down) / 6e-3 == pytest.approx(length, rel=2e-2)
+
+
+@pytest.mark.parametrize(("name", "reached"), [("vamp", True), ("mixture", False), ("flow", False)])
+def test_the_vamp_prior_alone_teaches_the_encoder_through_log_p_of_z(name, reached):
+    vae, params = moved(name)
+    z = jnp.asarray(RANDOM.normal(size=(4, 2)), jnp.float32)
+    gradient = jax.jit(jax.grad(lambda params: jnp.sum(vae.prior(params).log_prob(z))))(params)["encoder"]
+    assert all((np.abs(leaf).max() > 0) == reached for leaf in jax.tree.leaves(gradient))
+
+
+def test_a_flow_over_a_map_of_a_single_unit_is_refused():
+    config = Conv(latent=1, latent_kind="spatial", channels=(4, 4), prior="flow")
+    with pytest.raises(UserError, match="at least two"):
+        build(config, (4, 4, 1))
+    assert build(config, (8, 8, 1)).init(jax.random.key(0))

@@ -1,0 +1,150 @@
+import errno
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import tiny_config
+
+from jaxvae.errors import UserError
+from jaxvae.runs import checkpoint
+from jaxvae.runs.run import load
+from jaxvae.system.checksums import NAME, seal
+from jaxvae.training.loop import train
+
+TREES = {
+    "params": {"encoder": {"kernel": jnp.arange(6.0).reshape(2, 3)}, "log_variance": jnp.zeros(())},
+    "train": {"step": jnp.asarray(3), "opt_state": [(jnp.ones(2), None)], "key": jax.random.key(7)},
+}
+
+
+@pytest.fixture
+def saved(tmp_path):
+    with checkpoint.open_checkpoints(tmp_path) as checkpointer:
+        checkpoint.save(checkpointer, 3, TREES, about={"config": {"a": [1, None]}}, objective=1.0)
+    return tmp_path
+
+
+def test_trees_and_json_come_back(saved):
+    assert checkpoint.steps(saved) == [3]
+    assert checkpoint.names(saved, 3) == {"params", "train"}
+    assert checkpoint.read_about(saved, 3)["config"] == {"a": [1, None]}
+    params = checkpoint.read_tree(saved, 3, "params")
+    assert jax.tree.all(jax.tree.map(np.array_equal, params, TREES["params"]))
+
+
+def test_optimizer_state_and_key_come_back_in_their_own_structure(saved):
+    like = jax.eval_shape(lambda: {**TREES["train"], "key": jax.random.key(0)})
+    train = checkpoint.read_like(saved, 3, "train", like)
+    assert jax.tree.structure(train) == jax.tree.structure(TREES["train"])
+    np.testing.assert_array_equal(jax.random.key_data(train["key"]), jax.random.key_data(TREES["train"]["key"]))
+
+
+def test_a_checkpoint_of_two_devices_opens_on_one(tmp_path):
+    mesh = jax.make_mesh((2,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+    spread = jax.device_put(jnp.arange(8.0), jax.sharding.NamedSharding(mesh, jax.P("data")))
+    with checkpoint.open_checkpoints(tmp_path) as checkpointer:
+        checkpoint.save(checkpointer, 1, {"params": spread}, about={}, objective=None)
+    code = (
+        "import sys, jax; from pathlib import Path; from jaxvae.runs import checkpoint;"
+        "x = checkpoint.read_tree(Path(sys.argv[1]), 1, 'params'); print(jax.device_count(), x.sum())"
+    )
+    environment = {"JAX_NUM_CPU_DEVICES": "1", "JAX_PLATFORMS": "cpu", "PATH": ""}
+    out = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, env=environment)
+    assert out.stdout.split() == ["1", "28.0"], out.stderr
+
+
+def test_a_newer_format_is_refused_by_name(disc_run, tmp_path):
+    run = shutil.copytree(disc_run, tmp_path / "run")
+    path = run / "checkpoints" / "40" / "_CHECKPOINT_METADATA"
+    metadata = json.loads(path.read_text())
+    metadata["custom_metadata"] |= {"format_version": 99, "versions": {"jaxvae": "9.9"}}
+    path.write_text(json.dumps(metadata))
+    seal(run / "checkpoints" / "40")
+    with pytest.raises(UserError, match=r"format 99, written by jaxvae 9\.9"):
+        load(run)
+
+
+def flip(folder):
+    """Turns one bit of the largest file round."""
+    path = max((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def cut(folder):
+    """Cuts off what follows the first bytes of the parameters' files, in a checkpoint without sums."""
+    (folder / NAME).unlink()
+    for path in (folder / "params").rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[:5])
+
+
+def test_of_a_damaged_checkpoint_the_one_before_is_loaded(disc_run, tmp_path, caplog):
+    run = shutil.copytree(disc_run, tmp_path / "run")
+    flip(run / "checkpoints" / "40")
+    assert load(run).info.step == 20
+    assert re.search("40 is damaged: .* is not as it was written. The one of step 20 is taken", caplog.text)
+    with pytest.raises(UserError, match="40 is damaged"):
+        load(run, step=40)
+    flip(run / "checkpoints" / "20")
+    with pytest.raises(UserError, match="20 is damaged"):
+        load(run)
+
+
+@pytest.mark.parametrize("damage", [flip, cut])
+def test_training_goes_on_from_the_one_before_a_damaged_checkpoint(disc_run, disc_set, tmp_path, caplog, damage):
+    run = shutil.copytree(disc_run, tmp_path / "run")
+    damage(run / "checkpoints" / "40")
+    train(tiny_config(), disc_set, run)
+    assert "damaged" in caplog.text
+    assert (run / "damaged-40").is_dir()
+    assert jax.tree.all(jax.tree.map(np.array_equal, load(disc_run).params, load(run).params))
+
+
+@pytest.mark.parametrize("kind", [MemoryError, PermissionError, jax.errors.JaxRuntimeError])
+def test_a_checkpoint_that_memory_or_rights_do_not_suffice_for_is_not_damaged(saved, monkeypatch, kind):
+    def failing(*_):
+        raise kind("not now")
+
+    monkeypatch.setattr(checkpoint.ocp, "load_checkpointables", failing)
+    with pytest.raises(kind, match="not now"):
+        checkpoint.read_tree(saved, 3, "params")
+
+
+def test_training_does_not_start_over_where_every_checkpoint_is_damaged(disc_run, disc_set, tmp_path):
+    run = shutil.copytree(disc_run, tmp_path / "run")
+    for step in ("20", "40"):
+        flip(run / "checkpoints" / step)
+    with pytest.raises(UserError, match=r"no checkpoint in .* can be read; --fresh"):
+        train(tiny_config(), disc_set, run)
+    assert (run / "metrics.jsonl").read_text() == (disc_run / "metrics.jsonl").read_text()
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), ValueError("... No space left ...")]
+)
+def test_a_full_disk_is_told_with_what_is_kept(disc_set, tmp_path, monkeypatch, error):
+    original = checkpoint.save
+
+    def failing(checkpointer, step, *rest, **named):
+        if step == 40:
+            raise error
+        original(checkpointer, step, *rest, **named)
+
+    monkeypatch.setattr(checkpoint, "save", failing)
+    with pytest.raises(UserError, match=r"the disk that holds .* is full; the checkpoint of step 20 is whole"):
+        train(tiny_config(), disc_set, tmp_path / "run")
+    assert load(tmp_path / "run").info.step == 20
+
+
+def test_an_unknown_step_is_answered_with_the_known_ones(disc_run):
+    with pytest.raises(UserError, match=r"no checkpoint at step 7; it has 20, 40\."):
+        load(disc_run, step=7)
+    assert load(disc_run, step=20).info.step == 20

@@ -1,0 +1,208 @@
+import dataclasses
+import signal
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from conftest import flat_objective, tiny_config, train_config
+
+import jaxvae.cli
+import jaxvae.train
+from jaxvae import MLP, Config
+from jaxvae.runs import checkpoint
+from jaxvae.runs.run import completed, load
+from jaxvae.training import loop
+from jaxvae.training.validation import Best, out_of_patience
+
+SMALL = MLP(hidden=(8,), latent=2)
+# Better until step 10, then worse.
+RISE_AND_FALL = {5: 1.0, 10: 3.0, 15: 2.5, 20: 2.0, 25: 1.5, 30: 9.0}
+
+
+def patient(patience=2, steps=30, mixture=1, **changes):
+    train = train_config(
+        steps=steps, validate_every=5, patience=patience, picture_every=100, mixture_components=mixture,
+        fitted_flow_steps=0,
+    )  # fmt: skip
+    return dataclasses.replace(tiny_config(model=SMALL, train=train), **changes)
+
+
+def scripted(monkeypatch, values):
+    """Validations come out as written here; the parameters move as they always do."""
+    seen = []
+    validate = loop.validate
+
+    def noted(measure, params, keys, prepared, split, step, record):
+        seen.append((split, step))
+        return validate(measure, params, keys, prepared, split, step, record)
+
+    monkeypatch.setattr(loop, "validate", noted)
+    monkeypatch.setattr(loop, "objective", lambda measured: values[seen[-1][1]])
+    return seen
+
+
+def equal(first, second):
+    return jax.tree.all(jax.tree.map(np.array_equal, first, second))
+
+
+@pytest.fixture(scope="module")
+def stopped(disc_set, tmp_path_factory):
+    run = tmp_path_factory.mktemp("stopped") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        seen = scripted(patch, RISE_AND_FALL)
+        pictures = loop.train(patient(), disc_set, run)
+    assert all(path.exists() for path in pictures)
+    return run, seen
+
+
+def test_a_run_stops_once_its_patience_has_run_out_and_keeps_the_best(stopped):
+    run, seen = stopped
+    # Two validations after that of step 10 none was better; the better one of step 30 is never reached.
+    assert seen == [("validation", 5), ("validation", 10), ("validation", 15), ("validation", 20), ("test", 20)]
+    assert checkpoint.steps(run / "checkpoints") == [10, 15, 20]
+    loaded = load(run)
+    assert (loaded.info.step, loaded.info.parameters, completed(run)) == (20, "best", 20)
+    assert equal(loaded.params, load(run, step=10).params)
+    assert not equal(loaded.params, checkpoint.read_tree(run / "checkpoints", 20, "params"))
+    assert load(run, step=10).info.parameters == "last"
+
+
+def test_what_is_measured_and_fitted_at_the_end_is_of_the_best_parameters(stopped, disc_set):
+    run, _ = stopped
+    vae, params, info = load(run)
+    codes = loop.build_draw_codes(vae, info.config)
+    keys, images = loop.split_root(0), disc_set.split("train").images
+    expected = loop.fitted(codes, params, keys, info.config.train, info.config, images)
+    assert equal(info.fitted.fitted_mixture, expected.fitted_mixture)
+
+
+def test_the_command_says_that_a_run_stopped_early_is_complete(stopped, monkeypatch, capsys):
+    run, _ = stopped
+    monkeypatch.setattr(jaxvae.cli, "read_experiment", lambda path: patient())
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    jaxvae.train.main(["here.py", "--run", str(run)])
+    assert f"{run} is complete: it has stopped at step 20, when its patience had run out" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+
+
+def test_the_best_is_kept_where_nothing_ends_a_run_early(disc_set, tmp_path, monkeypatch):
+    scripted(monkeypatch, RISE_AND_FALL | {20: 2.0})
+    loop.train(patient(patience=3, steps=20), disc_set, tmp_path)
+    loaded = load(tmp_path)
+    assert (loaded.info.step, loaded.info.parameters) == (20, "best")
+    assert equal(loaded.params, load(tmp_path, step=10).params)
+
+
+def test_with_a_running_mean_its_best_is_kept(disc_set, tmp_path, monkeypatch):
+    scripted(monkeypatch, RISE_AND_FALL)
+    config = patient()
+    loop.train(dataclasses.replace(config, train=dataclasses.replace(config.train, ema_decay=0.9)), disc_set, tmp_path)
+    folder = tmp_path / "checkpoints"
+    assert load(tmp_path).info.parameters == "best"
+    assert equal(load(tmp_path).params, checkpoint.read_tree(folder, 10, "ema"))
+    assert not equal(load(tmp_path).params, checkpoint.read_tree(folder, 10, "params"))
+
+
+def test_without_patience_nothing_stops_and_the_last_parameters_count(disc_set, tmp_path, monkeypatch):
+    seen = scripted(monkeypatch, RISE_AND_FALL)
+    loop.train(patient(patience=0), disc_set, tmp_path)
+    assert seen[-1] == ("test", 30)
+    assert (load(tmp_path).info.parameters, completed(tmp_path)) == ("last", 30)
+
+
+@pytest.mark.parametrize("stop_at", [7, 17])
+def test_an_interrupted_run_stops_at_the_same_step_with_the_same_parameters(
+    stopped, disc_set, tmp_path, monkeypatch, stop_at
+):
+    scripted(monkeypatch, RISE_AND_FALL)
+    log = loop.log
+
+    def interrupting(record, ready, *rest):
+        if any(step == stop_at for step, _ in ready):
+            signal.raise_signal(signal.SIGINT)
+        return log(record, ready, *rest)
+
+    monkeypatch.setattr(loop, "log", interrupting)
+    config = dataclasses.replace(patient(), train=dataclasses.replace(patient().train, log_every=1))
+    with pytest.raises(KeyboardInterrupt, match="goes on from there"):
+        loop.train(config, disc_set, tmp_path)
+    assert completed(tmp_path) is None
+    monkeypatch.setattr(loop, "log", log)
+    loop.train(config, disc_set, tmp_path)
+    whole, cut = load(stopped[0]), load(tmp_path)
+    assert (cut.info.step, cut.info.parameters, completed(tmp_path)) == (20, "best", 20)
+    assert equal(whole.params, cut.params)
+    assert equal(whole.info.fitted.fitted_mixture, cut.info.fitted.fitted_mixture)
+
+
+def test_a_run_ended_between_its_last_validation_and_its_last_file_only_finishes(stopped, disc_set, tmp_path):
+    with pytest.MonkeyPatch.context() as patch:
+        scripted(patch, RISE_AND_FALL)
+        patch.setattr(loop, "fitted", lambda *arguments: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            loop.train(patient(), disc_set, tmp_path)
+    assert completed(tmp_path) is None
+    with pytest.MonkeyPatch.context() as patch:
+        seen = scripted(patch, RISE_AND_FALL)
+        loop.train(patient(), disc_set, tmp_path)
+    assert seen == [("test", 20)]
+    assert completed(tmp_path) == 20
+    assert equal(load(tmp_path).params, load(stopped[0]).params)
+
+
+def waits(best, step, patience=2, every=5, **objective):
+    train = train_config(patience=patience, validate_every=every)
+    return out_of_patience(Config(objective=flat_objective(**objective), train=train), Best(best, 0.0), step)
+
+
+def test_patience_counts_validations_since_the_best():
+    assert [waits(10, step) for step in (10, 15, 20, 25)] == [False, False, True, True]
+    assert not waits(10, 1000, patience=0)
+
+
+def test_the_warm_up_of_the_kl_is_not_counted():
+    assert [waits(5, step, warmup_steps=20) for step in (15, 20, 25, 30)] == [False, False, False, True]
+    # Three rises of 20 steps, with two stretches at beta between them: the last rise ends at step 100.
+    assert [waits(5, step, warmup_steps=20, warmup_cycles=3) for step in (95, 105, 110)] == [False, False, True]
+    assert waits(50, 60, warmup_steps=20)
+
+
+def test_patience_runs_out_at_validations_alone():
+    # The warm-up ends between two validations. A run interrupted ten steps later, between two others, has to go on.
+    assert [waits(5, step, warmup_steps=23) for step in (30, 33, 34, 35)] == [False, False, False, True]
+
+
+def test_more_pseudo_inputs_than_pictures_are_one_sentence_and_no_run(call, disc_set, tmp_path_factory):
+    source = tmp_path_factory.mktemp("raw") / "few.npy"
+    np.save(source, disc_set.split("train").images[:20])
+    code, _, err = call(
+        "train", "--data.name", source, "--data.size", "None", "--model.prior", "vamp", "--model.prior-components", 17,
+        "--model.network", "mlp", "--model.hidden", 4, "--model.latent", 2,
+    )  # fmt: skip
+    assert code == 2
+    assert "model.prior_components is 17, but must be at most 16" in err
+    assert len(err.splitlines()) == 1
+    assert not Path("runs").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("prior", ["mixture", "vamp", "flow"])
+def test_every_prior_trains_to_pictures(disc_set, tmp_path, prior):
+    model = dataclasses.replace(SMALL, prior=prior, prior_components=3, flow_pairs=1, flow_hidden=4)
+    config = patient(patience=0, steps=3, mixture=0, model=model)
+    pictures = loop.train(config, disc_set, tmp_path)
+    assert all(path.exists() for path in pictures)
+    vae, params, info = load(tmp_path)
+    assert info.config.model.prior == prior
+    z = vae.prior(params).sample(jax.random.key(0), (5,))
+    assert np.isfinite(vae.prior(params).log_prob(z)).all()
+
+
+def test_of_two_equally_good_validations_the_first_is_kept(disc_set, tmp_path, monkeypatch):
+    scripted(monkeypatch, dict.fromkeys(range(5, 31, 5), 1.0))
+    loop.train(patient(patience=4), disc_set, tmp_path / "run")
+    loaded = load(tmp_path / "run")
+    assert (loaded.info.step, loaded.info.parameters) == (25, "best")
+    best = checkpoint.read_tree(tmp_path / "run" / "checkpoints", 5, "params")
+    assert jax.tree.all(jax.tree.map(np.array_equal, loaded.params, best))

@@ -1,0 +1,72 @@
+import json
+
+from conftest import tiny_config, train_config
+
+from jaxvae import MLP
+from jaxvae.runs import checkpoint
+from jaxvae.training import loop
+from jaxvae.training.metric_log import not_recording, progress, recording, say, secure, write
+
+
+def opened(run, first_step=0):
+    run.mkdir(exist_ok=True)
+    return recording(run, first_step=first_step, steps=10, batch_size=4)
+
+
+def steps(run):
+    return [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_lines_after_the_step_that_a_run_goes_on_from_are_dropped(tmp_path):
+    with opened(tmp_path / "run") as record:
+        for step in (1, 2, 3):
+            write(record, step, "train", {"loss": float(step)})
+    with (tmp_path / "run" / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 4, "ki')  # What a crash leaves.
+    with opened(tmp_path / "run", first_step=2) as record:
+        write(record, 3, "train", {"loss": 0.0})
+    assert steps(tmp_path / "run") == [1, 2, 3]
+
+
+def test_a_run_that_died_at_its_very_end_has_the_test_split_once(tmp_path):
+    for _ in range(2):
+        with opened(tmp_path / "run", first_step=3) as record:
+            write(record, 3, "test", {"loss": 0.0})
+    assert steps(tmp_path / "run") == [3]
+
+
+def test_what_is_no_number_in_json_is_written_as_a_word(tmp_path):
+    with opened(tmp_path / "run") as record:
+        write(record, 1, "train", {"loss": float("nan"), "kl_nats": float("inf")})
+    line = json.loads((tmp_path / "run" / "metrics.jsonl").read_text())
+    assert line == {"step": 1, "kind": "train", "loss": "nan", "kl_nats": "inf"}
+
+
+def test_where_there_is_no_terminal_a_plain_line_is_printed_now_and_then(tmp_path, capsys):
+    with opened(tmp_path / "run") as record:
+        metrics = {"elbo_nats": -5.0, "images_per_second": 12.0}
+        progress(record, 1, 10, 4, metrics)
+        assert capsys.readouterr().out == ""
+        record.line_time -= 60
+        progress(record, 4, 10, 4, metrics)
+        progress(record, 5, 10, 4, metrics)
+        say(record, "hello")
+    out = capsys.readouterr().out.splitlines()
+    assert out == ["step 4/10  elbo_nats -5.0  12 images/s  0.0 min left", "hello"]
+
+
+def test_the_lines_are_on_the_disk_before_a_checkpoint_is_saved(disc_set, tmp_path, monkeypatch):
+    done = []
+    secure, save = loop.secure, checkpoint.save
+    monkeypatch.setattr(loop, "secure", lambda record: (done.append("lines"), secure(record)))
+    monkeypatch.setattr(checkpoint, "save", lambda *given, **said: (done.append("checkpoint"), save(*given, **said)))
+    settings = train_config(steps=4, validate_every=2, fitted_flow_steps=0, mixture_components=0)
+    model = MLP(hidden=(8,), latent=3)
+    loop.train(tiny_config(model=model, train=settings), disc_set, tmp_path / "run")
+    assert done == ["lines", "checkpoint"] * 3
+
+
+def test_lines_that_nobody_writes_need_no_disk():
+    with not_recording() as record:
+        write(record, 1, "train", {"loss": 1.0})
+        secure(record)
