@@ -17,7 +17,8 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
-    "commands",  # The rest are in _ext/.
+    "generated",  # The rest are in _ext/.
+    "commands",
     "config_fields",
     "public_api",
     "package_diagram",
@@ -39,6 +40,7 @@ autodoc_typehints_format = "short"
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 napoleon_use_ivar = True
+napoleon_attr_annotations = False
 napoleon_use_rtype = False
 napoleon_include_init_with_doc = False
 python_maximum_signature_line_length = 88
