@@ -16,6 +16,7 @@ import grimp
 Graph = dict[str, set[str]]
 
 COMMANDS = "commands"
+COMMANDS_WEIGHT = 3  # Its box is as broad as this many others.
 EVERYWHERE = "errors"  # Imported by nearly all; its lines would hide the others.
 WIDTH, BOX_HEIGHT, FLOOR_HEIGHT, MARGIN = 960, 46, 92, 24
 FONT = "font-family='ui-sans-serif, system-ui, Helvetica, Arial, sans-serif'"
@@ -117,10 +118,12 @@ def draw_packages() -> str:
     boxes: dict[str, tuple[float, float, float]] = {}  # Left, top, width.
     for number, row in enumerate(rows):
         top = height - MARGIN - BOX_HEIGHT - number * FLOOR_HEIGHT
-        share = (WIDTH - 2 * MARGIN) / len(row)
-        for i, name in enumerate(row):
-            width = 620 if name == COMMANDS else min(150, share - 14)
-            boxes[name] = (MARGIN + share * (i + 0.5) - width / 2, top, width)
+        weights = [COMMANDS_WEIGHT if name == COMMANDS else 1 for name in row]
+        share, left = (WIDTH - 2 * MARGIN) / sum(weights), float(MARGIN)
+        for name, weight in zip(row, weights, strict=True):
+            width = min(620, share * weight - 14) if name == COMMANDS else min(150, share - 14)
+            boxes[name] = (left + (share * weight - width) / 2, top, width)
+            left += share * weight
     root = {path.stem for path in (Path(__file__).parents[1] / "src" / "jaxvae").glob("*.py")}
     parts = [
         f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {WIDTH} {height}' width='{WIDTH}' height='{height}' "

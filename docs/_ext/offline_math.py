@@ -7,15 +7,27 @@ from latex2mathml.converter import convert
 from sphinx.application import Sphinx
 
 
+# What the converter sets otherwise than TeX: a thin space after log, and a relation with space around it.
+CORRECTIONS = {"<mi>log</mi>": '<mi>log</mi><mspace width="0.2em"/>', "<mi>&#x0007E;</mi>": "<mo>&#x0223C;</mo>"}
+
+
+def mathml(formula: str, display: str) -> str:
+    """Returns a formula as MathML."""
+    text = convert(formula, display=display)
+    for old, new in CORRECTIONS.items():
+        text = text.replace(old, new)
+    return text
+
+
 def visit_inline(translator: Any, node: nodes.math) -> None:
     """Writes a formula inside a line."""
-    translator.body.append(convert(node.astext()))
+    translator.body.append(mathml(node.astext(), "inline"))
     raise nodes.SkipNode
 
 
 def visit_display(translator: Any, node: nodes.math_block) -> None:
     """Writes a formula on a line of its own."""
-    translator.body.append(convert(node.astext(), display="block"))
+    translator.body.append(mathml(node.astext(), "block"))
     raise nodes.SkipNode
 
 
