@@ -6,7 +6,6 @@ from docutils import nodes
 from latex2mathml.converter import convert
 from sphinx.application import Sphinx
 
-
 # What the converter sets otherwise than TeX: a thin space after log, and a relation with space around it.
 CORRECTIONS = {"<mi>log</mi>": '<mi>log</mi><mspace width="0.2em"/>', "<mi>&#x0007E;</mi>": "<mo>&#x0223C;</mo>"}
 
