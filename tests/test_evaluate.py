@@ -78,7 +78,7 @@ BAD = {
     "features": (["--features", "nowhere"], "there are no features 'nowhere'"),
     "json": (["--out", "x.txt"], "x.txt, but must end in .json"),
     "arrays": (["--per-example", "x.json"], "x.json, but must end in .npz"),
-    "data": (["--data", "nowhere"], "there is no prepared data set in nowhere"),
+    "data": (["--data", "nowhere"], "no prepared dataset in nowhere"),
 }
 
 
@@ -117,7 +117,7 @@ def test_other_pictures_are_refused_and_what_differs_is_named(call, mlp_run, tmp
     source = Source(("red", "high", "width"), {}, smaller, {})
     other = write_prepared(tmp_path_factory.mktemp("other") / "discs", "discs", {"name": "small discs"}, source)
     result = call(evaluate, mlp_run, *QUICK, "--data", other.path, "--out", "x.json")
-    mistake(result, "does not hold the pictures that this run was trained on", "name 'small discs' and not 'discs'")
+    mistake(result, "does not contain the images that this run was trained on", "name 'small discs' instead of 'discs'")
 
 
 def test_pictures_that_have_moved_are_found_where_they_are_said_to_be(call, mlp_run, disc_set, tmp_path_factory):
@@ -127,7 +127,7 @@ def test_pictures_that_have_moved_are_found_where_they_are_said_to_be(call, mlp_
     assert Path("moved.json").read_text() == Path("here.json").read_text()
 
 
-@pytest.mark.parametrize("step", ["importance_bounds", "measure_pictures", "diagnose"])
+@pytest.mark.parametrize("step", ["importance_bounds", "measure_images", "diagnose"])
 def test_an_interruption_leaves_no_file(call, mlp_run, monkeypatch, step):
     def interrupted(*arguments):
         raise KeyboardInterrupt

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxvae.data.images import fit, read_picture
+from jaxvae.data.images import crop_and_resize, read_image
 from jaxvae.errors import UserError
 
 
 def as_is(image, color="keep"):
-    return fit(image, crop=None, size=None, color=color)
+    return crop_and_resize(image, crop=None, size=None, color=color)
 
 
 def test_grey_and_rgb_pass_unchanged():
@@ -42,7 +42,7 @@ def test_palette_with_and_without_transparency(tmp_path):
     palette.putdata([0, 1])
     assert as_is(palette).tolist() == [[[10, 20, 30], [250, 0, 0]]]
     palette.save(tmp_path / "p.png", transparency=1)
-    assert as_is(read_picture(tmp_path / "p.png")).tolist() == [[[10, 20, 30], [255, 255, 255]]]
+    assert as_is(read_image(tmp_path / "p.png")).tolist() == [[[10, 20, 30], [255, 255, 255]]]
 
 
 def test_cmyk_becomes_rgb():
@@ -52,7 +52,7 @@ def test_cmyk_becomes_rgb():
 def test_sixteen_bits_keep_their_range(tmp_path):
     values = np.array([[0, 257, 65535, 200 * 257]], np.uint16)
     Image.fromarray(values).save(tmp_path / "deep.png")
-    image = read_picture(tmp_path / "deep.png")
+    image = read_image(tmp_path / "deep.png")
     assert image.mode.startswith("I")
     assert as_is(image)[0, :, 0].tolist() == [0, 1, 255, 200]
     # A dark one is not taken for eight bits.
@@ -79,38 +79,38 @@ def test_exif_rotation_is_carried_out(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # The camera was turned: to be seen upright it is turned by 90 degrees clockwise.
     image.save(tmp_path / "turned.png", exif=exif)
-    array = as_is(read_picture(tmp_path / "turned.png"))
+    array = as_is(read_image(tmp_path / "turned.png"))
     assert array.shape == (4, 2, 3)
     assert array[0, 1].tolist() == [255, 0, 0]
 
 
 def test_crop_is_the_centred_square():
     columns = np.tile(np.arange(7, dtype=np.uint8), (4, 1))
-    cut = fit(Image.fromarray(columns), crop=3, size=None, color="keep")
+    cut = crop_and_resize(Image.fromarray(columns), crop=3, size=None, color="keep")
     assert cut[:, :, 0].tolist() == [[2, 3, 4]] * 3
 
 
 def test_crop_larger_than_the_picture_takes_the_largest_square():
     columns = np.tile(np.arange(7, dtype=np.uint8), (4, 1))
-    assert fit(Image.fromarray(columns), crop=100, size=None, color="keep").shape == (4, 4, 1)
-    assert fit(Image.fromarray(columns), crop=100, size=5, color="keep").shape == (5, 5, 1)
+    assert crop_and_resize(Image.fromarray(columns), crop=100, size=None, color="keep").shape == (4, 4, 1)
+    assert crop_and_resize(Image.fromarray(columns), crop=100, size=5, color="keep").shape == (5, 5, 1)
 
 
 def test_size_alone_takes_the_largest_square_and_keeps_flat_colours():
     picture = Image.new("RGB", (31, 20), (1, 2, 3))
-    small = fit(picture, crop=None, size=7, color="keep")
+    small = crop_and_resize(picture, crop=None, size=7, color="keep")
     assert small.shape == (7, 7, 3)
     assert (small == [1, 2, 3]).all()
-    assert fit(Image.new("L", (1, 1), 9), crop=None, size=8, color="keep").shape == (8, 8, 1)
+    assert crop_and_resize(Image.new("L", (1, 1), 9), crop=None, size=8, color="keep").shape == (8, 8, 1)
 
 
 def test_unreadable_files_are_told(tmp_path):
     (tmp_path / "text.png").write_text("not a picture")
     with pytest.raises(UserError, match=r"text\.png cannot be read as an image"):
-        read_picture(tmp_path / "text.png")
-    with pytest.raises(UserError, match="no image file"):
-        read_picture(tmp_path / "absent.png")
+        read_image(tmp_path / "text.png")
+    with pytest.raises(UserError, match="does not exist"):
+        read_image(tmp_path / "absent.png")
     Image.effect_noise((64, 64), 50).save(tmp_path / "whole.png")
     (tmp_path / "half.png").write_bytes((tmp_path / "whole.png").read_bytes()[:900])
     with pytest.raises(UserError, match=r"half\.png cannot be read"):
-        read_picture(tmp_path / "half.png")
+        read_image(tmp_path / "half.png")

@@ -184,7 +184,7 @@ MISTAKES = {
     "video of one": (["--degree", "0.5", "--mp4"], "--mp4 animates a path"),
     "report of one": (["--degree", "0.5", "--report"], "--report measures a path"),
     "seed": (["--seed", "-1"], "--seed is -1"),
-    "nowhere": (["--via", "test:0", "test:999"], "test has pictures 0 to 20"),
+    "nowhere": (["--via", "test:0", "test:999"], "test has images 0 to 20"),
 }  # fmt: skip
 
 

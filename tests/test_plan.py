@@ -11,7 +11,7 @@ from jaxvae.cli import told
 from jaxvae.errors import UserError
 from jaxvae.plan import main
 from jaxvae.training.planning import estimate as estimates
-from jaxvae.training.planning.estimate import Estimate, estimate, largest
+from jaxvae.training.planning.estimate import Estimate, estimate, largest_batch
 from jaxvae.training.planning.program import state_shapes
 from jaxvae.training.planning.target import GIB, Target, find_target
 
@@ -80,7 +80,7 @@ def test_the_largest_batch_is_one_that_was_compiled(monkeypatch, fixed, each, re
 
     first = Estimate(32, 0, int((fixed + each * 32) * GIB), 1.0, [])
     monkeypatch.setattr(estimates, "estimate", made)
-    found = largest(CONFIG, SHAPE, 160, EIGHT, DevicesConfig(), first, lambda text: None)
+    found = largest_batch(CONFIG, SHAPE, 160, EIGHT, DevicesConfig(), first, lambda text: None)
     assert found in (*compiled, 32)
     assert found % 8 == 0
     assert 0.6 * expected <= found <= expected
@@ -88,7 +88,7 @@ def test_the_largest_batch_is_one_that_was_compiled(monkeypatch, fixed, each, re
 
 @pytest.mark.parametrize("name", ["v9:2x2", "v5e", "gpu", "gpu:big", "tpu"])
 def test_unknown_targets_are_told(name):
-    with pytest.raises(UserError, match=f"--target is '{name}', but must be such as v5e:2x2"):
+    with pytest.raises(UserError, match=f"unknown --target '{name}'; examples are v5e:2x2"):
         find_target(name)
 
 

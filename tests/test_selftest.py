@@ -28,7 +28,7 @@ def test_no_other_parameters_exceed_the_largest_log_likelihood():
 
 @pytest.mark.slow
 def test_every_proof_holds():
-    failed = [check for check in proofs.proofs(jax.random.key(7)) if not check.passed]
+    failed = [check for check in proofs.run_checks(jax.random.key(7)) if not check.passed]
     assert failed == []
 
 
@@ -36,7 +36,7 @@ def test_a_wrong_kl_is_found_and_told(monkeypatch, capsys):
     right = jaxvae.distributions.gaussian.Normal.kl
     monkeypatch.setattr(jaxvae.distributions.gaussian.Normal, "kl", lambda self, other: 1.1 * right(self, other))
     # The two checks of the KL alone: training a linear VAE takes seconds.
-    monkeypatch.setattr(proofs, "proofs", proofs.kl_divergence)
+    monkeypatch.setattr(proofs, "run_checks", proofs.kl_divergence)
     monkeypatch.setattr(sys, "argv", ["selftest"])
     with pytest.raises(SystemExit) as leaving:
         run_command(selftest, "selftest")
@@ -45,7 +45,7 @@ def test_a_wrong_kl_is_found_and_told(monkeypatch, capsys):
 
 
 def test_a_number_that_is_not_finite_fails():
-    check = proofs.near("x", 1.0, 1.0, 0.1)
+    check = proofs.check_close("x", 1.0, 1.0, 0.1)
     assert check.passed
     assert not check._replace(measured=float("nan")).passed
     assert not check._replace(measured=1.2).passed

@@ -1,4 +1,7 @@
-"""Two or more sides, each in a process of its own, take turns; medians, spreads and ratios go into results.json."""
+"""Benchmark harness: contestants, each in its own process, take turns; medians, spreads and ratios go to results.json.
+
+Interleaving the measurements exposes all contestants to the same background load.
+"""
 
 import json
 import multiprocessing
@@ -17,19 +20,19 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxvae.system.files import write_json
-from jaxvae.system.processes import cores
+from jaxvae.system.processes import cpu_count
 
 RESULTS = Path(__file__).with_name("results.json")
-PAUSE = 1.0  # Seconds between two turns: OpenMP's threads keep a core busy for a while after their last work.
-# In a contest several processes share a GPU, of which JAX would take three quarters each.
+PAUSE = 1.0  # Seconds between turns: OpenMP threads keep spinning for a while after their last work.
+# Several processes share a GPU, and JAX would preallocate three quarters of it in each.
 os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.15")
 PACKAGES = ("jaxvae", "jax", "flax", "optax", "torch", "pythae", "pillow")
 
 
 class Side(NamedTuple):
-    """What a process has warmed up: `turn` makes one measurement, `loss` is that of the first step, to be compared.
+    """A warmed-up contestant: `turn` takes one measurement; `loss` of the first step is compared between sides.
 
-    `held` is what must stay alive meanwhile.
+    `held` keeps resources alive in the meantime.
     """
 
     turn: Callable[[], float]
@@ -38,24 +41,33 @@ class Side(NamedTuple):
 
 
 class Contestant(NamedTuple):
-    """`make` builds the side in a new process that starts with these additions to the environment."""
+    """A contestant to be started: `make` builds its side in a new process with these extra environment variables."""
 
     make: Callable[[], Side]
     environment: Mapping[str, str] = {}
 
 
 def take_turns(contestants: dict[str, Contestant], repeats: int = 7, tolerance: float = 1e-4) -> dict[str, list[float]]:
-    """Measurements of each side, `repeats` of each in turn; ends the program where their losses are not the same."""
-    with ExitStack() as stack:  # Closes all pipes, whatever happens, and so ends the processes.
+    """Takes `repeats` measurements of each contestant, in turn.
+
+    Args:
+        contestants: the contestants by name.
+        repeats: measurements of each.
+        tolerance: maximum relative difference between their losses of the first step.
+
+    Raises:
+        SystemExit: if the losses differ, so that the contestants do not compute the same thing.
+    """
+    with ExitStack() as stack:  # Closes all pipes in any case, which ends the processes.
         pipes, losses = {}, {}
         for name, contestant in contestants.items():
-            pipes[name] = stack.enter_context(_started(contestant))
-            # One after the other: while one side compiles, none is measured.
+            pipes[name] = stack.enter_context(_start(contestant))
+            # Start them one by one: nothing is measured while another side compiles.
             losses[name] = pipes[name].recv()
         known = {name: loss for name, loss in losses.items() if loss is not None}
-        print("losses of the first step:", known or "none to compare", flush=True)
+        print("losses of the first step:", known or "not compared", flush=True)
         if known and max(known.values()) - min(known.values()) > tolerance * abs(max(known.values())):
-            raise SystemExit("the sides do not compute the same thing")
+            raise SystemExit("the losses of the first step differ: the contestants do not compute the same thing")
         measured: dict[str, list[float]] = {name: [] for name in contestants}
         for _ in range(repeats):
             for name, pipe in pipes.items():
@@ -65,16 +77,16 @@ def take_turns(contestants: dict[str, Contestant], repeats: int = 7, tolerance: 
     return measured
 
 
-def _started(contestant: Contestant) -> Connection:
+def _start(contestant: Contestant) -> Connection:
     context = multiprocessing.get_context("spawn")
     before = dict(os.environ)
     os.environ.update(contestant.environment)
-    ours, its = context.Pipe()
-    context.Process(target=_serve, args=(contestant.make, its)).start()
-    its.close()  # So that a side that fails ends the contest rather than keeping it waiting.
+    parent, child = context.Pipe()
+    context.Process(target=_serve, args=(contestant.make, child)).start()
+    child.close()  # Otherwise a failed contestant would leave us waiting instead of ending the contest.
     os.environ.clear()
     os.environ.update(before)
-    return ours
+    return parent
 
 
 def _serve(make: Callable[[], Side], pipe: Connection) -> None:
@@ -86,21 +98,28 @@ def _serve(make: Callable[[], Side], pipe: Connection) -> None:
 
 
 def record(name: str, ours: list[float], theirs: dict[str, list[float]], *, target: float, unit: str) -> None:
-    """Writes a row: less is better, and the ratio is that of the best peer's median to ours.
+    """Writes a row to results.json and prints it; the name includes the accelerator, if there is one.
 
-    On an accelerator its name is part of the row's, so that rows of several machines stand beside one another.
+    Args:
+        name: name of the row.
+        ours: our measurements; lower is better.
+        theirs: the measurements of each peer.
+        target: required ratio of the best peer's median to ours.
+        unit: unit of the measurements.
     """
     accelerator = jax.devices()[0].device_kind if on_accelerator() else None
     name = f"{name}, {accelerator}" if accelerator else name
-    medians = {peer: statistics.median(each) for peer, each in theirs.items()}
+    medians = {peer: statistics.median(values) for peer, values in theirs.items()}
     row = {
         "ours": round(statistics.median(ours), 4),
-        "theirs": {peer: round(each, 4) for peer, each in medians.items()},
+        "theirs": {peer: round(median, 4) for peer, median in medians.items()},
         "ratio": round(min(medians.values()) / statistics.median(ours), 3),
         "target": target,
         "unit": unit,
         "repeats": len(ours),
-        "spread": {peer: [round(min(each), 4), round(max(each), 4)] for peer, each in {"ours": ours, **theirs}.items()},
+        "spread": {
+            side: [round(min(values), 4), round(max(values), 4)] for side, values in {"ours": ours, **theirs}.items()
+        },
         "date": datetime.now(UTC).date().isoformat(),
         "versions": {package: found for package in PACKAGES if (found := _version(package))},
         "processor": _processor() if accelerator is None else f"{accelerator}; {_processor()}",
@@ -111,13 +130,13 @@ def record(name: str, ours: list[float], theirs: dict[str, list[float]], *, targ
 
 
 def on_accelerator() -> bool:
-    """Whether JAX, and then its peers too, computes on a GPU or TPU."""
+    """Whether JAX, and therefore its peers, computes on a GPU or TPU."""
     return jax.default_backend() != "cpu"
 
 
 def line(name: str, row: dict[str, Any]) -> str:
-    """A row of the table."""
-    theirs = ", ".join(f"{peer} {each:g}" for peer, each in row["theirs"].items())
+    """Formats a row of results.json as a row of the Markdown table."""
+    theirs = ", ".join(f"{peer} {median:g}" for peer, median in row["theirs"].items())
     low, high = row["spread"]["ours"]
     return (
         f"| {name} | {row['ours']:g} ({low:g} to {high:g}) | {theirs} | {row['unit']} | {row['ratio']:.2f} "
@@ -133,9 +152,9 @@ def _version(package: str) -> str | None:
 
 
 def _processor() -> str:
-    count = f"{cores()} cores"
+    count = f"{cpu_count()} cores"
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return f"{platform.processor()}, {count}"
-    return f"{next(each.split(':')[1].strip() for each in lines if each.startswith('model name'))}, {count}"
+    return f"{next(line.split(':')[1].strip() for line in lines if line.startswith('model name'))}, {count}"

@@ -1,10 +1,10 @@
-"""The train step of a convolutional VAE, 64x64, against PyTorch eager in both layouts and against torch.compile.
+"""Train step of a convolutional VAE on 64x64 images, against PyTorch eager in both layouts and torch.compile.
 
     make bench NAME=conv64
 
-Four 4x4 convolutions of stride 2 (32, 64, 128, 256 channels), 128 latent units, the mirror; batch 128, float32. Each
-side takes a batch of bytes from memory and draws its own noise. The second row gives PyTorch the allocator settings
-that `python -m jaxvae.train` gives itself.
+Four 4x4 convolutions of stride 2 (32, 64, 128, 256 channels), 128 latent units, mirrored decoder; batch 128, float32.
+Each side reads batches of uint8 images from memory and samples its own noise. The second row gives PyTorch the
+allocator settings that `python -m jaxvae.train` uses.
 """
 
 import time
@@ -29,7 +29,7 @@ CONFIG = Config(
 def pytorch(
     start: dict[str, Any], images: np.ndarray, steps: int, device: str, *, channels_last: bool, compiled: bool
 ) -> Side:
-    """PyTorch's side."""
+    """Builds and warms up PyTorch's side; a turn is `steps` steps, measured in seconds."""
     import torch
     from peers import ConvVAE, as_jax_multiplies, wait
 
@@ -39,7 +39,7 @@ def pytorch(
     model: Any = ConvVAE(start["params"])
     model = model.to(device, memory_format=layout)
     optimizer = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
-    pictures = torch.tensor(images.transpose(0, 3, 1, 2).copy(), device=device)
+    dataset = torch.tensor(images.transpose(0, 3, 1, 2).copy(), device=device)
     model = torch.compile(model) if compiled else model
     x = torch.tensor(start["x"].transpose(0, 3, 1, 2).copy(), device=device).contiguous(memory_format=layout)
     loss = float(model(x, torch.tensor(start["noise"], device=device)).detach())
@@ -47,8 +47,8 @@ def pytorch(
     def turn() -> float:
         begin = time.perf_counter()
         for _ in range(steps):
-            rows = torch.randint(len(pictures), (BATCH,), device=device)
-            batch = pictures[rows].to(torch.float32, memory_format=layout) / 255.0
+            rows = torch.randint(len(dataset), (BATCH,), device=device)
+            batch = dataset[rows].to(torch.float32, memory_format=layout) / 255.0
             optimizer.zero_grad(set_to_none=True)
             model(batch, torch.randn(BATCH, 128, device=device)).backward()
             optimizer.step()
@@ -82,7 +82,7 @@ if __name__ == "__main__":
     }
     sides = {"jaxvae": contestant(CONFIG, images, steps)} | {name: Contestant(make) for name, make in peers.items()}
     measured = take_turns(sides | tuned, repeats=7, tolerance=tolerance)
-    per_step = {name: [1000.0 * each / steps for each in seconds] for name, seconds in measured.items()}
+    per_step = {name: [1000.0 * turn / steps for turn in seconds] for name, seconds in measured.items()}
     ours = per_step.pop("jaxvae")
     own = {name: per_step.pop(name) for name in tuned}
     record("conv64", ours, per_step, target=1.0, unit="ms a step")

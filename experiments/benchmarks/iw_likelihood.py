@@ -1,8 +1,8 @@
-"""The bound on log p(x) with K = 5000 samples under the gated MLP, against a straightforward PyTorch version.
+"""The importance-weighted bound on log p(x), K = 5000, of the gated MLP, against a straightforward PyTorch version.
 
     make bench NAME=iw_likelihood
 
-The decoder is 40-300-300-784, gated, Bernoulli. 1000 pictures in all: each turn bounds 200, and five turns are made.
+The decoder is 40-300-300-784, gated, Bernoulli. 1000 images in total: five turns of 200 images each.
 """
 
 import time
@@ -19,7 +19,7 @@ from jaxvae.evaluation.log_likelihood import importance_bounds
 from jaxvae.system.processes import TUNABLES
 from jaxvae.models import build
 
-K, PICTURES, CHUNK = 5000, 200, 500
+K, IMAGES, CHUNK = 5000, 200, 500
 CONFIG = Config(
     data=DataConfig(pixels="binarized"),
     model=MLP(hidden=(300, 300), activation="gated", latent=40, log_variance_range=(-6.0, 2.0), likelihood=BernoulliLikelihood()),
@@ -27,7 +27,7 @@ CONFIG = Config(
 
 
 def jaxvae(start: dict[str, Any], images: np.ndarray) -> Side:
-    """As `python -m jaxvae.evaluate` bounds log p(x)."""
+    """Bounds log p(x) as `python -m jaxvae.evaluate` does."""
     vae = build(CONFIG.model, (28, 28, 1))
     prior = vae.prior(start["params"])
 
@@ -44,7 +44,7 @@ def jaxvae(start: dict[str, Any], images: np.ndarray) -> Side:
 
 
 def pytorch(start: dict[str, Any], images: np.ndarray, device: str) -> Side:
-    """Picture by picture, chunks of samples, one log-sum-exp at the end."""
+    """Bounds log p(x) image by image, in chunks of samples, with one log-sum-exp at the end."""
     import torch
     from peers import GatedDecoder, as_jax_multiplies, bounded, dense, wait
     from torch.distributions import Bernoulli, Normal
@@ -56,11 +56,11 @@ def pytorch(start: dict[str, Any], images: np.ndarray, device: str) -> Side:
         [dense(encoder[f"Hidden_{i}"]["Dense_0"]).to(device) for i in range(2)],
         dense(encoder["Dense_0"]).to(device),
     )
-    pictures = torch.tensor(images.reshape(len(images), -1), device=device) / 255.0
+    rows = torch.tensor(images.reshape(len(images), -1), device=device) / 255.0
 
     def bounds() -> Any:
         logs = []
-        for x in pictures.round():
+        for x in rows.round():
             h = 2.0 * x - 1.0
             for layer in hidden:
                 h = functional.glu(layer(h), dim=-1)
@@ -87,14 +87,14 @@ def pytorch(start: dict[str, Any], images: np.ndarray, device: str) -> Side:
 
 
 if __name__ == "__main__":
-    # Black and white already, so that both sides bound the same pictures.
-    images = 255 * np.random.default_rng(0).integers(0, 2, (PICTURES, 28, 28, 1), dtype=np.uint8)
+    # Already binary, so that both sides bound the same images.
+    images = 255 * np.random.default_rng(0).integers(0, 2, (IMAGES, 28, 28, 1), dtype=np.uint8)
     start = start_of(CONFIG, images)
     sides = {
         "jaxvae": Contestant(partial(jaxvae, start, images), {"GLIBC_TUNABLES": TUNABLES}),
         "PyTorch": Contestant(partial(pytorch, start, images, "cuda" if on_accelerator() else "cpu")),
     }
     measured = take_turns(sides, repeats=5, tolerance=1e-3)
-    per_picture = {name: [1000.0 * each / PICTURES for each in seconds] for name, seconds in measured.items()}
-    ours = per_picture.pop("jaxvae")
-    record("iw-likelihood, K = 5000", ours, per_picture, target=1.5, unit="ms a picture")
+    per_image = {name: [1000.0 * turn / IMAGES for turn in seconds] for name, seconds in measured.items()}
+    ours = per_image.pop("jaxvae")
+    record("iw-likelihood, K = 5000", ours, per_image, target=1.5, unit="ms a picture")

@@ -1,9 +1,9 @@
-"""Peak resident memory of training conv64 on a set ten times larger than what it may add.
+"""Peak resident memory of training conv64 on a 1 GB dataset, which may add at most a tenth of the dataset's size.
 
     make bench NAME=memory
 
-Both sides train the same steps: one on a set of 1 GB, the other on one that is a hundredth of it. The first must stay
-within a tenth of the larger set above the second, or the map of the file was pulled into memory. Linux alone.
+Both sides train the same steps, one on a dataset of 1 GB, the other on a hundredth of it. If the first exceeds the
+second by more than a tenth of the larger dataset, the memory-mapped file was pulled into memory. Linux only.
 """
 
 import re
@@ -20,15 +20,15 @@ LARGE, SMALL, STEPS = 82_000, 820, 25
 LIMIT_MB = LARGE * 64 * 64 * 3 / 10 / 1e6
 
 
-def trained(path: Path, count: int) -> Side:
-    """Trains twice `STEPS` steps and says how many MB were resident at most."""
+def train_and_measure(path: Path, count: int) -> Side:
+    """Trains for two turns of `STEPS` steps; the measurement is the peak resident memory in MB."""
     images = np.lib.format.open_memmap(path, mode="r")[:count]
     side(conv64.CONFIG, images, STEPS)
     return Side(peak_of_this_process)
 
 
 def peak_of_this_process() -> float:
-    """In MB, from the system's own record of it: getrusage would give that of the parent where it is higher."""
+    """Returns the peak resident memory in MB, from /proc: getrusage returns that of the parent if it is higher."""
     (kilobytes,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     return int(kilobytes) / 1000.0
 
@@ -44,9 +44,10 @@ if __name__ == "__main__":
         peaks: dict[str, list[float]] = {"large": [], "small": []}
         for _ in range(5):
             sides = {
-                name: Contestant(partial(trained, path, count)) for name, count in (("large", LARGE), ("small", SMALL))
+                name: Contestant(partial(train_and_measure, path, count))
+                for name, count in (("large", LARGE), ("small", SMALL))
             }
             for name, measured in take_turns(sides, repeats=1).items():
                 peaks[name] += measured
-    allowed = {"a hundredth of it, plus a tenth of the set": [each + LIMIT_MB for each in peaks["small"]]}
+    allowed = {"a hundredth of it, plus a tenth of the set": [peak + LIMIT_MB for peak in peaks["small"]]}
     record("memory, conv64 on a set of 1 GB", peaks["large"], allowed, target=1.0, unit="MB at the peak")

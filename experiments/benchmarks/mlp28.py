@@ -1,9 +1,9 @@
-"""Epochs of 784-400-z20-400-784 on Fashion-MNIST, data included, against Pythae's trainer and a plain PyTorch loop.
+"""Epochs of 784-400-z20-400-784 on Fashion-MNIST, including data, against Pythae's trainer and a plain PyTorch loop.
 
-    make bench NAME=mlp28                     (--raw FOLDER of the four files, where they cannot be downloaded)
+    make bench NAME=mlp28                     (--raw FOLDER with the four files, if they cannot be downloaded)
 
-All 60 000 training pictures, grey values under a Bernoulli likelihood, float32; batch 100, then batch 20. The last
-row of each measures against the matrix products of the step alone, scanned over by JAX.
+All 60 000 training images, grey values under a Bernoulli likelihood, float32; batch 100, then batch 20. The last row of
+each compares with only the matrix products of the step, in a JAX scan.
 """
 
 import tempfile
@@ -24,7 +24,7 @@ UNITS = ((784, 400), (400, 40), (20, 400), (400, 784))
 
 
 def config_of(batch_size: int) -> Config:
-    """The library's config of the model, nothing written down or measured on the way."""
+    """Returns our config of the model, without validation or images during training."""
     train = TrainConfig(
         steps=FOREVER, batch_size=batch_size, schedule="constant", warmup_steps=0, clip_norm=None, log_every=100,
         validate_every=FOREVER, picture_every=FOREVER,
@@ -34,7 +34,7 @@ def config_of(batch_size: int) -> Config:
 
 
 def plain_pytorch(start: dict[str, Any], images: np.ndarray, batch_size: int, device: str) -> Side:
-    """A loop over shuffled rows of one tensor in memory."""
+    """Trains in a plain PyTorch loop over shuffled rows of a tensor in memory."""
     import torch
     from peers import MLPDecoder, MLPEncoder, as_jax_multiplies, kl, wait
     from torch.nn import functional
@@ -44,7 +44,7 @@ def plain_pytorch(start: dict[str, Any], images: np.ndarray, batch_size: int, de
     encoder = MLPEncoder(start["params"]["encoder"]).to(device)
     decoder = MLPDecoder(start["params"]["decoder"]).to(device)
     optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], 1e-3, fused=True)
-    pictures = torch.tensor(images.reshape(len(images), -1), device=device).to(torch.float32) / 255.0
+    dataset = torch.tensor(images.reshape(len(images), -1), device=device).to(torch.float32) / 255.0
 
     def loss_of(x: Any, noise: Any) -> Any:
         mean, log_variance = encoder(x)
@@ -57,9 +57,9 @@ def plain_pytorch(start: dict[str, Any], images: np.ndarray, batch_size: int, de
 
     def turn() -> float:
         begin = time.perf_counter()
-        for rows in torch.randperm(len(pictures), device=device).split(batch_size):
+        for rows in torch.randperm(len(dataset), device=device).split(batch_size):
             optimizer.zero_grad(set_to_none=True)
-            loss_of(pictures[rows], torch.randn(len(rows), 20, device=device)).backward()
+            loss_of(dataset[rows], torch.randn(len(rows), 20, device=device)).backward()
             optimizer.step()
         wait(device)
         return time.perf_counter() - begin
@@ -69,7 +69,7 @@ def plain_pytorch(start: dict[str, Any], images: np.ndarray, batch_size: int, de
 
 
 def pythae(start: dict[str, Any], images: np.ndarray, batch_size: int, device: str) -> Side:
-    """Pythae's own trainer and VAE, with encoder and decoder of the same architecture."""
+    """Trains with Pythae's own trainer and VAE, with an encoder and decoder of the same architecture."""
     import torch
     from peers import MLPDecoder, MLPEncoder
     from pythae.data.datasets import BaseDataset
@@ -97,13 +97,13 @@ def pythae(start: dict[str, Any], images: np.ndarray, batch_size: int, device: s
 
     settings = VAEConfig(input_dim=(1, 28, 28), latent_dim=20, reconstruction_loss="bce")
     model = VAE(settings, encoder=Encoder(), decoder=Decoder())
-    drawing, noise = model._sample_gauss, torch.tensor(start["noise"])
+    sample_gauss, noise = model._sample_gauss, torch.tensor(start["noise"])
     model._sample_gauss = lambda mean, deviation: (mean + deviation * noise, noise)
     x = torch.tensor(start["x"]).reshape(-1, 1, 28, 28)
     loss = float(model({"data": x}).loss.detach())
-    model._sample_gauss = drawing
+    model._sample_gauss = sample_gauss
 
-    pictures = torch.tensor(images.reshape(-1, 1, 28, 28)).to(torch.float32) / 255.0
+    dataset = torch.tensor(images.reshape(-1, 1, 28, 28)).to(torch.float32) / 255.0
     folder = tempfile.mkdtemp()
     training = BaseTrainerConfig(
         output_dir=folder,
@@ -113,7 +113,7 @@ def pythae(start: dict[str, Any], images: np.ndarray, batch_size: int, device: s
         no_cuda=device == "cpu",
     )
     trainer = BaseTrainer(
-        model=model, train_dataset=BaseDataset(pictures, torch.zeros(len(pictures))), training_config=training
+        model=model, train_dataset=BaseDataset(dataset, torch.zeros(len(dataset))), training_config=training
     )
     trainer.prepare_training()
     epochs = 0
@@ -130,18 +130,18 @@ def pythae(start: dict[str, Any], images: np.ndarray, batch_size: int, device: s
 
 
 def products_alone(steps: int, batch_size: int) -> Side:
-    """The matrix products of as many steps: forward, gradients in the weights, gradients in what they multiply."""
+    """Computes only the matrix products of the steps: forward, weight gradients and input gradients."""
     import jax
     import jax.numpy as jnp
 
     def step(weights: list[Any], x: Any) -> tuple[list[Any], Any]:
-        moved, total = [], jnp.zeros(())
+        updated, total = [], jnp.zeros(())
         for i, weight in enumerate(weights):
-            before, behind = x[:, : weight.shape[0]], x[:, : weight.shape[1]]
-            product, gradient = before @ weight, before.T @ behind
-            total += product[0, 0] + (behind @ weight.T)[0, 0] if i else product[0, 0]
-            moved.append(weight + 1e-9 * gradient)
-        return moved, total
+            inputs, outputs = x[:, : weight.shape[0]], x[:, : weight.shape[1]]
+            product, gradient = inputs @ weight, inputs.T @ outputs
+            total += product[0, 0] + (outputs @ weight.T)[0, 0] if i else product[0, 0]
+            updated.append(weight + 1e-9 * gradient)
+        return updated, total
 
     scanned = jax.jit(lambda weights, xs: jax.lax.scan(step, weights, xs))
     weights, xs = [jnp.ones(shape) for shape in UNITS], jnp.ones((100, batch_size, 784))
@@ -161,7 +161,7 @@ def mlp28(raw: Path | None = None) -> None:
     """Runs both batch sizes.
 
     Args:
-        raw: Folder of the four files of Fashion-MNIST; downloaded when left out.
+        raw: Folder with the four files of Fashion-MNIST; downloaded if not set.
     """
     prepared = prepare(DataConfig(source=TFDS(name="fashion_mnist", raw=None if raw is None else str(raw)), size=None))
     images = np.concatenate([prepared.split(name).images for name in ("train", "validation")])

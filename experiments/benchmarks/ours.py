@@ -1,4 +1,4 @@
-"""jaxvae's side of the training benchmarks: the steps as `train` makes them, data included."""
+"""jaxvae's side of the training benchmarks: the steps as `train` runs them, including data."""
 
 import time
 from contextlib import ExitStack
@@ -23,7 +23,7 @@ FOREVER = 10**9
 
 
 def start_of(config: Config, images: np.ndarray) -> dict[str, Any]:
-    """The parameters, pictures and noise of the first step, as NumPy arrays."""
+    """Returns the parameters, images and noise of the first step, as NumPy arrays."""
     keys, size = split_root(config.seed), config.train.batch_size
     pixel_key, _, noise_key = jax.random.split(jax.random.fold_in(keys.train, 0), 3)
     first = images[batch_indices(config.seed, 0, size, len(images))]
@@ -36,12 +36,12 @@ def start_of(config: Config, images: np.ndarray) -> dict[str, Any]:
 
 
 def contestant(config: Config, images: np.ndarray, steps: int) -> Contestant:
-    """Makes `steps` steps a turn, in the environment that `python -m jaxvae.train` gives itself."""
+    """Returns a contestant of `steps` steps per turn, in the environment that `python -m jaxvae.train` sets up."""
     return Contestant(partial(side, config, images, steps), {"GLIBC_TUNABLES": TUNABLES})
 
 
 def side(config: Config, images: np.ndarray, steps: int) -> Side:
-    """Built and warmed up in this process; a turn is measured in seconds."""
+    """Builds and warms up jaxvae in this process; a turn is `steps` steps, measured in seconds."""
     share_cores(config)
     vae, placement = build(config.model, images.shape[1:]), place(config)
     state = jax.device_put(init_state(split_root(config.seed), vae, config.train), placement.whole)

@@ -1,4 +1,4 @@
-"""The same models in PyTorch, holding the same numbers as a jaxvae model's parameters."""
+"""The benchmark models in PyTorch, initialised with the parameters of a jaxvae model."""
 
 from typing import Any
 
@@ -10,43 +10,43 @@ LOG_2PI = 1.8378770664093453
 
 
 def as_jax_multiplies() -> None:
-    """On a GPU products are computed in TF32, as JAX computes them where nothing else is asked for."""
+    """Computes matrix products on a GPU in TF32, the default of JAX."""
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
 
 
 def wait(device: str) -> None:
-    """Until the device has done what it was given."""
+    """Waits until the device has finished its work."""
     if device == "cuda":
         torch.cuda.synchronize()
 
 
 def bounded(value: Tensor, low: float, high: float) -> Tensor:
-    """As jaxvae bounds the log-variance of q(z|x)."""
+    """Bounds the log-variance of q(z|x) softly to [low, high], as jaxvae does."""
     value = high - functional.softplus(high - value)
     return low + functional.softplus(value - low)
 
 
 def dense(params: dict[str, Any]) -> nn.Linear:
-    """A linear layer with the parameters of a Flax one."""
+    """Builds a linear layer with the parameters of a Flax layer."""
     layer = nn.Linear(*params["kernel"].shape)
     layer.load_state_dict({"weight": torch.tensor(params["kernel"].T.copy()), "bias": torch.tensor(params["bias"])})
     return layer
 
 
 def kl(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(N(mean, variance) || N(0, I)) of each example."""
+    """Computes KL(N(mean, variance) || N(0, I)) of each example, in nats."""
     return 0.5 * (log_variance.exp() - log_variance - 1.0 + mean.square()).sum(1)
 
 
 class ConvVAE(nn.Module):
-    """The convolutional model: 4x4 convolutions of stride 2 and their mirror, a Gaussian of one learned scale."""
+    """The convolutional model: 4x4 convolutions of stride 2, mirrored decoder, Gaussian with one learned scale."""
 
     def __init__(self, params: dict[str, Any]) -> None:
         super().__init__()
         encoder, decoder = params["encoder"], params["decoder"]
         self.down = nn.ModuleList(self._down(encoder[f"Down_{i}"]["Conv_0"]) for i in range(4))
         self.up = nn.ModuleList(self._up(decoder[f"Up_{i}"]["Deconv_0"]) for i in range(4))
-        # PyTorch flattens channels before rows and columns, Flax behind them.
+        # PyTorch flattens channels before rows and columns, Flax after them.
         heads, start = encoder["Dense_0"], decoder["Dense_0"]
         kernel = heads["kernel"].reshape(4, 4, 256, -1).transpose(2, 0, 1, 3).reshape(4096, -1)
         self.heads = dense({"kernel": kernel, "bias": heads["bias"]})
@@ -72,7 +72,7 @@ class ConvVAE(nn.Module):
         return layer
 
     def forward(self, x: Tensor, noise: Tensor) -> Tensor:
-        """-ELBO, the mean over the batch, for pictures [b, 3, 64, 64] in [0, 1]."""
+        """Returns the batch mean of -ELBO in nats, for images [b, 3, 64, 64] in [0, 1]."""
         h = 2.0 * x - 1.0
         for layer in self.down:
             h = functional.relu(layer(h))
@@ -89,20 +89,20 @@ class ConvVAE(nn.Module):
 
 
 class MLPEncoder(nn.Module):
-    """784-400-2d: the mean and log-variance of q(z|x)."""
+    """The 784-400-2d encoder: mean and log-variance of q(z|x)."""
 
     def __init__(self, params: dict[str, Any]) -> None:
         super().__init__()
         self.hidden, self.heads = dense(params["Hidden_0"]["Dense_0"]), dense(params["Dense_0"])
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """From pictures [b, ...] in [0, 1]."""
+        """Encodes images [b, ...] in [0, 1]."""
         mean, log_variance = self.heads(functional.relu(self.hidden(2.0 * x.flatten(1) - 1.0))).chunk(2, 1)
         return mean, bounded(log_variance, -12.0, 4.0)
 
 
 class MLPDecoder(nn.Module):
-    """d-400-784: logits."""
+    """The d-400-784 decoder: logits."""
 
     def __init__(self, params: dict[str, Any]) -> None:
         super().__init__()
@@ -115,7 +115,7 @@ class MLPDecoder(nn.Module):
 
 
 class GatedDecoder(nn.Module):
-    """d-300-300-784 with gated hidden layers: logits."""
+    """The d-300-300-784 decoder with gated hidden layers: logits."""
 
     def __init__(self, params: dict[str, Any]) -> None:
         super().__init__()

@@ -1,9 +1,8 @@
-"""A step inside the training loop, with logging and data, against the bare compiled step on one batch that stays.
+"""A step of the training loop, including logging and data, against the bare compiled step on a fixed batch.
 
     make bench NAME=pipeline
 
-The loop is `jaxvae.training.loop.train` on random pictures; its time is that of a whole run without what happens once,
-which is taken off by a second, shorter run.
+The loop is `jaxvae.training.loop.train` on random images. Subtracting the time of a shorter run removes fixed costs.
 """
 
 import tempfile
@@ -34,11 +33,11 @@ COUNT = 20_000
 
 
 def noise(folder: Path, shape: tuple[int, ...]) -> Prepared:
-    """A prepared set of random pictures."""
+    """Prepares a dataset of random images."""
     random = np.random.default_rng(0)
 
     def examples(count: int) -> Iterator[Example]:
-        return (Example(each, ()) for each in random.integers(0, 256, (count, *shape), dtype=np.uint8))
+        return (Example(image, ()) for image in random.integers(0, 256, (count, *shape), dtype=np.uint8))
 
     splits: dict[str, Callable[[], Iterator[Example]]] = {
         split: partial(examples, COUNT if split == "train" else 32) for split in SPLITS
@@ -46,13 +45,13 @@ def noise(folder: Path, shape: tuple[int, ...]) -> Prepared:
     return write_prepared(folder / "noise", "noise", {}, Source((), {}, splits, {}))
 
 
-def looped(config: Config, shape: tuple[int, ...], steps: int) -> Side:
-    """Two runs a turn, one of which is longer by `steps`."""
+def loop(config: Config, shape: tuple[int, ...], steps: int) -> Side:
+    """Measures the training loop: each turn is two runs, one of them longer by `steps`."""
     share_cores(config)
     folder = Path(tempfile.mkdtemp())
     prepared, turns = noise(folder, shape), 0
 
-    def timed(count: int) -> float:
+    def time_run(count: int) -> float:
         nonlocal turns
         turns += 1
         settings = replace(
@@ -64,14 +63,14 @@ def looped(config: Config, shape: tuple[int, ...], steps: int) -> Side:
         return time.perf_counter() - begin
 
     def turn() -> float:
-        return timed(2 * steps) - timed(steps)
+        return time_run(2 * steps) - time_run(steps)
 
     turn()
     return Side(turn)
 
 
 def bare(config: Config, shape: tuple[int, ...], steps: int) -> Side:
-    """The compiled step, or scan of steps, alone."""
+    """Measures the compiled step, or scan of steps, alone."""
     share_cores(config)
     images = np.random.default_rng(0).integers(0, 256, (COUNT, *shape), dtype=np.uint8)
     vae, placement = build(config.model, images.shape[1:]), place(config)
@@ -107,12 +106,12 @@ if __name__ == "__main__":
         environment = {"GLIBC_TUNABLES": TUNABLES}
         measured = take_turns(
             {
-                "loop": Contestant(partial(looped, config, shape, steps), environment),
+                "loop": Contestant(partial(loop, config, shape, steps), environment),
                 "bare": Contestant(partial(bare, config, shape, steps), environment),
             },
             repeats=5,
         )
-        per_step = {side: [1000.0 * each / steps for each in seconds] for side, seconds in measured.items()}
+        per_step = {side: [1000.0 * turn / steps for turn in seconds] for side, seconds in measured.items()}
         record(
             f"pipeline, {name}",
             per_step["loop"],

@@ -1,4 +1,4 @@
-"""From JPEGs of CelebA's size to the prepared format, against a plain Pillow loop on one core.
+"""Preparing JPEGs of CelebA's size, against a plain Pillow loop on one core.
 
 make bench NAME=prepare
 """
@@ -15,13 +15,13 @@ from PIL import Image
 
 from jaxvae import DataConfig, Folder
 from jaxvae.data import prepare
-from jaxvae.system.processes import cores
+from jaxvae.system.processes import cpu_count
 
 COUNT, CROP, SIZE = 20_000, 140, 64
 
 
 def jpegs(folder: Path) -> None:
-    """Pictures of 178x218 that take a decoder as long as photographs: smooth shapes and some grain."""
+    """Writes 178x218 JPEGs that take as long to decode as photographs: smooth shapes plus grain."""
     random = np.random.default_rng(0)
     for number in range(COUNT):
         coarse = Image.fromarray(random.integers(0, 256, (14, 11, 3), dtype=np.uint8))
@@ -31,7 +31,7 @@ def jpegs(folder: Path) -> None:
 
 
 def ours(folder: Path) -> Side:
-    """`prepare`, with its checks and checksums; a turn is in milliseconds a picture."""
+    """Measures `prepare`, including its checks and checksums, in milliseconds per image."""
 
     def turn() -> float:
         root = tempfile.mkdtemp()
@@ -46,18 +46,18 @@ def ours(folder: Path) -> Side:
 
 
 def plain(folder: Path) -> Side:
-    """Open, cut, resize, stack, save."""
+    """Measures a plain loop: open, crop, resize, stack, save; in milliseconds per image."""
 
     def turn() -> float:
         begin = time.perf_counter()
-        pictures = []
+        images = []
         for path in sorted(folder.glob("*.jpg")):
             with Image.open(path) as image:
                 left, top = (image.width - CROP) // 2, (image.height - CROP) // 2
-                cut = image.convert("RGB").crop((left, top, left + CROP, top + CROP))
-                pictures.append(np.asarray(cut.resize((SIZE, SIZE), Image.Resampling.BICUBIC)))
+                cropped = image.convert("RGB").crop((left, top, left + CROP, top + CROP))
+                images.append(np.asarray(cropped.resize((SIZE, SIZE), Image.Resampling.BICUBIC)))
         with tempfile.TemporaryDirectory() as root:
-            np.save(Path(root, "train.npy"), np.stack(pictures))
+            np.save(Path(root, "train.npy"), np.stack(images))
         return 1000.0 * (time.perf_counter() - begin) / COUNT
 
     turn()
@@ -72,6 +72,9 @@ if __name__ == "__main__":
             {"jaxvae": Contestant(partial(ours, folder)), "Pillow": Contestant(partial(plain, folder))}, repeats=5
         )
         record(
-            "prepare", measured["jaxvae"], {"plain Pillow loop, one core": measured["Pillow"]}, target=0.9 * cores(),
+            "prepare",
+            measured["jaxvae"],
+            {"plain Pillow loop, one core": measured["Pillow"]},
+            target=0.9 * cpu_count(),
             unit="ms a picture",
-        )  # fmt: skip
+        )

@@ -1,8 +1,8 @@
-"""`python -m jaxvae.interpolate`, from the start of the process to the picture on disk.
+"""`python -m jaxvae.interpolate`, from process start to the image on disk.
 
-    make train && make bench NAME=startup     (--run RUN for another than the newest)
+    make train && make bench NAME=startup     (--run RUN for a run other than the newest)
 
-Cold: with an empty compilation cache. Warm: with the cache that the run before it left.
+Cold: with an empty compilation cache. Warm: with the cache of the previous run.
 """
 
 import os
@@ -21,29 +21,29 @@ LIMIT, REPEATS = 4.0, 5
 
 
 def seconds(run: Path, folder: str, cache: str) -> float:
-    """One interpolation."""
-    picture = Path(folder, "walk.png")
-    picture.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "jaxvae.interpolate", str(run), "--out", str(picture)]
+    """Measures one interpolation, in seconds."""
+    image = Path(folder, "walk.png")
+    image.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "jaxvae.interpolate", str(run), "--out", str(image)]
     begin = time.perf_counter()
     environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": cache}
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)  # noqa: S603
     taken = time.perf_counter() - begin
-    if not picture.exists():
-        raise SystemExit(f"{picture} was not written")
+    if not image.exists():
+        raise SystemExit(f"{image} was not written")
     return taken
 
 
 def startup(run: Path | None = None) -> None:
-    """Cold and warm in turn.
+    """Measures cold and warm starts in turn.
 
     Args:
-        run: A finished run; the newest in runs/ when left out.
+        run: A finished run; the newest one in runs/ if not set.
     """
     run = run or newest_run()
     cold, warm = [], []
     with tempfile.TemporaryDirectory() as folder:
-        seconds(run, folder, folder)  # Brings Python's files into memory.
+        seconds(run, folder, folder)  # Warms up the system's file cache.
         for number in range(REPEATS):
             cache = str(Path(folder, f"cache-{number}"))
             cold.append(seconds(run, folder, cache))

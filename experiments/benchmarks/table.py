@@ -1,4 +1,4 @@
-"""Prints results.json as the table of README.md."""
+"""Prints results.json as the Markdown table of README.md."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Rate against distortion, and active units against β, of runs that differ in objective.beta.
+"""Rate-distortion curve, and active units against β, for runs with different objective.beta.
 
     for beta in 0.3 1 3 10 30 100; do
         make train ARGS="--objective.beta $beta --train.steps 1000 --run runs/beta-$beta"
@@ -6,7 +6,7 @@
     done
     python experiments/studies/beta_sweep.py runs/beta-*          # pip install 'jaxvae[plots]'
 
-The rate is what a code costs, the distortion what is lost with it (Alemi et al. 2018, figure 1).
+The rate is the cost of a code, the distortion the reconstruction error (Alemi et al. 2018, figure 1).
 """
 
 from pathlib import Path
@@ -27,17 +27,17 @@ mpl.use("Agg")
 def beta_sweep(
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional], out: Path = Path("experiments/pictures/beta_sweep.png")
 ) -> None:
-    """Draws both curves and prints their points.
+    """Plots both curves and prints their points.
 
     Args:
-        runs: Run folders that were evaluated.
-        out: The picture to write.
+        runs: Evaluated run folders.
+        out: The image file to write.
     """
     points = []
     for run in runs:
         config, report = read_config(run), read_report(run)
         if config is None or "rate_nats" not in report:
-            raise UserError(f"{run} holds no run with a rate.")
+            raise UserError(f"{run} has no evaluated rate; choose a run of a VAE.")
         numbers = [report[name]["mean"] for name in ("rate_nats", "distortion_nats", "elbo_nats")]
         points.append(
             (config.objective.beta, *numbers, report["codes"]["active_units"], report["pictures"]["psnr_db"]["mean"])

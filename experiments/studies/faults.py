@@ -1,10 +1,11 @@
-"""Ends training in every way that machines do, many times, and checks that nothing was lost.
+"""Fault injection: interrupts training in every way that machines do, many times, and checks that nothing is lost.
 
     make faults                                (python experiments/studies/faults.py --times 20)
 
-A small run is trained once in one go. Then, for each kind of fault, it is trained again and disturbed until it has
-ended all the same. Nothing was lost when its parameters, optimizer state, metrics and pictures are then those of the
-run in one go, bit for bit, and `metrics.jsonl` has every step once. The table goes to the standard output.
+A small run is first trained without interruption. Then, for each kind of fault, it is trained again with faults and
+continued until it finishes. Nothing was lost if parameters, optimizer state, metrics and images are identical to those
+of the uninterrupted run, bit for bit, and `metrics.jsonl` contains every step exactly once. The table is printed to
+standard output.
 """
 
 import json
@@ -26,7 +27,7 @@ import tyro
 
 from jaxvae.runs import checkpoint
 
-Disturb = Callable[[Path, str, float, random.Random], bool]  # Whether the fault came before the run's end.
+Inject = Callable[[Path, str, float, random.Random], bool]  # Returns whether the fault hit before the run finished.
 STEPS = 600
 SETTINGS = {
     "model.network": "mlp", "model.hidden": "200", "model.latent": "8", "model.likelihood": "bernoulli",
@@ -37,14 +38,14 @@ SETTINGS = {
 
 
 def command(folder: Path, run: str) -> list[str]:
-    """Trains the small run in `folder`."""
+    """Returns the command that trains the small run in `folder`."""
     flags = [part for name, value in SETTINGS.items() for part in (f"--{name}", value)]
     return [sys.executable, "-m", "jaxvae.train", "--data.name", "discs.npy", *flags, "--run", str(folder / run)]
 
 
-def started(folder: Path, run: str) -> subprocess.Popen[str]:
-    """The command above, under way."""
-    # What one run has compiled serves the next: the faults are to meet the training, not the compiler.
+def start(folder: Path, run: str) -> subprocess.Popen[str]:
+    """Starts the training command."""
+    # Share the compilation cache between runs: the faults should hit training, not compilation.
     cache = {"JAX_COMPILATION_CACHE_DIR": str(folder / "compiled"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
     return subprocess.Popen(  # noqa: S603
         command(folder, run), cwd=folder, env=os.environ | cache,
@@ -53,8 +54,8 @@ def started(folder: Path, run: str) -> subprocess.Popen[str]:
 
 
 def finish(folder: Path, run: str) -> str:
-    """Trains to the end; what was printed."""
-    process = started(folder, run)
+    """Trains to the end; returns the output."""
+    process = start(folder, run)
     out, _ = process.communicate()
     if process.returncode:
         raise SystemExit(f"training failed with {process.returncode}:\n{out}")
@@ -62,14 +63,14 @@ def finish(folder: Path, run: str) -> str:
 
 
 def discs(path: Path) -> None:
-    """A set of discs, light on dark."""
+    """Writes a dataset of discs, light on dark."""
     rows, columns = np.mgrid[:28, :28]
     x, y, radius = np.random.default_rng(0).uniform([[6], [6], [2]], [[22], [22], [6]], (3, 600))[..., None, None]
     np.save(path, (255 * ((rows - y) ** 2 + (columns - x) ** 2 < radius**2)).astype(np.uint8))
 
 
-def same(one: Path, other: Path) -> list[str]:
-    """What differs between two ended runs: trees, metrics, pictures."""
+def find_differences(one: Path, other: Path) -> list[str]:
+    """Returns which trees, metrics and images differ between two finished runs."""
     differing = []
     for name in ("params", "train", "fitted_mixture", "fitted_flow", "code_statistics"):
         trees = [checkpoint.read_tree(run / "checkpoints", STEPS, name) for run in (one, other)]
@@ -78,9 +79,9 @@ def same(one: Path, other: Path) -> list[str]:
             differing.append(name)
     if lines(one) != lines(other):
         differing.append("metrics.jsonl")
-    for picture in sorted(path.relative_to(one) for path in (one / "samples").rglob("*.png")):
-        if not (other / picture).exists() or (one / picture).read_bytes() != (other / picture).read_bytes():
-            differing.append(str(picture))
+    for image in sorted(path.relative_to(one) for path in (one / "samples").rglob("*.png")):
+        if not (other / image).exists() or (one / image).read_bytes() != (other / image).read_bytes():
+            differing.append(str(image))
     return differing
 
 
@@ -89,55 +90,55 @@ def _data(leaf: jax.Array) -> jax.Array:
 
 
 def lines(run: Path) -> list[dict[str, object]]:
-    """The metrics without the speed."""
+    """Reads the metrics of a run, without the speed."""
     parsed = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     return [{name: value for name, value in line.items() if name != "images_per_second"} for line in parsed]
 
 
-def stopped_by(number: signal.Signals) -> Disturb:
-    """Starts the run and sends it the signal after a part of the time that it takes."""
+def send_signal(number: signal.Signals) -> Inject:
+    """Returns a fault that starts the run and sends it the signal after a random share of its duration."""
 
-    def disturb(folder: Path, run: str, seconds: float, chance: random.Random) -> bool:
-        process = started(folder, run)
+    def inject(folder: Path, run: str, seconds: float, chance: random.Random) -> bool:
+        process = start(folder, run)
         time.sleep(chance.uniform(0.2, 1.0) * seconds)
         process.send_signal(number)
         out, _ = process.communicate()
-        # A signal that comes when Python itself is starting or leaving ends it as signals do.
+        # A signal while Python itself starts or exits kills the process directly.
         if process.returncode not in (0, 130, -number):
             raise SystemExit(f"{number.name} ended training with {process.returncode}:\n{out}")
         return process.returncode != 0
 
-    return disturb
+    return inject
 
 
-def damaged(change: Callable[[bytes], bytes]) -> Disturb:
-    """Stops the run and changes one file of its last checkpoint."""
+def damage_checkpoint(change: Callable[[bytes], bytes]) -> Inject:
+    """Returns a fault that stops the run and changes one file of its last checkpoint."""
 
-    def disturb(folder: Path, run: str, seconds: float, chance: random.Random) -> bool:
-        stopped_by(signal.SIGTERM)(folder, run, seconds, chance)
+    def inject(folder: Path, run: str, seconds: float, chance: random.Random) -> bool:
+        send_signal(signal.SIGTERM)(folder, run, seconds, chance)
         checkpoints = folder / run / "checkpoints"
         if len(known := checkpoint.steps(checkpoints)) < 2:
-            return False  # There is none before it.
+            return False  # There is no earlier one to fall back to.
         files = [path for path in (checkpoints / str(known[-1])).rglob("*") if path.is_file()]
         path = chance.choice(sorted(path for path in files if path.stat().st_size > 1))
         path.write_bytes(change(path.read_bytes()))
         return True
 
-    return disturb
+    return inject
 
 
-def flipped(data: bytes) -> bytes:
-    """One bit in the middle the other way round."""
+def flip_bit(data: bytes) -> bytes:
+    """Flips one bit in the middle."""
     middle = len(data) // 2
     return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
 
 
 def cut_metrics(folder: Path, run: str, seconds: float, chance: random.Random) -> bool:
-    """Kills the run and cuts off the last line that it wrote, as a machine that fails does.
+    """Kills the run and truncates the last line that it wrote, as a machine failure would.
 
-    What a checkpoint was saved after is on the disk by then, and is not cut.
+    Lines from before the last checkpoint are flushed to disk by then and are not truncated.
     """
-    killed, path = stopped_by(signal.SIGKILL)(folder, run, seconds, chance), folder / run / "metrics.jsonl"
+    killed, path = send_signal(signal.SIGKILL)(folder, run, seconds, chance), folder / run / "metrics.jsonl"
     written = path.read_text().splitlines() if killed and path.exists() else []
     if not written or json.loads(written[-1])["step"] <= max(checkpoint.steps(folder / run / "checkpoints"), default=0):
         return False
@@ -146,11 +147,11 @@ def cut_metrics(folder: Path, run: str, seconds: float, chance: random.Random) -
 
 
 def second_process(folder: Path, run: str, seconds: float, chance: random.Random) -> bool:
-    """Starts the run twice; the one that came second must be refused."""
-    first = started(folder, run)
+    """Starts the run twice; the second process must be refused."""
+    first = start(folder, run)
     while not (folder / run / ".owner").exists() and first.poll() is None:
         time.sleep(0.05)
-    second = started(folder, run)
+    second = start(folder, run)
     out, _ = second.communicate()
     if second.returncode != 2 or f"process {first.pid}" not in out:
         raise SystemExit(f"a second process was not refused ({second.returncode}):\n{out}")
@@ -159,51 +160,51 @@ def second_process(folder: Path, run: str, seconds: float, chance: random.Random
 
 
 def full_disk(folder: Path, run: str, seconds: float, chance: random.Random) -> bool:
-    """Trains on a disk that holds about two checkpoints, and takes what is left of the run to one with room."""
-    place, kept = folder / run, folder / "kept"
+    """Trains on a disk with room for about two checkpoints, then moves the remains of the run to a larger one."""
+    mount, kept = folder / run, folder / "kept"
     first = checkpoint.steps(folder / "in-one-go" / "checkpoints")[0]
     files = [path for path in (folder / "in-one-go" / "checkpoints" / str(first)).rglob("*") if path.is_file()]
     size = int(2.6 * sum(path.stat().st_size for path in files))
-    place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], check=True)  # noqa: S603, S607
+    mount.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", mount], check=True)  # noqa: S603, S607
     try:
-        process = started(folder, run)
+        process = start(folder, run)
         out, _ = process.communicate()
-        shutil.copytree(place, kept)
+        shutil.copytree(mount, kept)
     finally:
-        subprocess.run(["umount", place], check=True)  # noqa: S603, S607
-    place.rmdir()
-    kept.rename(place)
+        subprocess.run(["umount", mount], check=True)  # noqa: S603, S607
+    mount.rmdir()
+    kept.rename(mount)
     if (
         process.returncode != 2
         or "is full" not in out
         or "Traceback" in out
-        or not checkpoint.steps(place / "checkpoints")
+        or not checkpoint.steps(mount / "checkpoints")
     ):
-        raise SystemExit(f"a full disk was not told, or left no checkpoint ({process.returncode}):\n{out}")
+        raise SystemExit(f"the full disk was not reported, or no checkpoint was left ({process.returncode}):\n{out}")
     return True
 
 
-ALONE = (second_process, full_disk)  # Those that leave nothing to be disturbed again.
+ALONE = (second_process, full_disk)  # Faults that cannot be combined in one run.
 FAULTS = {
-    "SIGKILL at a random moment": stopped_by(signal.SIGKILL),
-    "SIGTERM at a random moment": stopped_by(signal.SIGTERM),
-    "SIGINT at a random moment": stopped_by(signal.SIGINT),
-    "a file of the last checkpoint cut in half": damaged(lambda data: data[: len(data) // 2]),
-    "a bit of the last checkpoint flipped": damaged(flipped),
-    "SIGKILL, and the last line of metrics.jsonl cut off": cut_metrics,
-    "a second process in the run's folder": second_process,
-    "a full disk (tmpfs; needs root)": full_disk,
+    "SIGKILL at a random time": send_signal(signal.SIGKILL),
+    "SIGTERM at a random time": send_signal(signal.SIGTERM),
+    "SIGINT at a random time": send_signal(signal.SIGINT),
+    "a file of the last checkpoint truncated to half": damage_checkpoint(lambda data: data[: len(data) // 2]),
+    "a bit of the last checkpoint flipped": damage_checkpoint(flip_bit),
+    "SIGKILL, and the last line of metrics.jsonl truncated": cut_metrics,
+    "a second process in the run folder": second_process,
+    "a full disk (tmpfs; requires root)": full_disk,
 }
 
 
 def faults(times: int = 20, seed: int = 0, only: tuple[int, ...] = ()) -> None:
-    """Tries each kind of fault.
+    """Injects each kind of fault.
 
     Args:
-        times: how often each.
-        seed: of the moments.
-        only: the kinds with these numbers, from 0; all of them when left out.
+        times: Number of faults of each kind.
+        seed: Seed of the random times.
+        only: Numbers of the kinds to inject, from 0; all if not set.
     """
     chance = random.Random(seed)  # noqa: S311
     with tempfile.TemporaryDirectory() as name:
@@ -213,23 +214,23 @@ def faults(times: int = 20, seed: int = 0, only: tuple[int, ...] = ()) -> None:
         begin = time.monotonic()
         finish(folder, "in-one-go")
         seconds = time.monotonic() - begin
-        print("| fault | times | nothing was lost |\n| --- | --- | --- |", flush=True)
-        for number, (fault, disturb) in enumerate(FAULTS.items()):
+        print("| fault | times | nothing lost |\n| --- | --- | --- |", flush=True)
+        for number, (fault, inject) in enumerate(FAULTS.items()):
             if only and number not in only:
                 continue
-            if disturb is full_disk and os.geteuid() != 0:
-                print(f"| {fault} | not tried: only root may mount | |", flush=True)
+            if inject is full_disk and os.geteuid() != 0:
+                print(f"| {fault} | skipped: only root can mount | |", flush=True)
                 continue
             tried = unharmed = 0
             while tried < times:
                 shutil.rmtree(folder / "run", ignore_errors=True)
-                # Several in one run, one upon the other.
-                at_once = 1 if disturb in ALONE else min(4, times - tried)
-                happened = sum([disturb(folder, "run", seconds, chance) for _ in range(at_once)])
+                # Several faults in a row in the same run.
+                in_a_row = 1 if inject in ALONE else min(4, times - tried)
+                happened = sum([inject(folder, "run", seconds, chance) for _ in range(in_a_row)])
                 finish(folder, "run")
                 tried += happened
-                if differing := same(folder / "in-one-go", folder / "run"):
-                    print(f"differing after {fault}: {', '.join(differing)}", file=sys.stderr)
+                if differing := find_differences(folder / "in-one-go", folder / "run"):
+                    print(f"different after {fault}: {', '.join(differing)}", file=sys.stderr)
                 else:
                     unharmed += happened
             print(f"| {fault} | {tried} | {unharmed} |", flush=True)

@@ -1,4 +1,4 @@
-"""The four paths under a VAE and under an autoencoder: is one smooth where the other is not?
+"""Compares the four paths between codes under a VAE and under an autoencoder: which are smooth?
 
 make train
 make train ARGS="--objective.name autoencoder --run runs/autoencoder"
@@ -37,7 +37,7 @@ COLUMNS = {
 
 
 class Judges(NamedTuple):
-    """What the pictures of a path are held against: the classifier, its class names, and training pictures as rows."""
+    """References for the images on a path: the classifier, its class names, and the training images as rows."""
 
     classifier: Classifier
     names: dict[str, list[str]]
@@ -51,25 +51,26 @@ def paths(
     shown: int = 0,
     out: Path = Path("experiments/pictures/paths.png"),
 ) -> None:
-    """Prints the table, a row for each model and path, and draws a walk of each row.
+    """Prints a table with a row for each model and path, and renders one interpolation per row.
 
-    The last row of each model joins draws from its prior, which need be the codes of no picture.
+    The last row of each model connects samples of its prior, which are not necessarily codes of images.
 
     Args:
         vae: The run folder of a VAE.
-        autoencoder: That of the same networks trained as an autoencoder, on the same data set.
-        pairs: Test pictures 0 and 1, 2 and 3, ... are joined, and as many pairs of draws.
-        shown: Which pair is drawn.
-        out: The picture to write.
+        autoencoder: The run folder of the same networks trained as an autoencoder on the same dataset.
+        pairs: Number of pairs of test images (0 and 1, 2 and 3, ...) and of samples.
+        shown: Number of the pair to render.
+        out: The image file to write.
     """
     runs = {"VAE": load(vae), "autoencoder": load(autoencoder)}
     prepared = data_set(runs["VAE"].info.data)
     if runs["autoencoder"].info.data["splits"] != runs["VAE"].info.data["splits"]:
-        raise UserError(f"{vae} and {autoencoder} were trained on different pictures.")
+        raise UserError(f"{vae} and {autoencoder} were trained on different images.")
     images = np.asarray(prepared.split("test").images[: 2 * pairs])
     if not 0 <= shown < pairs or len(images) < 2 * pairs:
         raise UserError(
-            f"--pairs is {pairs} and --shown {shown}, of {len(prepared.split('test').images)} test pictures."
+            f"--pairs is {pairs} and --shown is {shown}, with {len(prepared.split('test').images)} test images; use at "
+            "most one pair for every two test images, and show one from 0 to pairs - 1."
         )
     classifier = fit_classifier(prepared)
     real = prepared.split("train").images.reshape(-1, images[0].size)
@@ -81,44 +82,44 @@ def paths(
     for name, loaded in runs.items():
         encoded = codes(loaded.vae, loaded.params, images)
         drawn = loaded.vae.prior(loaded.params).sample(jax.random.key(0), (len(images),))
-        asked: list[tuple[str, PathName, Code]] = [(path, path, encoded) for path in PATHS]
-        for path, kind, z in [*asked, ("linear, between draws from p(z)", "linear", drawn)]:
-            made = list(_walks(loaded, kind, z))
-            numbers = np.asarray([_numbers(each, judges) for each in made])
-            cells = [_told(column) for column in numbers.T]
+        between_codes: list[tuple[str, PathName, Code]] = [(path, path, encoded) for path in PATHS]
+        for path, kind, z in [*between_codes, ("linear, between samples of p(z)", "linear", drawn)]:
+            walks = list(_walks(loaded, kind, z))
+            numbers = np.asarray([_numbers(walked, judges) for walked in walks])
+            cells = [_format_cell(column) for column in numbers.T]
             print(f"| {name} | {path} | " + " | ".join(cells) + " |", flush=True)
-            rows.append(made[shown].pictures)
+            rows.append(walks[shown].pictures)
     accuracy = np.mean(list(classifier.accuracy.values()))
-    print(f"\n{pairs} pairs, means ± standard errors. Probabilities are those of the attributes that change, as a")
     print(
-        f"classifier sees them that gets {accuracy:.3f} of the held-out pictures right; arcs and chords are added up."
+        f"\n{pairs} pairs, means ± standard errors. Probabilities are those of the changing attributes, predicted by a"
     )
+    print(f"classifier with a held-out accuracy of {accuracy:.3f}; arcs and chords are summed over attributes.")
     print(save_png(grid(np.concatenate(rows), SHOWN), out))
 
 
 def _walks(loaded: Loaded, path: PathName, z: Code) -> Iterator[Walk]:
-    kind = next((each for each in KINDS[::-1] if each in loaded.info.fitted.kinds), "model")
+    kind = next((fitted for fitted in KINDS[::-1] if fitted in loaded.info.fitted.kinds), "model")
     way = build_path(path, loaded.vae, loaded.params, prior_of(loaded, kind))
     ends = apart(z)
     for first, second in zip(ends[::2], ends[1::2], strict=True):
         yield walk(loaded.vae, loaded.params, way, [first, second], evenly(SHOWN, 2), measure=True)
 
 
-def _numbers(made: Walk, judges: Judges) -> list[float]:
-    measured: Any = made.measured
+def _numbers(walked: Walk, judges: Judges) -> list[float]:
+    measured: Any = walked.measured
     pixels = smoothness.of_pictures(measured)
     changes = smoothness.of_probabilities(judges.classifier.probabilities(to_bytes(measured)), judges.names).values()
     arc, chord, *others = (
-        [each[name] for each in changes] for name in ("arc", "chord", "largest_over_mean_step", "largest_setback")
+        [change[name] for change in changes] for name in ("arc", "chord", "largest_over_mean_step", "largest_setback")
     )
     of_changes = [sum(arc) / sum(chord), *map(np.mean, others)] if changes else [np.nan] * 3
     middle = measured[len(measured) // 2].ravel()
     nearest = np.sqrt(min(np.mean(np.square(part - middle), axis=1).min() for part in np.array_split(judges.real, 10)))
-    ratios = [np.nan if each is None else each for each in (pixels.arc_over_chord, pixels.largest_over_mean_step)]
+    ratios = [np.nan if ratio is None else ratio for ratio in (pixels.arc_over_chord, pixels.largest_over_mean_step)]
     return [*ratios, *of_changes, nearest]
 
 
-def _told(values: np.ndarray) -> str:
+def _format_cell(values: np.ndarray) -> str:
     known = values[~np.isnan(values)]
     return f"{known.mean():.3f} ± {known.std(ddof=1) / np.sqrt(len(known)):.3f}" if len(known) > 1 else "–"
 

@@ -1,4 +1,4 @@
-"""The bound on log p(x) and the samples under N(0, I), under learned priors, and under fitted ones.
+"""Compares priors, by the bound on log p(x) and by samples: N(0, I), learned with the model, and fitted afterwards.
 
 make train
 for prior in mixture vamp flow; do make train ARGS="--model.prior $prior --run runs/avatars-$prior"; done
@@ -29,12 +29,12 @@ def priors(
     out: Path = Path("experiments/pictures/priors.png"),
     seed: int = 0,
 ) -> None:
-    """Prints the table, a row for each prior, and draws a row of samples for each, in the same order.
+    """Prints a table with a row for each prior, and renders a row of samples for each, in the same order.
 
     Args:
-        runs: Evaluated run folders: each counts with its own prior, the first with its fitted ones too.
-        out: The picture to write.
-        seed: Of the draws.
+        runs: Evaluated run folders: each with its own prior, the first also with its fitted priors.
+        out: The image file to write.
+        seed: Seed of the samples.
     """
     chosen = [(runs[0], "model"), (runs[0], "fitted_mixture"), (runs[0], "fitted_flow")]
     chosen += [(run, "model") for run in runs[1:]]

@@ -1,4 +1,4 @@
-"""How typical the codes on a path are of each fitted prior, and what that costs in smoothness.
+"""Measures how typical the codes on a path are under each fitted prior, and the cost in smoothness.
 
 make train
 python experiments/studies/typical_paths.py runs/avatars
@@ -25,16 +25,16 @@ DRAWS = 500
 
 
 def typical_paths(run: Annotated[Path, tyro.conf.Positional], pairs: int = 32) -> None:
-    """Prints the table: a row for each fitted prior and path between pairs of encoded test pictures.
+    """Prints a table with a row for each fitted prior and path between pairs of encoded test images.
 
     Args:
         run: The run folder, with fitted priors.
-        pairs: Test pictures 0 and 1, 2 and 3, ... are joined.
+        pairs: Number of pairs of test images: 0 and 1, 2 and 3, ...
     """
     loaded = load(run)
     vae, params, info = loaded
     ends = apart(codes(vae, params, np.asarray(data_set(info.data).split("test").images[: 2 * pairs])))
-    print("| density | path | draws, nats | ends, nats | middle, nats | largest / mean step, pixels |")
+    print("| density | path | samples, nats | ends, nats | middle, nats | largest / mean step, pixels |")
     print("| --- | --- | --- | --- | --- | --- |")
     for kind in info.fitted.kinds:
         prior = prior_of(loaded, kind)
@@ -44,18 +44,18 @@ def typical_paths(run: Annotated[Path, tyro.conf.Positional], pairs: int = 32) -
             way = build_path(path, vae, params, prior)
             at_ends, at_middle, steps = [], [], []
             for first, second in zip(ends[::2], ends[1::2], strict=True):
-                made = walk(vae, params, way, [first, second], evenly(3, 2), measure=True)
-                logs = np.asarray(log_prob(made.codes))
+                walked = walk(vae, params, way, [first, second], evenly(3, 2), measure=True)
+                logs = np.asarray(log_prob(walked.codes))
                 at_ends.append((logs[0] + logs[-1]) / 2)
                 at_middle.append(logs[1])
-                if made.measured is not None:
-                    steps.append(smoothness.of_pictures(made.measured).largest_over_mean_step)
-            cells = [_told(at_ends, 1), _told(at_middle, 1), _told(steps, 2)]
+                if walked.measured is not None:
+                    steps.append(smoothness.of_pictures(walked.measured).largest_over_mean_step)
+            cells = [_format_cell(at_ends, 1), _format_cell(at_middle, 1), _format_cell(steps, 2)]
             print(f"| {kind} | {path} | {draws:.1f} | " + " | ".join(cells) + " |", flush=True)
 
 
-def _told(values: list[float | None], digits: int) -> str:
-    known = np.asarray([each for each in values if each is not None], np.float64)
+def _format_cell(values: list[float | None], digits: int) -> str:
+    known = np.asarray([value for value in values if value is not None], np.float64)
     error = known.std(ddof=1) / np.sqrt(len(known))
     return f"{known.mean():.{digits}f} ± {error:.{digits}f}"
 

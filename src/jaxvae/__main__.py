@@ -4,7 +4,7 @@ import importlib.metadata
 import runpy
 import sys
 
-from jaxvae.errors import nearest, printable
+from jaxvae.errors import printable, suggest
 
 COMMANDS = {
     "prepare": "bring a data set into the prepared format",
@@ -19,7 +19,7 @@ COMMANDS = {
     "encode": "pictures to a file of codes",
     "decode": "a file of codes to pictures",
     "map": "the latent space as a picture, coloured by an attribute",
-    "neighbours": "samples beside the training pictures nearest to them",
+    "neighbours": "samples beside the training pictures suggest to them",
     "explore": "a page in the browser: walk, move attributes and units, draw",
     "selftest": "check the numbers against closed forms on this machine",
 }
@@ -38,7 +38,7 @@ def main() -> None:
         print(f"jaxvae {importlib.metadata.version('jaxvae')}")
         return
     if name not in COMMANDS:
-        print(f"error: {printable(name)!r} is not a command: {nearest(name, COMMANDS)}", file=sys.stderr)
+        print(f"error: {printable(name)!r} is not a command: {suggest(name, COMMANDS)}", file=sys.stderr)
         sys.exit(2)
     sys.argv = [f"{sys.argv[0]} {name}", *arguments]
     runpy.run_module(f"jaxvae.{name}", run_name="__main__", alter_sys=True)

@@ -173,7 +173,7 @@ class Add:
 
         import numpy as np
 
-        from jaxvae.data.select import named, select
+        from jaxvae.data.select import expand_folders, select
         from jaxvae.inference import codes, decoded
         from jaxvae.latents.attributes.directions import Learned
         from jaxvae.latents.attributes.edits import Edit, edited
@@ -186,7 +186,7 @@ class Add:
         changes = [*(f"+{name}" for name in self.names), *(f"-{name}" for name in self.remove)]
         name = result_name(self.names, self.remove, self.learning, self.source, self.to, self.degree)
         target = self.output.place(info.run / "samples" / f"{name}.png")
-        which = named(self.to)
+        which = expand_folders(self.to)
         originals = np.stack([select(each, self.source.about(loaded)) for each in which])
         learned = Learned.of(loaded, self.source.learned_from(loaded), self.learning.method)
         keep = self.learning.orthogonal_to

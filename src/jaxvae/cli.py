@@ -26,7 +26,7 @@ from jaxvae.likelihoods import LikelihoodConfig
 from jaxvae.models import ModelConfig
 from jaxvae.objectives import ObjectiveConfig
 from jaxvae.priors import PriorConfig
-from jaxvae.system.files import check_place, inside
+from jaxvae.system.files import check_writable, require_inside
 
 Result = TypeVar("Result")
 
@@ -47,11 +47,11 @@ class Output:
     def place(self, default: Path) -> Path:
         """The file to write, `default` being in a folder of the run; `UserError` where it may not be written."""
         if self.out is None:
-            return inside(default.parents[1], default)
+            return require_inside(default.parents[1], default)
         if self.out.suffix.lower() != ".png":
             raise UserError(f"--out is {self.out}, but must end in .png.")
         self._refuse_existing(self.out)
-        check_place(self.out)
+        check_writable(self.out)
         return self.out
 
     def place_beside(self, target: Path, suffix: str) -> Path:

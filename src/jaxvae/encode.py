@@ -46,14 +46,14 @@ def encode(
     import jax
 
     from jaxvae.codes import flatten
-    from jaxvae.data.select import data_set, named
+    from jaxvae.data.select import data_set, expand_folders
     from jaxvae.latents.code_files import require_parquet, write_codes
     from jaxvae.latents.encoding import encode_pictures, encode_split, standardized, statistics_of
     from jaxvae.runs.run import load
 
     if suffix == ".parquet":
         require_parquet()
-    names = named(which)
+    names = expand_folders(which)
     loaded = load(run)
     info = loaded.info
     about = {**info.data, "path": str(data)} if data else info.data

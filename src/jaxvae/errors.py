@@ -1,26 +1,28 @@
-"""Mistakes that a user can mend, told in a sentence."""
+"""Errors that a user can fix, reported in one sentence."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class UserError(ValueError):
-    """Something the user gave is wrong; the message says what, its value, and what would be right.
+    """Invalid user input; the message names what is wrong, its value, and the remedy.
 
-    Commands print the message alone and exit with code 2; library callers can catch it as a ValueError.
+    Commands print only the message and exit with code 2; library callers can catch it as a ValueError.
     """
 
 
 def printable(text: str) -> str:
-    """The text on one line, with escapes for what a terminal would obey and for bytes of a name that are no UTF-8."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+    """Returns the text on one line, escaping control characters and bytes of file names that are not valid UTF-8."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """What the user may have meant, "did you mean 'beard' or 'bald'?", or else all that is known."""
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Returns "did you mean 'beard' or 'bald'?", or a list of the known names if none is similar."""
     names = list(known)
-    by_lower = {each.lower(): each for each in names}
+    by_lower = {known_name.lower(): known_name for known_name in names}
     close = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.5)
     if close:
-        return f"did you mean {' or '.join(repr(by_lower[each]) for each in close)}?"
-    return f"the known ones are {', '.join(names)}." if names else "there are none."
+        return f"did you mean {' or '.join(repr(by_lower[match]) for match in close)}?"
+    return f"expected one of {', '.join(names)}." if names else "there are none to choose from."

@@ -50,7 +50,7 @@ def evaluate(
     from jaxvae.evaluation.features import build_features
     from jaxvae.evaluation.report import Options, evaluate_run, table
     from jaxvae.runs.run import load
-    from jaxvae.system.files import inside, new_file, write_arrays, write_json
+    from jaxvae.system.files import new_file, require_inside, write_arrays, write_json
 
     for flag, value in (("--k", k), ("--n", n), ("--batch-size", batch_size)):
         if value is not None and value < 1:
@@ -62,7 +62,7 @@ def evaluate(
     marks = [f"{mark}{value}" for mark, value in (("n", n), ("step", step)) if value is not None]
     name = "-".join([split, prior, f"k{k}", f"seed{seed}", *marks])
     own = loaded.info.run / "evaluation" / f"{name}.json"
-    target = new_file(out, ".json", overwrite) or inside(loaded.info.run, own)
+    target = new_file(out, ".json", overwrite) or require_inside(loaded.info.run, own)
     arrays = new_file(per_example, ".npz", overwrite)
     prepared = data_set(loaded.info.data, data)
     options = Options(split, k, prior, seed, n, batch_size)

@@ -12,8 +12,8 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxvae.codes import Code, CodeStatistics, flatten, unflatten
-from jaxvae.data.batches import gathered, once
-from jaxvae.data.pixels import scaled, to_bytes
+from jaxvae.data.batches import epoch_batches, gather
+from jaxvae.data.pixels import scale, to_bytes
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.errors import UserError
 from jaxvae.vae import VAE, Params, Prior, code_shape
@@ -25,7 +25,7 @@ COMPILED_BATCH = 64
 def compiled(vae: VAE) -> tuple[Any, Any]:
     """(params, pictures uint8) -> q(z|x), and (params, codes) -> means of the likelihood, jitted."""
     # Kept per model: a run draws its pictures many times, and compiling takes longer than drawing.
-    encode = jax.jit(lambda params, images: vae.encode(params, scaled(images)))
+    encode = jax.jit(lambda params, images: vae.encode(params, scale(images)))
     return encode, jax.jit(lambda params, z: vae.decode(params, z).mean)
 
 
@@ -39,7 +39,7 @@ def codes(vae: VAE, params: Params, images: np.ndarray) -> Code:
 
 def drawn_codes(vae: VAE, params: Params, key: Array, images: np.ndarray) -> Code:
     """A code from the posterior of each picture."""
-    return jax.jit(lambda params, key, images: vae.encode(params, scaled(images)).sample(key))(params, key, images)
+    return jax.jit(lambda params, key, images: vae.encode(params, scale(images)).sample(key))(params, key, images)
 
 
 def means(vae: VAE, params: Params, z: Code) -> np.ndarray:
@@ -74,8 +74,8 @@ def sampled(vae: VAE, params: Params, prior: Prior, key: Array, count: int, temp
 def posterior_batches(vae: VAE, params: Params, images: np.ndarray) -> Iterator[Normal]:
     """The posteriors of pictures uint8 [n, h, w, c], which may be mapped from disk, as NumPy arrays [b, ...]."""
     encode = compiled(vae)[0]
-    for indices, real in once(len(images), min(COMPILED_BATCH, len(images))):
-        posterior = jax.device_get(encode(params, gathered(images, indices)))
+    for indices, real in epoch_batches(len(images), min(COMPILED_BATCH, len(images))):
+        posterior = jax.device_get(encode(params, gather(images, indices)))
         yield jax.tree.map(lambda leaf, real=real: leaf[:real], posterior)
 
 

@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> None:
     parsed = parse_with_experiment(Arguments, "plan", arguments, DESCRIPTION)
     os.environ["JAX_PLATFORMS"] = "cpu"  # The program is only compiled: accelerators that are here stay untouched.
 
-    from jaxvae.training.planning.estimate import estimate, largest
+    from jaxvae.training.planning.estimate import estimate, largest_batch
     from jaxvae.training.planning.target import find_target
 
     config, devices = parsed.config, parsed.devices
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str]) -> None:
         result |= {"state_bytes": found.state, "temporary_bytes": found.temporary, "flops": found.flops}
         result |= {"exchanges": {kind: {"times": len(each), "bytes": sum(each)} for kind, each in crossing.items()}}
     if fits and parsed.largest and found is not None:
-        result["largest_batch"] = largest(config, shape, pictures, target, devices, found, say)
+        result["largest_batch"] = largest_batch(config, shape, pictures, target, devices, found, say)
     print(json.dumps(result) if parsed.json else "\n".join(_table(result)))
 
 

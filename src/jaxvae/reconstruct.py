@@ -25,7 +25,7 @@ def reconstruct(
     """
     import numpy as np
 
-    from jaxvae.data.pixels import scaled
+    from jaxvae.data.pixels import scale
     from jaxvae.data.select import data_set, select
     from jaxvae.errors import UserError
     from jaxvae.evaluation.per_example import psnr
@@ -42,7 +42,7 @@ def reconstruct(
     else:
         originals = np.asarray(data_set(info.data).split("test").images[:n])
     copies = reconstructed(vae, params, originals)
-    decibels = [round(float(value), 2) for value in psnr(scaled(originals), scaled(copies))]
+    decibels = [round(float(value), 2) for value in psnr(scale(originals), scale(copies))]
     save_png(over_under(originals, copies, columns=8), target)
     mean = round(float(np.mean(decibels)), 2)
     output.report(picture=target, run=info.run, step=info.step, n=len(originals), psnr_db=mean, psnr_db_each=decibels)

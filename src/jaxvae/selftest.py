@@ -14,7 +14,7 @@ def selftest(seed: int = 0) -> None:
     import jax
 
     from jaxvae.errors import UserError
-    from jaxvae.evaluation.closed_forms import proofs
+    from jaxvae.evaluation.closed_forms import run_checks
 
     if not 0 <= seed < 2**32:
         raise UserError(f"--seed is {seed}, but must be between 0 and 2**32 - 1.")
@@ -22,7 +22,7 @@ def selftest(seed: int = 0) -> None:
         f"{'':4}  {'measured':>12}  {'from':>12}  {'to':>12}  claim   (jax {jax.__version__}, {jax.default_backend()})"
     )
     failed = 0
-    for check in proofs(jax.random.key(seed)):
+    for check in run_checks(jax.random.key(seed)):
         failed += not check.passed
         word = "PASS" if check.passed else "FAIL"
         print(f"{word:4}  {check.measured:12.5f}  {check.low:12.5f}  {check.high:12.5f}  {check.claim}", flush=True)

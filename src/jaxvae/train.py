@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> None:
 
     # Imported once the arguments are known to be right: JAX and Orbax take seconds.
     from jaxvae.data import prepare
-    from jaxvae.data.summary import describe, doubts
+    from jaxvae.data.summary import check_ranges, describe
     from jaxvae.runs.run import beside, ended_before
     from jaxvae.training.loop import train
     from jaxvae.training.multihost import first_then_others, is_first, join, wait_for_all
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str]) -> None:
         tell(f"{run} is complete: it has {how}. --fresh starts another beside it.")
         return
     prepared = first_then_others(lambda: prepare(config.data))
-    tell(*describe(prepared).splitlines(), *(f"  doubtful    {doubt}" for doubt in doubts(prepared)))
+    tell(*describe(prepared).splitlines(), *(f"  doubtful    {doubt}" for doubt in check_ranges(prepared)))
     pictures = train(config, prepared, run, parsed.devices)
     tell("", "pictures:", *(f"  {path}" for path in pictures), "", *suggestions(run, config))
 

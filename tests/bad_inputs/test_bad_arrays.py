@@ -37,24 +37,24 @@ def with_value(value):
         (WHOLE.view([("a", np.uint8)]), "type [('a', 'u1')]"),
         (np.uint8(7), "images []"),
         (WHOLE[0], "images [4, 4]"),
-        (WHOLE[..., None, None], "images [5, 4, 4, 1, 1]"),
-        (np.zeros((5, 4, 4, 2), np.uint8), "images [5, 4, 4, 2]"),
-        (np.zeros((5, 0, 4), np.uint8), "images [5, 0, 4]"),
-        (WHOLE[:0], "holds 0 pictures"),
-        (WHOLE[:1], "holds 1 picture for training, but needs at least 3"),
+        (WHOLE[..., None, None], "images of shape [5, 4, 4, 1, 1]"),
+        (np.zeros((5, 4, 4, 2), np.uint8), "images of shape [5, 4, 4, 2]"),
+        (np.zeros((5, 0, 4), np.uint8), "images of shape [5, 0, 4]"),
+        (WHOLE[:0], "has 0 images"),
+        (WHOLE[:1], "has 1 image for training, but needs at least 3"),
     ],
 )
 def test_arrays_that_are_no_pictures(call, tmp_path_factory, array, told):
     path = tmp_path_factory.mktemp("raw") / "a.npy"
     np.save(path, array)
-    sentence(call(prepare, path), "a.npy holds" if "holds" not in told else "a.npy", told)
+    sentence(call(prepare, path), "a.npy has" if "has" not in told else "a.npy", told)
 
 
 @pytest.mark.parametrize(
     ("arrays", "told"),
     [
-        ({"x_train": WHOLE[:0], "x_test": WHOLE}, "holds 0 pictures for training"),
-        ({"x_train": WHOLE[:1], "x_test": WHOLE[:0]}, "holds 1 picture for training"),
+        ({"x_train": WHOLE[:0], "x_test": WHOLE}, "has 0 images for training"),
+        ({"x_train": WHOLE[:1], "x_test": WHOLE[:0]}, "has 1 image for training"),
         ({"x_train": WHOLE, "x_test": np.zeros((5, 6, 6), np.uint8)}, "not of one shape"),
         ({"x_train": WHOLE, "x_test": np.stack([WHOLE] * 3, -1)}, "--data.color rgb"),
         ({"images": WHOLE, "labels": np.arange(5), "label_names": np.array("name")}, "label_names []"),
@@ -130,12 +130,12 @@ def test_a_file_damaged_anywhere_is_read_or_told(tmp_path, save):
 def test_nothing_is_unpickled(call, tmp_path_factory, suffix):
     folder = tmp_path_factory.mktemp("raw")
     mark = folder / "mark"
-    sentence(call(prepare, trapped_arrays(folder / f"a{suffix}", mark)), "holds Python objects")
+    sentence(call(prepare, trapped_arrays(folder / f"a{suffix}", mark)), "contains Python objects")
     sentence(call(prepare, write(folder / f"b{suffix}", pickled(mark))), "cannot be read as a NumPy file")
     with zipfile.ZipFile(folder / f"c{suffix}", "w") as archive:
         archive.writestr("images", pickled(mark))
         archive.writestr("labels.pkl", pickled(mark))
-    sentence(call(prepare, folder / f"c{suffix}"), f"c{suffix} holds")
+    sentence(call(prepare, folder / f"c{suffix}"), f"c{suffix} has")
     assert not mark.exists()
 
 
@@ -167,4 +167,4 @@ def test_names_in_an_archive_lead_nowhere(call, tmp_path_factory):
 def test_a_pipe_is_not_waited_for(call, tmp_path_factory, suffix):
     path = tmp_path_factory.mktemp("raw") / f"a{suffix}"
     os.mkfifo(path)
-    sentence(call(prepare, path), "is no file; give an .npy or .npz file")
+    sentence(call(prepare, path), "is not a file; expected .npy or .npz")

@@ -13,7 +13,7 @@ from jaxvae.interpolate import interpolate
 from jaxvae.reconstruct import reconstruct
 from jaxvae.runs.run import completed, load
 from jaxvae.sample import sample
-from jaxvae.system.checksums import NAME, seal
+from jaxvae.system.checksums import FILE_NAME, write_checksums
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_a_file_missing_or_replaced_is_told(whole_run, tmp_path, capfd, file, se
         (path,) = step.glob(file)
         damage(path)
         if not sealed:
-            (step / NAME).unlink()
+            (step / FILE_NAME).unlink()
         with pytest.raises(UserError, match=r"checkpoint .*3 (is damaged|was not written by jaxvae)") as caught:
             load(run)
         assert sealed == (path.relative_to(step).as_posix() in str(caught.value))
@@ -72,7 +72,7 @@ def test_a_tree_missing_or_another_is_told(whole_run, tmp_path, name):
     for case in ("missing", "other", "a file"):
         run = shutil.copytree(whole_run, tmp_path / case)
         step = run / "checkpoints" / "3"
-        (step / NAME).unlink()
+        (step / FILE_NAME).unlink()
         shutil.rmtree(step / name)
         if case == "other":
             shutil.copytree(step / other, step / name)
@@ -89,7 +89,7 @@ def edited(change):
     def damage(run):
         step = run / "checkpoints" / "3"
         edit_json(step / "_CHECKPOINT_METADATA", lambda whole: change(whole["custom_metadata"]))
-        seal(step)  # As whoever made it would.
+        write_checksums(step)  # As whoever made it would.
 
     return damage
 
@@ -172,10 +172,10 @@ def test_every_command_tells_it_and_leaves_nothing(call, run, name):
 
 
 def test_lines_of_metrics_that_are_not_ours_end_no_run(tmp_path):
-    from jaxvae.training.metric_log import _drop_after
+    from jaxvae.training.metric_log import _drop_later_lines
 
     path = tmp_path / "metrics.jsonl"
     good = json.dumps({"step": 1, "kind": "train"}) + "\n"
     path.write_bytes(good.encode() + b'5\n[]\n{}\n{"step": "x", "kind": 1}\n\xff\xfe\n' + b"[" * 100_000 + b"\n")
-    _drop_after(path, 3)
+    _drop_later_lines(path, 3)
     assert path.read_text() == good

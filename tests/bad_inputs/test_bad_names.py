@@ -64,10 +64,10 @@ def test_an_unreadable_picture_of_any_name_is_told_in_one_line(call, tmp_path_fa
 @pytest.mark.parametrize("name", ODD)
 def test_a_name_that_is_not_there_is_told_in_one_line(call, run, name):
     odd = ODD[name]
-    sentence(call(prepare, f"./{odd}"), "there is no data set, folder or array file")
-    sentence(call(prepare, f"./{odd}.npy"), "there is no file")
+    sentence(call(prepare, f"./{odd}"), "no dataset, folder or array file")
+    sentence(call(prepare, f"./{odd}.npy"), "does not exist")
     sentence(call(sample, f"./{odd}"), "does not exist")
-    sentence(call(reconstruct, run, f"./{odd}"), "has no attribute" if "=" in odd else "there is no picture")
+    sentence(call(reconstruct, run, f"./{odd}"), "has no attribute" if "=" in odd else "no image matches")
     sentence(call("train", f"./{odd}.py"), "there is no experiment")
 
 
@@ -79,7 +79,7 @@ def test_names_that_no_file_can_have(call, run, name):
     sentence(call("train", "--data.name", name))
     sentence(call("train", f"./{name}.py"), "there is no experiment")
     sentence(call(sample, f"./{name}"), "does not exist")
-    sentence(call(reconstruct, run, f"./{name}"), "there is no picture")
+    sentence(call(reconstruct, run, f"./{name}"), "no image matches")
 
 
 def test_a_result_of_a_name_that_no_file_can_have(call, run):
@@ -119,9 +119,9 @@ def test_links_in_a_circle(call, run, tmp_path_factory):
     (folder / "b.png").symlink_to("a.png")
     (folder / "dangling.png").symlink_to("nowhere.png")
     sentence(call(prepare, folder), "3 of 13 image files", "a.png, b.png, dangling.png")
-    sentence(call(reconstruct, run, folder / "a.png"), "there is no picture")
+    sentence(call(reconstruct, run, folder / "a.png"), "no image matches")
     (folder.parent / "circle").symlink_to("circle")
-    sentence(call(prepare, folder.parent / "circle"), "there is no data set")
+    sentence(call(prepare, folder.parent / "circle"), "no dataset, folder or array file")
     sentence(call(prepare, "folder", "--raw", folder.parent / "circle"), "circle")
     sentence(call(sample, folder.parent / "circle"), "does not exist")
 
@@ -144,7 +144,7 @@ def test_a_folder_too_deep_to_be_read_is_told(call, tmp_path_factory):
 
 def test_builders_that_others_offer_are_not_fetched(call, monkeypatch):
     monkeypatch.setattr("tensorflow_datasets.core.community.community_register", lambda: pytest.fail("was asked"))
-    sentence(call(prepare, "huggingface:mnist"), "there is no data set", "huggingface:mnist")
+    sentence(call(prepare, "huggingface:mnist"), "no dataset, folder or array file", "huggingface:mnist")
 
 
 def test_the_pictures_are_left_as_they_were(call, tmp_path_factory):

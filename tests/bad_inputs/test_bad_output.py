@@ -22,7 +22,7 @@ from jaxvae.rendering.grid import save_png
 from jaxvae.runs import checkpoint
 from jaxvae.sample import sample
 from jaxvae.system.files import write_arrays
-from jaxvae.training.failures import disk_full_told
+from jaxvae.training.failures import report_disk_full
 
 TINY = ["--data.size", "8", "--model.network", "mlp", "--model.hidden", "8", "--model.latent", "2"]
 
@@ -73,8 +73,8 @@ def test_no_result_can_be_written_there(call, run, unwritable):
 def test_no_numbers_can_be_written_there(call, run, tmp_path_factory):
     before, file = tree(run), write(tmp_path_factory.mktemp("place") / "file", b"precious")
     arguments = (evaluate, run, "--k", 1, "--n", 2, "--batch-size", 2)
-    sentence(call(*arguments, "--out", file / "x.json"), "x.json cannot be written", "is no folder")
-    sentence(call(*arguments, "--per-example", file / "new" / "x.npz"), "x.npz cannot be written", "is no folder")
+    sentence(call(*arguments, "--out", file / "x.json"), "x.json cannot be written", "is not a folder")
+    sentence(call(*arguments, "--per-example", file / "new" / "x.npz"), "x.npz cannot be written", "is not a folder")
     sentence(call(*arguments, "--out", "x.txt"), "must end in .json")
     sentence(call(*arguments, "--per-example", "x.txt"), "must end in .npz")
     assert tree(run) == before
@@ -128,13 +128,13 @@ def test_a_disk_too_small_for_a_checkpoint(tmp_path):
     run, values = tmp_path / "run", np.random.default_rng(0).normal(size=5000).astype(np.float32)
 
     def save(step):
-        with disk_full_told(run), checkpoint.open_checkpoints(run / "checkpoints") as checkpointer:
+        with report_disk_full(run), checkpoint.open_checkpoints(run / "checkpoints") as checkpointer:
             checkpoint.save(checkpointer, step, {"params": {"w": values}}, about={}, objective=None)
 
     save(1)
     with (
         no_file_above(8000),
-        pytest.raises(UserError, match=r"takes no file as large as .* the checkpoint of step 1 is"),
+        pytest.raises(UserError, match=r"exceed the size limit .* the checkpoint of step 1 is"),
     ):
         save(2)
     assert checkpoint.steps(run / "checkpoints") == [1]

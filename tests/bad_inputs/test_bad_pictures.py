@@ -21,7 +21,7 @@ from PIL import Image
 
 from jaxvae import DataConfig
 from jaxvae.data import prepare as prepare_data
-from jaxvae.data.images import read_picture
+from jaxvae.data.images import read_image
 from jaxvae.data.select import from_file
 from jaxvae.errors import UserError
 from jaxvae.interpolate import interpolate
@@ -73,7 +73,7 @@ def test_a_picture_damaged_anywhere_is_read_or_told(tmp_path, kind):
         damaged[random.integers(min(len(whole), random.choice([20, 200, 2000])))] = random.integers(256)
         path = write(tmp_path / "p.png", bytes(damaged))
         try:
-            read_picture(path)
+            read_image(path)
         except UserError:
             told += 1
     assert told > 0
@@ -112,7 +112,7 @@ def test_pictures_of_one_pixel_stay_so_where_no_size_is_asked_for(tmp_path):
     assert len(images) == 10
 
 
-@pytest.mark.parametrize(("count", "told"), [(1, "holds 1 picture for"), (2, "holds 2 pictures for")])
+@pytest.mark.parametrize(("count", "told"), [(1, "has 1 image for"), (2, "has 2 images for")])
 def test_too_few_pictures_for_three_splits(call, tmp_path_factory, count, told):
     folder = pictures(tmp_path_factory.mktemp("few"), count)
     sentence(call(prepare, folder), told, "at least 3: one each for train and validation and test")
@@ -124,7 +124,7 @@ def test_a_folder_of_broken_pictures_alone(call, tmp_path_factory):
     for i in range(9):
         write(folder / f"{i}.png", b"")
     sentence(call(prepare, folder, "--skip-share", "0.5"), "9 of 9 image files", "0.png, 1.png, 2.png", "…")
-    sentence(call(prepare, folder, "--skip-share", "1"), "holds 0 pictures for training")
+    sentence(call(prepare, folder, "--skip-share", "1"), "has 0 images for training")
 
 
 def test_a_pipe_among_the_pictures_is_not_waited_for(call, tmp_path_factory, disc_set):
@@ -158,4 +158,4 @@ def test_a_bomb_is_not_decoded(tmp_path, monkeypatch):
     """What may be decoded is bounded by the header alone."""
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda image: pytest.fail("was decoded"))
     with pytest.raises(UserError, match="cannot be read as an image"):
-        read_picture(write(tmp_path / "bomb.png", png_of(60_000, 60_000)))
+        read_image(write(tmp_path / "bomb.png", png_of(60_000, 60_000)))

@@ -21,7 +21,7 @@ from jaxvae.reconstruct import reconstruct
 from jaxvae.runs.run import load
 from jaxvae.sample import sample
 from jaxvae.system import checksums
-from jaxvae.training.lock import claimed
+from jaxvae.training.lock import lock_run
 
 ABSOLUTE = "/tmp/jaxvae-out.txt"  # noqa: S108
 ONE = "samples-model-n1-t1-seed0.png"
@@ -43,7 +43,7 @@ def place(whole_run, tmp_path_factory):
 
 def metadata(run, change):
     edit_json(run / "checkpoints" / "3" / "_CHECKPOINT_METADATA", lambda whole: change(whole["custom_metadata"]))
-    checksums.seal(run / "checkpoints" / "3")
+    checksums.write_checksums(run / "checkpoints" / "3")
 
 
 @pytest.mark.parametrize("path", ["../../home", "/etc", "/dev/null", "~root", "", "n" * 5000, "\x1b[31m\n", "a\0b"])
@@ -68,7 +68,7 @@ def test_a_link_out_of_the_run_is_not_followed(call, place, command, folder):
         (place / "run" / folder).symlink_to(target)
         before = tree(place)
         arguments = ["--n", 1] if command is sample else ["--n", 2, "--k", 1, "--batch-size", 2]
-        sentence(call(command, place / "run", *arguments), f"{folder} is a link that leads out of", "--out")
+        sentence(call(command, place / "run", *arguments), f"{folder} is a symlink to", "--out")
         assert tree(place) == before
         (place / "run" / folder).unlink()
 
@@ -76,7 +76,7 @@ def test_a_link_out_of_the_run_is_not_followed(call, place, command, folder):
 def test_a_run_may_be_a_link_itself(call, place):
     (place / "link").symlink_to("run")
     assert call(sample, place / "link", "--n", 1)[0] == 0
-    with claimed(place / "link"):
+    with lock_run(place / "link"):
         pass
 
 
@@ -101,7 +101,7 @@ def test_training_follows_no_link_out_of_the_run(place, name):
     shutil.rmtree(place / "run" / name, ignore_errors=True)
     (place / "run" / name).symlink_to("../home" if "." not in name else "../home/precious.txt")
     before = tree(place)
-    with pytest.raises(UserError, match="is a link that leads out of the run"), claimed(place / "run"):
+    with pytest.raises(UserError, match=r"is a symlink to .* outside of the run"), lock_run(place / "run"):
         pytest.fail("was let in")
     assert tree(place) == before
 
@@ -112,9 +112,9 @@ def test_checksums_of_files_elsewhere_are_not_taken(call, place, monkeypatch):
     sha256 = checksums.sha256
     monkeypatch.setattr(checksums, "sha256", lambda path: asked.append(path) or sha256(path))
     for name in ("../../../home/precious.txt", "/etc/passwd", "\x1b[31m\n", "a\0b", "x" * 5000):
-        edit_json(step / checksums.NAME, lambda sums, name=name: sums.update({name: "0" * 64}))
-        sentence(call(sample, place / "run", "--out", "x.png"), "3 is damaged:", "is not as it was written")
-        edit_json(step / checksums.NAME, lambda sums, name=name: sums.pop(name))
+        edit_json(step / checksums.FILE_NAME, lambda sums, name=name: sums.update({name: "0" * 64}))
+        sentence(call(sample, place / "run", "--out", "x.png"), "3 is damaged:", "does not match its checksum")
+        edit_json(step / checksums.FILE_NAME, lambda sums, name=name: sums.pop(name))
     assert load(place / "run").info.step == 3
     assert asked
     assert all(path.resolve().is_relative_to(step.resolve()) for path in asked)
@@ -122,7 +122,7 @@ def test_checksums_of_files_elsewhere_are_not_taken(call, place, monkeypatch):
 
 @pytest.mark.parametrize("content", [b"[" * 100_000, b"\xff", b"null", b'{"params/_METADATA": {}}'])
 def test_checksums_that_are_none(place, content):
-    write(place / "run" / "checkpoints" / "3" / checksums.NAME, content)
+    write(place / "run" / "checkpoints" / "3" / checksums.FILE_NAME, content)
     with pytest.raises(UserError, match="3 is damaged"):
         load(place / "run")
 
@@ -131,7 +131,7 @@ def test_names_of_arrays_lead_nowhere(place):
     step = place / "run" / "checkpoints" / "3"
     path = step / "params" / "_METADATA"
     path.write_text(path.read_text().replace("decoder", "../../../../home/precious.txt"))
-    checksums.seal(step)
+    checksums.write_checksums(step)
     before = tree(place)
     with pytest.raises(UserError, match="3 is damaged"):
         load(place / "run")

@@ -2,7 +2,6 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import flat_objective
 
 from jaxvae import (
     ELBO,
@@ -14,11 +13,14 @@ from jaxvae import (
     Config,
     Conv,
     DataConfig,
+    FlowPrior,
+    MixturePrior,
+    ObjectiveConfig,
     StandardNormal,
     TrainConfig,
     VampPrior,
 )
-from jaxvae.errors import UserError, nearest
+from jaxvae.errors import UserError, suggest
 from jaxvae.experiment import differences, from_json, to_json
 
 
@@ -46,14 +48,11 @@ def test_an_unknown_field_is_named():
         (lambda: TrainConfig(ema_decay=1.0), "train.ema_decay", "1.0"),
         (lambda: Conv(latent=0), "model.latent", "0"),
         (lambda: Conv(channels=()), "model.channels", r"\(\)"),
-        (lambda: MLP(latent_kind="spatial"), "model.network", "mlp"),
-        (lambda: Conv(activation="gated"), "model.activation", "gated"),
-        (lambda: Conv(activation="tanh"), "model.activation", "tanh"),
         (lambda: Conv(log_variance_range=(4.0, -12.0)), "model.log_variance_range", r"\(4.0, -12.0\)"),
         (lambda: Conv(log_variance_range=(-1.0, 1.0)), "model.log_variance_range", r"\(-1.0, 1.0\)"),
-        (lambda: Conv(latent=1, prior="flow"), "model.latent", "1"),
-        (lambda: Conv(prior=VampPrior(components=0)), "model.prior_components", "0"),
-        (lambda: Conv(prior=StandardNormal(pairs=0)), "model.flow_pairs", "0"),
+        (lambda: Conv(prior=MixturePrior(components=0)), "model.prior.components", "0"),
+        (lambda: Conv(prior=VampPrior(components=0)), "model.prior.components", "0"),
+        (lambda: Conv(prior=FlowPrior(pairs=0)), "model.prior.pairs", "0"),
         (lambda: TrainConfig(clip_norm=0.0), "train.clip_norm", "0.0"),
         (lambda: TrainConfig(patience=-1), "train.patience", "-1"),
         (lambda: TrainConfig(fitted_flow_steps=-1), "train.fitted_flow_steps", "-1"),
@@ -73,6 +72,26 @@ def test_a_wrong_value_is_named_with_its_field(make, field, value):
         make()
 
 
+@pytest.mark.parametrize(
+    ("make", "field"),
+    [
+        (lambda: MLP(latent_kind="spatial"), "model.latent_kind"),
+        (lambda: Conv(activation="gated"), "model.activation"),
+        (lambda: Conv(activation="tanh"), "model.activation"),
+        (lambda: Conv(prior=StandardNormal(pairs=0)), "model.prior.pairs"),
+    ],
+)
+def test_a_field_of_another_kind_is_refused(make, field):
+    with pytest.raises(UserError, match=f"the configuration has no field '{field}'"):
+        make()
+
+
+@pytest.mark.parametrize("model", [Conv, MLP])
+def test_a_flow_needs_two_units(model):
+    with pytest.raises(UserError, match=r"model\.prior is 'flow', but a code has only 1 unit; .* --model\.latent 2"):
+        model(latent=1, prior="flow")
+
+
 UNUSED = {
     "iwae": {"beta": 2.0, "warmup_steps": 3, "warmup_cycles": 2, "free_nats": 0.1, "mmd_weight": 1.0},
     "beta_tcvae": {"free_nats": 0.1, "free_groups": "code", "capacity_nats": 5.0, "samples": 2},
@@ -84,19 +103,21 @@ UNUSED = {
 
 @pytest.mark.parametrize(("name", "field"), [(name, field) for name, fields in UNUSED.items() for field in fields])
 def test_a_field_that_the_objective_does_not_use_is_refused(name, field):
-    wanted = f"objective.{field} is .*, but must be left out when objective.name is '{name}'"
-    with pytest.raises(UserError, match=wanted):
-        flat_objective(name=name, **{field: UNUSED[name][field]})
+    value = UNUSED[name][field]
+    with pytest.raises(UserError, match=f"the configuration has no field 'objective.{field}'"):
+        ObjectiveConfig.named(name)(**{field: value})
+    with pytest.raises(UserError, match=f"the configuration has no field 'objective.{field}'"):
+        from_json({"objective": {"kind": name, field: value}})
 
 
 def test_each_objective_takes_what_it_uses():
     weight = {"beta": 2.0, "warmup_steps": 3, "warmup_cycles": 2}
-    flat_objective(**weight, free_nats=0.1, free_groups="channel")
-    flat_objective(**weight, capacity_nats=0.0, capacity_steps=10)
+    ELBO(**weight, free_nats=0.1, free_groups="channel")
+    ELBO(**weight, capacity_nats=0.0, capacity_steps=10)
     IWAE(samples=2, doubly_reparameterized=True)
-    flat_objective(name="beta_tcvae", **weight)
-    flat_objective(name="mmd", **weight | {"beta": 0.0}, mmd_weight=1.0)
-    assert Autoencoder().beta == 1.0
+    BetaTCVAE(**weight)
+    MMD(**weight | {"beta": 0.0}, mmd_weight=1.0)
+    assert Autoencoder().weight(3) == 1.0
 
 
 @pytest.mark.parametrize("prior", ["mixture", "vamp", "flow"])
@@ -109,9 +130,9 @@ def test_objectives_that_look_at_units_need_the_standard_normal_prior(prior):
     ):
         with pytest.raises(UserError, match=f"model.prior is '{prior}', but must be 'standard_normal' for"):
             Config(model=model, objective=objective)
-        assert Config(objective=objective).model.prior == "standard_normal"
+        assert Config(objective=objective).model.prior.kind == "standard_normal"
     for objective in (ELBO(free_nats=0.1, free_groups="code"), ELBO(capacity_nats=5.0)):
-        assert Config(model=model, objective=objective).model.prior == prior
+        assert Config(model=model, objective=objective).model.prior.kind == prior
 
 
 def test_values_at_their_bounds_are_taken():
@@ -135,8 +156,8 @@ def test_a_run_is_named_after_the_experiment_or_else_the_data():
 
 
 def test_nearest_suggests_what_was_meant():
-    assert nearest("sunglases", ["sunglasses", "hat"]) == "did you mean 'sunglasses'?"
-    assert "hat" in nearest("zzz", ["sunglasses", "hat"])
+    assert suggest("sunglases", ["sunglasses", "hat"]) == "did you mean 'sunglasses'?"
+    assert "hat" in suggest("zzz", ["sunglasses", "hat"])
 
 
 @pytest.mark.parametrize(
@@ -149,7 +170,7 @@ def test_nearest_suggests_what_was_meant():
 )
 def test_a_field_that_does_nothing_without_another_is_refused(changes, field, other):
     with pytest.raises(UserError, match=f"{field} is .* unless {other} is set"):
-        flat_objective(**changes)
+        ELBO(**changes)
 
 
 def test_an_objective_that_compares_codes_needs_two_of_them():

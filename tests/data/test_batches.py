@@ -3,7 +3,7 @@ import psutil
 import pytest
 
 from jaxvae.data import batches
-from jaxvae.data.batches import batch_indices, gathered, once
+from jaxvae.data.batches import batch_indices, epoch_batches, gather
 
 
 def test_each_epoch_holds_every_example_once_and_no_batch_is_ragged():
@@ -27,14 +27,14 @@ def test_a_batch_larger_than_the_set_spans_epochs():
 
 @pytest.mark.parametrize(("count", "batch"), [(10, 4), (8, 4), (1, 4), (4, 1)])
 def test_once_counts_every_example_once(count, batch):
-    parts = list(once(count, batch))
+    parts = list(epoch_batches(count, batch))
     assert {len(indices) for indices, _ in parts} == {batch}
     seen = np.concatenate([indices[:real] for indices, real in parts])
     np.testing.assert_array_equal(seen, np.arange(count))
 
 
 def test_pages_of_a_mapped_set_are_given_back(tmp_path, monkeypatch):
-    monkeypatch.setattr(batches, "UNNOTICED", 1_000_000)
+    monkeypatch.setattr(batches, "MAX_RESIDENT_BYTES", 1_000_000)
     # 64 MB, of which every page is read, 1 MB at a time.
     images = np.lib.format.open_memmap(tmp_path / "x.npy", mode="w+", dtype=np.uint8, shape=(1024, 256, 256, 1))
     images[:] = np.arange(1024, dtype=np.uint8)[:, None, None, None]
@@ -43,11 +43,11 @@ def test_pages_of_a_mapped_set_are_given_back(tmp_path, monkeypatch):
     del images
     before = psutil.Process().memory_info().rss
     for start in range(0, 1024, 16):
-        batch = gathered(mapped, np.arange(start, start + 16).reshape(2, 8))
+        batch = gather(mapped, np.arange(start, start + 16).reshape(2, 8))
         assert (batch[:, :, 5, 5, 0].ravel() == np.arange(start, start + 16) % 256).all()
     assert psutil.Process().memory_info().rss - before < 16e6
 
 
 def test_pictures_in_memory_are_gathered_as_they_are():
     images = np.arange(24, dtype=np.uint8).reshape(6, 2, 2, 1)
-    assert (gathered(images, np.array([[4, 0], [5, 4]])) == images[[[4, 0], [5, 4]]]).all()
+    assert (gather(images, np.array([[4, 0], [5, 4]])) == images[[[4, 0], [5, 4]]]).all()

@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxvae.data.pixels import scaled, to_float
+from jaxvae.data.pixels import scale, to_float
 
 BYTES = jnp.asarray(np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1))
 
@@ -10,7 +10,7 @@ BYTES = jnp.asarray(np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1))
 def test_scaled_pixels_span_zero_to_one():
     values = to_float(jax.random.key(0), BYTES, "scaled")
     np.testing.assert_allclose(values.ravel(), np.arange(256) / 255, rtol=1e-6)
-    np.testing.assert_array_equal(values, scaled(BYTES))
+    np.testing.assert_array_equal(values, scale(BYTES))
 
 
 def test_dequantized_pixels_stay_within_their_own_bin():

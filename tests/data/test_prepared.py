@@ -10,7 +10,7 @@ from jaxvae.data.prepare import prepared_path
 from jaxvae.data.prepared import write_prepared
 from jaxvae.data.sources.base import SPLITS, Example, Source
 from jaxvae.errors import UserError
-from jaxvae.system.files import scratch
+from jaxvae.system.files import temp_dir
 
 COUNTS = {"train": 12, "validation": 3, "test": 1}
 
@@ -91,18 +91,18 @@ def test_what_a_killed_process_left_is_replaced(tmp_path):
 def test_pictures_of_two_shapes_are_refused(tmp_path):
     for split in ("train", "test"):
         others = {split: lambda: iter([*pictures("test"), *pictures("test", (5, 4, 3))])}
-        with pytest.raises(UserError, match=r"not of one shape: \[4, 5, 3\] and \[5, 4, 3\]"):
+        with pytest.raises(UserError, match=r"differ in shape: \[4, 5, 3\] and \[5, 4, 3\]"):
             write_prepared(tmp_path / "p", "mine", {}, source(**others))
 
 
 def test_an_empty_split_is_refused(tmp_path):
-    with pytest.raises(UserError, match="mine has no pictures for the validation split"):
+    with pytest.raises(UserError, match="mine has no images for the validation split"):
         write_prepared(tmp_path / "p", "mine", {}, source(validation=lambda: iter([])))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_newer_format_and_damage_are_told(tmp_path):
-    with pytest.raises(UserError, match="no prepared data set"):
+    with pytest.raises(UserError, match="no prepared dataset"):
         open_prepared(tmp_path / "p")
     write_prepared(tmp_path / "p", "mine", {}, source())
     description = tmp_path / "p" / "dataset.json"
@@ -128,7 +128,7 @@ def test_truncated_missing_and_swapped_arrays_are_noticed(tmp_path):
     train.unlink()
     with pytest.raises(UserError, match=r"train\.npy is missing"):
         prepared.split("train")
-    with pytest.raises(UserError, match="no split 'valid'"):
+    with pytest.raises(UserError, match="unknown split 'valid'"):
         prepared.split("valid")
 
 
@@ -138,7 +138,7 @@ def test_preparing_again_does_not_read_the_source(tmp_path, monkeypatch):
     first = prepare(config)
     (tmp_path / "a.npy").unlink()
     assert prepare(config).info == first.info
-    with pytest.raises(UserError, match="no file"):
+    with pytest.raises(UserError, match="does not exist"):
         prepare(DataConfig(name=str(tmp_path / "a.npy"), size=5, root=str(tmp_path / "data")))
 
 
@@ -167,5 +167,5 @@ def test_the_source_is_closed_whatever_happens(tmp_path, monkeypatch):
 
 def test_scratch_needs_a_place(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(UserError, match="cannot be written to"), scratch(tmp_path / "file" / "work"):
+    with pytest.raises(UserError, match="cannot be written to"), temp_dir(tmp_path / "file" / "work"):
         pass

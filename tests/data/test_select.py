@@ -34,13 +34,13 @@ def test_an_image_file_of_any_size_and_mode_is_brought_to_the_shape(data, tmp_pa
 @pytest.mark.parametrize(
     ("which", "sentence"),
     [
-        ("test:21", "test:21 does not exist; test has pictures 0 to 20"),
+        ("test:21", "test:21 does not exist; test has images 0 to 20"),
         ("tset:1", "did you mean 'test'"),
-        ("red=7", "no test picture of discs has red=7"),
-        ("rde=1", "no attribute 'rde': did you mean 'red'"),
-        ("width=huge", "the values of width are small, medium, large"),
-        ("red=maybe", "the values of red are 0 and 1"),
-        ("nowhere.png", "there is no picture 'nowhere.png'"),
+        ("red=7", "no test image of discs matches red=7"),
+        ("rde=1", "no attribute 'rde'; did you mean 'red'"),
+        ("width=huge", "expected one of small, medium, large"),
+        ("red=maybe", "expected 0 or 1"),
+        ("nowhere.png", "no image matches 'nowhere.png'"),
     ],
 )
 def test_what_cannot_be_found_is_named(data, which, sentence):
@@ -57,5 +57,5 @@ def test_a_file_that_is_no_image_is_named(data, tmp_path):
 def test_pictures_that_are_gone_or_others_are_noticed(data, tmp_path):
     with pytest.raises(UserError, match="no longer in"):
         select("test:0", {**data, "path": str(tmp_path / "gone")})
-    with pytest.raises(UserError, match="does not hold the pictures"):
+    with pytest.raises(UserError, match="does not contain the images"):
         select("test:0", {**data, "splits": {}})

@@ -2,18 +2,18 @@ import dataclasses
 
 import pytest
 
-from jaxvae.data.summary import doubts, narrow
+from jaxvae.data.summary import check_range, check_ranges
 
 
 @pytest.mark.parametrize(
     ("low", "high", "said"),
     [
-        (0, 255, None), (30, 230, None), (0, 64, None), (0, 63, "go from 0 to 63"), (0, 1, "scaled already"),
-        (7, 7, "all 7"),
+        (0, 255, None), (30, 230, None), (0, 64, None), (0, 63, "range from 0 to 63"), (0, 1, "already scaled"),
+        (7, 7, "are 7"),
     ],
 )  # fmt: skip
 def test_pixels_that_fill_little_of_the_range_are_doubted(low, high, said):
-    sentence = narrow(low, high)
+    sentence = check_range(low, high)
     assert sentence is None if said is None else said in sentence
 
 
@@ -21,14 +21,14 @@ def test_pixels_that_fill_little_of_the_range_are_doubted(low, high, said):
     ("ranges", "found"),
     [
         ({}, []),
-        ({"train": [0, 1]}, ["train: The stored pixels go from 0 to 1"]),
+        ({"train": [0, 1]}, ["train: The stored pixels range from 0 to 1"]),
         (
             {"train": [0, 80], "validation": [0, 80]},
-            ["test: its pixels go from 30 to 230, those of train from 0 to 80"],
+            ["test: its pixels range from 30 to 230, those of train from 0 to 80"],
         ),
     ],
 )
 def test_every_split_is_looked_at(disc_set, ranges, found):
     splits = {name: part | {"range": ranges.get(name, part["range"])} for name, part in disc_set.info["splits"].items()}
-    said = doubts(dataclasses.replace(disc_set, info=disc_set.info | {"splits": splits}))
+    said = check_ranges(dataclasses.replace(disc_set, info=disc_set.info | {"splits": splits}))
     assert [sentence.startswith(start) for sentence, start in zip(said, found, strict=True)] == [True] * len(found)

@@ -18,7 +18,7 @@ def pictures(*shape, seed=0):
 def test_pixels_are_means_of_blocks():
     features = build_features("pixels")
     assert features.name == "pixels"
-    assert "no standard FID" in features.description
+    assert "not the standard FID" in features.description
     images = pictures(65, 16, 24, 3)  # One more than a batch.
     expected = images.reshape(65, 8, 2, 8, 3, 3).mean(axis=(2, 4)).reshape(65, 192) / 255
     np.testing.assert_allclose(features.extract(images), expected, rtol=1e-12)
@@ -194,12 +194,12 @@ def test_a_function_of_the_users(own):
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        ("flat", r"own\.py:flat returned shape \(4,\) for 4 pictures, but must return \(4, f\)"),
-        ("short", r"returned shape \(3, 4\) for 4 pictures"),
-        ("empty", r"returned shape \(4, 0\) for 4 pictures"),
-        ("infinite", r"not finite for 2 of 4 pictures"),
-        ("words", r"returned a list that is no array of numbers.*of shape \(4, f\)"),
-        ("ragged", r"returned a list that is no array of numbers"),
+        ("flat", r"own\.py:flat returned shape \(4,\) for 4 images; expected \(4, f\)"),
+        ("short", r"returned shape \(3, 4\) for 4 images"),
+        ("empty", r"returned shape \(4, 0\) for 4 images"),
+        ("infinite", r"not finite for 2 of 4 images"),
+        ("words", r"returned a list that is not an array of numbers.*of shape \(4, f\)"),
+        ("ragged", r"returned a list that is not an array of numbers"),
         ("nothing", r"own\.py:nothing returned"),
     ],
 )
@@ -211,12 +211,12 @@ def test_results_of_a_wrong_kind_are_told(own, function, message):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("pixel", r"no features 'pixel'; did you mean 'pixels'"),
-        ("Inception", r"no features 'Inception'; did you mean 'inception'"),
-        ("xyz", r"no features 'xyz'; the known ones are pixels, inception, FILE\.py:FUNCTION"),
-        ("", r"no features ''; the known ones are"),
-        ("own.txt:brightness", r"no features 'own\.txt:brightness'"),
-        ("own.py", r"'own\.py' name no function; give own\.py:FUNCTION"),
+        ("pixel", r"unknown features 'pixel'; did you mean 'pixels'"),
+        ("Inception", r"unknown features 'Inception'; did you mean 'inception'"),
+        ("xyz", r"unknown features 'xyz'; expected one of pixels, inception, FILE\.py:FUNCTION"),
+        ("", r"unknown features ''; expected one of"),
+        ("own.txt:brightness", r"unknown features 'own\.txt:brightness'"),
+        ("own.py", r"'own\.py' do not name a function; use own\.py:FUNCTION"),
         ("absent/own.py:brightness", r"the file absent/own\.py, which does not exist"),
     ],
 )
@@ -226,15 +226,15 @@ def test_other_names_are_told(name, message):
 
 
 def test_a_missing_function_is_told(own):
-    with pytest.raises(UserError, match=r"own\.py defines no function 'brightnes'; did you mean 'brightness'"):
+    with pytest.raises(UserError, match=r"own\.py does not define a function 'brightnes'; did you mean 'brightness'"):
         build_features(f"{own}:brightnes")
-    with pytest.raises(UserError, match=r"defines no function 'table'"):
+    with pytest.raises(UserError, match=r"does not define a function 'table'"):
         build_features(f"{own}:table")
-    with pytest.raises(UserError, match=r"defines no function ''"):
+    with pytest.raises(UserError, match=r"does not define a function ''"):
         build_features(f"{own}:")
 
 
 def test_a_file_that_cannot_be_read_is_told(own):
     own.write_text("def broken(:")
-    with pytest.raises(UserError, match=r"own\.py cannot be read: SyntaxError"):
+    with pytest.raises(UserError, match=r"cannot run the features file .*own\.py: SyntaxError"):
         build_features(f"{own}:broken")

@@ -5,7 +5,7 @@ import pytest
 from conftest import flat_objective, tiny_config
 
 from jaxvae import MLP, Autoencoder
-from jaxvae.data.pixels import scaled
+from jaxvae.data.pixels import scale
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.distributions.gaussian_mixture import GaussianMixture
 from jaxvae.evaluation.per_example import build_draw_codes, build_measure, means, psnr, with_prior
@@ -49,7 +49,7 @@ def test_every_batch_size_gives_each_picture_the_same_numbers(images, name, size
 def test_each_picture_is_counted_once_and_in_order(images):
     config, vae, params = start()
     measured = build_measure(vae, config, 5)(params, KEY, images)
-    each = [psnr(x, vae.decode(params, vae.encode(params, x).mean).mean) for x in scaled(images)[:, None]]
+    each = [psnr(x, vae.decode(params, vae.encode(params, x).mean).mean) for x in scale(images)[:, None]]
     np.testing.assert_allclose(measured.values["psnr_db"], np.concatenate(each), rtol=1e-5)
 
 
@@ -110,7 +110,7 @@ def test_without_a_closed_form_the_rate_is_that_of_the_code_drawn(images):
 
 def test_codes_are_drawn_for_each_picture_in_order(images):
     config, vae, params = start()  # Batches of 16, so that the second is ragged.
-    posterior = vae.encode(params, scaled(images))
+    posterior = vae.encode(params, scale(images))
     draw = build_draw_codes(vae, config)
     drawn = np.stack([draw(params, jax.random.key(seed), images) for seed in range(200)])
     white = (drawn - posterior.mean[None]) * np.exp(-0.5 * posterior.log_variance)[None]
@@ -122,4 +122,4 @@ def test_codes_are_drawn_for_each_picture_in_order(images):
 def test_the_codes_of_an_autoencoder_are_its_means(images):
     config, vae, params = start(objective=Autoencoder())
     rows = build_draw_codes(vae, config)(params, KEY, images)
-    np.testing.assert_allclose(rows, vae.encode(params, scaled(images)).mean, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(rows, vae.encode(params, scale(images)).mean, rtol=1e-4, atol=1e-5)

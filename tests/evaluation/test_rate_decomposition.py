@@ -6,7 +6,7 @@ import scipy.special
 
 from jaxvae.distributions.gaussian import Normal, standard_normal
 from jaxvae.distributions.gaussian_mixture import GaussianMixture
-from jaxvae.evaluation.rate_decomposition import ROWS_AT_ONCE, decompose
+from jaxvae.evaluation.rate_decomposition import CHUNK_ROWS, decompose
 
 LOG_2PI = np.log(2 * np.pi)
 
@@ -35,7 +35,7 @@ def by_loops(z, posterior, log_prior):
     return np.asarray(information), np.asarray(aggregate_kl)
 
 
-@pytest.mark.parametrize("count", [1, 2, 9, ROWS_AT_ONCE, ROWS_AT_ONCE + 7, 2 * ROWS_AT_ONCE])
+@pytest.mark.parametrize("count", [1, 2, 9, CHUNK_ROWS, CHUNK_ROWS + 7, 2 * CHUNK_ROWS])
 def test_the_two_parts_are_those_of_the_mixture_of_all_posteriors(count):
     posterior = posteriors(count, 3)
     z = posterior.sample(jax.random.key(count))

@@ -90,5 +90,5 @@ def test_the_settings_told_are_those_used():
     ],
 )
 def test_other_arrays_are_refused(x, y):
-    with pytest.raises(UserError, match=r"must both be uint8 \[n, h, w, c\] of the same shape"):
+    with pytest.raises(UserError, match=r"expected uint8 \[n, h, w, c\] of the same shape"):
         ssim(x, y)

@@ -188,7 +188,7 @@ def test_uploads_are_forgotten_in_the_order_of_their_use(disc_set, monkeypatch):
 @pytest.mark.parametrize(
     ("path", "body", "phrase"),
     [
-        ("/end", {"name": "test:99"}, "pictures 0 to 20"),
+        ("/end", {"name": "test:99"}, "images 0 to 20"),
         ("/end", {"name": "rad=1"}, "did you mean 'red'"),
         ("/end", {"name": "/etc/passwd"}, "there is no picture '/etc/passwd'"),
         ("/end", {"name": "draw:model:0:1:12"}, "there is no draw"),

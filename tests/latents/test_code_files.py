@@ -167,7 +167,7 @@ def test_bad_requests_of_encode(call, dense_run, tmp_path_factory):
     mistake(call(encode, dense_run, folder, "--out", "c.npz"), "there are no image files", str(folder))
     (folder / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\nand no more")
     mistake(call(encode, dense_run, folder, "--out", "c.npz"), "torn.png cannot be read as an image")
-    mistake(call(encode, dense_run, "nowhere.png", "--out", "c.npz"), "there is no picture 'nowhere.png'")
+    mistake(call(encode, dense_run, "nowhere.png", "--out", "c.npz"), "no image matches 'nowhere.png'")
     mistake(call(encode, dense_run, "--out", "c.csv"), "must end in .npz or .parquet")
     mistake(call(encode, dense_run, "test:0", "--split", "test"), "name pictures or a split")
     mistake(call(encode, dense_run, "--split", "tset"), "tset")

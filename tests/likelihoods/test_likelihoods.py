@@ -5,11 +5,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import flat_model, tiny_config
-from jaxvae.likelihoods.build import StoredBits, build_likelihood, stored_bits
 
-from jaxvae import Config, Conv, DataConfig, ModelConfig
+from jaxvae import (
+    Config,
+    Conv,
+    DataConfig,
+    DiscretizedLogisticLikelihood,
+    LaplaceLikelihood,
+    ModelConfig,
+    NormalLikelihood,
+)
 from jaxvae.data.pixels import to_float
 from jaxvae.errors import UserError
+from jaxvae.likelihoods import StoredBits
 from jaxvae.models import build
 from jaxvae.objectives.metrics import bits_per_dim
 from jaxvae.training import loop
@@ -46,7 +54,7 @@ def test_every_likelihood_has_log_prob_mean_sample_and_finite_gradients(kind, co
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_extreme_outputs_of_the_decoder_stay_finite(kind):
-    likelihood = build_likelihood(model(kind), 3)
+    likelihood = model(kind).likelihood.build(3)
     x = to_float(jax.random.key(1), BYTES, "scaled")
     for size in (-1e3, 1e3):
         output = jnp.full((2, 4, 5, likelihood.outputs), size)
@@ -70,15 +78,15 @@ def test_log_prob_is_float32_when_the_networks_compute_in_bfloat16(kind):
 
 
 def test_a_fixed_scale_is_the_one_that_was_given():
-    normal = build_likelihood(model("normal-fixed", fixed_scale=0.25), 3)
+    normal = NormalLikelihood(scale=0.25).build(3)
     distribution = normal.distribution({}, jnp.zeros((1, 1, 1, 3)))
     np.testing.assert_allclose(jnp.exp(distribution.log_variance), 0.0625, rtol=1e-5)
-    laplace = build_likelihood(model("laplace-fixed", fixed_scale=0.25), 3)
+    laplace = LaplaceLikelihood(scale=0.25).build(3)
     np.testing.assert_allclose(jnp.exp(laplace.distribution({}, jnp.zeros((1, 1, 1, 3))).log_scale), 0.25, rtol=1e-5)
 
 
 def test_a_scale_per_pixel_follows_the_decoder():
-    normal = build_likelihood(model("normal-per_pixel"), 1)
+    normal = NormalLikelihood(scale="per_pixel").build(1)
     output = jnp.asarray([0.3, 1.0, 0.3, -1.0]).reshape(1, 1, 2, 2)
     distribution = normal.distribution({}, output)
     np.testing.assert_allclose(distribution.mean.ravel(), [0.3, 0.3], rtol=1e-6)
@@ -98,15 +106,15 @@ def test_a_scale_per_pixel_follows_the_decoder():
 )
 def test_bits_are_known_only_where_log_p_is_a_probability(likelihood, pixels, bits):
     config = Config(model=Conv(likelihood=likelihood), data=DataConfig(pixels=pixels))
-    assert stored_bits(config) == bits
+    assert config.model.likelihood.stored_bits(config.data.pixels) == bits
 
 
 def test_a_broad_logistic_and_a_broad_dequantised_gaussian_cost_about_the_same_bits():
     # Two ways to 8 bits per dimension: a nearly flat density, and nearly equal probabilities.
-    logistic = build_likelihood(model("discretized_logistic"), 3)
+    logistic = DiscretizedLogisticLikelihood().build(3)
     flat = logistic.distribution({}, jnp.zeros((2, 4, 5, 6)).at[..., 3:].set(1.0))
     probability = bits_per_dim(flat.log_prob(to_float(jax.random.key(0), BYTES, "scaled")), StoredBits(8, 0), 60)
-    normal = build_likelihood(model("normal-fixed", fixed_scale=0.35), 3)
+    normal = NormalLikelihood(scale=0.35).build(3)
     dequantized = to_float(jax.random.key(0), BYTES, "dequantized")
     density = normal.distribution({}, jnp.full((2, 4, 5, 3), 0.5)).log_prob(dequantized)
     for bits in (probability, bits_per_dim(density, StoredBits(8, 8), 60)):

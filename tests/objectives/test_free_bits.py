@@ -2,15 +2,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jaxvae.objectives.build import build_value
-from jaxvae.objectives.terms import Terms
 from scipy.stats import norm
 
 from jaxvae import ELBO, MMD, BetaTCVAE
 from jaxvae.distributions.gaussian import Normal, standard_normal
+from jaxvae.objectives.discrepancy import DiscrepancyTerms, mmd_value, squared_mmd
 from jaxvae.objectives.free_bits import capacity_value, free_value
-from jaxvae.objectives.mmd import mmd_value, squared_mmd
 from jaxvae.objectives.total_correlation import tcvae_value
+from jaxvae.vae import Inference
 
 RANDOM = np.random.default_rng(0)
 BATCH, PICTURES = 5, 40
@@ -20,11 +19,11 @@ MEAN *= [0.02, 0.3, 2.0]  # The channels differ in what they cost.
 LOG_VARIANCE *= [0.02, 0.3, 1.0]
 
 
-def made(mean=MEAN, log_variance=LOG_VARIANCE) -> Terms:
-    """The terms of codes that are maps of 2 x 1 x 3, with a draw from the prior."""
+def made(mean=MEAN, log_variance=LOG_VARIANCE) -> Inference:
+    """The terms of codes that are maps of 2 x 1 x 3."""
     posterior = Normal(jnp.float32(mean), jnp.float32(log_variance), 3)
     z, prior = posterior.mean + jnp.exp(0.5 * posterior.log_variance) * jnp.float32(NOISE), standard_normal((2, 1, 3))
-    return Terms(
+    return Inference(
         log_likelihood=jnp.float32(LOG_LIKELIHOOD),
         log_prior=prior.log_prob(z),
         log_posterior=posterior.log_prob(z),
@@ -32,7 +31,6 @@ def made(mean=MEAN, log_variance=LOG_VARIANCE) -> Terms:
         posterior=posterior,
         z=z,
         kl_units=posterior.kl_units(prior),
-        prior_draw=jnp.float32(PRIOR_DRAW),
     )
 
 
@@ -55,16 +53,15 @@ def by_groups(groups: str, floor: float) -> float:
 @pytest.mark.parametrize("floor", [0.01, 0.2, 1e4])
 @pytest.mark.parametrize("groups", ["unit", "channel", "code"])
 def test_what_is_free_of_each_group_costs_the_floor(groups, floor):
-    config = ELBO(free_nats=floor, free_groups=groups)
-    found = free_value(made(), HALF, config)
+    found = free_value(made(), HALF, floor, groups)
     np.testing.assert_allclose(found, LOG_LIKELIHOOD - 0.5 * by_groups(groups, floor), rtol=1e-5)
-    chosen = build_value(ELBO(beta=0.5, free_nats=floor, free_groups=groups), PICTURES)
+    chosen = ELBO(beta=0.5, free_nats=floor, free_groups=groups).build(PICTURES).value
     np.testing.assert_allclose(jax.jit(chosen)(made(), jnp.asarray(0)), found, rtol=1e-5)
 
 
 def test_for_a_vector_a_channel_is_a_unit():
     terms = made()._replace(kl_units=jnp.float32(UNITS.reshape(BATCH, 6)))
-    values = [free_value(terms, HALF, ELBO(free_nats=0.2, free_groups=name)) for name in ("unit", "channel")]
+    values = [free_value(terms, HALF, 0.2, name) for name in ("unit", "channel")]
     np.testing.assert_array_equal(*values)
 
 
@@ -72,7 +69,7 @@ def test_units_under_the_floor_are_not_pushed_and_those_above_are_as_ever():
     def total(value):
         return jax.jit(jax.grad(lambda mean: jnp.mean(value(made(mean)))))(jnp.float32(MEAN))
 
-    pushed = total(lambda terms: free_value(terms, HALF, ELBO(free_nats=0.2)))
+    pushed = total(lambda terms: free_value(terms, HALF, 0.2, "unit"))
     full = total(lambda terms: terms.log_likelihood - 0.5 * terms.kl)
     under = UNITS.mean(axis=0) < 0.2
     assert 0 < under.sum() < under.size
@@ -88,15 +85,14 @@ def test_the_distance_of_the_mean_kl_from_the_capacity_is_what_costs(step, aim):
         mean_kl = (0.5 * (np.exp(scale * LOG_VARIANCE) + (scale * MEAN) ** 2 - 1 - scale * LOG_VARIANCE)).sum() / BATCH
         assert (mean_kl < aim) == (scale == 0.0)
         terms, expected = made(scale * MEAN, scale * LOG_VARIANCE), LOG_LIKELIHOOD - 3.0 * abs(mean_kl - aim)
-        np.testing.assert_allclose(build_value(config, PICTURES)(terms, jnp.asarray(step)), expected, rtol=1e-5)
-        found = capacity_value(terms, jnp.asarray(3.0), config, jnp.asarray(step))
+        np.testing.assert_allclose(config.build(PICTURES).value(terms, jnp.asarray(step)), expected, rtol=1e-5)
+        found = capacity_value(terms, jnp.asarray(3.0), jnp.asarray(aim))
         np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 def test_under_the_capacity_the_kl_is_pushed_up_and_above_it_down():
     def slope(aim):
-        config = ELBO(capacity_nats=aim)
-        value = build_value(config, PICTURES)
+        value = ELBO(capacity_nats=aim).build(PICTURES).value
         return jax.jit(jax.grad(lambda s: jnp.mean(value(made(s * jnp.float32(MEAN)), jnp.asarray(0)))))(1.0)
 
     down, up = float(slope(0.0)), float(slope(100.0))
@@ -124,15 +120,15 @@ def test_the_total_correlation_alone_is_weighed_and_at_one_leaves_the_sampled_el
     np.testing.assert_allclose(tcvae_value(terms, jnp.asarray(1.0), PICTURES), elbo, rtol=1e-5, atol=1e-5)
     double = tcvae_value(terms, jnp.asarray(2.0), PICTURES)
     np.testing.assert_allclose(elbo - double, total_correlation(), rtol=1e-4)
-    config = BetaTCVAE(beta=2.0)
-    np.testing.assert_allclose(jax.jit(build_value(config, PICTURES))(terms, jnp.asarray(0)), double, rtol=1e-5)
+    chosen = BetaTCVAE(beta=2.0).build(PICTURES).value
+    np.testing.assert_allclose(jax.jit(chosen)(terms, jnp.asarray(0)), double, rtol=1e-5)
 
 
 def test_the_discrepancy_of_all_units_is_taken_off_every_picture():
-    terms = made()
+    terms = DiscrepancyTerms(made(), jnp.float32(PRIOR_DRAW))
     rows = jnp.float32(np.asarray(terms.z).reshape(BATCH, 6)), jnp.float32(PRIOR_DRAW.reshape(BATCH, 6))
     kl = UNITS.sum(axis=(1, 2, 3))
     expected = LOG_LIKELIHOOD - 0.5 * kl - 30.0 * float(squared_mmd(*rows))
     np.testing.assert_allclose(mmd_value(terms, HALF, 30.0), expected, rtol=1e-4)
-    config = MMD(beta=0.5, mmd_weight=30.0)
-    np.testing.assert_allclose(jax.jit(build_value(config, PICTURES))(terms, jnp.asarray(0)), expected, rtol=1e-4)
+    chosen = MMD(beta=0.5, mmd_weight=30.0).build(PICTURES).value
+    np.testing.assert_allclose(jax.jit(chosen)(terms, jnp.asarray(0)), expected, rtol=1e-4)

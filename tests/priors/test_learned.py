@@ -4,16 +4,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import flat_model
-from jaxvae.priors.learned import DARKEST, build_prior, start_from_pictures
+from conftest import flat_model, tiny_config
 from scipy.special import expit, logsumexp
 from scipy.stats import norm
 
-from jaxvae import Conv, ModelConfig
+from jaxvae import MLP, Conv, ModelConfig, VampPrior
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.errors import UserError
 from jaxvae.models import build
 from jaxvae.objectives.bounds import elbo, variational_terms
+from jaxvae.priors.vamp import DARKEST
+from jaxvae.training.loop import train
 
 SHAPE = (2, 2, 1)
 PRIORS = ("standard_normal", "mixture", "vamp", "flow")
@@ -78,7 +79,7 @@ def test_priors_differ_and_the_first_is_the_standard_normal():
 
 @pytest.mark.parametrize("name", ["mixture", "flow"])
 def test_priors_over_maps_draw_maps_and_weigh_them(name):
-    prior = build_prior(small(name), (2, 1, 3), SHAPE)
+    prior = small(name).prior.build((2, 1, 3), SHAPE)
     distribution = prior.distribution(jax.jit(prior.init)(jax.random.key(0)), lambda x: None)
     draws = jax.jit(lambda p, key: p.sample(key, (4, 5)))(distribution, jax.random.key(1))
     assert draws.shape == (4, 5, 2, 1, 3)
@@ -106,7 +107,7 @@ def test_the_vamp_prior_takes_maps_from_an_encoder_of_maps():
     def encode(x):
         return Normal(jnp.stack([x, -x], axis=-1), jnp.zeros((*x.shape, 2)), 4)
 
-    prior = build_prior(small("vamp"), (2, 2, 1, 2), SHAPE)
+    prior = small("vamp").prior.build((2, 2, 1, 2), SHAPE)
     distribution = prior.distribution(prior.init(jax.random.key(0)), encode)
     draws = jax.eval_shape(lambda key: distribution.sample(key, (4, 6)), jax.random.key(1))
     assert draws.shape == (4, 6, 2, 2, 1, 2)
@@ -114,29 +115,31 @@ def test_the_vamp_prior_takes_maps_from_an_encoder_of_maps():
 
 
 def test_pseudo_inputs_begin_as_the_first_pictures():
-    params = begun("vamp")[1]
-    pictures = RANDOM.uniform(0.1, 0.9, size=(5, *SHAPE)).astype(np.float32)
+    vae, params = begun("vamp")
+    assert vae.start_images == 3
+    pictures = RANDOM.uniform(0.1, 0.9, size=(3, *SHAPE)).astype(np.float32)
     pictures[0, 0, 0], pictures[2, 1, 1] = 0.0, 1.0
-    started = start_from_pictures(params, pictures)
+    started = vae.start(params, pictures)
     pseudo = expit(np.asarray(started["prior"]["pseudo_inputs"]))
-    np.testing.assert_allclose(pseudo, pictures[:3], atol=DARKEST + 1e-6)
+    np.testing.assert_allclose(pseudo, pictures, atol=DARKEST + 1e-6)
     np.testing.assert_allclose(pseudo[1], pictures[1], atol=1e-6)
     assert started["prior"]["pseudo_inputs"].dtype == jnp.float32
     assert all(started[name] is params[name] for name in params if name != "prior")
     assert not np.array_equal(params["prior"]["pseudo_inputs"], started["prior"]["pseudo_inputs"])
-    assert len(start_from_pictures(params, pictures[:3])["prior"]["pseudo_inputs"]) == 3
 
 
 @pytest.mark.parametrize("name", ["standard_normal", "mixture", "flow"])
 def test_priors_without_pseudo_inputs_are_left_as_they_are(name):
-    params = begun(name)[1]
-    assert start_from_pictures(params, np.zeros((0, *SHAPE), np.float32)) is params
+    vae, params = begun(name)
+    assert vae.start_images == 0
+    assert vae.start(params, np.zeros((0, *SHAPE), np.float32)) is params
 
 
-def test_more_pseudo_inputs_than_pictures_are_refused_with_both_numbers():
-    params = begun("vamp")[1]
-    with pytest.raises(UserError, match=r"model\.prior_components is 3, but must be at most 2,"):
-        start_from_pictures(params, np.zeros((2, *SHAPE), np.float32))
+def test_more_pseudo_inputs_than_pictures_are_refused_with_both_numbers(disc_set, tmp_path):
+    count = len(disc_set.split("train").images)
+    config = tiny_config(model=MLP(hidden=(6,), latent=2, prior=VampPrior(components=count + 1)))
+    with pytest.raises(UserError, match=rf"model\.prior\.components is {count + 1}, but must be at most {count},"):
+        train(config, disc_set, tmp_path / "run")
 
 
 @pytest.mark.parametrize("name", PRIORS[1:])
@@ -172,6 +175,6 @@ def test_the_vamp_prior_alone_teaches_the_encoder_through_log_p_of_z(name, reach
 
 def test_a_flow_over_a_map_of_a_single_unit_is_refused():
     config = Conv(latent=1, latent_kind="spatial", channels=(4, 4), prior="flow")
-    with pytest.raises(UserError, match="at least two"):
+    with pytest.raises(UserError, match="at least 2"):
         build(config, (4, 4, 1))
     assert build(config, (8, 8, 1)).init(jax.random.key(0))

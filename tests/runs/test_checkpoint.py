@@ -14,7 +14,7 @@ from conftest import tiny_config
 from jaxvae.errors import UserError
 from jaxvae.runs import checkpoint
 from jaxvae.runs.run import load
-from jaxvae.system.checksums import NAME, seal
+from jaxvae.system.checksums import FILE_NAME, write_checksums
 from jaxvae.training.loop import train
 
 TREES = {
@@ -32,7 +32,7 @@ def saved(tmp_path):
 
 def test_trees_and_json_come_back(saved):
     assert checkpoint.steps(saved) == [3]
-    assert checkpoint.names(saved, 3) == {"params", "train"}
+    assert checkpoint.tree_names(saved, 3) == {"params", "train"}
     assert checkpoint.read_about(saved, 3)["config"] == {"a": [1, None]}
     params = checkpoint.read_tree(saved, 3, "params")
     assert jax.tree.all(jax.tree.map(np.array_equal, params, TREES["params"]))
@@ -65,7 +65,7 @@ def test_a_newer_format_is_refused_by_name(disc_run, tmp_path):
     metadata = json.loads(path.read_text())
     metadata["custom_metadata"] |= {"format_version": 99, "versions": {"jaxvae": "9.9"}}
     path.write_text(json.dumps(metadata))
-    seal(run / "checkpoints" / "40")
+    write_checksums(run / "checkpoints" / "40")
     with pytest.raises(UserError, match=r"format 99, written by jaxvae 9\.9"):
         load(run)
 
@@ -80,7 +80,7 @@ def flip(folder):
 
 def cut(folder):
     """Cuts off what follows the first bytes of the parameters' files, in a checkpoint without sums."""
-    (folder / NAME).unlink()
+    (folder / FILE_NAME).unlink()
     for path in (folder / "params").rglob("*"):
         if path.is_file():
             path.write_bytes(path.read_bytes()[:5])
@@ -90,7 +90,7 @@ def test_of_a_damaged_checkpoint_the_one_before_is_loaded(disc_run, tmp_path, ca
     run = shutil.copytree(disc_run, tmp_path / "run")
     flip(run / "checkpoints" / "40")
     assert load(run).info.step == 20
-    assert re.search("40 is damaged: .* is not as it was written. The one of step 20 is taken", caplog.text)
+    assert re.search("40 is damaged: .* does not match its checksum.*step 20", caplog.text)
     with pytest.raises(UserError, match="40 is damaged"):
         load(run, step=40)
     flip(run / "checkpoints" / "20")
@@ -139,7 +139,7 @@ def test_a_full_disk_is_told_with_what_is_kept(disc_set, tmp_path, monkeypatch, 
         original(checkpointer, step, *rest, **named)
 
     monkeypatch.setattr(checkpoint, "save", failing)
-    with pytest.raises(UserError, match=r"the disk that holds .* is full; the checkpoint of step 20 is whole"):
+    with pytest.raises(UserError, match=r"cannot write to .*: the disk is full; the checkpoint of step 20 is intact"):
         train(tiny_config(), disc_set, tmp_path / "run")
     assert load(tmp_path / "run").info.step == 20
 

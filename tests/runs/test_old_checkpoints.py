@@ -22,7 +22,7 @@ def old(request, tmp_path):
 
 
 def test_a_checkpoint_of_every_format_opens(old):
-    checkpoint.check(old / "checkpoints", 10)
+    checkpoint.verify(old / "checkpoints", 10)
     assert checkpoint.read_about(old / "checkpoints", 10)["format_version"] == int(old.name.removeprefix("format-"))
     vae, params, info = load(old)
     assert (info.step, info.config, read_config(old)) == (10, CONFIG, CONFIG)

@@ -1,6 +1,6 @@
 import pytest
 
-from jaxvae.system.checksums import NAME, broken, seal
+from jaxvae.system.checksums import FILE_NAME, find_mismatch, write_checksums
 
 
 @pytest.fixture
@@ -8,12 +8,12 @@ def folder(tmp_path):
     (tmp_path / "inner").mkdir()
     (tmp_path / "inner" / "a").write_bytes(b"12345")
     (tmp_path / "b").write_bytes(b"")
-    seal(tmp_path)
+    write_checksums(tmp_path)
     return tmp_path
 
 
 def test_a_sealed_folder_is_whole(folder):
-    assert broken(folder) is None
+    assert find_mismatch(folder) is None
 
 
 @pytest.mark.parametrize(
@@ -23,15 +23,15 @@ def test_a_sealed_folder_is_whole(folder):
         (lambda folder: (folder / "inner" / "a").write_bytes(b"1234"), "inner/a"),
         (lambda folder: (folder / "b").unlink(), "b"),
         (lambda folder: (folder / "c").write_text("new"), "c"),
-        (lambda folder: (folder / NAME).write_text("{"), NAME),
-        (lambda folder: (folder / NAME).write_text("[]"), NAME),
+        (lambda folder: (folder / FILE_NAME).write_text("{"), FILE_NAME),
+        (lambda folder: (folder / FILE_NAME).write_text("[]"), FILE_NAME),
     ],
 )
 def test_the_file_that_changed_is_named(folder, change, named):
     change(folder)
-    assert broken(folder) == named
+    assert find_mismatch(folder) == named
 
 
 def test_a_folder_that_was_never_sealed_has_nothing_to_be_compared_with(tmp_path):
     (tmp_path / "a").write_text("x")
-    assert broken(tmp_path) is None
+    assert find_mismatch(tmp_path) is None

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from jaxvae.system.processes import SWITCH, TUNABLES
+from jaxvae.system.processes import HUGE_PAGES_FILE, TUNABLES
 
 CODE = """
 import os, sys
@@ -20,7 +20,7 @@ def started(**environment):
     return subprocess.run(command, env=clean | environment, capture_output=True, text=True, check=True).stdout.strip()
 
 
-@pytest.mark.skipif(not SWITCH.exists(), reason="there are no large pages here")
+@pytest.mark.skipif(not HUGE_PAGES_FILE.exists(), reason="there are no large pages here")
 def test_the_process_starts_anew_with_the_tunables_and_its_arguments():
     assert started() == f"{TUNABLES.split(':')[0]} --an argument x"
 

@@ -28,22 +28,22 @@ def test_everything_passes_and_lines_are_logged_where_there_is_no_terminal(clock
         assert list(progress(iter("abcde"), 5, "preparing train")) == list("abcde")
     # Looks at 30, 60, … seconds after the start, a line at every other one.
     assert messages(caplog) == [
-        "preparing train: 1 of 5 pictures, 0.0167 a second, 4.0 min left",
-        "preparing train: 3 of 5 pictures, 0.025 a second, 1.3 min left",
+        "preparing train: 1 of 5 images, 0.0167 per second, 4.0 min left",
+        "preparing train: 3 of 5 images, 0.025 per second, 1.3 min left",
     ]
 
 
 def test_what_is_counted_is_named(clock, caplog):
     with caplog.at_level(logging.INFO, "jaxvae"):
         assert list(progress(range(2), 2, "bounding", "batches")) == [0, 1]
-    assert messages(caplog) == ["bounding: 1 of 2 batches, 0.0167 a second, 1.0 min left"]
+    assert messages(caplog) == ["bounding: 1 of 2 batches, 0.0167 per second, 1.0 min left"]
 
 
 def test_no_rate_is_told_of_nothing(monkeypatch, caplog):
     monkeypatch.setattr(module, "LOG_EVERY_SECONDS", -1.0)
     with caplog.at_level(logging.INFO, "jaxvae"):
         assert list(progress(iter("ab"), 2, "preparing train")) == ["a", "b"]
-    assert [message.split(" pictures")[0] for message in messages(caplog)] == ["preparing train: 1 of 2"]
+    assert [message.split(" images")[0] for message in messages(caplog)] == ["preparing train: 1 of 2"]
 
 
 def test_quick_work_logs_nothing(caplog):

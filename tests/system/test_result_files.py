@@ -97,7 +97,7 @@ def test_a_new_file_is_one_of_the_right_kind_that_does_not_exist(tmp_path):
     path = tmp_path / "x.json"
     assert new_file(None, ".json", overwrite=False) is None
     assert new_file(path, ".json", overwrite=False) == path
-    with pytest.raises(UserError, match=r"y\.txt, but must end in \.json"):
+    with pytest.raises(UserError, match=r"y\.txt must end in \.json"):
         new_file(tmp_path / "y.txt", ".json", overwrite=True)
     with pytest.raises(UserError, match=r"must end in \.npz"):
         new_file(Path("x"), ".npz", overwrite=False)
@@ -106,7 +106,7 @@ def test_a_new_file_is_one_of_the_right_kind_that_does_not_exist(tmp_path):
 def test_a_file_that_exists_is_replaced_only_when_asked(tmp_path):
     path = tmp_path / "x.json"
     path.write_text("precious")
-    with pytest.raises(UserError, match=r"x\.json exists; give another file, or --overwrite"):
+    with pytest.raises(UserError, match=r"x\.json already exists; choose another file, or replace it with --overwrite"):
         new_file(path, ".json", overwrite=False)
     assert new_file(path, ".json", overwrite=True) == path
     assert path.read_text() == "precious"

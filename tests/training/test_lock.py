@@ -3,36 +3,36 @@ import os
 import pytest
 
 from jaxvae.errors import UserError
-from jaxvae.training.lock import claimed
+from jaxvae.training.lock import lock_run
 
 
 def test_a_second_trainer_is_refused_with_the_number_of_the_first(tmp_path):
     with (
-        claimed(tmp_path / "run"),
+        lock_run(tmp_path / "run"),
         pytest.raises(UserError, match=f"by process {os.getpid()};"),
-        claimed(tmp_path / "run"),
+        lock_run(tmp_path / "run"),
     ):
         pytest.fail("was let in")
 
 
 def test_the_folder_is_free_again_after_an_error(tmp_path):
-    with pytest.raises(RuntimeError), claimed(tmp_path):
+    with pytest.raises(RuntimeError), lock_run(tmp_path):
         raise RuntimeError
-    with claimed(tmp_path):
+    with lock_run(tmp_path):
         pass
     assert not (tmp_path / ".owner").exists()
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot be written to"), claimed(tmp_path / "file" / "run"):
+    with pytest.raises(UserError, match="cannot be written to"), lock_run(tmp_path / "file" / "run"):
         pytest.fail("was let in")
 
 
 def test_a_folder_in_which_nothing_was_written_is_gone_again(tmp_path):
-    with claimed(tmp_path / "runs" / "x"):
+    with lock_run(tmp_path / "runs" / "x"):
         pass
     assert list(tmp_path.iterdir()) == []
-    with claimed(tmp_path / "runs" / "x"):
+    with lock_run(tmp_path / "runs" / "x"):
         (tmp_path / "runs" / "x" / "config.json").write_text("{}")
     assert (tmp_path / "runs" / "x" / "config.json").exists()

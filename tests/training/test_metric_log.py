@@ -5,12 +5,12 @@ from conftest import tiny_config, train_config
 from jaxvae import MLP
 from jaxvae.runs import checkpoint
 from jaxvae.training import loop
-from jaxvae.training.metric_log import not_recording, progress, recording, say, secure, write
+from jaxvae.training.metric_log import discard_log, flush_to_disk, open_log, print_line, update_progress, write
 
 
 def opened(run, first_step=0):
     run.mkdir(exist_ok=True)
-    return recording(run, first_step=first_step, steps=10, batch_size=4)
+    return open_log(run, first_step=first_step, steps=10, batch_size=4)
 
 
 def steps(run):
@@ -45,20 +45,20 @@ def test_what_is_no_number_in_json_is_written_as_a_word(tmp_path):
 def test_where_there_is_no_terminal_a_plain_line_is_printed_now_and_then(tmp_path, capsys):
     with opened(tmp_path / "run") as record:
         metrics = {"elbo_nats": -5.0, "images_per_second": 12.0}
-        progress(record, 1, 10, 4, metrics)
+        update_progress(record, 1, 10, 4, metrics)
         assert capsys.readouterr().out == ""
         record.line_time -= 60
-        progress(record, 4, 10, 4, metrics)
-        progress(record, 5, 10, 4, metrics)
-        say(record, "hello")
+        update_progress(record, 4, 10, 4, metrics)
+        update_progress(record, 5, 10, 4, metrics)
+        print_line(record, "hello")
     out = capsys.readouterr().out.splitlines()
     assert out == ["step 4/10  elbo_nats -5.0  12 images/s  0.0 min left", "hello"]
 
 
 def test_the_lines_are_on_the_disk_before_a_checkpoint_is_saved(disc_set, tmp_path, monkeypatch):
     done = []
-    secure, save = loop.secure, checkpoint.save
-    monkeypatch.setattr(loop, "secure", lambda record: (done.append("lines"), secure(record)))
+    flush_to_disk, save = loop.flush_to_disk, checkpoint.save
+    monkeypatch.setattr(loop, "flush_to_disk", lambda record: (done.append("lines"), flush_to_disk(record)))
     monkeypatch.setattr(checkpoint, "save", lambda *given, **said: (done.append("checkpoint"), save(*given, **said)))
     settings = train_config(steps=4, validate_every=2, fitted_flow_steps=0, mixture_components=0)
     model = MLP(hidden=(8,), latent=3)
@@ -67,6 +67,6 @@ def test_the_lines_are_on_the_disk_before_a_checkpoint_is_saved(disc_set, tmp_pa
 
 
 def test_lines_that_nobody_writes_need_no_disk():
-    with not_recording() as record:
+    with discard_log() as record:
         write(record, 1, "train", {"loss": 1.0})
-        secure(record)
+        flush_to_disk(record)

@@ -17,8 +17,8 @@ from jaxvae.experiment import to_json
 from jaxvae.runs import checkpoint
 from jaxvae.runs.run import completed, load
 from jaxvae.training import loop
-from jaxvae.training.failures import loss_of_others_told
-from jaxvae.training.multihost import any_of_all, first_then_others, is_first, join, of_the_first
+from jaxvae.training.failures import report_lost_process
+from jaxvae.training.multihost import any_process, broadcast_from_first, first_then_others, is_first, join
 
 SETTINGS = train_config(
     steps=200, batch_size=32, learning_rate=1e-4, log_every=10, validate_every=20, picture_every=100,
@@ -104,7 +104,7 @@ def test_two_processes_train_as_one_through_a_kill_and_a_stop(disc_set, tmp_path
 
 def test_one_process_is_the_first_and_asks_nobody():
     assert is_first()
-    assert (any_of_all(True), any_of_all(False), of_the_first(0.1), first_then_others(lambda: 3)) == (
+    assert (any_process(True), any_process(False), broadcast_from_first(0.1), first_then_others(lambda: 3)) == (
         True,
         False,
         0.1,
@@ -113,13 +113,13 @@ def test_one_process_is_the_first_and_asks_nobody():
 
 
 def test_an_error_of_one_process_alone_is_not_that_of_another(tmp_path):
-    with pytest.raises(TimeoutError), loss_of_others_told(tmp_path):
+    with pytest.raises(TimeoutError), report_lost_process(tmp_path):
         raise TimeoutError
 
 
 def test_the_loss_of_another_process_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 2)
-    with pytest.raises(UserError, match="another of the 2 processes no longer answers"), loss_of_others_told(tmp_path):
+    with pytest.raises(UserError, match="another of the 2 processes no longer responds"), report_lost_process(tmp_path):
         raise TimeoutError
 
 
@@ -128,7 +128,7 @@ def test_processes_that_do_not_meet_are_told(monkeypatch):
         raise RuntimeError("deadline exceeded\nand more")
 
     monkeypatch.setattr(jax.distributed, "initialize", never)
-    with pytest.raises(UserError, match=r"did not meet \(deadline exceeded\)"):
+    with pytest.raises(UserError, match=r"failed to connect \(deadline exceeded\)"):
         join(DevicesConfig(coordinator="localhost:1", processes=2, process=0))
 
 

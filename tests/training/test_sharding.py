@@ -12,9 +12,9 @@ from conftest import tiny_config, train_config
 from jaxvae import ELBO, IWAE, MLP, DevicesConfig
 from jaxvae.errors import UserError
 from jaxvae.models import build
-from jaxvae.system.processes import cores
+from jaxvae.system.processes import cpu_count
 from jaxvae.training import loop
-from jaxvae.training.accumulation import in_parts
+from jaxvae.training.accumulation import accumulate_gradients
 from jaxvae.training.input_pipeline import feeding
 from jaxvae.training.sharding import one_copy, over, place, rows_here
 from jaxvae.training.state import init_state, split_root
@@ -101,7 +101,7 @@ def test_the_gradient_in_parts_is_that_of_the_whole():
 
     gradient = jax.value_and_grad(loss, has_aux=True)
     expected = gradient(weights, jax.random.split(jax.random.key(3), 48), x, jnp.asarray(2))
-    measured = jax.jit(in_parts(gradient, 3, mesh))(weights, jax.random.key(3), x, jnp.asarray(2))
+    measured = jax.jit(accumulate_gradients(gradient, 3, mesh))(weights, jax.random.key(3), x, jnp.asarray(2))
     for mine, other in zip(jax.tree.leaves(measured), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(mine, other, rtol=1e-4)
 
@@ -170,7 +170,7 @@ def test_a_convolutional_model_gets_a_device_of_each_core_unless_the_user_chose(
     environment = {name: value for name, value in os.environ.items() if name != "JAX_NUM_CPU_DEVICES"} | chosen
     out = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     count, patient = out.stdout.split()
-    assert int(count) == (expected or cores())
+    assert int(count) == (expected or cpu_count())
     # Where we make the devices ourselves, they wait for one another on a busy machine.
     assert patient == str(network == "conv" and not chosen)
 

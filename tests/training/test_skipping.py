@@ -8,7 +8,7 @@ from conftest import tiny_config, train_config
 
 from jaxvae.errors import UserError
 from jaxvae.models import build
-from jaxvae.training.skipping import REMEMBERED, new_guard, stopped, watch
+from jaxvae.training.skipping import NORM_HISTORY, decide_update, init_skip_state, should_stop
 from jaxvae.training.state import init_state, split_root
 from jaxvae.training.step import build_train_step
 
@@ -16,15 +16,15 @@ GUARDED = train_config(spike_factor=4.0, most_spikes=3, most_not_finite=4)
 
 
 def followed(norms, config=GUARDED, guard=None):
-    guard, made = guard or new_guard(), []
-    step = jax.jit(lambda guard, norm: watch(guard, norm, norm, config))
+    guard, made = guard or init_skip_state(), []
+    step = jax.jit(lambda guard, norm: decide_update(guard, norm, norm, config))
     for norm in norms:
         guard, update = step(guard, jnp.float32(norm))
         made.append(bool(update))
     return guard, made
 
 
-def usual(count=REMEMBERED):
+def usual(count=NORM_HISTORY):
     return list(np.random.default_rng(0).uniform(1.0, 2.0, count))
 
 
@@ -45,7 +45,7 @@ def test_spikes_without_end_never_stop_training(growth):
     guard, made = followed([*usual(), *rising])
     runs = [len(list(group)) for update, group in itertools.groupby(made) if not update]
     assert max(runs) == GUARDED.most_spikes
-    assert not stopped(guard, GUARDED)
+    assert not should_stop(guard, GUARDED)
 
 
 def test_the_threshold_follows_a_change_that_lasts():
@@ -62,7 +62,7 @@ def test_spikes_between_steps_that_are_not_finite_are_let_through_in_the_end():
 def test_enough_steps_in_a_row_that_are_not_finite_freeze_everything():
     guard, made = followed([1.0, np.nan, np.inf, 1.0, *[np.nan] * 4, 1.0, 2.0])
     assert made == [True, False, False, True, *[False] * 6]
-    assert stopped(guard, GUARDED)
+    assert should_stop(guard, GUARDED)
     assert (int(guard.skipped), int(guard.not_finite_in_a_row)) == (6, 4)
 
 
@@ -74,7 +74,7 @@ def test_a_spike_leaves_parameters_and_optimizer_as_they_were(disc_set):
     config = tiny_config(train=GUARDED)
     vae = build(config.model, (16, 16, 3))
     state = init_state(split_root(0), vae, config.train)
-    state = state._replace(guard=state.guard._replace(norms=jnp.full(REMEMBERED, 1e-6)))
+    state = state._replace(guard=state.guard._replace(norms=jnp.full(NORM_HISTORY, 1e-6)))
     new, metrics = jax.jit(build_train_step(vae, config, 160))(state, disc_set.split("train").images[:8])
     assert (int(new.step), int(new.guard.skipped), bool(metrics["watch"].made)) == (1, 1, False)
     same = jax.tree.map(np.array_equal, (new.params, new.opt_state), (state.params, state.opt_state))

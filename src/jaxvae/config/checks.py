@@ -6,7 +6,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from jaxvae.errors import UserError, nearest
+from jaxvae.errors import UserError, suggest
 
 COUNTABLE = 2**31  # JAX counts steps and sizes in 32-bit integers.
 LARGEST = sys.float_info.max
@@ -41,7 +41,7 @@ class CheckedFields(type):
             )
         for name in values:
             if name not in known:
-                raise UserError(f"the configuration has no field {prefix + name!r}: {nearest(name, known)}")
+                raise UserError(f"the configuration has no field {prefix + name!r}: {suggest(name, known)}")
         for field in fields(cls):
             if field.name not in values and field.default is MISSING and field.default_factory is MISSING:
                 raise UserError(f"{prefix}{field.name} is missing; {cls.__name__} has no default for it.")
@@ -96,7 +96,7 @@ def typed(kind: Any, value: Any, name: str) -> Any:
     if origin is Literal:
         wrong = f"one of {', '.join(map(repr, parts))}"
         if isinstance(value, str) and value not in parts:
-            hint = nearest(value, [part for part in parts if isinstance(part, str)])
+            hint = suggest(value, [part for part in parts if isinstance(part, str)])
             wrong += f" ({hint})" if hint.endswith("?") else ""
         require(value in parts, name, value, wrong)
         return value

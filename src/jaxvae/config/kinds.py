@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
 from jaxvae.config.checks import Checked, require
-from jaxvae.errors import UserError, nearest
+from jaxvae.errors import UserError, suggest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ class Kind(Checked):
         kinds = {known: kind for known, kind in cls.kinds.items() if issubclass(kind, cls)}
         key = name.replace("-", "_") if isinstance(name, str) else name
         if not isinstance(key, str) or key not in kinds:
-            hint = nearest(key, kinds) if isinstance(key, str) else f"one of {', '.join(kinds)}."
+            hint = suggest(key, kinds) if isinstance(key, str) else f"one of {', '.join(kinds)}."
             raise UserError(
                 f"{where or cls.family} is {name!r}, which is not a kind of {cls.family}: {hint} "
                 "A kind of your own needs the file that defines it: --code FILE.py."
@@ -120,7 +120,7 @@ def fields_from_json(part: type[Any], values: dict[str, Any], where: str = "") -
     names = {field.name for field in fields(part)}
     for name, value in values.items():
         if name not in names:
-            raise UserError(f"the configuration has no field {f'{prefix}{name}'!r}: {nearest(str(name), names)}")
+            raise UserError(f"the configuration has no field {f'{prefix}{name}'!r}: {suggest(str(name), names)}")
         kind = types[name]
         if isinstance(kind, type) and issubclass(kind, Kind):
             made[name] = kind.from_json(value, f"{prefix}{name}")

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from jaxvae.errors import UserError, nearest
+from jaxvae.errors import UserError, suggest
 
 
 def import_file(path: Path, what: str = "file") -> ModuleType:
@@ -21,7 +21,7 @@ def import_file(path: Path, what: str = "file") -> ModuleType:
     if not os.path.isfile(path):  # Also for names too long to be one.
         folders = [folder for folder in (path.parent, Path("experiments")) if os.path.isdir(folder)]
         others = sorted({str(other) for folder in folders for other in folder.glob("*.py")})
-        raise UserError(f"there is no {what} {path}: {nearest(str(path), others)}")
+        raise UserError(f"there is no {what} {path}: {suggest(str(path), others)}")
     resolved = path.resolve()
     # A module of its own rather than `runpy`: its classes must find their annotations later.
     name = f"_jaxvae_user_{resolved.stem}_{hashlib.sha256(str(resolved).encode()).hexdigest()[:8]}"

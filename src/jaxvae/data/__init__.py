@@ -1,4 +1,4 @@
-"""Pictures from any source, in one prepared format."""
+"""Datasets: images from any source, converted to one prepared format."""
 
 from jaxvae.data.prepare import prepare
 from jaxvae.data.prepared import Prepared, Split, open_prepared

@@ -1,4 +1,4 @@
-"""The order of the data: a pure function of (seed, step), so that resuming needs no iterator and hosts can share it."""
+"""Data order as a pure function of (seed, step): resuming needs no iterator state, and hosts need no coordination."""
 
 import mmap
 from collections.abc import Iterator
@@ -10,23 +10,26 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+MAX_RESIDENT_BYTES = 100_000_000  # Memory-mapped arrays up to this size may stay in memory.
+GATHER_CHUNK = 16  # Images read at a time from a larger array.
+
 
 def example_keys(key: Array, indices: np.ndarray) -> Array:
-    """A key for each picture, from its place in the split: its noise is the same in whatever batch it is measured."""
+    """Returns one key per image, derived from its index in the split: its noise does not depend on the batching."""
     return jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.asarray(indices))
 
 
-UNNOTICED = 100_000_000  # Bytes of a mapped set that may stay in memory.
-
-
-PIECE = 16  # Pictures that are read of a larger one at a time.
-
-
 def batch_indices(seed: int, step: int, batch_size: int, count: int) -> np.ndarray:
-    """Which of `count` examples make up batch `step`: int32 [batch_size].
+    """Returns the indices of the examples in batch `step`: int32 [batch_size].
 
-    The epochs, each a permutation of its own, are laid end to end, and batch t is the t-th stretch of them: every
-    example is seen once an epoch, and no batch is ragged.
+    Epochs, each with its own permutation, are concatenated, and batch t is the t-th slice of the result: every example
+    is seen once per epoch, and no batch is ragged.
+
+    Args:
+        seed: seed of the run.
+        step: number of the batch, from 0.
+        batch_size: examples per batch.
+        count: number of examples in the split.
     """
     positions = np.arange(step * batch_size, (step + 1) * batch_size)
     epochs = positions // count
@@ -40,33 +43,33 @@ def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
     return random.permutation(count).astype(np.int32)
 
 
-def once(count: int, batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
-    """Every example exactly once, in order, in batches of one size: (indices [batch_size], how many of them count).
+def epoch_batches(count: int, batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
+    """Yields every example exactly once, in order, in batches of equal size: (indices [batch_size], number valid).
 
-    The last batch repeats the first example to keep its shape, so that nothing is compiled twice; the count says
-    how many of its rows are real.
+    The last batch is padded with the first example so that nothing is recompiled; only its first `number valid` rows
+    count.
     """
     for start in range(0, count, batch_size):
         indices = np.arange(start, start + batch_size)
-        real = min(batch_size, count - start)
-        yield np.where(indices < count, indices, 0), real
+        valid = min(batch_size, count - start)
+        yield np.where(indices < count, indices, 0), valid
 
 
-def gathered(images: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """The pictures [*indices, h, w, c]; of a large mapped set no more memory is held than they take.
+def gather(images: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    """Returns the images [*indices, h, w, c]; for a large memory-mapped array, memory use is bounded by the result.
 
-    Without a word to the system, every page that was ever read of a mapped file counts as memory of this process: in
-    an epoch, the whole set. A page of the system's file cache may hold 2 MB, hence the small pieces.
+    By default every page ever read from a memory-mapped file counts as memory of this process: after an epoch, the
+    whole dataset. A page of the system's file cache can be 2 MB, hence the small chunks.
     """
     source: Any = images
     while isinstance(source, np.ndarray):
         source = source.base
-    if images.nbytes <= UNNOTICED or not isinstance(source, mmap.mmap) or not hasattr(mmap, "MADV_DONTNEED"):
+    if images.nbytes <= MAX_RESIDENT_BYTES or not isinstance(source, mmap.mmap) or not hasattr(mmap, "MADV_DONTNEED"):
         rows: np.ndarray = images[indices]
         return rows
     batch = np.empty((indices.size, *images.shape[1:]), images.dtype)
-    for start in range(0, indices.size, PIECE):
-        piece = slice(start, start + PIECE)
-        batch[piece] = images[indices.ravel()[piece]]
+    for start in range(0, indices.size, GATHER_CHUNK):
+        chunk = slice(start, start + GATHER_CHUNK)
+        batch[chunk] = images[indices.ravel()[chunk]]
         source.madvise(mmap.MADV_DONTNEED)
     return batch.reshape(*indices.shape, *images.shape[1:])

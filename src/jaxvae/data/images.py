@@ -1,4 +1,4 @@
-"""Any picture to the uint8 array [h, w, c] of a prepared data set."""
+"""Reads any image file into the uint8 array [h, w, c] of a prepared dataset."""
 
 import struct
 import warnings
@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from jaxvae.errors import UserError
 
-# What Pillow's readers raise when they stumble over a file that is damaged or of another kind.
+# What Pillow's readers raise for a damaged file or one of another format.
 UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, AttributeError, AssertionError,
               ArithmeticError, RuntimeError, MemoryError, struct.error, zlib.error,
               Image.DecompressionBombError)  # fmt: skip
@@ -20,80 +20,89 @@ UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError
 
 @cache
 def formats() -> tuple[str, ...]:
-    """What Pillow reads, but for PostScript: that is a program, which it would have Ghostscript run."""
+    """Returns the formats that Pillow reads, except PostScript: that is a program, which Ghostscript would execute."""
     Image.init()
     return tuple(kind for kind in Image.OPEN if kind != "EPS")
 
 
-def opened(file: Path | IO[bytes]) -> Image.Image:
-    """The picture in a file, not yet decoded; raises one of UNREADABLE where there is none."""
+def open_image(file: Path | IO[bytes]) -> Image.Image:
+    """Opens an image without decoding it.
+
+    Raises:
+        UNREADABLE: one of these exceptions if the file is not an image.
+    """
     if isinstance(file, Path) and file.exists() and not file.is_file():
-        raise OSError(f"{file} is no regular file")  # To open a pipe would be to wait for somebody to write into it.
+        raise OSError(f"{file} is not a regular file")  # Opening a pipe would block until something writes to it.
     return Image.open(file, formats=formats())
 
 
-def read_picture(path: Path) -> Image.Image:
-    """Opens and decodes an image file, whatever its name says it is; `UserError` if it is none or is damaged."""
-    # A warning of Pillow's about a doubtful file must not end a command; a file it cannot decode does.
+def read_image(path: Path) -> Image.Image:
+    """Opens and decodes an image file, detecting its format from the content.
+
+    Raises:
+        UserError: if the file is missing, damaged or not an image.
+    """
+    # Pillow's warnings about doubtful files must not stop a command; only files that it cannot decode do.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return decode(path)
+        return decode_image(path)
 
 
-def decode(path: Path) -> Image.Image:
-    """As `read_picture`, but with Pillow's warnings: threads cannot silence them one by one."""
+def decode_image(path: Path) -> Image.Image:
+    """Opens and decodes an image like `read_image` but shows Pillow's warnings: suppressing them is not thread-safe."""
     try:
-        with opened(path) as image:
+        with open_image(path) as image:
             image.load()
             return ImageOps.exif_transpose(image)
     except FileNotFoundError as error:
-        raise UserError(f"there is no image file {path}.") from error
+        raise UserError(f"image file {path} does not exist.") from error
     except UNREADABLE as error:
         raise UserError(
-            f"{path} cannot be read as an image; give a PNG, JPEG or another file that Pillow opens."
+            f"{path} cannot be read as an image; expected a PNG, JPEG or another format that Pillow supports."
         ) from error
 
 
-def fit(image: Image.Image, *, crop: int | None, size: int | None, color: str) -> np.ndarray:
-    """Brings a picture of any mode to eight bits, cuts the centred square and resizes it: uint8 [h, w, c].
+def crop_and_resize(image: Image.Image, *, crop: int | None, size: int | None, color: str) -> np.ndarray:
+    """Converts an image of any mode to eight bits, crops the centred square and resizes it: uint8 [h, w, c].
 
     Args:
-        image: grey, RGB, RGBA (laid on white), palette, CMYK, 16-bit, one-bit or float.
-        crop: side of the centred square; None takes the largest when `size` is given, and cuts nothing otherwise.
+        image: grey, RGB, RGBA (composited onto white), palette, CMYK, 16-bit, one-bit or float.
+        crop: side of the centred square; None takes the largest square if `size` is given, otherwise no crop.
         size: side of the result; None does not resize.
-        color: "rgb", "grey", or "keep", which is grey where the picture is.
+        color: "rgb", "grey", or "keep", which keeps grey images grey.
     """
-    image = _eight_bits(image, color)
+    image = _to_eight_bits(image, color)
     if crop is not None or size is not None:
         side = min(image.size) if crop is None else min(crop, *image.size)
         left, top = (image.width - side) // 2, (image.height - side) // 2
         image = image.crop((left, top, left + side, top + side))
     if size is not None and image.size != (size, size):
-        # Bicubic with antialiasing, as most published 64x64 CelebA preparations do.
+        # Bicubic with antialiasing, as in most published 64x64 CelebA preparations.
         image = image.resize((size, size), Image.Resampling.BICUBIC)
     array = np.asarray(image)
     return array[:, :, None] if array.ndim == 2 else array
 
 
 def is_grey(image: Image.Image) -> bool:
-    """Whether the picture's mode has no colour; it need not be decoded for that."""
+    """Whether the image's mode has no colour; does not require decoding."""
     return image.mode in ("1", "L", "LA", "La", "F") or image.mode.startswith("I")
 
 
-def _eight_bits(image: Image.Image, color: str) -> Image.Image:
+def _to_eight_bits(image: Image.Image, color: str) -> Image.Image:
     mode = "L" if color == "grey" or (color == "keep" and is_grey(image)) else "RGB"
     if image.mode == "F" or image.mode.startswith("I"):
-        image = Image.fromarray(_scaled(np.asarray(image, np.float64), sixteen_bit=image.mode.startswith("I;16")))
+        values = np.asarray(image, np.float64)
+        image = Image.fromarray(_scale_to_bytes(values, sixteen_bit=image.mode.startswith("I;16")))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert(mode)
 
 
-def _scaled(values: np.ndarray, *, sixteen_bit: bool) -> np.ndarray:
-    # Pillow's own conversion would clip at 255. Files do not say which range their wider numbers fill: sixteen bits
-    # are taken to fill 0..65535, and integers and floats of 32 bits the smallest of 0..1 (floats), 0..255 and
-    # 0..65535 that holds them.
+def _scale_to_bytes(values: np.ndarray, *, sixteen_bit: bool) -> np.ndarray:
+    # Pillow's own conversion would clip at 255. Files do not say which range their values span, so assume 0..65535 for
+    # 16 bits, and for 32-bit integers and floats the smallest of 0..1 (floats only), 0..255 and 0..65535 that contains
+    # all values.
     values = np.nan_to_num(values, nan=0.0)
     high = values.max(initial=0.0)
     if sixteen_bit or high > 255:

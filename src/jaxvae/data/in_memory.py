@@ -10,11 +10,11 @@ import numpy as np
 from PIL import Image
 
 from jaxvae.data.config import DataConfig
-from jaxvae.data.images import fit
+from jaxvae.data.images import crop_and_resize
 from jaxvae.data.pixels import uint8_images
 from jaxvae.data.prepared import Prepared, open_prepared, write_prepared
 from jaxvae.data.sources.base import SPLITS, Example, Source
-from jaxvae.data.splits import Part, carve, told
+from jaxvae.data.splits import Part, describe_splits, make_splits
 from jaxvae.errors import UserError
 
 NAME = "arrays"
@@ -49,20 +49,23 @@ def prepare_arrays(images: Any, attributes: Mapping[str, Any] | None, config: Da
     path = Path(config.root) / f"{NAME}-{digest.hexdigest()[:16]}"
     if path.exists():
         return open_prepared(path)
-    parts = carve({split: len(array) for split, array in arrays.items()}, "the array of images")
+    parts = make_splits({split: len(array) for split, array in arrays.items()}, "the array of images")
 
     def read(part: Part) -> Iterator[Example]:
         for i in part.indices:
-            pixels = arrays[part.of][i]
+            pixels = arrays[part.source_split][i]
             image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-            fitted = fit(image, crop=config.crop, size=config.size, color=config.color)
-            yield Example(fitted, tuple(int(value) for value in labels[part.of][i]))
+            fitted = crop_and_resize(image, crop=config.crop, size=config.size, color=config.color)
+            yield Example(fitted, tuple(int(value) for value in labels[part.source_split][i]))
 
     source = Source(
         attributes=names,
         classes={},
         splits={split: partial(read, part) for split, part in parts.items()},
-        origin={"arrays": {split: list(array.shape) for split, array in arrays.items()}, "splits": told(parts)},
+        origin={
+            "arrays": {split: list(array.shape) for split, array in arrays.items()},
+            "splits": describe_splits(parts),
+        },
     )
     recipe = {"name": NAME, "raw": None, "files": None, "crop": config.crop, "size": config.size, "color": config.color}
     return write_prepared(path, NAME, recipe, source)

@@ -1,4 +1,4 @@
-"""NumPy's files, which may come from a stranger: nothing in them is unpickled."""
+"""Reads NumPy files from untrusted sources: nothing is unpickled."""
 
 import os
 import tokenize
@@ -8,20 +8,24 @@ from pathlib import Path
 
 import numpy as np
 
-# What NumPy and the readers beneath it raise when they stumble over a file that is damaged or of another kind; a
-# damaged header may also ask for more memory than there is.
+# What NumPy and its underlying readers raise for a damaged file or one of another format; a damaged header may also
+# request more memory than is available.
 UNREADABLE = (OSError, ValueError, TypeError, EOFError, LookupError, ArithmeticError, RuntimeError, MemoryError,
               SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error)  # fmt: skip
 
 
-def regular(path: Path) -> bool:
-    """Whether a file may be opened: to read a pipe would be to wait for somebody to write into it."""
+def is_safe_to_open(path: Path) -> bool:
+    """Whether opening the path cannot block: True for regular and missing files, False for pipes and the like."""
     return os.path.isfile(path) or not os.path.exists(path)
 
 
-def mapped(path: Path) -> np.ndarray:
-    """The array of an .npy file, mapped from disk and not to be written to; raises one of UNREADABLE."""
-    if not regular(path):
-        raise OSError(f"{path} is no regular file")
-    with np.errstate(over="ignore"):  # Of a shape that no file holds, which is an error enough.
+def memory_map(path: Path) -> np.ndarray:
+    """Returns the array of an .npy file, memory-mapped and read-only.
+
+    Raises:
+        UNREADABLE: one of these exceptions if the file cannot be read.
+    """
+    if not is_safe_to_open(path):
+        raise OSError(f"{path} is not a regular file")
+    with np.errstate(over="ignore"):  # An impossibly large shape overflows before it raises its own error.
         return np.asarray(np.lib.format.open_memmap(path, mode="r"))

@@ -1,4 +1,4 @@
-"""From stored bytes to what the model sees: float32 in [0, 1], inside the compiled step."""
+"""Conversion between stored uint8 pixels and the model's float32 pixels in [0, 1], inside the compiled step."""
 
 from typing import Any
 
@@ -12,26 +12,33 @@ from jaxvae.errors import UserError
 
 
 def to_bytes(images: np.ndarray) -> np.ndarray:
-    """Float pictures in [0, 1] (values outside are cut off) as uint8."""
+    """Converts float images in [0, 1] to uint8; values outside are clipped."""
     return np.rint(np.clip(np.asarray(images, np.float32), 0.0, 1.0) * 255.0).astype(np.uint8)
 
 
 def to_float(key: Array, images: UInt8[Array, "b h w c"], pixels: str) -> Float[Array, "b h w c"]:
-    """Pictures as the config's `data.pixels` says.
+    """Converts stored images to the model's input, as configured by `data.pixels`.
 
-    "scaled" is v / 255. "dequantized" is (v + u) / 256 with u uniform in [0, 1), which turns a density into a bound
-    on the probability of the byte (Theis et al. 2016, section 3.1). "binarized" draws 1 with probability v / 255, anew
-    at each call (Salakhutdinov & Murray 2008).
+    Args:
+        key: source of the noise of "dequantized" and "binarized".
+        images: stored pixels v.
+        pixels: "scaled" is v / 255; "dequantized" is (v + u) / 256 with u uniform in [0, 1), which turns a density
+            into a bound on the probability of the byte; "binarized" draws 1 with probability v / 255, afresh at each
+            call.
+
+    References:
+        Theis et al. 2016, A note on the evaluation of generative models, section 3.1 (dequantization).
+        Salakhutdinov & Murray 2008, On the Quantitative Analysis of Deep Belief Networks (binarization).
     """
     if pixels == "dequantized":
         return (images.astype(jnp.float32) + jax.random.uniform(key, images.shape)) / 256.0
     if pixels == "binarized":
-        return jax.random.bernoulli(key, scaled(images)).astype(jnp.float32)
-    return scaled(images)
+        return jax.random.bernoulli(key, scale(images)).astype(jnp.float32)
+    return scale(images)
 
 
-def scaled(images: UInt8[Array | np.ndarray, "b h w c"]) -> Float[Array, "b h w c"]:
-    """Pictures as v / 255; also what is encoded where a code is wanted rather than a likelihood."""
+def scale(images: UInt8[Array | np.ndarray, "b h w c"]) -> Float[Array, "b h w c"]:
+    """Scales images to v / 255; also the encoder's input when only a code is needed, not a likelihood."""
     return jnp.asarray(images, jnp.float32) / 255.0
 
 

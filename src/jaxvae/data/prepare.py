@@ -11,7 +11,7 @@ from typing import Any
 from jaxvae.data.config import DataConfig
 from jaxvae.data.prepared import Prepared, open_prepared, write_prepared
 from jaxvae.errors import UserError
-from jaxvae.system.files import named_path
+from jaxvae.system.files import expand_user
 
 LONGEST = 100  # Bytes of the readable part of a folder's name.
 
@@ -37,7 +37,7 @@ def already_prepared(config: DataConfig) -> Prepared | None:
 def recipe(config: DataConfig) -> dict[str, Any]:
     """Everything that the prepared pixels depend on, as JSON; `files` is a digest of the user's own files."""
     source = config.source.recipe()
-    raw = str(_resolved(named_path(source["raw"]))) if source["raw"] else None
+    raw = str(_resolved(expand_user(source["raw"]))) if source["raw"] else None
     files = _digest(_own_files(config))
     return {**source, "raw": raw, "files": files,
             "crop": config.crop, "size": config.size, "color": config.color}  # fmt: skip
@@ -61,7 +61,7 @@ def _own_files(config: DataConfig) -> Path | None:
     own = config.source.own_files()
     if own is None:
         return None
-    path = named_path(own)
+    path = expand_user(own)
     return path if os.path.exists(path) else None
 
 

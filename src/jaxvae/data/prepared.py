@@ -1,4 +1,4 @@
-"""The prepared data set: one folder with a memory-mapped uint8 array per split and a JSON that describes it.
+"""The prepared dataset: a folder with a memory-mapped uint8 array per split and a JSON file that describes it.
 
 train.npy validation.npy test.npy                  uint8 [n, h, w, c]
 train.attributes.npy …                             int16 [n, a]
@@ -14,24 +14,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxvae.data.numpy_files import UNREADABLE, mapped
+from jaxvae.data.numpy_files import UNREADABLE, memory_map
 from jaxvae.data.sources.base import SPLITS, Example, Source
 from jaxvae.errors import UserError
 from jaxvae.system.checksums import sha256
-from jaxvae.system.files import scratch
+from jaxvae.system.files import temp_dir
 
 FORMAT_VERSION = 1
-
-
-LARGEST_SIDE = 2**16
-
-
+MAX_SIDE = 2**16
 FIELDS = {"name": str, "shape": list, "attributes": list, "classes": dict, "recipe": dict, "splits": dict,
           "origin": dict}  # fmt: skip
 
 
 class Split(NamedTuple):
-    """Pictures uint8 [n, h, w, c] and attributes int16 [n, a], mapped from disk."""
+    """Images uint8 [n, h, w, c] and attributes int16 [n, a], memory-mapped."""
 
     images: np.ndarray
     attributes: np.ndarray
@@ -39,14 +35,14 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True)
 class Prepared:
-    """A prepared data set on disk."""
+    """A prepared dataset on disk."""
 
     path: Path
     info: dict[str, Any]
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of each picture."""
+        """Height, width and channels of each image."""
         height, width, channels = self.info["shape"]
         return height, width, channels
 
@@ -57,38 +53,42 @@ class Prepared:
 
     @property
     def data(self) -> dict[str, Any]:
-        """The JSON that a checkpoint carries of it: what is in `dataset.json`, and the `path`."""
+        """The description stored in checkpoints: the contents of `dataset.json` plus the `path`."""
         return {**self.info, "path": str(self.path.resolve())}
 
     def split(self, name: str) -> Split:
-        """The pictures and attributes of `train`, `validation` or `test`."""
+        """Opens the images and attributes of `train`, `validation` or `test`."""
         if name not in SPLITS:
-            raise UserError(f"there is no split {name!r}; a data set has {', '.join(SPLITS)}.")
+            raise UserError(f"unknown split {name!r}; expected one of {', '.join(SPLITS)}.")
         count = self.info["splits"][name]["n"]
         files = {f"{name}.npy": ((count, *self.shape), np.uint8),
                  f"{name}.attributes.npy": ((count, len(self.attributes)), np.int16)}  # fmt: skip
-        arrays = [_mapped(self.path / file) for file in files]
+        arrays = [_open_array(self.path / file) for file in files]
         for array, (file, (shape, kind)) in zip(arrays, files.items(), strict=True):
             if array.shape != shape or array.dtype != kind:
                 raise UserError(
-                    f"{self.path} is damaged: {file} does not match dataset.json; delete it and prepare again."
+                    f"{self.path} is damaged: {file} does not match dataset.json; delete it and prepare it again."
                 )
         return Split(*arrays)
 
 
 def open_prepared(path: Path) -> Prepared:
-    """Opens a prepared data set; `UserError` where there is none, or one that a newer version wrote."""
+    """Opens a prepared dataset.
+
+    Raises:
+        UserError: if the dataset is missing, damaged, or was written by a newer version.
+    """
     try:
         info = json.loads((path / "dataset.json").read_text())
     except FileNotFoundError as error:
         if path.exists():
             raise UserError(f"{path} is damaged: it has no dataset.json; delete it and prepare it again.") from error
-        raise UserError(f"there is no prepared data set in {path}; python -m jaxvae.prepare makes one.") from error
+        raise UserError(f"no prepared dataset in {path}; create one with python -m jaxvae.prepare.") from error
     except OSError as error:
         raise UserError(f"{path / 'dataset.json'} cannot be read ({error.strerror}).") from error
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path / 'dataset.json'} is damaged; delete {path} and prepare it again.") from error
-    if (wrong := misdescribed(info)) is not None:
+    if (wrong := metadata_error(info)) is not None:
         raise UserError(f"{path / 'dataset.json'} is damaged: {wrong}; delete {path} and prepare it again.")
     if info["format_version"] > FORMAT_VERSION:
         raise UserError(
@@ -98,20 +98,20 @@ def open_prepared(path: Path) -> Prepared:
     return Prepared(path, info)
 
 
-def misdescribed(info: Any) -> str | None:
-    """What is wrong with the JSON that describes a data set, here or in a checkpoint; None if it can be relied upon."""
+def metadata_error(info: Any) -> str | None:
+    """Returns what is wrong with the description of a dataset, from disk or from a checkpoint; None if it is valid."""
     if not isinstance(info, dict):
-        return "it is no JSON object"
+        return "it is not a JSON object"
     if not isinstance(info.get("format_version"), int):
         return "it has no format_version"
     if info["format_version"] > FORMAT_VERSION:
-        return None  # Nobody here knows what is in it.
+        return None  # The fields of later formats are unknown; the caller rejects the version.
     for name, kind in FIELDS.items():
         if not isinstance(info.get(name), kind):
             return f"its {name} is {info.get(name)!r}"
     shape, splits, classes = info["shape"], info["splits"], info["classes"]
-    whole = len(shape) == 3 and all(type(side) is int and 1 <= side <= LARGEST_SIDE for side in shape)
-    if not (whole and shape[2] in (1, 3)):
+    valid = len(shape) == 3 and all(type(side) is int and 1 <= side <= MAX_SIDE for side in shape)
+    if not (valid and shape[2] in (1, 3)):
         return f"its shape is {shape!r}"
     if not all(isinstance(name, str) for name in info["attributes"]):
         return f"its attributes are {info['attributes']!r}"
@@ -122,14 +122,21 @@ def misdescribed(info: Any) -> str | None:
         if not (isinstance(part, dict) and type(part.get("n")) is int and part["n"] >= 1):
             return f"its split {split} is {part!r}"
         low_high = part.get("range")
-        if not (isinstance(low_high, list) and len(low_high) == 2 and all(type(each) is int for each in low_high)):
+        if not (isinstance(low_high, list) and len(low_high) == 2 and all(type(bound) is int for bound in low_high)):
             return f"the range of its split {split} is {low_high!r}"
     return None
 
 
 def write_prepared(path: Path, name: str, recipe: dict[str, Any], source: Source) -> Prepared:
-    """Writes a source beside `path` and renames it there when it is whole; returns it opened."""
-    with _failures_told(path), _whole_or_nothing(path) as partial:
+    """Writes a dataset to a temporary folder, renames it to `path` when it is complete, and opens it.
+
+    Args:
+        path: the folder to create.
+        name: name of the dataset.
+        recipe: the settings that it was prepared with, as JSON.
+        source: its examples.
+    """
+    with _report_os_errors(path), _atomic_folder(path) as partial:
         info: dict[str, Any] = {
             "format_version": FORMAT_VERSION,
             "name": name,
@@ -143,9 +150,9 @@ def write_prepared(path: Path, name: str, recipe: dict[str, Any], source: Source
             examples, columns = source.splits[split](), len(source.attributes)
             counts, info["shape"] = _write_split(partial, split, examples, columns, info["shape"])
             if counts["n"] == 0:
-                raise UserError(f"{name} has no pictures for the {split} split; it needs at least one in each.")
+                raise UserError(f"{name} has no images for the {split} split; each split needs at least one.")
             info["splits"][split] = counts
-        info["origin"] = source.origin  # Last: a source may have counted skipped files while it was read.
+        info["origin"] = source.origin  # Last: a source may have recorded skipped files while it was read.
         (partial / "dataset.json").write_text(json.dumps(info, indent=2) + "\n")
     return open_prepared(path)
 
@@ -163,14 +170,14 @@ def _write_split(
                 _write_header(file, 0, shape)
             if list(image.shape) != shape:
                 raise UserError(
-                    f"the pictures are not of one shape: {shape} and {list(image.shape)}; "
-                    "--data.size N brings them to one size and --data.color rgb to one colour mode."
+                    f"images differ in shape: {shape} and {list(image.shape)}; "
+                    "use --data.size N for a common size and --data.color rgb for a common colour mode."
                 )
             low, high = min(low, int(image.min())), max(high, int(image.max()))
             file.write(np.ascontiguousarray(image, np.uint8).data)
             rows.append(attributes)
         if shape is not None:
-            # NumPy pads the header so that the first axis can be written once it is known.
+            # NumPy pads the header, so the length of the first axis can be filled in once it is known.
             file.seek(0)
             _write_header(file, len(rows), shape)
     table = np.asarray(rows, np.int16).reshape(len(rows), columns)
@@ -185,16 +192,16 @@ def _write_header(file: Any, count: int, shape: list[int]) -> None:
     np.lib.format.write_array_header_1_0(file, header)
 
 
-def _mapped(path: Path) -> np.ndarray:
+def _open_array(path: Path) -> np.ndarray:
     try:
-        return mapped(path)
+        return memory_map(path)
     except UNREADABLE as error:
         raise UserError(f"{path} is missing or damaged; delete {path.parent} and prepare it again.") from error
 
 
 @contextmanager
-def _failures_told(path: Path) -> Iterator[None]:
-    """What the system says of a disk that is full, or of a file that cannot be read or written, as a `UserError`."""
+def _report_os_errors(path: Path) -> Iterator[None]:
+    """Turns an OSError, such as a full disk or an unreadable file, into a UserError."""
     try:
         yield
     except OSError as error:
@@ -203,11 +210,11 @@ def _failures_told(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _whole_or_nothing(path: Path) -> Iterator[Path]:
-    with scratch(path.with_name(f".{path.name}.partial")) as partial:
+def _atomic_folder(path: Path) -> Iterator[Path]:
+    with temp_dir(path.with_name(f".{path.name}.partial")) as partial:
         yield partial
         try:
             partial.rename(path)
         except OSError:
-            if not path.exists():  # Otherwise another process was faster, with the same result.
+            if not path.exists():  # Otherwise another process wrote the same dataset first.
                 raise

@@ -1,4 +1,4 @@
-"""Finding the picture that a user means: `test:12`, a wish such as `sunglasses=0`, or an image file."""
+"""Selects images by query: `test:12`, an attribute query such as `sunglasses=0`, or an image file."""
 
 import os
 import re
@@ -11,19 +11,19 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from jaxvae.data.config import DataConfig
-from jaxvae.data.images import fit, read_picture
+from jaxvae.data.images import crop_and_resize, read_image
 from jaxvae.data.prepared import Prepared, open_prepared
 from jaxvae.data.sources.base import SPLITS
-from jaxvae.errors import UserError, nearest
+from jaxvae.errors import UserError, suggest
 
 
 def select(which: str, data: dict[str, Any]) -> np.ndarray:
-    """The picture that `which` names, as uint8 [h, w, c].
+    """Returns the image selected by a query, as uint8 [h, w, c].
 
     Args:
-        which: `SPLIT:INDEX`; `ATTRIBUTE=VALUE`, the first test picture that fits, several joined by commas
-            (`sunglasses=1,hat=0`); or the path of an image file of any size, which is cut and resized.
-        data: the JSON of the prepared data set that a checkpoint carries.
+        which: `SPLIT:INDEX`; `ATTRIBUTE=VALUE` for the first matching test image, with several conditions joined by
+            commas (`sunglasses=1,hat=0`); or the path of an image file of any size, which is cropped and resized.
+        data: the description of the prepared dataset stored in a checkpoint.
 
     Raises:
         UserError: for an unknown split, index, attribute, value or file.
@@ -33,97 +33,104 @@ def select(which: str, data: dict[str, Any]) -> np.ndarray:
     if _exists(which):
         return from_file(Path(which), data)
     if "=" in which:
-        return by_wish(which, data)
+        return by_query(which, data)
     raise UserError(
-        f"there is no picture {which!r}: give test:NUMBER, a wish such as {_example_wish(data)}, or an image file."
+        f"no image matches {which!r}; use test:NUMBER, an attribute query such as {_example_query(data)}, or an image "
+        "file."
     )
 
 
-def named(which: Iterable[str]) -> list[str]:
-    """The same with each folder replaced by the image files in it and below, in order; hidden ones are passed over.
+def expand_folders(which: Iterable[str]) -> list[str]:
+    """Replaces each folder by the image files in it and its subfolders, sorted; hidden files are skipped.
 
-    Raises `UserError` for a folder without any.
+    Raises:
+        UserError: if a folder contains no images.
     """
-    return [each for name in which for each in (_images_in(Path(name)) if _exists(name, folder=True) else [name])]
+    return [query for name in which for query in (_images_in(Path(name)) if _exists(name, folder=True) else [name])]
 
 
 def walk_ends(config: DataConfig, data: dict[str, Any]) -> tuple[str, str]:
-    """What names the two ends of a walk: as the config says, or the first two test pictures."""
+    """Returns the queries for the two endpoints of a walk: as configured, or the first two test images."""
     second = min(1, data["splits"]["test"]["n"] - 1)
     return config.walk_from or "test:0", config.walk_to or f"test:{second}"
 
 
 def by_index(split: str, index: int, data: dict[str, Any]) -> np.ndarray:
-    """Picture number `index` of a split."""
+    """Returns image number `index` of a split."""
     if split not in SPLITS:
-        raise UserError(f"there is no split {split!r}: {nearest(split, SPLITS)}")
+        raise UserError(f"unknown split {split!r}; {suggest(split, SPLITS)}")
     images = data_set(data).split(split).images
     if not 0 <= index < len(images):
-        raise UserError(f"{split}:{index} does not exist; {split} has pictures 0 to {len(images) - 1}.")
+        raise UserError(f"{split}:{index} does not exist; {split} has images 0 to {len(images) - 1}.")
     return np.asarray(images[index])
 
 
-def by_wish(wish: str, data: dict[str, Any]) -> np.ndarray:
-    """The first test picture with the wished values of its attributes."""
+def by_query(query: str, data: dict[str, Any]) -> np.ndarray:
+    """Returns the first test image whose attributes match the query."""
     split = data_set(data).split("test")
-    fits = np.ones(len(split.images), bool)
-    for part in wish.split(","):
+    matches = np.ones(len(split.images), bool)
+    for part in query.split(","):
         name, _, value = (text.strip() for text in part.partition("="))
         if name not in data["attributes"]:
-            raise UserError(f"{data['name']} has no attribute {name!r}: {nearest(name, data['attributes'])}")
-        fits &= split.attributes[:, data["attributes"].index(name)] == _value(name, value, data)
-    if not fits.any():
-        raise UserError(f"no test picture of {data['name']} has {wish}.")
-    return np.asarray(split.images[int(np.argmax(fits))])
+            raise UserError(f"{data['name']} has no attribute {name!r}; {suggest(name, data['attributes'])}")
+        matches &= split.attributes[:, data["attributes"].index(name)] == _value(name, value, data)
+    if not matches.any():
+        raise UserError(f"no test image of {data['name']} matches {query}.")
+    return np.asarray(split.images[int(np.argmax(matches))])
 
 
 def from_file(path: Path, data: dict[str, Any]) -> np.ndarray:
-    """An image file, cut to the shape of the data set's pictures around its centre and resized."""
+    """Reads an image file and crops it around its centre and resizes it to the dataset's image shape."""
     height, width, channels = data["shape"]
-    image = read_picture(path)
+    image = read_image(path)
     try:
-        array = fit(image, crop=None, size=None, color="grey" if channels == 1 else "rgb")
+        array = crop_and_resize(image, crop=None, size=None, color="grey" if channels == 1 else "rgb")
     except ValueError as error:  # A colour space that Pillow cannot convert.
-        raise UserError(f"{path} cannot be brought to {'grey' if channels == 1 else 'RGB'}: {error}.") from error
-    whole = Image.fromarray(array[:, :, 0] if channels == 1 else array)
-    return np.asarray(ImageOps.fit(whole, (width, height), Image.Resampling.BICUBIC)).reshape(height, width, channels)
+        raise UserError(f"{path} cannot be converted to {'grey' if channels == 1 else 'RGB'}: {error}.") from error
+    full = Image.fromarray(array[:, :, 0] if channels == 1 else array)
+    return np.asarray(ImageOps.fit(full, (width, height), Image.Resampling.BICUBIC)).reshape(height, width, channels)
 
 
 def data_set(data: dict[str, Any], where: Path | None = None) -> Prepared:
-    """The prepared data set that a checkpoint was trained on; `UserError` if it has gone or is another one.
+    """Opens the prepared dataset that a checkpoint was trained on.
 
     Args:
-        data: the JSON of the data set that the checkpoint carries.
-        where: the folder that holds it now, if not the one where the run found it.
+        data: the description of the dataset stored in the checkpoint.
+        where: its current folder, if it has moved since training.
+
+    Raises:
+        UserError: if the dataset is missing or is a different one.
     """
     path = where or Path(data["path"])
     if where is None and not os.path.exists(path):
         raise UserError(
-            f"the pictures of this run are no longer in {path}; prepare them again with "
-            f"{_command(data)}, or name the folder or the image files that there are."
+            f"the images of this run are no longer in {path}; prepare them again with "
+            f"{_command(data)}, or pass an existing folder or image files."
         )
     prepared = open_prepared(path)
     if prepared.info["splits"] != data["splits"]:
-        here, there = prepared.info["recipe"], data["recipe"]
+        found, expected = prepared.info["recipe"], data["recipe"]
         differing = [
-            f"{name} {here.get(name)!r} and not {there[name]!r}" for name in there if here.get(name) != there[name]
+            f"{name} {found.get(name)!r} instead of {value!r}"
+            for name, value in expected.items()
+            if found.get(name) != value
         ]
         how = f" (prepared with {', '.join(differing)})" if differing else ""
-        raise UserError(f"{path} does not hold the pictures that this run was trained on{how}.")
+        raise UserError(f"{path} does not contain the images that this run was trained on{how}.")
     return prepared
 
 
 def _images_in(folder: Path) -> list[str]:
     suffixes = {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}
-    inside = ((path, path.relative_to(folder).parts) for path in folder.rglob("*") if path.suffix.lower() in suffixes)
-    images = [str(path) for path, parts in inside if path.is_file() and not any(part[0] == "." for part in parts)]
+    paths = ((path, path.relative_to(folder).parts) for path in folder.rglob("*") if path.suffix.lower() in suffixes)
+    images = [str(path) for path, parts in paths if path.is_file() and not any(part[0] == "." for part in parts)]
     if not images:
-        raise UserError(f"there are no image files (.png, .jpg, .webp, …) in {folder}.")
+        raise UserError(f"no image files (.png, .jpg, .webp, …) in {folder}.")
     return sorted(images)
 
 
 def _exists(which: str, folder: bool = False) -> bool:
-    return os.path.isdir(which) if folder else os.path.exists(which)  # Of a name longer than any may be, too.
+    return os.path.isdir(which) if folder else os.path.exists(which)  # Unlike Path.exists, accepts overlong names.
 
 
 def _value(name: str, value: str, data: dict[str, Any]) -> int:
@@ -132,17 +139,17 @@ def _value(name: str, value: str, data: dict[str, Any]) -> int:
         return int(classes.index(value))
     if re.fullmatch(r"-?\d{1,18}", value):
         return int(value)
-    known = ", ".join(classes) if classes else "0 and 1"
-    raise UserError(f"{name}={value} cannot be met; the values of {name} are {known}.")
+    known = f"one of {', '.join(classes)}" if classes else "0 or 1"
+    raise UserError(f"{name} has no value {value!r}; expected {known}.")
 
 
 def _command(data: dict[str, Any]) -> str:
     recipe = {name: data["recipe"].get(name) for name in ("raw", "crop", "size", "color")}
-    given = {name: value for name, value in recipe.items() if value is not None or name == "size"}
-    flags = [part for name, value in given.items() for part in (f"--{name}", str(value))]
+    settings = {name: value for name, value in recipe.items() if value is not None or name == "size"}
+    flags = [part for name, value in settings.items() for part in (f"--{name}", str(value))]
     root = Path(data["path"]).parent
     return shlex.join(["python", "-m", "jaxvae.prepare", data["name"], *flags, "--root", str(root)])
 
 
-def _example_wish(data: dict[str, Any]) -> str:
-    return f"{data['attributes'][0]}=1" if data["attributes"] else "sunglasses=0 (where pictures have attributes)"
+def _example_query(data: dict[str, Any]) -> str:
+    return f"{data['attributes'][0]}=1" if data["attributes"] else "sunglasses=0 (if the images have attributes)"

@@ -1,4 +1,4 @@
-"""Which pictures are for training, validation and testing, where a source does not say so itself."""
+"""Splits into training, validation and test images, for sources that lack some of them."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -8,31 +8,34 @@ import numpy as np
 from jaxvae.data.sources.base import SPLITS
 from jaxvae.errors import UserError
 
-SEED = 20_131_220  # The parts of a data set are the same for everyone, whatever the seed of a run.
+SEED = 20_131_220  # The splits of a dataset are the same for everyone, regardless of the seed of a run.
 
 
 class Part(NamedTuple):
-    """The pictures of one split: `indices` into the source's own split `of`."""
+    """The images of one split: `indices` into the source's own split `source_split`."""
 
-    of: str
+    source_split: str
     indices: np.ndarray
 
 
-def carve(counts: Mapping[str, int], name: str) -> dict[str, Part]:
-    """Gives each of SPLITS its pictures, taking from train what is missing: deterministic, at random, disjoint.
+def make_splits(counts: Mapping[str, int], name: str) -> dict[str, Part]:
+    """Assigns images to each of SPLITS, drawing missing splits from train: random, deterministic and disjoint.
 
-    Where neither validation nor test exists each gets a tenth of train; where one of them exists the other gets as
-    many pictures, but at most a fifth of train. Each gets at least one. Splits that exist keep their order.
+    If both validation and test are missing, each gets a tenth of train; if one is missing, it gets as many images as
+    the other, but at most a fifth of train. Each gets at least one. Existing splits keep their order.
 
     Args:
-        counts: number of pictures of each split that the source has; `train` must be among them.
-        name: what the source is called in the `UserError` that is raised for too few pictures.
+        counts: number of images in each split of the source; must include `train`.
+        name: name of the source, for error messages.
+
+    Raises:
+        UserError: if there are too few images.
     """
     missing = [split for split in ("validation", "test") if not counts.get(split)]
     total = counts["train"]
     if total < 1 + len(missing):
         raise UserError(
-            f"{name} holds {total} picture{'' if total == 1 else 's'} for training, but needs at least "
+            f"{name} has {total} image{'' if total == 1 else 's'} for training, but needs at least "
             f"{1 + len(missing)}: one each for {' and '.join(['train', *missing])}."
         )
     parts = {split: Part(split, np.arange(counts[split])) for split in SPLITS if split not in missing}
@@ -47,13 +50,13 @@ def carve(counts: Mapping[str, int], name: str) -> dict[str, Part]:
     return {split: parts[split] for split in SPLITS}
 
 
-def told(parts: Mapping[str, Part]) -> dict[str, str]:
-    """Where the pictures of each split come from, for the `origin` of a source."""
-    whole = {split: split == part.of for split, part in parts.items()}
-    cut = not (whole["validation"] and whole["test"])
+def describe_splits(parts: Mapping[str, Part]) -> dict[str, str]:
+    """Describes where the images of each split come from, for the `origin` of a source."""
+    original = {split: split == part.source_split for split, part in parts.items()}
+    train_is_divided = not (original["validation"] and original["test"])
     return {
-        split: ("what is left of train" if split == "train" and cut else "as given")
-        if whole[split]
+        split: ("the rest of train" if split == "train" and train_is_divided else "as given")
+        if original[split]
         else f"{len(part.indices)} of train, drawn at random with seed {SEED}"
         for split, part in parts.items()
     }

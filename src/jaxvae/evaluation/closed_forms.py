@@ -1,4 +1,4 @@
-"""Checks of the numbers against closed forms, for `python -m jaxvae.selftest`."""
+"""Checks of the library's numbers against closed forms, for `python -m jaxvae.selftest`."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -18,13 +18,11 @@ from jaxvae.objectives.importance import bound, doubly_reparameterized
 from jaxvae.vae import VAE, Params, compose
 
 LOADING = jnp.asarray([[1.0, 0.5], [-0.3, 0.8], [0.2, -1.1], [0.7, 0.1]])
-
-
 NOISE = 0.3
 
 
 class Check(NamedTuple):
-    """One claim: a number that must lie within [low, high], in nats where it is a likelihood."""
+    """A claim and the measured number, which must lie in [low, high]; likelihoods are in nats."""
 
     claim: str
     measured: float
@@ -33,17 +31,17 @@ class Check(NamedTuple):
 
     @property
     def passed(self) -> bool:
-        """Whether it does; a number that is not finite does not."""
+        """Whether the number lies in the interval; one that is not finite does not."""
         return self.low <= self.measured <= self.high
 
 
-def near(claim: str, measured: Any, expected: Any, tolerance: float) -> Check:
-    """A check that two numbers agree to an absolute tolerance."""
+def check_close(claim: str, measured: Any, expected: Any, tolerance: float) -> Check:
+    """Returns a check that two numbers agree up to an absolute tolerance."""
     return Check(claim, float(measured), float(expected) - tolerance, float(expected) + tolerance)
 
 
-def proofs(key: Array) -> Iterator[Check]:
-    """All checks, one after the other; `key` decides the draws of those that need some."""
+def run_checks(key: Array) -> Iterator[Check]:
+    """Runs all checks in turn; `key` seeds those that draw samples."""
     bounds_key, train_key, kl_key, gradient_key = jax.random.split(key, 4)
     yield from bounds(bounds_key)
     yield from maximum_likelihood(train_key)
@@ -53,24 +51,25 @@ def proofs(key: Array) -> Iterator[Check]:
 
 
 def bounds(key: Array) -> Iterator[Check]:
-    """ELBO ≤ IWAE-K ≤ exact log-likelihood on probabilistic PCA, the gap shrinking with K."""
+    """Checks that ELBO ≤ IWAE-K ≤ exact log-likelihood on probabilistic PCA, and that the gap shrinks with K."""
     data_key, key = jax.random.split(key)
     x = _data(data_key, 64)
     exact = float(jnp.mean(log_likelihood(x, LOADING, jnp.asarray(NOISE))))
-    proper, moved = exact_vae(LOADING, NOISE), exact_vae(LOADING, NOISE, shift=0.5)
+    right, shifted = exact_vae(LOADING, NOISE), exact_vae(LOADING, NOISE, shift=0.5)
     keys = jax.random.split(key, 5)
-    tight = jnp.mean(bound(proper.infer({}, keys[0], x, 10).log_weights))
-    yield near("IWAE-10 with the exact posterior is log p(x)", tight, exact, 1e-3)
-    below, previous = exact + 0.02, -jnp.inf
-    for samples, each in zip((1, 10, 100, 1000), keys[1:], strict=True):
-        value = _mean_bound(moved, each, x, samples)
-        yield Check(f"IWAE-{samples} with another posterior: above the last, below log p(x)", value, previous, below)
+    tight = jnp.mean(bound(right.infer({}, keys[0], x, 10).log_weights))
+    yield check_close("IWAE-10 with the exact posterior equals log p(x)", tight, exact, 1e-3)
+    upper, previous = exact + 0.02, -jnp.inf
+    for samples, samples_key in zip((1, 10, 100, 1000), keys[1:], strict=True):
+        value = _mean_bound(shifted, samples_key, x, samples)
+        claim = f"IWAE-{samples} with a wrong posterior: above the previous bound, below log p(x)"
+        yield Check(claim, value, previous, upper)
         previous = value
-    yield near("… and closes in on log p(x)", previous, exact, 0.02)
+    yield check_close("… and converges to log p(x)", previous, exact, 0.02)
 
 
 def maximum_likelihood(key: Array) -> Iterator[Check]:
-    """A linear VAE trained on the ELBO reaches the likelihood of the best probabilistic PCA."""
+    """Checks that a linear VAE trained on the ELBO reaches the likelihood of the best probabilistic PCA."""
     data_key, init_key, key = jax.random.split(key, 3)
     x = _data(data_key, 512)
     x = x - jnp.mean(x, axis=0, keepdims=True)
@@ -87,35 +86,35 @@ def maximum_likelihood(key: Array) -> Iterator[Check]:
     (params, _), _ = jax.lax.scan(step, (params, optimizer.init(params)), jax.random.split(key, 6000))
     centered = x - params["center"][None]
     reached = jnp.mean(log_likelihood(centered, params["decoder"].T, jnp.exp(params["log_noise"])))
-    yield near("a linear VAE trained on the ELBO reaches the best PCA's log p(x)", reached, _best(x), 5e-3)
+    yield check_close("a linear VAE trained on the ELBO reaches the best PCA's log p(x)", reached, _best(x), 5e-3)
 
 
 def kl_divergence(key: Array) -> Iterator[Check]:
-    """The closed form of the KL against the mean of sampled log-ratios."""
+    """Checks the closed form of the KL against the mean of sampled log-ratios."""
     first = Normal(jnp.asarray([[0.7, -0.2]]), jnp.asarray([[-1.2, 0.3]]), 1)
     second = Normal(jnp.asarray([[-0.3, 0.1]]), jnp.asarray([[0.4, -0.5]]), 1)
     z = first.sample(key, (200_000,))
     for name, other in (("another Gaussian", second), ("N(0, I)", standard_normal((2,)))):
         ratios = first.log_prob(z) - other.log_prob(z)
         error = 5.0 * float(jnp.std(ratios)) / len(z) ** 0.5
-        yield near(f"KL to {name}: closed form and Monte Carlo", jnp.mean(ratios), first.kl(other)[0], error)
+        yield check_close(f"KL to {name}: closed form and Monte Carlo", jnp.mean(ratios), first.kl(other)[0], error)
 
 
 def normalisation() -> Iterator[Check]:
-    """Probabilities of the 256 values sum to 1, densities on [0, 1] integrate to 1."""
+    """Checks that the probabilities of the 256 values sum to 1 and that densities on [0, 1] integrate to 1."""
     values = jnp.arange(256.0) / 255.0
     for location, log_scale in ((0.3, -1.0), (0.0, -4.0), (1.2, -7.0)):
         logs = log_logistic_bin(values, jnp.full(256, location), jnp.full(256, log_scale), 256)
         claim = f"discretised logistic at {location}, scale e^{log_scale:g}, sums to 1"
-        yield near(claim, jnp.sum(jnp.exp(logs)), 1.0, 1e-3)
+        yield check_close(claim, jnp.sum(jnp.exp(logs)), 1.0, 1e-3)
     grid = (jnp.arange(100_000.0) + 0.5) / 100_000
     for logit in (-20.0, 0.001, 3.0):
         density = jnp.exp(ContinuousBernoulli(jnp.full(grid.shape, logit), 0).log_prob(grid))
-        yield near(f"continuous Bernoulli of logit {logit:g} integrates to 1", jnp.mean(density), 1.0, 1e-3)
+        yield check_close(f"continuous Bernoulli of logit {logit:g} integrates to 1", jnp.mean(density), 1.0, 1e-3)
 
 
 def gradients(key: Array) -> Iterator[Check]:
-    """Gradient estimators against a gradient that is known: ELBO' is x - 2m for q = N(m, 1), p(x|z) = N(z, 1)."""
+    """Checks gradient estimators against a known gradient: ELBO' is x - 2m for q = N(m, 1), p(x|z) = N(z, 1)."""
     x, m = jnp.full((1, 1), 2.0), jnp.asarray(0.4)
     vae = compose(
         lambda key: {},
@@ -123,20 +122,21 @@ def gradients(key: Array) -> Iterator[Check]:
         lambda params, z: Normal(z, jnp.zeros_like(z), 1),
         lambda params: standard_normal((1,)),
     )
-    elbo_key, usual_key, doubly_key = (jax.random.split(each, 20_000) for each in jax.random.split(key, 3))
+    elbo_key, usual_key, doubly_key = (jax.random.split(subkey, 20_000) for subkey in jax.random.split(key, 3))
 
     def per_key(value: Any, keys: Array) -> Array:
-        each: Array = jax.vmap(jax.grad(lambda m, key: value({"m": m}, key)), (None, 0))(m, keys)
-        return each
+        derivatives: Array = jax.vmap(jax.grad(lambda m, key: value({"m": m}, key)), (None, 0))(m, keys)
+        return derivatives
 
     sampled = per_key(lambda params, key: elbo(variational_terms(vae, params, key, x))[0], elbo_key)
-    yield near("reparameterised gradient of the ELBO", jnp.mean(sampled), 2.0 - 2 * 0.4, _error(sampled))
+    yield check_close("reparameterised gradient of the ELBO", jnp.mean(sampled), 2.0 - 2 * 0.4, _error(sampled))
     usual, doubly = (
         per_key(lambda params, key, draw=draw: bound(draw(params, key, x, 5).log_weights)[0], keys)
         for draw, keys in ((vae.infer, usual_key), (partial(doubly_reparameterized, vae), doubly_key))
     )
     both = _error(usual) + _error(doubly)
-    yield near("IWAE-5: doubly reparameterised and usual gradient", jnp.mean(doubly), jnp.mean(usual), both)
+    claim = "IWAE-5: doubly reparameterised and standard gradient agree"
+    yield check_close(claim, jnp.mean(doubly), jnp.mean(usual), both)
 
 
 def _error(values: Array) -> float:

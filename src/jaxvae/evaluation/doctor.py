@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.codes import flatten
-from jaxvae.data.summary import narrow
+from jaxvae.data.summary import check_range
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.experiment import Config
 from jaxvae.likelihoods.base import LOG_SCALE_RANGE
@@ -80,7 +80,7 @@ def pixels(facts: Facts) -> Iterator[Finding]:
     """Pixels that do not suit the likelihood."""
     likelihood, kind = facts.config.model.likelihood, facts.config.data.pixels
     low, high = facts.stored_range
-    if (sentence := narrow(low, high)) is not None:
+    if (sentence := check_range(low, high)) is not None:
         yield Finding("narrow_pixels", sentence, "--data.raw with pictures of 8 bits, or arrays of floats in [0, 1]")
     if likelihood.kind == "bernoulli" and kind == "scaled" and facts.grey_share > 0.0:
         sentence = (

@@ -1,4 +1,4 @@
-"""Features of pictures, between whose distributions the Fréchet distance is taken."""
+"""Image features for the Fréchet distance between their distributions."""
 
 import runpy
 from collections.abc import Callable
@@ -8,18 +8,16 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from jaxvae.errors import UserError, nearest
+from jaxvae.errors import UserError, suggest
 
 Extract = Callable[[UInt8[np.ndarray, "n h w c"]], Float[np.ndarray, "n f"]]
 
-BATCH = 64
-
-
-BLOCKS = 8  # Along each side of a picture.
+BATCH_SIZE = 64
+BLOCKS_PER_SIDE = 8  # Along each side of an image.
 
 
 class Features(NamedTuple):
-    """A way to describe each picture by f numbers; `description` goes beside the distances measured with it."""
+    """A feature extractor, which maps each image to f numbers; `description` is reported along with its distances."""
 
     name: str
     description: str
@@ -27,47 +25,49 @@ class Features(NamedTuple):
 
 
 def build_features(name: str) -> Features:
-    """The features called "pixels", "inception" (those of FID) or "FILE.py:FUNCTION", a function of the user's.
+    """Builds the features "pixels", "inception" (those of FID) or "FILE.py:FUNCTION", a user-defined function.
 
-    The function is called once, with all pictures, uint8 [n, h, w, c] with c 1 or 3, and returns numbers [n, f]. Its
-    file is Python that the user asks to run.
+    The function is called once with all images, uint8 [n, h, w, c] with c 1 or 3, and returns numbers [n, f]. Its file
+    is executed as Python code.
 
-    Raises UserError for another name, for a file or function that is missing or cannot be read, for "inception"
-    where torch-fidelity or the network's weights cannot be had; `extract` for a function's result of a wrong kind.
+    Raises:
+        UserError: for an unknown name, a file or function that is missing or cannot be read, or for "inception" if
+            torch-fidelity or the network's weights are unavailable. `extract` raises it if the function returns a
+            result of the wrong type or shape.
     """
     path, colon, function = name.rpartition(":")
     if colon and path.endswith(".py"):
         return _from_file(name, Path(path), function)
     if name.endswith(".py"):
-        raise UserError(f"features {name!r} name no function; give {name}:FUNCTION.")
+        raise UserError(f"features {name!r} do not name a function; use {name}:FUNCTION.")
     known = {"pixels": _pixels, "inception": _inception}
     if name not in known:
-        raise UserError(f"there are no features {name!r}; {nearest(name, [*known, 'FILE.py:FUNCTION'])}")
+        raise UserError(f"unknown features {name!r}; {suggest(name, [*known, 'FILE.py:FUNCTION'])}")
     return known[name]()
 
 
 def _pixels() -> Features:
     def extract(images: np.ndarray) -> np.ndarray:
-        rows, columns = (_shares(size) for size in images.shape[1:3])
+        rows, columns = (_block_weights(size) for size in images.shape[1:3])
         blocks = np.einsum("ih,nhwc,jw->nijc", rows, images, columns, optimize=True)
         return blocks.reshape(len(images), -1) / 255.0
 
     description = (
-        f"means of {BLOCKS} x {BLOCKS} blocks of pixels in [0, 1]: they see colours and coarse shapes only;"
-        " a distance between them is no standard FID"
+        f"means of {BLOCKS_PER_SIDE} x {BLOCKS_PER_SIDE} blocks of pixels in [0, 1]: sensitive only to colours and"
+        " coarse shapes; not the standard FID"
     )
-    return Features("pixels", description, _batched(extract))
+    return Features("pixels", description, _in_batches(extract))
 
 
-def _shares(size: int) -> Float[np.ndarray, "blocks size"]:
-    """How much of each block is of each pixel, along a side: exact areas, for sides that 8 does not divide too."""
-    edges, pixels = np.arange(BLOCKS + 1) * size / BLOCKS, np.arange(size)
+def _block_weights(size: int) -> Float[np.ndarray, "blocks size"]:
+    """Returns the weight of each pixel in each block along a side: exact areas, also if 8 does not divide the side."""
+    edges, pixels = np.arange(BLOCKS_PER_SIDE + 1) * size / BLOCKS_PER_SIDE, np.arange(size)
     overlaps = np.minimum(edges[1:, None], pixels[None] + 1) - np.maximum(edges[:-1, None], pixels[None])
-    return np.maximum(overlaps, 0.0) * BLOCKS / size
+    return np.maximum(overlaps, 0.0) * BLOCKS_PER_SIDE / size
 
 
 def _inception() -> Features:
-    """The last pooled layer [2048] of the network of FID (Heusel et al. 2017), as torch-fidelity ported it."""
+    """Builds the last pooling layer [2048] of the FID network (Heusel et al. 2017), as ported by torch-fidelity."""
     try:
         import torch
         import torch_fidelity
@@ -75,41 +75,41 @@ def _inception() -> Features:
         from torch_fidelity.utils import create_feature_extractor
     except (ImportError, RuntimeError) as error:  # A torchvision built for another torch raises RuntimeError.
         raise UserError(
-            f"features 'inception' need torch-fidelity, which cannot be imported ({error});"
-            " pip install 'jaxvae[fid]' brings it."
+            f"features 'inception' require torch-fidelity, which cannot be imported ({error});"
+            " install it with pip install 'jaxvae[fid]'."
         ) from error
     cuda = torch.cuda.is_available()
     try:
         network = create_feature_extractor("inception-v3-compat", ["2048"], cuda=cuda, verbose=False)
-    except Exception as error:  # No network is an OSError, but a damaged file makes torch raise whatever it likes.
+    except Exception as error:  # Without a network an OSError, but torch raises various errors for a damaged file.
         file = Path(torch.hub.get_dir(), "checkpoints", PurePosixPath(URL_INCEPTION_V3).name)
         raise UserError(
-            f"the weights of features 'inception' cannot be loaded ({type(error).__name__}: {error});"
-            f" delete {file} if it is damaged; where it cannot be downloaded, put {URL_INCEPTION_V3} there by hand."
+            f"cannot load the weights of features 'inception' ({type(error).__name__}: {error});"
+            f" delete {file} if it is damaged, or download it manually from {URL_INCEPTION_V3}."
         ) from error
 
     def extract(images: np.ndarray) -> np.ndarray:
-        # torch-fidelity wants RGB [n, 3, h, w] in 8 bits, and brings it to 299 x 299 as TensorFlow once did.
+        # torch-fidelity expects 8-bit RGB [n, 3, h, w] and resizes it to 299 x 299 as TensorFlow 1 did.
         rgb = np.broadcast_to(images, (*images.shape[:3], 3)).transpose(0, 3, 1, 2)
         batch = torch.from_numpy(np.array(rgb, order="C"))
         with torch.inference_mode():
             return network(batch.cuda() if cuda else batch)[0].cpu().numpy()
 
     version = torch_fidelity.__version__
-    return Features("inception", f"Inception-v3, layer 2048, of torch-fidelity {version}", _batched(extract))
+    return Features("inception", f"Inception-v3, layer 2048, of torch-fidelity {version}", _in_batches(extract))
 
 
 def _from_file(name: str, path: Path, function: str) -> Features:
     if not path.is_file():
-        raise UserError(f"features {name!r} need the file {path}, which does not exist.")
+        raise UserError(f"features {name!r} require the file {path}, which does not exist.")
     try:
         defined = runpy.run_path(str(path))
     except (SyntaxError, NameError, TypeError, ValueError, AttributeError, ImportError) as error:
-        raise UserError(f"the features file {path} cannot be read: {type(error).__name__}: {error}.") from error
+        raise UserError(f"cannot run the features file {path}: {type(error).__name__}: {error}.") from error
     features = defined.get(function)
     if not callable(features):
-        functions = [each for each, value in defined.items() if callable(value) and not each.startswith("_")]
-        raise UserError(f"{path} defines no function {function!r}; {nearest(function, functions)}")
+        functions = [key for key, value in defined.items() if callable(value) and not key.startswith("_")]
+        raise UserError(f"{path} does not define a function {function!r}; {suggest(function, functions)}")
 
     def extract(images: np.ndarray) -> np.ndarray:
         result = features(images)
@@ -117,21 +117,23 @@ def _from_file(name: str, path: Path, function: str) -> Features:
             rows = np.asarray(result, np.float64)
         except (TypeError, ValueError, RuntimeError) as error:
             raise UserError(
-                f"{name} returned a {type(result).__name__} that is no array of numbers ({error});"
-                f" it must return numbers of shape ({len(images)}, f)."
+                f"{name} returned a {type(result).__name__} that is not an array of numbers ({error});"
+                f" expected numbers of shape ({len(images)}, f)."
             ) from error
         if rows.ndim != 2 or len(rows) != len(images) or rows.shape[1] == 0:
             raise UserError(
-                f"{name} returned shape {rows.shape} for {len(images)} pictures, but must return ({len(images)}, f)."
+                f"{name} returned shape {rows.shape} for {len(images)} images; expected ({len(images)}, f)."
             )
         bad = np.count_nonzero(~np.isfinite(rows).all(axis=1))
         if bad:
-            raise UserError(f"{name} returned numbers that are not finite for {bad} of {len(images)} pictures.")
+            raise UserError(f"{name} returned numbers that are not finite for {bad} of {len(images)} images.")
         return rows
 
     return Features(name, f"the function {function} of {path}", extract)
 
 
-def _batched(extract: Extract) -> Extract:
-    """The same in batches of 64: a network's activations, or floats of all pictures at once, are large."""
-    return lambda images: np.concatenate([extract(images[i : i + BATCH]) for i in range(0, len(images), BATCH)])
+def _in_batches(extract: Extract) -> Extract:
+    """Applies `extract` in batches of 64: activations, or all images as floats, may not fit into memory."""
+    return lambda images: np.concatenate(
+        [extract(images[i : i + BATCH_SIZE]) for i in range(0, len(images), BATCH_SIZE)]
+    )

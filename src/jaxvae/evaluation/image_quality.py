@@ -1,4 +1,4 @@
-"""The quality of pictures: reconstructions against their originals, one by one, and whole sets against each other."""
+"""Image quality: SSIM of reconstructions, and Fréchet distances of reconstructions and samples to the originals."""
 
 from typing import Any, NamedTuple
 
@@ -13,32 +13,40 @@ from jaxvae.inference import reconstructed, sampled
 from jaxvae.vae import VAE, Params, Prior
 
 
-class Shown(NamedTuple):
-    """`numbers` are JSON, `per_example` the arrays [n] behind them."""
+class ImageQuality(NamedTuple):
+    """Image quality measures: `numbers` as JSON, and `per_example` the arrays [n] they are computed from."""
 
     numbers: dict[str, Any]
     per_example: dict[str, np.ndarray]
 
 
-def measure_pictures(
+def measure_images(
     vae: VAE, params: Params, prior: Prior | None, key: Array, images: np.ndarray, features: Features
-) -> Shown:
-    """SSIM of the reconstructions, and Fréchet distances of reconstructions and of as many samples to the originals.
+) -> ImageQuality:
+    """Measures SSIM of the reconstructions, and Fréchet distances of reconstructions and samples to the originals.
 
-    Pictures are means of the likelihood, of 8 bits. Without a prior nothing is sampled.
+    Reconstructions and samples are means of the likelihood, rounded to 8 bits.
+
+    Args:
+        vae: the model.
+        params: its parameters.
+        prior: prior of the samples, of which there are as many as images; None skips them.
+        key: source of the samples.
+        images: the originals, uint8 [n, h, w, c].
+        features: features of the Fréchet distances.
     """
     originals = np.asarray(images)
-    copies = reconstructed(vae, params, originals)
-    similarity = ssim(originals, copies)
+    reconstructions = reconstructed(vae, params, originals)
+    similarity = ssim(originals, reconstructions)
     numbers: dict[str, Any] = {"ssim": None if similarity is None else mean(similarity) | {"settings": SETTINGS}}
     per_example = {} if similarity is None else {"ssim": similarity}
     numbers |= {"frechet_reconstructions": None, "frechet_samples": None}
     if len(originals) > 1:
-        wanted = features.extract(originals)
+        of_originals = features.extract(originals)
         about = {"features": features.name, "description": features.description, "n": len(originals)}
-        distance = frechet_distance(wanted, features.extract(copies))
+        distance = frechet_distance(of_originals, features.extract(reconstructions))
         numbers["frechet_reconstructions"] = {"distance": distance, **about}
         if prior is not None:
-            drawn = features.extract(sampled(vae, params, prior, key, len(originals)))
-            numbers["frechet_samples"] = {"distance": frechet_distance(wanted, drawn), **about}
-    return Shown(numbers, per_example)
+            of_samples = features.extract(sampled(vae, params, prior, key, len(originals)))
+            numbers["frechet_samples"] = {"distance": frechet_distance(of_originals, of_samples), **about}
+    return ImageQuality(numbers, per_example)

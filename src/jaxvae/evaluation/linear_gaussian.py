@@ -1,4 +1,4 @@
-"""Probabilistic PCA as a VAE: a model whose log-likelihood, posterior and best fit are known exactly.
+"""Probabilistic PCA as a VAE: its log-likelihood, posterior and maximum-likelihood fit are known in closed form.
 
 x = W z + c + noise of variance s², z ~ N(0, I) (Tipping & Bishop 1999).
 """
@@ -14,26 +14,31 @@ from jaxvae.vae import VAE, Params, compose
 
 
 def exact_vae(loading: Float[Array, "p d"], noise: float, shift: float = 0.0) -> VAE:
-    """The model with its exact posterior, whose mean is moved by `shift`; it has no parameters to learn.
+    """Builds the model with its exact posterior, whose mean is moved by `shift`; it has no trainable parameters.
 
-    The posterior's covariance is diagonal once the latent axes are those of WᵀW, to which they are turned.
+    The latent axes are rotated to the eigenvectors of WᵀW, which makes the posterior covariance diagonal.
+
+    Args:
+        loading: the matrix W.
+        noise: the variance s².
+        shift: added to the posterior mean to make the posterior wrong on purpose.
     """
-    turned = loading @ jnp.linalg.eigh(loading.T @ loading)[1]
-    precision = jnp.diag(turned.T @ turned) / noise + 1.0
+    rotated = loading @ jnp.linalg.eigh(loading.T @ loading)[1]
+    precision = jnp.diag(rotated.T @ rotated) / noise + 1.0
 
     def encode(params: Params, x: Float[Array, "b p"]) -> Normal:
-        mean = x @ turned / noise / precision[None] + shift
+        mean = x @ rotated / noise / precision[None] + shift
         return Normal(mean, jnp.broadcast_to(-jnp.log(precision), mean.shape), 1)
 
     def decode(params: Params, z: Float[Array, "b d"]) -> Normal:
-        mean = z @ turned.T
+        mean = z @ rotated.T
         return Normal(mean, jnp.full(mean.shape, jnp.log(noise)), 1)
 
     return compose(lambda key: {}, encode, decode, lambda params: standard_normal((loading.shape[1],)))
 
 
 def learned_vae(pixels: int, latent: int) -> VAE:
-    """The same model with everything learned: linear encoder with one variance per unit, linear decoder, noise."""
+    """Builds the model with all parameters trainable: linear encoder, one variance per unit, linear decoder, noise."""
 
     def init(key: Array) -> Params:
         encoder, decoder = jax.random.split(key)
@@ -57,13 +62,13 @@ def learned_vae(pixels: int, latent: int) -> VAE:
 
 
 def log_likelihood(x: Float[Array, "b p"], loading: Float[Array, "p d"], noise: Float[Array, ""]) -> Float[Array, " b"]:
-    """log N(x; 0, W Wᵀ + s² I) of each centred example, exact, in nats."""
+    """Returns the exact log N(x; 0, W Wᵀ + s² I) of each centred example, in nats."""
     covariance = loading @ loading.T + noise * jnp.eye(loading.shape[0])
-    return jax.vmap(lambda each: jnp.asarray(multivariate_normal.logpdf(each, jnp.zeros_like(each), covariance)))(x)
+    return jax.vmap(lambda row: jnp.asarray(multivariate_normal.logpdf(row, jnp.zeros_like(row), covariance)))(x)
 
 
 def largest_log_likelihood(x: Float[Array, "n p"], latent: int) -> Float[Array, ""]:
-    """The mean log-likelihood that no model of so many latent units exceeds on the centred data (equation 7 there)."""
+    """Returns the maximum mean log-likelihood of centred data under `latent` units (Tipping & Bishop 1999, eq. 7)."""
     values, vectors = jnp.linalg.eigh(x.T @ x / len(x))
     noise = jnp.mean(values[:-latent])
     loading = vectors[:, -latent:] * jnp.sqrt(values[-latent:] - noise)[None]

@@ -8,12 +8,13 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
-from jaxvae.data.batches import example_keys, gathered, once
+from jaxvae.data.batches import epoch_batches, example_keys, gather
 from jaxvae.data.pixels import to_float
 from jaxvae.system.progress import progress
 from jaxvae.vae import VAE, Params
 
-CHUNK = 50  # Samples drawn at once; a constant, so that the first K samples are the same whatever K is asked for.
+# Samples drawn at once: a constant, so that the first K samples are the same whatever K is requested.
+CHUNK = 50
 
 
 NUMBERS_AT_ONCE = 2_000_000  # Decoded pixels held at a time.
@@ -60,7 +61,7 @@ def importance_bounds(
     batch_size = min(batch_size, len(images))
 
     def chunks(indices: np.ndarray) -> Iterator[np.ndarray]:
-        keys, pictures = example_keys(key, indices), gathered(images, indices)
+        keys, pictures = example_keys(key, indices), gather(images, indices)
 
         def dispatched(chunk: int) -> Array:
             return chunk_of(params, prior, jax.random.clone(keys), pictures, np.int32(chunk))
@@ -73,7 +74,9 @@ def importance_bounds(
         yield np.asarray(ahead, np.float64)
 
     counts, parts = sizes(samples), []
-    for indices, real in progress(once(len(images), batch_size), -(-len(images) // batch_size), "bounding", "batches"):
+    for indices, real in progress(
+        epoch_batches(len(images), batch_size), -(-len(images) // batch_size), "bounding", "batches"
+    ):
         parts.append([each[:, :real] for each in accumulated(chunks(indices), counts)])
     bounds, effective = (np.concatenate([part[i] for part in parts], axis=1) for i in (0, 1))
     return Bounds(counts, bounds, effective)

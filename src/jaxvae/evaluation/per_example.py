@@ -10,8 +10,8 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxvae.codes import flatten
-from jaxvae.data.batches import example_keys, gathered, once
-from jaxvae.data.pixels import scaled, to_float
+from jaxvae.data.batches import epoch_batches, example_keys, gather
+from jaxvae.data.pixels import scale, to_float
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.experiment import Config
 from jaxvae.objectives.metrics import active_units, with_bits_per_dim
@@ -52,7 +52,7 @@ def build_measure(vae: VAE, config: Config, batch_size: int | None = None) -> Me
 
     def one(params: Params, prior: Any, key: Array, image: Array) -> PerExample:
         pixel_key, noise_key = jax.random.split(key)
-        x, clean = to_float(pixel_key, image[None], config.data.pixels), scaled(image[None])
+        x, clean = to_float(pixel_key, image[None], config.data.pixels), scale(image[None])
         terms = objective.terms(with_prior(vae, prior), params, noise_key, x)
         values = with_bits_per_dim(objective.metrics(terms), bits, x[0].size)
         values["psnr_db"] = psnr(clean, vae.decode(params, vae.encode(params, clean).mean).mean)
@@ -64,8 +64,8 @@ def build_measure(vae: VAE, config: Config, batch_size: int | None = None) -> Me
 
     def measure(params: Params, key: Array, images: np.ndarray) -> PerExample:
         prior, parts = prior_of(params), []
-        for indices, real in once(len(images), batch_size or config.train.batch_size):
-            result = jax.device_get(batch(params, prior, example_keys(key, indices), gathered(images, indices)))
+        for indices, real in epoch_batches(len(images), batch_size or config.train.batch_size):
+            result = jax.device_get(batch(params, prior, example_keys(key, indices), gather(images, indices)))
             parts.append(jax.tree.map(lambda leaf, real=real: leaf[:real], result))
         return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
 
@@ -88,11 +88,11 @@ def build_draw_codes(vae: VAE, config: Config) -> DrawCodes:
 
     @jax.jit
     def rows(params: Params, key: Array, images: Array) -> Array:
-        posterior = vae.encode(params, scaled(images))
+        posterior = vae.encode(params, scale(images))
         return flatten(posterior.mean if mean_alone else posterior.sample(key))
 
     def each(params: Params, key: Array, images: np.ndarray) -> Iterator[np.ndarray]:
-        for batch, (indices, real) in enumerate(once(len(images), config.train.batch_size)):
-            yield np.asarray(rows(params, jax.random.fold_in(key, batch), gathered(images, indices)))[:real]
+        for batch, (indices, real) in enumerate(epoch_batches(len(images), config.train.batch_size)):
+            yield np.asarray(rows(params, jax.random.fold_in(key, batch), gather(images, indices)))[:real]
 
     return lambda params, key, images: np.concatenate(list(each(params, key, images)))

@@ -12,7 +12,7 @@ from jaxvae.data.prepared import Prepared
 from jaxvae.errors import printable
 from jaxvae.evaluation.doctor import Facts, diagnose, posterior_at_bound, scale_at_bound, widest_variance
 from jaxvae.evaluation.features import Features
-from jaxvae.evaluation.image_quality import measure_pictures
+from jaxvae.evaluation.image_quality import measure_images
 from jaxvae.evaluation.log_likelihood import importance_bounds
 from jaxvae.evaluation.numbers import bound_numbers, code_numbers, likelihood_numbers, mean
 from jaxvae.evaluation.per_example import PerExample, build_measure
@@ -69,7 +69,7 @@ def evaluate_run(loaded: Loaded, prepared: Prepared, options: Options, features:
         per_example |= {"effective_samples": bounds.effective_samples.T}
     else:
         report["distortion_nats"] = mean(-measured.values["log_likelihood_nats"])
-    shown = measure_pictures(vae, params, prior, keys[1], images, features)
+    shown = measure_images(vae, params, prior, keys[1], images, features)
     per_example |= shown.per_example
     report["pictures"] = {"psnr_db": mean(measured.values["psnr_db"]), **shown.numbers}
     training = prepared.split("train").images[: len(images)]

@@ -1,4 +1,4 @@
-"""Structural similarity: how alike two pictures look, by their local means, contrasts and patterns."""
+"""Structural similarity (SSIM): perceptual similarity of two images from local means, contrasts and patterns."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from jaxtyping import Float, UInt8
 
 from jaxvae.errors import UserError
 
-# Those of Wang et al. 2004, section III-C. Written beside each result: other choices give other numbers.
+# From Wang et al. 2004, section III-C. Reported along with each result because other settings give other numbers.
 SETTINGS: dict[str, Any] = {
     "library": "scikit-image",
     "gaussian_weights": True,
@@ -17,20 +17,19 @@ SETTINGS: dict[str, Any] = {
     "K1": 0.01,
     "K2": 0.03,
 }
-
-
-WINDOW = 11  # Pixels along a side of the Gaussian window, to which scikit-image cuts one of σ = 1.5.
+WINDOW = 11  # Side of the Gaussian window in pixels, to which scikit-image truncates a Gaussian of σ = 1.5.
 
 
 def ssim(
     originals: UInt8[np.ndarray, "n h w c"], reconstructions: UInt8[np.ndarray, "n h w c"]
 ) -> Float[np.ndarray, " n"] | None:
-    """Mean structural similarity of each pair of pictures, between -1 and 1; larger is better, 1 is equality.
+    """Returns the mean structural similarity of each image pair, between -1 and 1; larger is better, 1 is identical.
 
-    For colour it is the mean over the channels; the paper defines it for grey alone. None for pictures whose smaller
-    side is below 11 pixels: no whole window fits, and a smaller one would measure something else under the same name.
+    For colour images it is averaged over the channels; the paper defines it for grey only. Returns None for images with
+    a side below 11 pixels: the window does not fit, and a smaller one would be a different measure by the same name.
 
-    Raises UserError for pictures that differ in shape, or that are not of 8 bits.
+    Raises:
+        UserError: if the images differ in shape or are not uint8.
 
     References:
         Wang et al. 2004, Image Quality Assessment: From Error Visibility to Structural Similarity, equation 13.
@@ -38,12 +37,12 @@ def ssim(
     for images in (originals, reconstructions):
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape != originals.shape:
             raise UserError(
-                f"the pictures are {originals.dtype} {originals.shape} and {reconstructions.dtype}"
-                f" {reconstructions.shape}, but must both be uint8 [n, h, w, c] of the same shape."
+                f"the images are {originals.dtype} {originals.shape} and {reconstructions.dtype}"
+                f" {reconstructions.shape}; expected uint8 [n, h, w, c] of the same shape."
             )
     if min(originals.shape[1:3]) < WINDOW:
         return None
-    # Here, since only this measure needs scikit-image, which takes most of a second to import.
+    # Imported here because only SSIM needs scikit-image, which takes most of a second to import.
     from skimage.metrics import structural_similarity
 
     settings = {name: value for name, value in SETTINGS.items() if name != "library"}

@@ -13,7 +13,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 
 from jaxvae.data.images import UNREADABLE
-from jaxvae.data.select import by_index, by_wish, from_file
+from jaxvae.data.select import by_index, by_query, from_file
 from jaxvae.errors import UserError
 from jaxvae.explorer import moves as exploring
 from jaxvae.explorer.requests import DrawAsked, draw_asked
@@ -83,7 +83,7 @@ def of_data(loaded: Loaded, which: str) -> End:
     if match := re.fullmatch(r"(\w+):(\d{1,9})", which):
         picture = by_index(match[1], int(match[2]), data)
     elif "=" in which:
-        picture = by_wish(which, data)
+        picture = by_query(which, data)
     else:
         wish = f", or a wish such as {data['attributes'][0]}=1" if data["attributes"] else ""
         raise UserError(f"there is no picture {which!r}: give test:NUMBER{wish}, or upload one.")

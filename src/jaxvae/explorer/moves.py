@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from jaxvae.codes import Code, flatten, unflatten
-from jaxvae.errors import UserError, nearest
+from jaxvae.errors import UserError, suggest
 from jaxvae.inference import codes, decoded
 from jaxvae.latents.attributes.directions import Direction
 from jaxvae.latents.paths.build import build_path
@@ -140,7 +140,7 @@ def drawer(loaded: Loaded, name: str) -> Callable[[int, float], Float[np.ndarray
 def require(name: str, known: Mapping[str, Slider] | Sequence[str], what: str) -> str:
     """The name, if it is known; else a `UserError` that says which may have been meant."""
     if name not in known:
-        raise UserError(f"there is no {what} {name!r}: {nearest(name, known)}")
+        raise UserError(f"there is no {what} {name!r}: {suggest(name, known)}")
     return name
 
 

@@ -24,7 +24,7 @@ import numpy as np
 from jaxvae.codes import Code, CodeStatistics, flatten, unflatten
 from jaxvae.errors import UserError
 from jaxvae.latents.encoding import Encoded
-from jaxvae.system.files import whole_file, write_arrays
+from jaxvae.system.files import atomic_write, write_arrays
 
 
 class SavedCodes(NamedTuple):
@@ -156,5 +156,5 @@ def _write_parquet(path: Path, encoded: Encoded, about: dict[str, Any]) -> None:
     if encoded.statistics is not None:
         about |= {f"code_{name}": _one(value).ravel().tolist() for name, value in encoded.statistics._asdict().items()}
     table = pyarrow.table(columns).replace_schema_metadata({"jaxvae": json.dumps(about)})
-    with whole_file(path) as file:
+    with atomic_write(path) as file:
         parquet.write_table(table, file)

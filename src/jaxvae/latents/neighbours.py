@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from jaxvae.data.batches import gathered
+from jaxvae.data.batches import gather
 from jaxvae.inference import code_rows
 from jaxvae.runs.run import Loaded
 from jaxvae.system.progress import progress
@@ -50,7 +50,7 @@ def nearest(
     starts = range(0, len(others), AT_ONCE)
     for start in progress(starts, len(starts), "comparing", "stretches"):
         stretch = np.arange(start, min(start + AT_ONCE, len(others)))
-        new = euclidean_distances(rows, by.rows(gathered(others, stretch)))
+        new = euclidean_distances(rows, by.rows(gather(others, stretch)))
         distances = np.concatenate([distances, new], axis=1)
         indices = np.concatenate([indices, np.tile(stretch, (len(queries), 1))], axis=1)
         kept = np.argsort(distances, axis=1, kind="stable")[:, :k]

@@ -9,7 +9,7 @@ from PIL import Image
 
 from jaxvae.errors import UserError
 from jaxvae.rendering.grid import grid
-from jaxvae.system.files import whole_file
+from jaxvae.system.files import atomic_write
 
 SUFFIXES = (".gif", ".webp", ".mp4")
 
@@ -37,7 +37,7 @@ def save_frames(frames: Sequence[Image.Image], path: Path, seconds: float = 2.5,
     if path.suffix == ".mp4":
         return _save_mp4(frames, path, 1000 / milliseconds)
     options = {"format": "WEBP", "lossless": True} if path.suffix == ".webp" else {"format": "GIF"}
-    with whole_file(path) as file:
+    with atomic_write(path) as file:
         frames[0].save(file, save_all=True, append_images=frames[1:], duration=milliseconds, loop=0, **options)
     return path
 
@@ -67,7 +67,7 @@ def _save_mp4(frames: list[Image.Image], path: Path, frames_per_second: float) -
         sheets.append(sheet.tobytes())
     taken = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", f"{frames_per_second}", "-i", "-"]
     made = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "18", "-movflags", "+faststart", "-f", "mp4"]
-    with whole_file(path) as file:
+    with atomic_write(path) as file:
         command = [get_ffmpeg_exe(), "-y", "-loglevel", "error", *taken, *made, file.name]
         result = subprocess.run(command, input=b"".join(sheets), capture_output=True)  # noqa: S603
         if result.returncode:

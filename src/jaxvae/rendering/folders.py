@@ -9,7 +9,7 @@ from PIL import Image
 
 from jaxvae.errors import UserError
 from jaxvae.rendering.grid import picture, save_png
-from jaxvae.system.files import file_stem, scratch
+from jaxvae.system.files import file_stem, temp_dir
 
 
 def refuse_existing(out: Path, overwrite: bool) -> None:
@@ -31,7 +31,7 @@ def refuse_existing(out: Path, overwrite: bool) -> None:
 def write_folder(folder: Path, pictures: np.ndarray, names: Sequence[str]) -> None:
     """Pictures uint8 [n, h, w, c] as 00000-NAME.png and so on; files of these names that are there are replaced."""
     folder = folder.resolve()
-    with scratch(folder.with_name(f".{folder.name}.partial")) as partial:
+    with temp_dir(folder.with_name(f".{folder.name}.partial")) as partial:
         for index, (each, name) in enumerate(zip(pictures, names, strict=True)):
             save_png(picture(each), partial / f"{index:05}-{file_stem([Path(name).name])}.png")
         try:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from jaxvae.system.files import whole_file
+from jaxvae.system.files import atomic_write
 
 SMALLEST_SIDE = 128  # Pictures of a few pixels are enlarged, by repeating pixels, to about this.
 
@@ -51,6 +51,6 @@ def save_png(image: Image.Image, path: Path) -> Path:
 
 
 def _save(image: Image.Image, path: Path, **options: Any) -> Path:
-    with whole_file(path) as file:
+    with atomic_write(path) as file:
         image.save(file, **options)
     return path

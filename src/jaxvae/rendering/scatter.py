@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jaxvae.errors import UserError
-from jaxvae.system.files import whole_file
+from jaxvae.system.files import atomic_write
 
 MOST_NAMED = 20  # As many colours as can be told apart, by those who can tell twenty.
 
@@ -63,7 +63,7 @@ def save_scatter(
         for label, chosen, color in groups(coloring):
             plane.scatter(*points[chosen].T, color=color, label=label, **style)
         figure.legend(title=coloring.name, loc="outside right upper", markerscale=(40 / size) ** 0.5)
-    with whole_file(path) as file:
+    with atomic_write(path) as file:
         figure.savefig(file, format="png")
     return path
 

@@ -1,1 +1,1 @@
-"""TODO package."""
+"""Run folders and their checkpoints."""

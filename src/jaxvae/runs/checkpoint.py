@@ -1,4 +1,4 @@
-"""Checkpoints on disk through Orbax: named trees of arrays, and JSON that says what they are."""
+"""Orbax checkpoints: named pytrees of arrays, and JSON metadata that describes them."""
 
 import json
 import logging
@@ -19,29 +19,23 @@ from jaxvae.errors import UserError
 from jaxvae.system import checksums
 
 FORMAT_VERSION = 3
-
-
 KEEP_LAST = 2
-
-
-LATER = "of a later version"
-
-
-ZARR = "/zarr.json"  # What describes an array in Orbax's files.
+UNKNOWN_VERSION = "of an unknown later version"
+ZARR_METADATA = "/zarr.json"  # Suffix of the key that describes an array in Orbax's files.
 
 
 class DamagedError(UserError):
-    """A checkpoint that is not as it was written, or cannot be read."""
+    """A checkpoint that was changed after it was written, or cannot be read."""
 
 
 @contextmanager
 def open_checkpoints(folder: Path) -> Iterator[Any]:
-    """An Orbax checkpointer that keeps the last two checkpoints and the one with the best `objective`."""
+    """Opens an Orbax checkpointer that keeps the last two checkpoints and the one with the best `objective`."""
     policies = ocp.training.preservation_policies
     keep = policies.AnyPreservationPolicy(
         [
             policies.LatestN(KEEP_LAST),
-            policies.BestN(get_metric_fn=_first_best, n=1, keep_checkpoints_without_metrics=False),
+            policies.BestN(get_metric_fn=_rank, n=1, keep_checkpoints_without_metrics=False),
         ]
     )
     try:
@@ -50,11 +44,11 @@ def open_checkpoints(folder: Path) -> Iterator[Any]:
         ) as checkpointer:
             yield checkpointer
     finally:
-        seal_all(folder)
+        write_missing_checksums(folder)
 
 
-def _first_best(metrics: dict[str, float]) -> tuple[float, float]:
-    # Of two that are equally good the earlier is the best, as it is to the loop.
+def _rank(metrics: dict[str, float]) -> tuple[float, float]:
+    # Ties go to the earlier checkpoint, as in the training loop.
     return metrics["objective"], -metrics["step"]
 
 
@@ -67,18 +61,18 @@ def save(
     objective: float | None,
     complete: bool = False,
 ) -> None:
-    """Starts saving named trees; returns once they are copied, and Orbax renames the folder when it is whole.
+    """Starts saving named trees; returns once they are copied, and Orbax renames the folder when it is complete.
 
     Args:
-        checkpointer: from `open_checkpoints`; leaving that block waits for the writing to end.
+        checkpointer: from `open_checkpoints`; leaving that block waits for the write to finish.
         step: number of updates made.
         trees: pytrees of arrays by name.
-        about: JSON that makes the checkpoint describe itself.
-        objective: what the best checkpoint is chosen by, larger is better; None where it was not measured.
-        complete: whether the run ends with this one.
+        about: JSON metadata that makes the checkpoint self-describing.
+        objective: selects the best checkpoint, larger is better; None if it was not measured.
+        complete: whether this is the final checkpoint of the run.
     """
-    checkpointer.wait()  # Orbax would delete the step that it overwrites even while that is still being written.
-    seal_all(Path(checkpointer.directory))
+    checkpointer.wait()  # Orbax would delete a step to overwrite even while it is still being written.
+    write_missing_checksums(Path(checkpointer.directory))
     checkpointer.save_checkpointables_async(
         step,
         dict(trees),  # Orbax adds an entry of its own.
@@ -90,36 +84,37 @@ def save(
 
 
 def steps(folder: Path) -> list[int]:
-    """The steps that have a whole checkpoint in the folder, ascending."""
-    # Not `Path.is_dir`, to which a name too long for any folder is an error.
-    names = [path.name for path in folder.glob("*") if path.name.isdecimal()] if os.path.isdir(folder) else []
-    return sorted(int(name) for name in names if ocp.is_orbax_checkpoint((folder / name).resolve()))
+    """Returns the steps that have a complete checkpoint in the folder, ascending."""
+    # Not `Path.is_dir`, which raises an error for an overlong name.
+    numbers = [path.name for path in folder.glob("*") if path.name.isdecimal()] if os.path.isdir(folder) else []
+    return sorted(int(name) for name in numbers if ocp.is_orbax_checkpoint((folder / name).resolve()))
 
 
-def seal_all(folder: Path) -> None:
-    """Takes the checksums of whole checkpoints that have none yet; of several processes the first does."""
+def write_missing_checksums(folder: Path) -> None:
+    """Writes the checksums of complete checkpoints that have none yet; only process 0 does so."""
     for step in steps(folder) if jax.process_index() == 0 else []:
-        if not checksums.sealed(folder / str(step)):
-            checksums.seal(folder / str(step))
+        if not checksums.has_checksums(folder / str(step)):
+            checksums.write_checksums(folder / str(step))
 
 
-def check(folder: Path, step: int) -> None:
-    """Raises `UserError` that names the file where a checkpoint is not as it was written.
+def verify(folder: Path, step: int) -> None:
+    """Verifies the checksums of a checkpoint; if it has none because the process died, reads all of its arrays.
 
-    One without checksums, of a process that died before it took them, is read through.
+    Raises:
+        DamagedError: if the checkpoint is damaged; names the first damaged file.
     """
-    if not checksums.sealed(folder / str(step)):
+    if not checksums.has_checksums(folder / str(step)):
         try:
-            for about_tree in sorted((folder / str(step)).glob("*/_METADATA")):
-                _read_through(about_tree.parent)
-        except Exception as error:  # TensorStore has no list of what it raises.
-            raise DamagedError(_damaged(folder, step)) from error
-    if (file := checksums.broken(folder / str(step))) is not None:
-        raise DamagedError(f"the checkpoint {folder / str(step)} is damaged: {file} is not as it was written.")
+            for metadata in sorted((folder / str(step)).glob("*/_METADATA")):
+                _read_all(metadata.parent)
+        except Exception as error:  # TensorStore does not document what it raises.
+            raise DamagedError(_damage_message(folder, step)) from error
+    if (file := checksums.find_mismatch(folder / str(step))) is not None:
+        raise DamagedError(f"the checkpoint {folder / str(step)} is damaged: {file} does not match its checksum.")
 
 
 def set_aside(folder: Path, step: int) -> Path:
-    """Renames a damaged checkpoint, so that it is neither read nor written over; returns where it is now."""
+    """Renames a damaged checkpoint so that it is neither read nor overwritten; returns its new path."""
     numbered = (folder.parent / f"damaged-{step}{'' if n == 1 else f'-{n}'}" for n in count(1))
     aside = next(path for path in numbered if not path.exists())
     (folder / str(step)).rename(aside)
@@ -127,16 +122,20 @@ def set_aside(folder: Path, step: int) -> Path:
 
 
 def read_about(folder: Path, step: int) -> dict[str, Any]:
-    """The JSON saved with a checkpoint; `UserError` if a newer format wrote it or it is damaged."""
+    """Returns the JSON metadata of a checkpoint.
+
+    Raises:
+        UserError: if the checkpoint was written by a newer version, or (DamagedError) is damaged.
+    """
     about = _metadata(folder, step).custom_metadata
     if not isinstance(about, dict) or not isinstance(about.get("format_version"), int):
-        raise DamagedError(f"the checkpoint {folder / str(step)} was not written by jaxvae, or is damaged.")
+        raise DamagedError(f"the checkpoint {folder / str(step)} is damaged or was not written by jaxvae.")
     if about["format_version"] > FORMAT_VERSION:
         versions = about.get("versions")
-        writer = versions.get("jaxvae", LATER) if isinstance(versions, dict) else LATER
+        writer = versions.get("jaxvae", UNKNOWN_VERSION) if isinstance(versions, dict) else UNKNOWN_VERSION
         raise UserError(
             f"the checkpoint {folder / str(step)} has format {about['format_version']}, written by jaxvae {writer}, "
-            f"but this one reads formats up to {FORMAT_VERSION}; install a newer jaxvae."
+            f"but this version reads formats up to {FORMAT_VERSION}; install a newer jaxvae."
         )
     for name, kind in (("objective", float | int | None), ("complete", bool)):
         if name not in about or not isinstance(about[name], kind):
@@ -145,7 +144,7 @@ def read_about(folder: Path, step: int) -> dict[str, Any]:
 
 
 def best(folder: Path) -> tuple[int, float] | None:
-    """Step and objective of the best checkpoint in the folder that can be read; None where none was measured."""
+    """Returns the step and objective of the best readable checkpoint; None if none has an objective."""
     measured = []
     for step in steps(folder):
         with suppress(DamagedError):
@@ -153,66 +152,69 @@ def best(folder: Path) -> tuple[int, float] | None:
     return max(((step, value) for step, value in measured if value is not None), key=lambda pair: pair[1], default=None)
 
 
-def names(folder: Path, step: int) -> set[str]:
-    """Names of the trees in a checkpoint."""
+def tree_names(folder: Path, step: int) -> set[str]:
+    """Returns the names of the trees in a checkpoint."""
     return set(_metadata(folder, step).metadata)
 
 
 def read_tree(folder: Path, step: int, name: str) -> Any:
-    """A tree as nested dicts and lists of arrays on the first device here, whatever devices it was saved from."""
+    """Reads a tree as nested dicts and lists of arrays on the first local device, wherever it was saved from."""
     saved = _metadata(folder, step).metadata
     if name not in saved:
         raise DamagedError(f"the checkpoint {folder / str(step)} is damaged: it has no {name}.")
-    # Without a sharding: Orbax would ask for the devices that the tree was saved from.
+    # Drop the shardings: Orbax would require the devices that the tree was saved from.
     like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), saved[name])
     return _load(folder, step, name, like)
 
 
 def read_like(folder: Path, step: int, name: str, like: Any) -> Any:
-    """A tree in the structure of `like`, from `jax.eval_shape`, with its shardings or on the first device here."""
+    """Reads a tree with the structure and shardings of `like`, from `jax.eval_shape`.
+
+    Leaves of `like` without a sharding are placed on the first local device.
+    """
     return _load(folder, step, name, like)
 
 
 def _load(folder: Path, step: int, name: str, like: Any) -> Any:
-    here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    local = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
 
-    def wanted(leaf: Any) -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding or here)
+    def with_sharding(leaf: Any) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding or local)
 
-    place = (folder / str(step)).resolve()
-    with _pages_silenced():
+    path = (folder / str(step)).resolve()
+    with _silence_logs():
         try:
-            return ocp.load_checkpointables(place, {name: jax.tree.map(wanted, like)})[name]
+            return ocp.load_checkpointables(path, {name: jax.tree.map(with_sharding, like)})[name]
         except (MemoryError, PermissionError, jax.errors.JaxRuntimeError):
-            raise  # For want of memory or rights: the checkpoint may be whole, and is not to be set aside.
+            raise  # Out of memory or no permission: the checkpoint may be intact and must not be set aside.
         except Exception:  # noqa: S110
-            # Of a damaged array Orbax raises a plain Exception, among others. It is let go of here, where what is
-            # written at its end is silenced.
+            # Orbax raises plain Exceptions, among others, for damaged arrays. Released here, while the messages that
+            # are logged on its destruction are silenced.
             pass
-    raise DamagedError(_damaged(folder, step))
+    raise DamagedError(_damage_message(folder, step))
 
 
-def _read_through(tree: Path) -> None:
-    """Raises an error where an array of a tree cannot be read, one after the other.
+def _read_all(tree: Path) -> None:
+    """Reads the arrays of a tree one by one; raises an error if one of them cannot be read.
 
-    Orbax reads all arrays at once, and where one fails leaves the others to end after it, with a traceback each.
+    Orbax reads all arrays concurrently; if one fails, the others fail later, with a traceback each.
     """
     files = {"driver": "ocdbt", "base": {"driver": "file", "path": f"{tree}/"}}
     keys = [key.decode() for key in ts.KvStore.open(files).result().list().result()]
-    arrays = [key.removesuffix(ZARR) for key in keys if key.endswith(ZARR)]
+    arrays = [key.removesuffix(ZARR_METADATA) for key in keys if key.endswith(ZARR_METADATA)]
     if not arrays:
-        raise FileNotFoundError(f"{tree} lacks arrays")
-    # Read as arrays: of a file that is missing the store beneath gives nothing, as if nothing had been written there.
+        raise FileNotFoundError(f"{tree} has no arrays")
+    # Read them as arrays: for a missing file the underlying store returns nothing, as for an unwritten chunk.
     for array in arrays:
         ts.open({"driver": "zarr3", "kvstore": {**files, "path": f"{array}/"}}, open=True).result().read().result()
     for path in (tree / "array_metadatas").glob("*"):
         if not isinstance(json.loads(path.read_text()), dict):
-            raise ValueError(f"{path} is no JSON object")
+            raise ValueError(f"{path} is not a JSON object")
 
 
 @contextmanager
-def _pages_silenced() -> Iterator[None]:
-    """Of a damaged file Orbax and asyncio write pages beside the error that they raise."""
+def _silence_logs() -> Iterator[None]:
+    """Silences the pages of log output of Orbax and asyncio about a damaged file, besides the error they raise."""
     hook, loggers = sys.unraisablehook, [logging.getLogger(name) for name in ("absl", "asyncio")]
     levels = [logger.level for logger in loggers]
     sys.unraisablehook = lambda _: None
@@ -228,10 +230,10 @@ def _pages_silenced() -> Iterator[None]:
 
 
 def _metadata(folder: Path, step: int) -> Any:
-    with _pages_silenced(), suppress(Exception):
+    with _silence_logs(), suppress(Exception):
         return ocp.checkpointables_metadata((folder / str(step)).resolve())
-    raise DamagedError(_damaged(folder, step))
+    raise DamagedError(_damage_message(folder, step))
 
 
-def _damaged(folder: Path, step: int) -> str:
-    return f"the checkpoint {folder / str(step)} is damaged and cannot be read."
+def _damage_message(folder: Path, step: int) -> str:
+    return f"the checkpoint {folder / str(step)} is damaged: it cannot be read."

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxvae.codes import TREE, CodeStatistics
-from jaxvae.data.prepared import Prepared, misdescribed
+from jaxvae.data.prepared import Prepared, metadata_error
 from jaxvae.errors import UserError
 from jaxvae.experiment import Config, differences, from_json, to_json
 from jaxvae.models import build
@@ -85,10 +85,10 @@ def load(path: str | Path | None = None, step: int | None = None) -> Loaded:
     if step is None:
         step = _last_whole(folder, known)
     else:
-        checkpoint.check(folder, step)
+        checkpoint.verify(folder, step)
     about = described(folder, step)
     config = from_json(upgraded(about["config"]))
-    trees = checkpoint.names(folder, step)
+    trees = checkpoint.tree_names(folder, step)
     parameters = next((name for name in ("best", "ema") if name in trees), "last")
     params = checkpoint.read_tree(folder, step, "params" if parameters == "last" else parameters)
     fitted = Fitted(**{kind: checkpoint.read_tree(folder, step, kind) for kind in KINDS if kind in trees})
@@ -102,7 +102,7 @@ def load(path: str | Path | None = None, step: int | None = None) -> Loaded:
 def _last_whole(folder: Path, known: list[int]) -> int:
     *earlier, last = known
     try:
-        checkpoint.check(folder, last)
+        checkpoint.verify(folder, last)
         described(folder, last)
     except checkpoint.DamagedError as error:
         if not earlier:
@@ -145,7 +145,7 @@ def completed(run: Path) -> int | None:
     if not known:
         return None
     try:
-        checkpoint.check(folder, known[-1])
+        checkpoint.verify(folder, known[-1])
         return known[-1] if checkpoint.read_about(folder, known[-1])["complete"] else None
     except checkpoint.DamagedError:
         return None  # Its end is to be trained again, from the checkpoint before.
@@ -218,7 +218,7 @@ def described(folder: Path, step: int) -> dict[str, Any]:
     about = read_about(folder, step)
     missing = [name for name in OBJECTS if not isinstance(about.get(name), dict)]
     wrong = f"its {missing[0]} is {about.get(missing[0])!r}" if missing else None
-    if wrong is None and (what := misdescribed(about["data"])) is not None:
+    if wrong is None and (what := metadata_error(about["data"])) is not None:
         wrong = f"of its data set it says: {what}"
     if wrong is None and not isinstance(about["data"].get("path"), str):
         wrong = f"the path of its data set is {about['data'].get('path')!r}"

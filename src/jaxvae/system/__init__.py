@@ -1,1 +1,1 @@
-"""TODO package."""
+"""Operating-system services: atomic files, checksums, worker processes, progress bars."""

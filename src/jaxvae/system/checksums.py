@@ -1,50 +1,50 @@
-"""Whether the files of a folder are still as they were written: SHA-256 of each, kept in the folder itself."""
+"""SHA-256 checksums of the files in a folder, stored in the folder itself to detect later changes."""
 
 import hashlib
 import json
 from pathlib import Path
 
-from jaxvae.system.files import whole_file
+from jaxvae.system.files import atomic_write
 
-NAME = "checksums.json"
+FILE_NAME = "checksums.json"
 
 
 def sha256(path: Path) -> str:
-    """The sum of a file, in hexadecimal digits."""
+    """Returns the SHA-256 of a file as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def sealed(folder: Path) -> bool:
-    """Whether the sums of the folder have been taken."""
-    return (folder / NAME).exists()
+def has_checksums(folder: Path) -> bool:
+    """Whether the folder has a checksum file."""
+    return (folder / FILE_NAME).exists()
 
 
-def seal(folder: Path) -> None:
-    """Writes the sums of all files in the folder down."""
-    text = json.dumps(_sums(folder), indent=1) + "\n"
-    with whole_file(folder / NAME) as file:
+def write_checksums(folder: Path) -> None:
+    """Writes the checksums of all files in the folder."""
+    text = json.dumps(_checksums(folder), indent=1) + "\n"
+    with atomic_write(folder / FILE_NAME) as file:
         file.write(text.encode())
 
 
-def broken(folder: Path) -> str | None:
-    """The first file that is missing, new or different since the folder was sealed; None where there is none.
+def find_mismatch(folder: Path) -> str | None:
+    """Returns the first file that is missing, new or changed since the checksums were written; None if all match.
 
-    A folder that was never sealed, because the process died first, has nothing to be compared with.
+    A folder without checksums, because the process died before writing them, counts as matching.
     """
-    if not sealed(folder):
+    if not has_checksums(folder):
         return None
     try:
-        before = json.loads((folder / NAME).read_text())
+        before = json.loads((folder / FILE_NAME).read_text())
     except (OSError, ValueError, RecursionError):
-        return NAME
+        return FILE_NAME
     if not isinstance(before, dict):
-        return NAME
-    now = _sums(folder)
+        return FILE_NAME
+    now = _checksums(folder)
     differing = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
     return differing[0] if differing else None
 
 
-def _sums(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != NAME)
+def _checksums(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != FILE_NAME)
     return {path.relative_to(folder).as_posix(): sha256(path) for path in files}

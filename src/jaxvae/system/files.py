@@ -1,4 +1,4 @@
-"""A file that is there whole or not at all, written beside its place and renamed, and that stays in its folder."""
+"""Safe file writing: atomic writes, temporary folders, and paths checked before the work starts."""
 
 import errno
 import hashlib
@@ -16,29 +16,30 @@ import psutil
 
 from jaxvae.errors import UserError
 
-LONGEST_STEM = 80  # Bytes; a file name may have 255.
+MAX_STEM_BYTES = 80  # File systems allow 255 for the whole name.
 
 
 def file_stem(names: Sequence[str]) -> str:
-    """What was asked for, as part of a file name: `test:12` and `me.jpg` become `test-12-me`; cut where it is long."""
+    """Returns a file name stem made of queries: `test:12` and `me.jpg` become `test-12-me`; long ones are truncated."""
     stem = "-".join(re.sub(r"[^\w=]+", "-", name.removesuffix(Path(name).suffix)) for name in names)
     encoded = stem.encode()
-    if len(encoded) <= LONGEST_STEM:
+    if len(encoded) <= MAX_STEM_BYTES:
         return stem
-    return f"{encoded[:LONGEST_STEM].decode(errors='ignore')}-{hashlib.sha256(encoded).hexdigest()[:8]}"
+    return f"{encoded[:MAX_STEM_BYTES].decode(errors='ignore')}-{hashlib.sha256(encoded).hexdigest()[:8]}"
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[IO[bytes]]:
-    """Opens a file to write that takes its place when the block ends well; an exception leaves nothing behind.
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
+    """Opens a temporary file next to `path` and renames it to `path` on success; an exception leaves nothing behind.
 
-    Raises `UserError` where the folder or the file cannot be written to.
+    Raises:
+        UserError: if the folder or the file is not writable.
     """
     partial = path.with_name(f".{path.name}.partial")
     new = [folder for folder in path.parents if not os.path.exists(folder)]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # What a killed process left goes; and were it a link that came with a stranger's run, writing would follow it.
+        # Left by a killed process, or a symlink planted in an untrusted run, which writing would follow.
         partial.unlink(missing_ok=True)
         with partial.open("xb") as file:
             yield file
@@ -46,56 +47,57 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror or error}.") from error
     finally:
-        with suppress(OSError):  # Of a name too long to be one.
+        with suppress(OSError):  # The name may be too long.
             partial.unlink(missing_ok=True)
         for folder in new:
-            with suppress(OSError):  # Not empty, as it should be.
+            with suppress(OSError):  # Not empty after a successful write.
                 folder.rmdir()
 
 
-def check_place(path: Path) -> None:
-    """Raises `UserError` where a file can be seen not to be writable, before the work whose result it is to hold."""
+def check_writable(path: Path) -> None:
+    """Raises UserError if `path` is evidently not writable, before the work whose result it will hold."""
     try:
         os.lstat(path)
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             raise UserError(f"{path} cannot be written: {error.strerror}.") from error
-    folder = next(each for each in (*path.parents, Path()) if os.path.lexists(each))
+    folder = next(parent for parent in (*path.parents, Path()) if os.path.lexists(parent))
     if not os.path.isdir(folder):
-        raise UserError(f"{path} cannot be written: {folder} is no folder.")
+        raise UserError(f"{path} cannot be written: {folder} is not a folder.")
     if not os.access(folder, os.W_OK):
-        raise UserError(f"{path} cannot be written: the folder {folder} is not to be written to.")
+        raise UserError(f"{path} cannot be written: the folder {folder} is not writable.")
 
 
-def inside(folder: Path, path: Path) -> Path:
-    """The path of a file to be written in a run's folder; `UserError` where a link there leads out of it."""
-    place = Path(os.path.realpath(path.parent))
-    if not place.is_relative_to(os.path.realpath(folder)):
-        raise UserError(
-            f"{path.parent} is a link that leads out of {folder}, to {place}; name another file with --out."
-        )
+def require_inside(folder: Path, path: Path) -> Path:
+    """Returns `path` unchanged; raises UserError if a symlink makes it point outside `folder`."""
+    target = Path(os.path.realpath(path.parent))
+    if not target.is_relative_to(os.path.realpath(folder)):
+        raise UserError(f"{path.parent} is a symlink to {target}, outside of {folder}; choose another file with --out.")
     return path
 
 
-def named_path(name: str) -> Path:
-    """The path, with a home for `~`; `UserError` for the home of somebody unknown."""
+def expand_user(name: str) -> Path:
+    """Returns the path with `~` or `~user` expanded; raises UserError for an unknown user."""
     try:
         return Path(name).expanduser()
     except RuntimeError as error:
-        raise UserError(f"{name} begins with the home of a user whom this machine does not know.") from error
+        raise UserError(f"cannot expand {name}: no such user.") from error
 
 
 @contextmanager
-def scratch(path: Path) -> Iterator[Path]:
-    """An empty folder for work in progress; afterwards it is gone, and so are parents made for it that stayed empty.
+def temp_dir(path: Path) -> Iterator[Path]:
+    """Creates an empty temporary folder and removes it afterwards, with any parents created for it that are empty.
 
-    Its name is `path` with the number of this process, so that two of them do not meet; what killed ones left is
-    removed first. Raises `UserError` where no folder can be made.
+    Its name is `path` plus the process ID, so that concurrent processes do not collide. Folders left by processes that
+    were killed are removed first.
+
+    Raises:
+        UserError: if the folder cannot be created.
     """
-    for left in path.parent.glob(f"{path.name}-*"):
-        number = left.name.rpartition("-")[2]
+    for stale in path.parent.glob(f"{path.name}-*"):
+        number = stale.name.rpartition("-")[2]
         if number.isdecimal() and not psutil.pid_exists(int(number)):
-            shutil.rmtree(left, ignore_errors=True)
+            shutil.rmtree(stale, ignore_errors=True)
     path = path.with_name(f"{path.name}-{os.getpid()}")
     new_parents = [parent for parent in path.parents if not parent.exists()]
     try:
@@ -107,35 +109,44 @@ def scratch(path: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(path, ignore_errors=True)
         for parent in new_parents:
-            with suppress(OSError):  # Not empty: what was made there is to stay.
+            with suppress(OSError):  # Not empty: the result was written there.
                 parent.rmdir()
 
 
 def new_file(path: Path | None, suffix: str, overwrite: bool) -> Path | None:
-    """The file that a flag names, checked before the work is done; `UserError` if it may not be written."""
+    """Validates an output file given by a flag, before the work starts.
+
+    Args:
+        path: the output file; None is passed through.
+        suffix: the required suffix, such as ".json".
+        overwrite: whether the file may already exist.
+
+    Raises:
+        UserError: if the suffix is wrong, the file exists, or it is not writable.
+    """
     if path is None:
         return None
     if path.suffix != suffix:
-        raise UserError(f"the file is {path}, but must end in {suffix}.")
+        raise UserError(f"the output file {path} must end in {suffix}.")
     if os.path.lexists(path) and not overwrite:
-        raise UserError(f"{path} exists; give another file, or --overwrite to replace it.")
-    check_place(path)
+        raise UserError(f"{path} already exists; choose another file, or replace it with --overwrite.")
+    check_writable(path)
     return path
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Strict JSON; `UserError` for a number that is not finite, a word for which other readers would refuse."""
+    """Writes strict JSON; raises UserError for numbers that are not finite, which JSON cannot represent."""
     try:
         text = json.dumps(value, indent=2, allow_nan=False)
     except ValueError as error:
         raise UserError(
-            f"{path} is not written: a number in it is not finite ({error}); the model or its pictures are damaged."
+            f"{path} cannot be written: one of its numbers is not finite ({error}); check the model and its images."
         ) from error
-    with whole_file(path) as file:
+    with atomic_write(path) as file:
         file.write((text + "\n").encode())
 
 
 def write_arrays(path: Path, values: Mapping[str, np.ndarray]) -> None:
-    """An .npz of arrays by name, with nothing pickled."""
-    with whole_file(path) as file:
+    """Writes named arrays to a compressed .npz file, without pickling."""
+    with atomic_write(path) as file:
         np.savez_compressed(file, allow_pickle=False, **values)

@@ -1,6 +1,5 @@
-"""Work on many pictures, in order, on every core."""
+"""Parallel maps over all available CPU cores, and tuning of the memory allocator."""
 
-import multiprocessing
 import os
 import platform
 import signal
@@ -8,104 +7,95 @@ import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TypeVar
 
+from loky import ProcessPoolExecutor
+
 from jaxvae.errors import UserError
 
 T = TypeVar("T")
-
-
 R = TypeVar("R")
 
-FEW = 500  # Items that are done before other processes have started.
-
-
-SHARE = 25  # Items that a process is given at a time.
-
-
-class EveryCore:
-    """Processes that are started when there is enough to do, and stay until `close`.
-
-    Processes, not threads: a small picture is decoded in less time than Python's lock takes to change hands.
-    """
-
-    def __init__(self) -> None:
-        self._pool: ProcessPoolExecutor | None = None
-
-    def in_order(self, function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
-        """As map, with the warnings of what it calls silenced; a few items are done in this process.
-
-        Only a few shares are under way at a time, so that memory does not grow with the number of items.
-        """
-        shares = (items[start : start + SHARE] for start in range(0, len(items), SHARE))
-        if len(items) <= FEW and self._pool is None:
-            for share in shares:
-                yield from _quietly(function, share)
-            return
-        pool = self._pool = self._pool or _started()
-        under_way: deque[Future[list[R]]] = deque()
-        try:
-            for share in shares:
-                under_way.append(pool.submit(_quietly, function, share))
-                if len(under_way) > 3 * cores():
-                    yield from under_way.popleft().result()
-            while under_way:
-                yield from under_way.popleft().result()
-        except BrokenProcessPool as error:
-            raise UserError(
-                "a process that prepared pictures was ended from outside, perhaps for want of memory; "
-                "nothing was written."
-            ) from error
-
-    def close(self) -> None:
-        """Ends the processes; what they have not begun is left undone."""
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-
-
-def _started() -> ProcessPoolExecutor:
-    # Fresh processes, not forks: JAX has threads by now, and a forked lock never opens.
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(cores(), mp_context=context, initializer=_leave_interrupts_to_the_parent)
-
-
-def _quietly(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return [function(item) for item in items]
-
-
-def _leave_interrupts_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def cores() -> int:
-    """How many this process may use; where the system does not say, how many there are."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-
-
-SWITCH = Path("/sys/kernel/mm/transparent_hugepage/enabled")
-
-
-# Large pages for what malloc takes; arrays of up to 4 GB from its heap, not from the kernel; 8 GB of that heap kept;
-# one heap for all threads, since the heap of a single thread ends at 64 MB.
+SERIAL_LIMIT = 500  # Up to this many items are faster in this process: workers take longer to start.
+CHUNK_SIZE = 25  # Items sent to a worker at a time.
+HUGE_PAGES_FILE = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+# Huge pages for malloc; arrays of up to 4 GB from its heap rather than from the kernel; keep up to 8 GB of that heap;
+# one heap for all threads, because a per-thread heap is limited to 64 MB.
 TUNABLES = ":".join(
     f"glibc.malloc.{name}={value}"
     for name, value in {"arena_max": 1, "hugetlb": 1, "mmap_threshold": 4 << 30, "trim_threshold": 8 << 30}.items()
 )
 
 
-def use_large_pages() -> None:
-    """Starts this process anew with glibc's allocator tuned, unless GLIBC_TUNABLES is set; elsewhere does nothing.
+class ParallelMap:
+    """A pool of worker processes, started on the first large map and kept until `close`.
 
-    XLA takes the temporary memory of a step from malloc and gives it back after the step. By default glibc asks the
-    kernel for it each time, which clears it page by page, 4 kB at a time. glibc reads its tunables at its start alone.
+    Processes rather than threads: decoding a small image takes less time than handing over Python's global lock.
+    """
+
+    def __init__(self) -> None:
+        self._pool: ProcessPoolExecutor | None = None
+
+    def map(self, function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
+        """Yields `function(item)` in order, with warnings suppressed; short sequences are mapped in this process.
+
+        Only a few chunks are in flight at a time, so memory does not grow with the number of items.
+        """
+        chunks = (items[start : start + CHUNK_SIZE] for start in range(0, len(items), CHUNK_SIZE))
+        if len(items) <= SERIAL_LIMIT and self._pool is None:
+            for chunk in chunks:
+                yield from _map_quietly(function, chunk)
+            return
+        pool = self._pool = self._pool or _start_pool()
+        in_flight: deque[Future[list[R]]] = deque()
+        try:
+            for chunk in chunks:
+                in_flight.append(pool.submit(_map_quietly, function, chunk))
+                if len(in_flight) > 3 * cpu_count():
+                    yield from in_flight.popleft().result()
+            while in_flight:
+                yield from in_flight.popleft().result()
+        except BrokenProcessPool as error:
+            raise UserError("a worker process was killed (out of memory?); nothing was written.") from error
+
+    def close(self) -> None:
+        """Shuts the workers down and discards chunks that they have not started."""
+        if self._pool is not None:
+            self._pool.shutdown(kill_workers=True)
+
+
+def _start_pool() -> ProcessPoolExecutor:
+    # Neither fork nor spawn: JAX's threads may hold locks, which would stay locked forever in a forked process, and
+    # the standard library's spawned workers run the user's script again unless it has a `__main__` guard.
+    return ProcessPoolExecutor(cpu_count(), initializer=_ignore_interrupts)
+
+
+def _map_quietly(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return [function(item) for item in items]
+
+
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent process handles Ctrl-C.
+
+
+def cpu_count() -> int:
+    """Returns the number of CPU cores that this process may use; on systems other than Linux, of all cores."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def use_large_pages() -> None:
+    """Restarts this process with glibc's allocator tuned; does nothing if GLIBC_TUNABLES is set or without glibc.
+
+    XLA allocates the temporary memory of a step with malloc and frees it after the step. By default glibc requests it
+    from the kernel every time, which zeroes it in pages of 4 kB. glibc reads its tunables only at process start.
     """
     glibc = platform.libc_ver()[0] == "glibc" and sys.platform == "linux"
-    if not glibc or "GLIBC_TUNABLES" in os.environ or not SWITCH.exists():
+    if not glibc or "GLIBC_TUNABLES" in os.environ or not HUGE_PAGES_FILE.exists():
         return
     sys.stdout.flush()
     os.execve(sys.executable, sys.orig_argv, os.environ | {"GLIBC_TUNABLES": TUNABLES})  # noqa: S606

@@ -1,4 +1,4 @@
-"""How far a long preparation has come: a bar in a terminal, a line now and then elsewhere."""
+"""Progress of long preparations: a bar in a terminal, an occasional log line elsewhere."""
 
 import logging
 import sys
@@ -15,8 +15,15 @@ LOG_EVERY_SECONDS = 30.0
 logger = logging.getLogger("jaxvae")
 
 
-def progress(items: Iterable[T], total: int, doing: str, unit: str = "pictures") -> Iterator[T]:
-    """Hands the items on and tells how many of `total` have gone by; `doing` reads like "preparing train"."""
+def progress(items: Iterable[T], total: int, doing: str, unit: str = "images") -> Iterator[T]:
+    """Yields the items and reports how many of them have been consumed.
+
+    Args:
+        items: what to iterate over.
+        total: number of items.
+        doing: label of the bar or log line, such as "preparing train".
+        unit: what the items are, in the plural.
+    """
     if sys.stderr.isatty():
         yield from tqdm(items, total=total, desc=doing, unit=f" {unit}")
         return
@@ -26,6 +33,6 @@ def progress(items: Iterable[T], total: int, doing: str, unit: str = "pictures")
         if count and now - last > LOG_EVERY_SECONDS:
             rate = count / max(now - start, 1e-9)
             left = (total - count) / max(rate, 1e-9) / 60
-            logger.info("%s: %d of %d %s, %.3g a second, %.1f min left", doing, count, total, unit, rate, left)
+            logger.info("%s: %d of %d %s, %.3g per second, %.1f min left", doing, count, total, unit, rate, left)
             last = now
         yield item

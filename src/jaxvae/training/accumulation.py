@@ -1,4 +1,4 @@
-"""Gradients of a batch computed in parts: memory for one part, one exchange between devices for all of them."""
+"""Gradient accumulation over microbatches: memory for one microbatch, one all-reduce per batch."""
 
 from typing import Any
 
@@ -7,43 +7,43 @@ import jax.numpy as jnp
 from jax import Array
 from jax.sharding import Mesh, PartitionSpec
 
-WHOLE, SPLIT = PartitionSpec(), PartitionSpec("batch")
+REPLICATED, SHARDED = PartitionSpec(), PartitionSpec("batch")
 
 
-def in_parts(gradient: Any, parts: int, mesh: Mesh | None) -> Any:
-    """The function (params, key, x, step) -> ((mean, aux [b, ...]), gradients), in so many parts on each device.
+def accumulate_gradients(gradient: Any, parts: int, mesh: Mesh | None) -> Any:
+    """Returns the function (params, key, x, step) -> ((mean, aux [b, ...]), gradients), computed in microbatches.
+
+    Each example's noise comes from its own key, so it does not depend on how the batch is divided.
 
     Args:
-        gradient: `jax.value_and_grad` with an auxiliary result [b, ...] of a function of the same arguments that is a
-            mean over the examples of x.
-        parts: into how many the share of each device is cut, one after the other.
-        mesh: the devices; each has a share of x along the axis "batch".
-
-    Each example's noise comes from a key of its own, so that it is the same however the batch is cut.
+        gradient: `jax.value_and_grad`, with an auxiliary result [b, ...], of a function of the same arguments that is
+            a mean over the examples of x.
+        parts: number of microbatches per device, processed one after the other.
+        mesh: the devices; x is sharded along its axis "batch".
     """
     if mesh is None:
-        raise ValueError("a batch that is computed in parts needs the mesh of the devices that share it")
-    # Inside a loop XLA's CPU backend would run convolutions several times slower.
+        raise ValueError("gradient accumulation requires a mesh, but mesh is None")
+    # XLA's CPU backend runs convolutions several times slower inside a loop.
     unroll = parts if mesh.devices.flat[0].platform == "cpu" else 1
 
-    def of_share(params: Any, keys: Array, x: Array, step: Array) -> Any:
-        def add(total: Any, part: tuple[Array, Array]) -> tuple[Any, Any]:
-            (value, aux), gradients = gradient(params, *part, step)
+    def gradient_on_device(params: Any, keys: Array, x: Array, step: Array) -> Any:
+        def add(total: Any, microbatch: tuple[Array, Array]) -> tuple[Any, Any]:
+            (value, aux), gradients = gradient(params, *microbatch, step)
             return jax.tree.map(jnp.add, total, (value, gradients)), aux
 
-        cut = jax.tree.map(lambda leaf: leaf.reshape(parts, -1, *leaf.shape[1:]), (keys, x))
-        nothing = (jnp.zeros(()), jax.tree.map(jnp.zeros_like, params))
-        total, aux = jax.lax.scan(add, nothing, cut, unroll=unroll)
-        value, gradients = jax.tree.map(lambda each: jax.lax.pmean(each / parts, "batch"), total)
+        microbatches = jax.tree.map(lambda leaf: leaf.reshape(parts, -1, *leaf.shape[1:]), (keys, x))
+        zeros = (jnp.zeros(()), jax.tree.map(jnp.zeros_like, params))
+        total, aux = jax.lax.scan(add, zeros, microbatches, unroll=unroll)
+        value, gradients = jax.tree.map(lambda leaf: jax.lax.pmean(leaf / parts, "batch"), total)
         return (value, jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), aux)), gradients
 
-    # Unchecked: with the check JAX would add the gradients up over the devices in every part.
-    shared = jax.shard_map(
-        of_share, mesh=mesh, check_vma=False,
-        in_specs=(WHOLE, SPLIT, SPLIT, WHOLE), out_specs=((WHOLE, SPLIT), WHOLE),
+    # check_vma=False: with the check JAX would all-reduce the gradients in every microbatch.
+    sharded = jax.shard_map(
+        gradient_on_device, mesh=mesh, check_vma=False,
+        in_specs=(REPLICATED, SHARDED, SHARDED, REPLICATED), out_specs=((REPLICATED, SHARDED), REPLICATED),
     )  # fmt: skip
 
-    def whole(params: Any, key: Array, x: Array, step: Array) -> Any:
-        return shared(params, jax.random.split(key, len(x)), x, step)
+    def accumulated_gradient(params: Any, key: Array, x: Array, step: Array) -> Any:
+        return sharded(params, jax.random.split(key, len(x)), x, step)
 
-    return whole
+    return accumulated_gradient

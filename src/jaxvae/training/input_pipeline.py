@@ -1,4 +1,4 @@
-"""Batches to the compiled step: gathered on the device where the set fits, ahead of it on the host where not."""
+"""Feeds batches to the compiled step: gathered on the device if the set fits, otherwise on the host, ahead of time."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,7 +9,7 @@ import numpy as np
 from jax import Array
 
 from jaxvae.config import TrainConfig
-from jaxvae.data.batches import batch_indices, gathered
+from jaxvae.data.batches import batch_indices, gather
 from jaxvae.experiment import Config
 from jaxvae.training.sharding import Placement, rows_here, spread
 from jaxvae.training.state import TrainState
@@ -77,10 +77,10 @@ def feeding(
         ahead: dict[int, Future[np.ndarray]] = {}
 
         def advance(state: TrainState, step: int) -> tuple[TrainState, Metrics]:
-            batches = ahead.pop(step).result() if step in ahead else gathered(images, order(step))
+            batches = ahead.pop(step).result() if step in ahead else gather(images, order(step))
             following = step + len(batches)
             if following < config.train.steps:
-                ahead[following] = background.submit(lambda: gathered(images, order(following)))
+                ahead[following] = background.submit(lambda: gather(images, order(following)))
             return advanced(state, shared(batches))
 
         yield advance

@@ -1,4 +1,4 @@
-"""Stopping between two steps when the user or the machine's owner asks."""
+"""Stops training between two steps on SIGINT or SIGTERM."""
 
 import signal
 from collections.abc import Iterator
@@ -7,21 +7,22 @@ from types import FrameType
 
 
 @contextmanager
-def stop_requests() -> Iterator[list[int]]:
-    """A list that the first SIGINT or SIGTERM is put into; a second one ends the process at once."""
+def catch_interrupts() -> Iterator[list[int]]:
+    """Yields a list to which the first SIGINT or SIGTERM is appended; a second signal ends the process at once."""
     received: list[int] = []
-    watched = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in watched}
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
-    def remember(number: int, frame: FrameType | None) -> None:
+    def restore() -> None:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
         received.append(number)
-        for each in watched:
-            signal.signal(each, before[each])
+        restore()
 
-    for number in watched:
-        signal.signal(number, remember)
+    for number in previous:
+        signal.signal(number, on_signal)
     try:
         yield received
     finally:
-        for number in watched:
-            signal.signal(number, before[number])
+        restore()

@@ -25,15 +25,24 @@ from jaxvae.inference import code_statistics
 from jaxvae.models import build
 from jaxvae.runs import checkpoint
 from jaxvae.runs.run import about, write_config
-from jaxvae.training.failures import disk_full_told, loss_of_others_told
+from jaxvae.training.failures import report_disk_full, report_lost_process
 from jaxvae.training.input_pipeline import Advance, feeding, fits_on_device
-from jaxvae.training.interrupts import stop_requests
-from jaxvae.training.lock import claimed
-from jaxvae.training.metric_log import Callback, Pending, Record, log, not_recording, recording, say, secure
-from jaxvae.training.multihost import any_of_all, is_first, of_the_first, wait_for_all
+from jaxvae.training.interrupts import catch_interrupts
+from jaxvae.training.lock import lock_run
+from jaxvae.training.metric_log import (
+    Callback,
+    MetricLog,
+    Pending,
+    discard_log,
+    flush_to_disk,
+    log,
+    open_log,
+    print_line,
+)
+from jaxvae.training.multihost import any_process, broadcast_from_first, is_first, wait_for_all
 from jaxvae.training.resume import start, trees
 from jaxvae.training.sharding import Placement, everywhere, one_copy, place
-from jaxvae.training.skipping import Trouble, report
+from jaxvae.training.skipping import SkippedStep, write_report
 from jaxvae.training.snapshots import ends, fitted, show
 from jaxvae.training.state import Keys, TrainState, split_root
 from jaxvae.training.step import build_train_step, layers
@@ -63,7 +72,7 @@ def train(
             process trains in the folder, a process that trains with this one has ended, or the disk is full.
         KeyboardInterrupt: on SIGINT or SIGTERM, after the current step is saved.
     """
-    with loss_of_others_told(run), disk_full_told(run), claimed(run) if is_first() else nullcontext():
+    with report_lost_process(run), report_disk_full(run), lock_run(run) if is_first() else nullcontext():
         trainer, state = set_up(config, prepared, run, devices)
         with open_run(trainer, int(state.step), callback) as session:
             state = run_steps(session, state)
@@ -115,7 +124,7 @@ class Session:
 
     trainer: Trainer
     checkpointer: Any
-    record: Record
+    record: MetricLog
     advance: Advance
     stop: Any
     first: int
@@ -127,7 +136,7 @@ class Session:
 
     def save(self, step: int, named: dict[str, Any], **options: Any) -> None:
         """Starts saving a checkpoint, after the metrics that led to it are on the disk."""
-        secure(self.record)
+        flush_to_disk(self.record)
         described = about(self.trainer.config, self.trainer.prepared)
         checkpoint.save(self.checkpointer, step, named, about=described, **options)
 
@@ -154,14 +163,14 @@ def open_run(trainer: Trainer, first: int, callback: Callback | None) -> Iterato
     train_step = build_train_step(trainer.vae, config, len(images), trainer.devices, placement.mesh)
     with (
         checkpoint.open_checkpoints(folder) as checkpointer,
-        recording(run, first_step=first, steps=settings.steps, batch_size=settings.batch_size, callback=callback)
+        open_log(run, first_step=first, steps=settings.steps, batch_size=settings.batch_size, callback=callback)
         if is_first()
-        else not_recording() as record,
+        else discard_log() as record,
         feeding(train_step, config, images, placement, resident=fits_on_device(images)) as advance,
-        stop_requests() as stop,
+        catch_interrupts() as stop,
     ):
         if first:
-            say(record, f"continuing {run} at step {first} of {settings.steps}")
+            print_line(record, f"continuing {run} at step {first} of {settings.steps}")
         yield Session(trainer, checkpointer, record, advance, stop, first, first or -1, score, best)
 
 
@@ -177,7 +186,7 @@ def run_steps(session: Session, state: TrainState) -> TrainState:
         session.pending.append((step, metrics))
         last, logs = step == settings.steps, step % settings.log_every == 0
         # Several processes stop together, and agree on it where they look up from the steps anyhow.
-        stopping = any_of_all(bool(session.stop)) if logs or jax.process_count() == 1 else False
+        stopping = any_process(bool(session.stop)) if logs or jax.process_count() == 1 else False
         validates = step % settings.validate_every == 0 or last
         draws = step % settings.picture_every == 0 and not last
         waits = validates or draws or stopping
@@ -186,7 +195,7 @@ def run_steps(session: Session, state: TrainState) -> TrainState:
         if validates:
             validate_and_save(session, state, step)
             if out_of_patience(config, session.best, step):
-                say(record, f"stopping at step {step}: the best validation was that of step {session.best.step}")
+                print_line(record, f"stopping at step {step}: the best validation was that of step {session.best.step}")
                 break
         if draws:
             draw_snapshot(session, state, step)
@@ -215,7 +224,7 @@ def fetch_metrics(session: Session, state: TrainState, *, waits: bool) -> None:
         give_up(session, state, trouble)
 
 
-def give_up(session: Session, state: TrainState, trouble: Trouble) -> None:
+def give_up(session: Session, state: TrainState, trouble: SkippedStep) -> None:
     """Saves the last good state and ends the run.
 
     Raises:
@@ -224,7 +233,7 @@ def give_up(session: Session, state: TrainState, trouble: Trouble) -> None:
     trainer, good = session.trainer, trouble.step - trouble.in_a_row
     if good > session.saved:
         session.save(good, trees(state.before_the_last(trouble.in_a_row)), objective=None)
-    where = report(trainer.run, trouble, trainer.config, len(trainer.images)) if is_first() else trainer.run
+    where = write_report(trainer.run, trouble, trainer.config, len(trainer.images)) if is_first() else trainer.run
     raise UserError(
         f"{trouble.what}, at step {trouble.step}, the last of {trouble.in_a_row} in a row; their images are listed in "
         f"{where}. The last good state, of step {good}, is kept in {trainer.run}; a smaller --train.learning-rate "
@@ -237,7 +246,7 @@ def validate_and_save(session: Session, state: TrainState, step: int) -> None:
     trainer = session.trainer
     params = one_copy(trainer.placement, state.evaluated)
     measured = validate(trainer.measure, params, trainer.keys, trainer.prepared, "validation", step, session.record)
-    session.score = of_the_first(measured[trainer.config.objective.score])
+    session.score = broadcast_from_first(measured[trainer.config.objective.score])
     session.best = max(session.best, Best(step, session.score), key=attrgetter("objective"))
     session.save(step, trees(state), objective=session.score)
     session.saved = step

@@ -1,4 +1,4 @@
-"""What a run writes down: metrics.jsonl always, TensorBoard beside it, a line or a bar for whoever watches."""
+"""Metrics of a run: metrics.jsonl, TensorBoard, and a progress bar or plain lines on the terminal."""
 
 import itertools
 import json
@@ -16,16 +16,18 @@ from tqdm import tqdm
 
 from jaxvae.errors import printable
 from jaxvae.experiment import Config
-from jaxvae.training.skipping import Trouble, blamed
+from jaxvae.training.skipping import SkippedStep, find_cause
 from jaxvae.training.step import Metrics
 
-LINE_SECONDS = 10.0
+SECONDS_BETWEEN_LINES = 10.0
 Callback = Callable[[int, str, dict[str, float]], object]  # (step, kind, metrics)
+
+Pending = list[tuple[int, Metrics]]  # The last step of each dispatch, and the metrics [s] of its steps.
 
 
 @dataclass
-class Record:
-    """The open files of a run, the watcher's progress bar, where lines are said, and when the last plain one was."""
+class MetricLog:
+    """The open files of a run, its progress bar, the output for lines, and the time of the last plain progress line."""
 
     lines: IO[str]
     board: Any
@@ -36,14 +38,14 @@ class Record:
 
 
 @contextmanager
-def recording(
+def open_log(
     run: Path, *, first_step: int, steps: int, batch_size: int, callback: Callback | None = None
-) -> Iterator[Record]:
-    """Opens the record of a run at `first_step`; lines of later steps, left by an interruption, are dropped."""
-    from tensorboardX import SummaryWriter  # Here, since only training needs it.
+) -> Iterator[MetricLog]:
+    """Opens the log of a run at `first_step`; lines of later steps, left by an interruption, are dropped."""
+    from tensorboardX import SummaryWriter  # Imported here because only training needs it.
 
     path = run / "metrics.jsonl"
-    _drop_after(path, first_step)
+    _drop_later_lines(path, first_step)
     board = SummaryWriter(str(run / "tensorboard"), purge_step=first_step + 1, write_to_disk=True)
     bar = tqdm(
         total=steps * batch_size, initial=first_step * batch_size, unit=" images", unit_scale=True,
@@ -51,21 +53,28 @@ def recording(
     )  # fmt: skip
     try:
         with path.open("a") as lines:
-            yield Record(lines, board, bar, sys.stdout, time.monotonic(), callback)
+            yield MetricLog(lines, board, bar, sys.stdout, time.monotonic(), callback)
     finally:
         bar.close()
         board.close()
 
 
 @contextmanager
-def not_recording() -> Iterator[Record]:
-    """A record that nobody sees: of several processes only the first writes."""
-    with Path(os.devnull).open("w") as nowhere:
-        yield Record(nowhere, None, tqdm(disable=True), nowhere, time.monotonic())
+def discard_log() -> Iterator[MetricLog]:
+    """Opens a log that discards everything, for processes other than process 0."""
+    with Path(os.devnull).open("w") as devnull:
+        yield MetricLog(devnull, None, tqdm(disable=True), devnull, time.monotonic())
 
 
-def write(record: Record, step: int, kind: str, metrics: dict[str, float]) -> None:
-    """One line of metrics.jsonl and the same numbers in TensorBoard; `kind` is "train", "validation" or "test"."""
+def write(record: MetricLog, step: int, kind: str, metrics: dict[str, float]) -> None:
+    """Appends a line to metrics.jsonl and the same numbers to TensorBoard.
+
+    Args:
+        record: the log of the run.
+        step: number of updates made.
+        kind: "train", "validation" or "test".
+        metrics: numbers by name.
+    """
     # JSON has no NaN and no infinity.
     plain = {name: value if math.isfinite(value) else str(value) for name, value in metrics.items()}
     record.lines.write(json.dumps({"step": step, "kind": kind, **plain}) + "\n")
@@ -76,68 +85,84 @@ def write(record: Record, step: int, kind: str, metrics: dict[str, float]) -> No
         record.callback(step, kind, dict(metrics))
 
 
-def secure(record: Record) -> None:
-    """Has the system put all lines on the disk: a checkpoint must not outlive what led to it when the machine fails."""
+def flush_to_disk(record: MetricLog) -> None:
+    """Flushes all lines to disk: if the machine fails, a checkpoint must not survive without the lines before it."""
     if record.board is not None:
         os.fsync(record.lines.fileno())
 
 
-def progress(record: Record, step: int, steps: int, batch_size: int, metrics: dict[str, float]) -> None:
-    """Moves the bar; where the output is no terminal, prints a plain line now and then."""
+def update_progress(record: MetricLog, step: int, steps: int, batch_size: int, metrics: dict[str, float]) -> None:
+    """Advances the progress bar; if the output is not a terminal, prints a plain line every few seconds instead.
+
+    Args:
+        record: the log of the run.
+        step: number of updates made.
+        steps: total number of updates.
+        batch_size: images per update.
+        metrics: the step's metrics.
+    """
     shown = {name: metrics[name] for name in ("elbo_nats", "log_likelihood_nats", "kl_nats") if name in metrics}
     record.bar.set_postfix({name: f"{value:.1f}" for name, value in shown.items()}, refresh=False)
     record.bar.update(step * batch_size - record.bar.n if not record.bar.disable else 0)
-    if record.bar.disable and time.monotonic() - record.line_time > LINE_SECONDS:
+    if record.bar.disable and time.monotonic() - record.line_time > SECONDS_BETWEEN_LINES:
         record.line_time = time.monotonic()
         rate = metrics["images_per_second"]
         left = (steps - step) * batch_size / max(rate, 1e-9)
         numbers = "  ".join(f"{name} {value:.1f}" for name, value in shown.items())
-        say(record, f"step {step}/{steps}  {numbers}  {rate:.0f} images/s  {left / 60:.1f} min left")
+        print_line(record, f"step {step}/{steps}  {numbers}  {rate:.0f} images/s  {left / 60:.1f} min left")
 
 
-def say(record: Record, text: str) -> None:
-    """A line of its own above the bar."""
+def print_line(record: MetricLog, text: str) -> None:
+    """Prints a line above the progress bar."""
     record.bar.write(printable(text), file=record.out)
     record.out.flush()
 
 
-def _drop_after(path: Path, step: int) -> None:
+def _drop_later_lines(path: Path, step: int) -> None:
     if not path.exists():
         return
-    kept = [line for line in path.read_text(errors="replace").splitlines(keepends=True) if _stays(line, step)]
+    kept = [line for line in path.read_text(errors="replace").splitlines(keepends=True) if _is_kept(line, step)]
     partial = path.with_suffix(".jsonl.partial")
     partial.write_text("".join(kept))
     os.replace(partial, path)
 
 
-def _stays(line: str, step: int) -> bool:
+def _is_kept(line: str, step: int) -> bool:
     try:
         numbers = json.loads(line)
-        # The test split is measured when training ends: a run that goes on measures it again.
+        # The test split is measured at the end of training: a run that continues measures it again.
         return bool(numbers["step"] <= step and numbers["kind"] != "test")
     except (ValueError, LookupError, TypeError, RecursionError):
-        return False  # A line cut off by a crash, or not ours.
-
-
-Pending = list[tuple[int, Metrics]]  # The last step of each stretch, and the metrics [s] of its steps.
+        return False  # A line truncated by a crash, or not written by us.
 
 
 def log(
-    record: Record, fetched: Pending, config: Config, layers: Sequence[str], images_per_second: float
-) -> Trouble | None:
-    """Writes the metrics of finished steps and names those that were skipped; returns why the run must stop, if so."""
+    record: MetricLog, fetched: Pending, config: Config, layers: Sequence[str], images_per_second: float
+) -> SkippedStep | None:
+    """Writes the metrics of finished steps and prints skipped ones.
+
+    Args:
+        record: the log of the run.
+        fetched: the metrics of finished steps.
+        config: config of the run.
+        layers: names of the layers.
+        images_per_second: current speed.
+
+    Returns:
+        The step that makes the run stop, or None if it can continue.
+    """
     for last, stacked in fetched:
         metrics = {name: values for name, values in stacked.items() if name != "update"}
         rows = zip(itertools.count(last + 1 - len(metrics["loss"])), *stacked["update"], *metrics.values())
-        for step, made, in_a_row, layer_norms, *numbers in rows:
+        for step, applied, in_a_row, layer_norms, *numbers in rows:
             values = dict(zip(metrics, map(float, numbers), strict=True))
-            if not made:
-                trouble = Trouble(step, int(in_a_row), blamed(values, layers, layer_norms))
+            if not applied:
+                skipped = SkippedStep(step, int(in_a_row), find_cause(values, layers, layer_norms))
                 if in_a_row >= config.train.most_not_finite:
-                    return trouble
-                say(record, f"step {step} skipped: {trouble.what}")
+                    return skipped
+                print_line(record, f"step {step} skipped: {skipped.what}")
             if step % config.train.log_every == 0 or step == config.train.steps:
                 values["images_per_second"] = round(images_per_second, 1)
                 write(record, step, "train", values)
-                progress(record, step, config.train.steps, config.train.batch_size, values)
+                update_progress(record, step, config.train.steps, config.train.batch_size, values)
     return None

@@ -1,7 +1,7 @@
-"""Several processes that train together: finding one another, agreeing, and who of them writes.
+"""Multi-process training: initialise JAX, agree on decisions, write from process 0 only.
 
-Each runs the same program on its own devices. All of them compute what is measured, drawn and fitted; the first alone
-writes logs and pictures, and checkpoints are written by all.
+Each process runs the same program on its own devices. All of them compute metrics, samples and fitted priors; only
+process 0 writes logs and images. Checkpoints are written by all processes.
 """
 
 import os
@@ -21,27 +21,28 @@ T = TypeVar("T")
 
 
 def join(devices: DevicesConfig) -> None:
-    """Meets the other processes, where there are any; must be called before JAX looks for its devices.
+    """Connects to the other processes, if there are any; must be called before JAX initialises its devices.
 
-    Raises `UserError` where they do not meet in time.
+    Raises:
+        UserError: if the processes do not connect in time.
     """
     try:
         if devices.coordinator is not None:
             jax.distributed.initialize(devices.coordinator, devices.processes, devices.process)
-        elif _several():
+        elif _is_multi_process():
             jax.distributed.initialize()
     except (RuntimeError, ValueError, OSError, ImportError) as error:
-        said = next(iter(str(error).splitlines()), type(error).__name__)
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise UserError(
-            f"the processes that are to train together did not meet ({said}); --devices.coordinator, .processes and "
-            ".process name them. On a TPU of one machine TPU_SKIP_MDS_QUERY=1 keeps from looking for others."
+            f"the training processes failed to connect ({reason}); check --devices.coordinator, --devices.processes "
+            "and --devices.process. On a single-machine TPU, set TPU_SKIP_MDS_QUERY=1 to skip the search for others."
         ) from error
 
 
-def _several() -> bool:
-    """Whether Slurm or Cloud TPU started this program several times; JAX then finds out the rest.
+def _is_multi_process() -> bool:
+    """Whether Slurm or Cloud TPU started several processes; JAX then detects the details.
 
-    A script of Slurm's that calls the program without `srun` runs it once, however many tasks were allotted.
+    A Slurm script that calls the program without `srun` runs it once, however many tasks were allocated.
     """
     by_slurm = int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1
     tpu_hosts = os.environ.get("TPU_WORKER_HOSTNAMES", "").split(",")
@@ -54,35 +55,35 @@ def _on_cloud_tpu() -> bool:
 
 
 def is_first() -> bool:
-    """Whether this process writes."""
+    """Whether this is process 0, the one that writes."""
     return jax.process_index() == 0
 
 
 def wait_for_all(what: str) -> None:
-    """Returns once every process has come here."""
+    """Blocks until every process has reached this point; `what` names the barrier."""
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(what)
 
 
 def first_then_others(make: Callable[[], T]) -> T:
-    """What `make` returns; the first process makes it before the others, who then find it there if disks are shared."""
+    """Calls `make` in process 0 first, then in the others, which find its files if the disk is shared."""
     if not is_first():
         wait_for_all("made")
-    made = make()
+    result = make()
     if is_first():
         wait_for_all("made")
-    return made
+    return result
 
 
-def any_of_all(here: bool) -> bool:
-    """Whether it is so in any process."""
+def any_process(flag: bool) -> bool:
+    """Whether the flag is True in any process."""
     if jax.process_count() == 1:
-        return here
-    return bool(np.any(multihost_utils.process_allgather(np.asarray(here))))
+        return flag
+    return bool(np.any(multihost_utils.process_allgather(np.asarray(flag))))
 
 
-def of_the_first(value: float) -> float:
-    """The number as the first process has it: decisions that rest on it must not differ by a rounding."""
+def broadcast_from_first(value: float) -> float:
+    """Returns the value of process 0 in every process: decisions based on it must not differ by rounding errors."""
     if jax.process_count() == 1:
         return value
     return float(multihost_utils.broadcast_one_to_all(np.asarray(value, np.float64)))

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.data.batches import batch_indices
-from jaxvae.data.pixels import scaled
+from jaxvae.data.pixels import scale
 from jaxvae.data.prepared import Prepared
 from jaxvae.errors import UserError
 from jaxvae.experiment import Config
@@ -17,7 +17,7 @@ from jaxvae.runs import checkpoint
 from jaxvae.runs.run import described
 from jaxvae.training.multihost import is_first, wait_for_all
 from jaxvae.training.sharding import Placement, everywhere
-from jaxvae.training.skipping import Guard, new_guard
+from jaxvae.training.skipping import SkipState, init_skip_state
 from jaxvae.training.state import Keys, TrainState, init_state
 from jaxvae.vae import VAE
 
@@ -49,7 +49,7 @@ def start(folder: Path, keys: Keys, vae: VAE, config: Config, prepared: Prepared
     damaged: dict[int, checkpoint.DamagedError] = {}
     for step in reversed(known):
         try:
-            checkpoint.check(folder, step)
+            checkpoint.verify(folder, step)
             state = _continued(folder, step, keys, vae, config, prepared, place)
         except checkpoint.DamagedError as error:
             damaged[step] = error
@@ -70,7 +70,7 @@ def _begun(keys: Keys, vae: VAE, config: Config, prepared: Prepared, place: Plac
             "the model starts from as many of them."
         )
     first = batch_indices(config.seed, 0, needed, len(train)) if needed else None
-    images = None if first is None else np.asarray(scaled(train[np.sort(first)]))
+    images = None if first is None else np.asarray(scale(train[np.sort(first)]))
 
     def begin(keys: Keys) -> TrainState:
         state = init_state(keys, vae, config.train)
@@ -98,5 +98,5 @@ def _continued(
     if not guarded:
         del like["train"]["guard"]
     saved = {name: checkpoint.read_like(folder, step, name, like[name]) for name in like}
-    guard = Guard(**saved["train"].pop("guard")) if guarded else everywhere(place, new_guard())
+    guard = SkipState(**saved["train"].pop("guard")) if guarded else everywhere(place, init_skip_state())
     return TrainState(params=saved["params"], ema=saved.get("ema"), guard=guard, **saved["train"])

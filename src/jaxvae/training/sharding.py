@@ -16,7 +16,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxvae.config import DevicesConfig
 from jaxvae.errors import UserError
 from jaxvae.experiment import Config
-from jaxvae.system.processes import cores
+from jaxvae.system.processes import cpu_count
 
 PATIENCE = 600  # Seconds.
 
@@ -62,8 +62,8 @@ class Placement(NamedTuple):
 def share_cores(config: Config) -> None:
     """On a CPU, makes a device of each core for a convolutional model, unless the user has chosen how many there are.
 
-    XLA keeps several cores busier with a share of the batch each than with each operation shared out. Dense networks
-    are too small for that. Must be called before JAX looks for its devices; later it changes nothing.
+    XLA keeps several cores busier with a share of the batch each than with every operation shared out. Dense
+    networks are too small for that. Must be called before JAX looks for its devices; later it changes nothing.
     """
     flags = os.environ.get("XLA_FLAGS", "")
     by_flag = "xla_force_host_platform_device_count" in flags
@@ -74,7 +74,7 @@ def share_cores(config: Config) -> None:
     if "xla_cpu_collective_call_terminate_timeout_seconds" not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_collective_call_terminate_timeout_seconds={PATIENCE}".strip()
     with suppress(RuntimeError):  # The devices are known already.
-        jax.config.update("jax_num_cpu_devices", cores())
+        jax.config.update("jax_num_cpu_devices", cpu_count())
 
 
 def place(config: Config, devices: DevicesConfig = DevicesConfig()) -> Placement:

@@ -8,7 +8,7 @@ import optax
 from jax import Array
 
 from jaxvae.config import TrainConfig
-from jaxvae.training.skipping import Guard, new_guard
+from jaxvae.training.skipping import SkipState, init_skip_state
 from jaxvae.vae import VAE, Params
 
 
@@ -37,7 +37,7 @@ class TrainState(NamedTuple):
     ema: Params | None
     opt_state: Any
     key: Array
-    guard: Guard
+    guard: SkipState
 
     def before_the_last(self, count: int) -> "TrainState":
         """The state as it was before the last `count` steps, all of them skipped since they were not finite."""
@@ -74,4 +74,4 @@ def init_state(keys: Keys, vae: VAE, config: TrainConfig) -> TrainState:
     # A copy: the train step donates the state, and no buffer may be given away twice.
     ema = jax.tree.map(jnp.copy, params) if config.ema_decay else None
     opt_state = build_optimizer(config).init(params)
-    return TrainState(jnp.zeros((), jnp.int32), params, ema, opt_state, keys.train, new_guard())
+    return TrainState(jnp.zeros((), jnp.int32), params, ema, opt_state, keys.train, init_skip_state())

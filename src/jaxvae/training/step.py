@@ -17,9 +17,9 @@ from jaxvae.config import DevicesConfig
 from jaxvae.data.pixels import to_float
 from jaxvae.experiment import Config
 from jaxvae.objectives.metrics import active_units, with_bits_per_dim
-from jaxvae.training.accumulation import in_parts
+from jaxvae.training.accumulation import accumulate_gradients
 from jaxvae.training.sharding import Placement
-from jaxvae.training.skipping import stopped, watch
+from jaxvae.training.skipping import decide_update, should_stop
 from jaxvae.training.state import TrainState, build_optimizer, learning_rate
 from jaxvae.vae import VAE, Params, rematerialized
 
@@ -61,7 +61,7 @@ def build_train_step(
 
     gradient = jax.value_and_grad(loss, has_aux=True)
     if devices.accumulate > 1:
-        gradient = in_parts(gradient, devices.accumulate, mesh)
+        gradient = accumulate_gradients(gradient, devices.accumulate, mesh)
 
     def train_step(state: TrainState, images: UInt8[Array, "b h w c"]) -> tuple[TrainState, Metrics]:
         # 1. All randomness of this step comes from the root key and the step's number.
@@ -80,10 +80,10 @@ def build_train_step(
         # 4. An update that is not finite, or a spike, is skipped. After too many of the former in a row the state no
         #    longer changes, and the loop ends the run.
         gradient_norm = norm(gradients)
-        guard, made = watch(state.guard, value, gradient_norm, config.train)
+        guard, made = decide_update(state.guard, value, gradient_norm, config.train)
         after, before = (params, ema, opt_state), (state.params, state.ema, state.opt_state)
         params, ema, opt_state = jax.tree.map(lambda new, old: jnp.where(made, new, old), after, before)
-        step = state.step + ~stopped(state.guard, config.train)
+        step = state.step + ~should_stop(state.guard, config.train)
         new_state = TrainState(step, params, ema, opt_state, state.key, guard)
 
         # 5. What is logged: means over the batch, in nats per example.

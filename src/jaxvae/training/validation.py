@@ -5,7 +5,7 @@ from typing import NamedTuple
 from jaxvae.data.prepared import Prepared
 from jaxvae.evaluation.per_example import Measure, means
 from jaxvae.experiment import Config
-from jaxvae.training.metric_log import Record, say, write
+from jaxvae.training.metric_log import MetricLog, print_line, write
 from jaxvae.training.state import Keys
 from jaxvae.vae import Params
 
@@ -18,13 +18,13 @@ class Best(NamedTuple):
 
 
 def validate(
-    measure: Measure, params: Params, keys: Keys, prepared: Prepared, split: str, step: int, record: Record
+    measure: Measure, params: Params, keys: Keys, prepared: Prepared, split: str, step: int, record: MetricLog
 ) -> dict[str, float]:
     """Measures a whole split, with the same draws each time, and writes it down."""
     measured = means(measure(params, keys.validation, prepared.split(split).images))
     write(record, step, split, measured)
     numbers = "  ".join(f"{name} {value:.2f}" for name, value in measured.items() if name != "n")
-    say(record, f"step {step}  {split}  {numbers}")
+    print_line(record, f"step {step}  {split}  {numbers}")
     return measured
 
 

@@ -73,14 +73,14 @@ def test_prepare_finds_it_and_resizes(tmp_path):
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.full((3, 2, 2), -0.5), r"floats from -0\.5 to -0\.5"),
-        (np.full((3, 2, 2), 255.0), "floats from 255 to 255, but they must lie between 0 and 1"),
-        (np.full((3, 2, 2), np.nan), "floats from nan"),
+        (np.full((3, 2, 2), -0.5), r"float images from -0\.5 to -0\.5"),
+        (np.full((3, 2, 2), 255.0), "float images from 255 to 255; expected values between 0 and 1"),
+        (np.full((3, 2, 2), np.nan), "float images from nan"),
         (np.zeros((3, 2, 2), np.int64), "type int64"),
-        (np.zeros((3, 3, 8, 8), np.uint8), r"images \[3, 3, 8, 8\]"),
-        (np.zeros((3, 4), np.uint8), r"images \[3, 4\]"),
-        (np.zeros((0, 4, 4), np.uint8), "holds 0 pictures"),
-        (np.zeros((2, 4, 4), np.uint8), "holds 2 pictures"),
+        (np.zeros((3, 3, 8, 8), np.uint8), r"images of shape \[3, 3, 8, 8\]"),
+        (np.zeros((3, 4), np.uint8), r"images of shape \[3, 4\]"),
+        (np.zeros((0, 4, 4), np.uint8), "has 0 images"),
+        (np.zeros((2, 4, 4), np.uint8), "has 2 images"),
     ],
 )
 def test_images_that_will_not_do(tmp_path, array, message):
@@ -93,11 +93,11 @@ def test_images_that_will_not_do(tmp_path, array, message):
     ("content", "message"),
     [
         ({"pictures": numbered(3, 2, 2)}, r"'pictures' is unknown; use images"),
-        ({"images": numbered(3, 2, 2), "x_train": numbered(3, 2, 2)}, "'x_train' is there twice"),
+        ({"images": numbered(3, 2, 2), "x_train": numbered(3, 2, 2)}, "'x_train' is a duplicate"),
         ({"x_test": numbered(3, 2, 2)}, "no images to train with"),
         ({"x_train": numbered(3, 2, 2), "y_test": np.arange(3)}, "labels of test without images"),
-        ({"images": numbered(3, 2, 2), "labels": np.arange(2)}, r"labels \[2\] .* for 3 images"),
-        ({"images": numbered(3, 2, 2), "labels": np.ones(3)}, "of type float64"),
+        ({"images": numbered(3, 2, 2), "labels": np.arange(2)}, r"labels of shape \[2\] .* for 3 images"),
+        ({"images": numbered(3, 2, 2), "labels": np.ones(3)}, "type float64"),
         ({"images": numbered(3, 2, 2), "labels": np.array([0, 1, 40000])}, "from 0 to 40000"),
         ({"x_train": numbered(3, 2, 2), "y_train": np.arange(3), "x_test": numbered(3, 2, 2)}, "not for test"),
     ],
@@ -120,7 +120,7 @@ def test_python_objects_are_refused(tmp_path):
 @pytest.mark.parametrize("suffix", [".npy", ".npz"])
 def test_missing_and_damaged_files(tmp_path, suffix):
     path = tmp_path / f"a{suffix}"
-    with pytest.raises(UserError, match="no file"):
+    with pytest.raises(UserError, match="does not exist"):
         read(path)
     (np.save if suffix == ".npy" else np.savez)(path, numbered(30, 9, 9))
     whole = path.read_bytes()

@@ -4,7 +4,7 @@ import python_avatars as pa
 
 from jaxvae import DataConfig
 from jaxvae.data.sources import avatars
-from jaxvae.data.sources.avatars import ATTRIBUTES, choose
+from jaxvae.data.sources.avatars import ATTRIBUTES, choose_parts
 from jaxvae.errors import UserError
 
 
@@ -20,7 +20,7 @@ def test_a_face_is_the_same_each_time_and_faces_differ():
 def test_attributes_say_what_is_drawn_and_are_balanced():
     rows = []
     for seed in range(800):
-        avatar, values = choose(np.random.default_rng(seed))
+        avatar, values = choose_parts(np.random.default_rng(seed))
         seen = dict(zip(ATTRIBUTES, values, strict=True))
         rows.append(values)
         assert seen["hat"] == isinstance(avatar.top, pa.HatType)
@@ -40,7 +40,7 @@ def test_sunglasses_darken_the_eyes_and_leave_the_shoulders(monkeypatch):
         avatar = pa.Avatar(
             top=pa.HairType.SHORT_FLAT, clothing=pa.ClothingType.HOODIE, accessory=accessory, background_color="#FFFFFF"
         )
-        monkeypatch.setattr(avatars, "choose", lambda random: (avatar, ()))
+        monkeypatch.setattr(avatars, "choose_parts", lambda random: (avatar, ()))
         return avatars._draw(np.random.default_rng(0), 64, "keep").image.astype(float)
 
     without, with_them = face(pa.AccessoryType.NONE), face(pa.AccessoryType.SUNGLASSES)

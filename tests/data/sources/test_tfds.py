@@ -14,7 +14,7 @@ from raw_celeba import ATTRIBUTES, face, make
 
 from jaxvae import DataConfig
 from jaxvae.data import prepare
-from jaxvae.data.images import fit
+from jaxvae.data.images import crop_and_resize
 from jaxvae.data.sources.tfds.files import RawFiles
 from jaxvae.data.sources.tfds.source import tfds_source
 from jaxvae.errors import UserError
@@ -76,7 +76,7 @@ def test_celeba_attributes_stay_with_their_faces(raw_celeba, tmp_path):
     prepared = prepare(config("celeb_a", raw_celeba, tmp_path, crop=148, size=32))
     images, attributes = prepared.split("train")
     drawn = [face(i) for i in range(16)]
-    expected = np.stack([fit(image, crop=148, size=32, color="keep") for image, _ in drawn]).astype(int)
+    expected = np.stack([crop_and_resize(image, crop=148, size=32, color="keep") for image, _ in drawn]).astype(int)
     matched = set()
     for image, row in zip(images, attributes, strict=True):
         nearest = int(np.abs(expected - image.astype(int)).mean((1, 2, 3)).argmin())
@@ -100,7 +100,7 @@ def test_the_alias_and_the_warning_about_sizes(raw_celeba, tmp_path, caplog):
 def test_each_missing_file_is_named(celeba, tmp_path):
     (celeba / "img_align_celeba.zip").unlink()
     (celeba / "identity_CelebA.txt").unlink()
-    with pytest.raises(UserError, match="lacks 2 of the files of celeb_a") as caught:
+    with pytest.raises(UserError, match="is missing 2 of the files of celeb_a") as caught:
         prepare(config("celeb_a", celeba, tmp_path))
     for part in ("img_align_celeba.zip (https://drive", "identity_CelebA.txt (https://drive", "CelebA.html"):
         assert part in str(caught.value)
@@ -123,7 +123,7 @@ def test_damaged_files_are_named(celeba, tmp_path):
 def test_a_table_cut_short_is_told(celeba, tmp_path):
     table = celeba / "list_attr_celeba.txt"
     table.write_text(table.read_text()[:900])
-    with pytest.raises(UserError, match=r"celeb_a cannot be made from the files in .*may be incomplete"):
+    with pytest.raises(UserError, match=r"cannot prepare celeb_a from the files in .*may be incomplete"):
         prepare(config("celeb_a", celeba, tmp_path))
     assert not (tmp_path / "data").exists()
 
@@ -132,7 +132,7 @@ def test_an_interruption_leaves_nothing(raw_celeba, tmp_path, monkeypatch):
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("jaxvae.data.sources.tfds.source.fit", interrupted)
+    monkeypatch.setattr("jaxvae.data.sources.tfds.source.crop_and_resize", interrupted)
     with pytest.raises(KeyboardInterrupt):
         prepare(config("celeb_a", raw_celeba, tmp_path))
     assert not (tmp_path / "data").exists()
@@ -161,7 +161,7 @@ def test_mnist_files_that_are_cut_short(tmp_path):
     whole = images.read_bytes()
     for content, message in (
         (whole[:-500], r"train-images-idx3-ubyte\.gz is damaged or incomplete"),
-        (gzip.compress(gzip.decompress(whole)[:-1]), r"train-images-idx3-ubyte\.gz is incomplete: it says"),
+        (gzip.compress(gzip.decompress(whole)[:-1]), r"train-images-idx3-ubyte\.gz is incomplete: its header"),
         (gzip.compress(b"hello"), r"train-images-idx3-ubyte\.gz is not an idx file"),
         (b"", r"train-images-idx3-ubyte\.gz"),
     ):
@@ -169,7 +169,7 @@ def test_mnist_files_that_are_cut_short(tmp_path):
         with pytest.raises(UserError, match=message):
             prepare(config("mnist", tmp_path / "raw", tmp_path))
     images.write_bytes(gzip.compress(idx(np.zeros((3, 28, 28)))))
-    with pytest.raises(UserError, match=r"3 pictures, but .* 20 labels"):
+    with pytest.raises(UserError, match=r"3 images, but .* 20 labels"):
         prepare(config("mnist", tmp_path / "raw", tmp_path))
 
 
@@ -227,11 +227,11 @@ def test_a_tar_cut_short_is_named(tmp_path):
     [
         ("celebb_a", "did you mean 'celeb_a'"),
         ("avatar", "did you mean 'avatars'"),
-        ("qqqqqq", "the known ones are avatars, folder, celeb_a"),
+        ("qqqqqq", "expected one of avatars, folder, celeb_a"),
         ("no such name", "'no such name'"),
         ("some/where", "'some/where'"),
         ("emnist/letter", "no variant 'letter'; did you mean 'letters'"),
-        ("imdb_reviews", "imdb_reviews has no pictures; it holds"),
+        ("imdb_reviews", "imdb_reviews has no images; its features are"),
     ],
 )
 def test_names_that_will_not_do(tmp_path, name, message):
@@ -242,7 +242,7 @@ def test_names_that_will_not_do(tmp_path, name, message):
 
 
 def test_a_raw_folder_that_is_not_there(tmp_path):
-    with pytest.raises(UserError, match=r"data\.raw .*no such folder"):
+    with pytest.raises(UserError, match=r"data\.raw .*not a folder"):
         prepare(config("celeb_a", tmp_path / "absent", tmp_path))
 
 
@@ -267,7 +267,7 @@ def unknown_host(*args):
 def test_without_a_network_the_way_out_is_told(tmp_path, tfds_home, monkeypatch):
     monkeypatch.setattr("socket.getaddrinfo", unknown_host)
     monkeypatch.setattr("jaxvae.data.sources.tfds.files.getproxies", dict)
-    with pytest.raises(UserError, match=r"celeb_a cannot be downloaded .*drive\.google\.com") as caught:
+    with pytest.raises(UserError, match=r"cannot download or prepare celeb_a .*drive\.google\.com") as caught:
         prepare(DataConfig(name="celeb_a", root=str(tmp_path / "data")))
     for part in ("img_align_celeba.zip", "--data.raw DIR", "RAW=DIR"):
         assert part in str(caught.value)

@@ -149,7 +149,7 @@ def test_bad_requests_leave_one_sentence_and_nothing_behind(call, dense_run, fol
     mistake(call(attribute, *add, "--remove", "red"), "one of the attributes follows from the others")
     mistake(call(attribute, *add, "--orthogonal-to", "red"), "cannot be changed orthogonally to itself")
     mistake(call(attribute, *add, "--degree", "nan"), "degrees must be finite")
-    mistake(call(attribute, *add, "--to", "test:999"), "test has pictures 0 to 20")
+    mistake(call(attribute, *add, "--to", "test:999"), "test has images 0 to 20")
     mistake(call(attribute, *add, "--n", 0), "--n is 0")
     mistake(call(attribute, *add, "--n", 5), "red is labelled in 5 pictures of discs, but a direction needs 10")
     mistake(call(attribute, *add, "--folder", folder), "add --labels FILE.csv")

@@ -3,7 +3,7 @@ import pytest
 from conftest import tiny_config, train_config
 
 from jaxvae import MLP, DevicesConfig
-from jaxvae.training.planning.program import Exchange, exchanges, state_shapes, traced
+from jaxvae.training.planning.program import Exchange, find_exchanges, state_shapes, trace_step
 from jaxvae.training.sharding import over
 
 CONFIG = tiny_config(model=MLP(hidden=(32,), latent=4), train=train_config(batch_size=48))
@@ -13,7 +13,7 @@ SHAPE = (16, 16, 3)
 def crossing(count, **choices):
     devices = DevicesConfig(**choices)
     placement = over(jax.devices()[:count], CONFIG, devices)
-    return exchanges(traced(CONFIG, SHAPE, 160, placement, devices).lower().compile().as_text())
+    return find_exchanges(trace_step(CONFIG, SHAPE, 160, placement, devices).lower().compile().as_text())
 
 
 @pytest.mark.parametrize("accumulate", [1, 2, 6])
@@ -47,6 +47,6 @@ ENTRY %main (x: f32[4]) -> f32[4] {
   %w = f32[4] while(%x), condition=%cond.2, body=%body.3
 }
 """
-    assert exchanges(text) == [
+    assert find_exchanges(text) == [
         Exchange("all-reduce", 16, True), Exchange("all-reduce", 31, False), Exchange("all-gather", 128, False),
     ]  # fmt: skip

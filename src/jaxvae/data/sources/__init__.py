@@ -1,1 +1,1 @@
-"""TODO package."""
+"""Dataset sources: generated avatars, image folders, NumPy arrays and TensorFlow Datasets."""

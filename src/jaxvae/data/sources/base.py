@@ -1,4 +1,4 @@
-"""What every source of pictures hands to `prepare`."""
+"""The interface between dataset sources and `prepare`."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
@@ -9,19 +9,21 @@ SPLITS = ("train", "validation", "test")
 
 
 class Example(NamedTuple):
-    """One picture, uint8 [h, w, c] with c 1 or 3, and the values of its attributes."""
+    """One image, uint8 [h, w, c] with c 1 or 3, and the values of its attributes."""
 
     image: np.ndarray
     attributes: tuple[int, ...]
 
 
 class Source(NamedTuple):
-    """A data set before it is written down.
+    """A dataset before it is written to disk.
 
-    `attributes` names the columns; `classes` names the values of a column where they have names, by position.
-    `splits` maps each of SPLITS to a function that yields its examples from the start.
-    `origin` says in JSON where the pictures come from.
-    `close` is called when the splits have been read, or will not be; `prepare` does that.
+    Attributes:
+        attributes: names of the attribute columns.
+        classes: for columns whose values have names, those names by position.
+        splits: maps each of SPLITS to a function that yields its examples from the beginning.
+        origin: where the images come from, as JSON.
+        close: releases resources; `prepare` calls it once the splits have been read or are no longer needed.
     """
 
     attributes: tuple[str, ...]

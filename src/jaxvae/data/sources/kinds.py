@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxvae.config.kinds import Kind
 from jaxvae.errors import UserError
-from jaxvae.system.files import named_path
+from jaxvae.system.files import expand_user
 
 if TYPE_CHECKING:
     from jaxvae.data.config import DataConfig
@@ -171,7 +171,7 @@ def source_named(name: str, raw: str | None = None) -> SourceConfig:
             raise UserError(f"data.raw is {raw!r}, but {name} needs no files of yours; remove data.raw.")
         kind: SourceConfig = SourceConfig.kinds[name]()
         return kind
-    path = named_path(name)
+    path = expand_user(name)
     is_folder = os.path.isdir(path)
     is_arrays = path.suffix.lower() in ARRAY_SUFFIXES and not is_folder
     if not is_folder and not is_arrays and not name.startswith(("/", "./", "../", "~")):
@@ -182,4 +182,4 @@ def source_named(name: str, raw: str | None = None) -> SourceConfig:
 
 
 def _stem(path: str) -> str:
-    return Path(os.path.abspath(named_path(path))).stem or "run"
+    return Path(os.path.abspath(expand_user(path))).stem or "run"

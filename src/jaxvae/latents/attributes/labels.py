@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Int, UInt8
 
 from jaxvae.data.prepared import Prepared
-from jaxvae.errors import UserError, nearest
+from jaxvae.errors import UserError, suggest
 
 FEWEST = 10  # Labelled examples that a direction can be learned from.
 
@@ -106,7 +106,7 @@ def column_and_value(labelled: Labelled, name: str) -> tuple[int, int]:
         if not its:
             raise UserError(f"{name} of {labelled.origin} is a measurement; directions lead from class to class.")
         raise UserError(f"{name} of {labelled.origin} has several classes; name one: {', '.join(its)}.")
-    raise UserError(f"{labelled.origin} has no attribute {name!r}: {nearest(name, known)}")
+    raise UserError(f"{labelled.origin} has no attribute {name!r}: {suggest(name, known)}")
 
 
 def _named(labelled: Labelled) -> dict[str, tuple[int, int]]:
@@ -148,7 +148,7 @@ def attribute_values(prepared: Prepared, split: str, name: str) -> tuple[Int[np.
     Raises `UserError` for an attribute that the data set has not.
     """
     if name not in prepared.attributes:
-        raise UserError(f"{prepared.info['name']} has no attribute {name!r}: {nearest(name, prepared.attributes)}")
+        raise UserError(f"{prepared.info['name']} has no attribute {name!r}: {suggest(name, prepared.attributes)}")
     column = prepared.split(split).attributes[:, prepared.attributes.index(name)]
     return np.asarray(column), list(prepared.info["classes"].get(name, []))
 

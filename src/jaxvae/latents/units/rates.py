@@ -9,7 +9,7 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxvae.codes import flatten
-from jaxvae.data.batches import example_keys, gathered, once
+from jaxvae.data.batches import epoch_batches, example_keys, gather
 from jaxvae.data.pixels import to_float
 from jaxvae.distributions.base import LOG_2PI
 from jaxvae.distributions.gaussian import Normal
@@ -72,8 +72,8 @@ def _as_seen(loaded: Loaded, images: np.ndarray) -> Normal:
         return Normal(flatten(posterior.mean)[0], flatten(posterior.log_variance)[0], 1)
 
     batch, key, parts = jax.jit(jax.vmap(one, (None, 0, 0))), jax.random.split(jax.random.key(0), 2)[0], []
-    for indices, real in once(len(images), min(COMPILED_BATCH, len(images))):
-        rows = jax.device_get(batch(params, example_keys(key, indices), gathered(images, indices)))
+    for indices, real in epoch_batches(len(images), min(COMPILED_BATCH, len(images))):
+        rows = jax.device_get(batch(params, example_keys(key, indices), gather(images, indices)))
         parts.append(jax.tree.map(lambda leaf, real=real: leaf[:real], rows))
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
 

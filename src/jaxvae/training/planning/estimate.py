@@ -1,4 +1,4 @@
-"""What a train step takes on hardware that need not be there, from its compiled program; nothing is run."""
+"""Memory, FLOPs and communication of a train step, from its compiled program; nothing is run."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,20 +9,18 @@ import numpy as np
 
 from jaxvae.config import DevicesConfig
 from jaxvae.experiment import Config
-from jaxvae.training.planning.program import Exchange, exchanges, state_shapes, traced
+from jaxvae.training.planning.program import Exchange, find_exchanges, state_shapes, trace_step
 from jaxvae.training.planning.target import Target
 from jaxvae.training.sharding import Placement, counted, over
 
-FURTHER = 16  # The second batch that is compiled to see how memory grows, as a multiple of the first.
-
-
-TRIES = 4
+SECOND_BATCH_FACTOR = 16  # Size of the second batch compiled to measure how memory grows, relative to the first.
+MAX_TRIES = 4
 
 
 class Estimate(NamedTuple):
-    """Bytes are of one device; `flops` those of one step on all devices together.
+    """Resources of a train step: bytes per device, and `flops` per step summed over all devices.
 
-    `state` is what stays between steps, `temporary` what a step takes beside it, batch and program included.
+    `state` is kept between steps; `temporary` is what a step needs in addition, including the batch and the program.
     """
 
     batch_size: int
@@ -33,16 +31,24 @@ class Estimate(NamedTuple):
 
     @property
     def total(self) -> int:
-        """The memory of one device at the peak of a step, in bytes."""
+        """Peak memory per device, in bytes."""
         return self.state + self.temporary
 
 
 def estimate(
-    config: Config, shape: tuple[int, int, int], pictures: int, target: Target, devices: DevicesConfig
+    config: Config, shape: tuple[int, int, int], count: int, target: Target, devices: DevicesConfig
 ) -> Estimate | None:
-    """Compiles the train step for the target; None where the compiler finds that it does not fit."""
+    """Compiles the train step for the target; returns None if the compiler finds that it does not fit.
+
+    Args:
+        config: config of the run.
+        shape: height, width and channels of the images.
+        count: number of training images.
+        target: the hardware to compile for.
+        devices: config of the devices.
+    """
     placement = over(counted(target.devices, devices.count), config, devices)
-    program = traced(config, shape, pictures, placement, devices).lower()
+    program = trace_step(config, shape, count, placement, devices).lower()
     try:
         compiled = program.compile()
     except jax.errors.JaxRuntimeError as error:
@@ -50,65 +56,77 @@ def estimate(
             return None
         raise
     memory = compiled.memory_analysis()
-    state = _held(config, shape, placement)
+    state = _state_bytes(config, shape, placement)
     peak = memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
     peak += memory.temp_size_in_bytes + memory.generated_code_size_in_bytes
     return Estimate(
         batch_size=config.train.batch_size,
         state=state,
         temporary=peak - state,
-        flops=_flops(config, shape, pictures, target),
-        exchanges=exchanges(compiled.as_text()),
+        flops=_flops(config, shape, count, target),
+        exchanges=find_exchanges(compiled.as_text()),
     )
 
 
-def largest(
+def largest_batch(
     config: Config,
     shape: tuple[int, int, int],
-    pictures: int,
+    count: int,
     target: Target,
     devices: DevicesConfig,
     first: Estimate,
     say: Callable[[str], None],
 ) -> int:
-    """The largest batch found to fit: where memory would be full if it grew as between two batches, then compiled.
+    """Searches for the largest batch size that fits, by extrapolating memory linearly from two sizes and compiling.
 
-    Where the compiler refuses that, a tenth less, and so on.
+    If the extrapolated size does not fit, it is reduced by a tenth, up to MAX_TRIES times.
+
+    Args:
+        config: config of the run.
+        shape: height, width and channels of the images.
+        count: number of training images.
+        target: the hardware to compile for.
+        devices: config of the devices.
+        first: the estimate for a first batch size, which fits.
+        say: prints a progress message.
     """
     parts = len(counted(target.devices, devices.count)) * devices.accumulate
 
-    def compiled(size: int) -> Estimate | None:
+    def estimate_fitting(size: int) -> Estimate | None:
         say(f"compiling for a batch of {size}")
-        changed = replace(config, train=replace(config.train, batch_size=size))
-        found = estimate(changed, shape, pictures, target, devices)
+        resized = replace(config, train=replace(config.train, batch_size=size))
+        found = estimate(resized, shape, count, target, devices)
         return found if found is not None and found.total <= target.memory else None
 
-    second = compiled(FURTHER * first.batch_size)
-    fits, size = first, FURTHER * first.batch_size
+    second = estimate_fitting(SECOND_BATCH_FACTOR * first.batch_size)
+    fits, size = first, SECOND_BATCH_FACTOR * first.batch_size
     if second is not None:
         fits = second
         slope = (second.total - first.total) / (second.batch_size - first.batch_size)
         size = int(second.batch_size + (target.memory - second.total) / max(slope, 1.0))
-    for _ in range(TRIES):
+    for _ in range(MAX_TRIES):
         size = size // parts * parts if second is not None else size // 2 // parts * parts
         if size <= fits.batch_size:
             break
-        if (found := compiled(size)) is not None:
+        if (found := estimate_fitting(size)) is not None:
             return found.batch_size
         size = int(0.9 * size)
     return fits.batch_size
 
 
-def _held(config: Config, shape: tuple[int, int, int], placement: Placement) -> int:
-    """Bytes of the state on one device."""
+def _state_bytes(config: Config, shape: tuple[int, int, int], placement: Placement) -> int:
+    """Returns the size of the state on one device, in bytes."""
     leaves = jax.tree.leaves(placement.of(state_shapes(config, shape)))
-    numbers = [(leaf, np.prod(leaf.sharding.shard_shape(leaf.shape), dtype=np.int64)) for leaf in leaves]
-    return int(sum(count * leaf.dtype.itemsize for leaf, count in numbers))
+    counts = [(leaf, np.prod(leaf.sharding.shard_shape(leaf.shape), dtype=np.int64)) for leaf in leaves]
+    return int(sum(count * leaf.dtype.itemsize for leaf, count in counts))
 
 
-def _flops(config: Config, shape: tuple[int, int, int], pictures: int, target: Target) -> float:
-    """Of the whole step, in one part on one device: a compiled program tells of its own device, and of a loop once."""
-    whole = DevicesConfig()
-    program = traced(config, shape, pictures, over(jax.devices("cpu")[:1], config, whole), whole)
+def _flops(config: Config, shape: tuple[int, int, int], count: int, target: Target) -> float:
+    """Returns the FLOPs of the whole step, lowered for one device without accumulation.
+
+    The cost analysis of a compiled program covers only its own device, and counts the body of a loop once.
+    """
+    single = DevicesConfig()
+    program = trace_step(config, shape, count, over(jax.devices("cpu")[:1], config, single), single)
     platform = {"tpu": "tpu", "gpu": "cuda", "cpu": "cpu"}[target.kind]
     return float(program.lower(lowering_platforms=(platform,)).cost_analysis()["flops"])

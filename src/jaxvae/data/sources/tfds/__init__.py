@@ -1,1 +1,1 @@
-"""TODO package."""
+"""TensorFlow Datasets (TFDS) as a source, without TensorFlow where possible."""

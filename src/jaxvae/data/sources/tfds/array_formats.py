@@ -1,7 +1,7 @@
-"""The TFDS sets that come as arrays of bytes, read without TensorFlow.
+"""Readers for TFDS datasets distributed as raw bytes (MNIST, CIFAR), without TensorFlow.
 
-TFDS's own readers of the MNIST and CIFAR files call TensorFlow to open a file, and its writer calls it to encode an
-array as an image. The readers here hand on PNG files instead, which TFDS stores as they are.
+TFDS's own readers of these files call TensorFlow to open a file, and its writer calls TensorFlow to encode an array as
+an image. The readers here yield PNG files instead, which TFDS stores unchanged.
 """
 
 import io
@@ -19,21 +19,25 @@ Examples = Iterator[tuple[Any, dict[str, Any]]]
 
 
 def reader_for(builder: type) -> Callable[..., Examples] | None:
-    """What is to stand for the builder's `_generate_examples`; None where its own will do."""
+    """Returns a replacement for the builder's `_generate_examples`; None if the original works without TensorFlow."""
     for bases, reader in ((tfds.image_classification.MNIST, _mnist), (tfds.image_classification.Cifar10, _cifar)):
         if issubclass(builder, bases):
             return reader
     return None
 
 
-def encoded(examples: Examples) -> Examples:
-    """The examples with their eight-bit arrays that are pictures, [h, w, c], as PNG files."""
+def encode_images(examples: Examples) -> Examples:
+    """Encodes the uint8 image arrays [h, w, c] of the examples as PNG files."""
     for key, example in examples:
-        yield key, {name: _png(value) if _is_picture(value) else value for name, value in example.items()}
+        yield key, {name: _png(value) if _is_image(value) else value for name, value in example.items()}
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """The array of bytes in an idx file, the format of MNIST; `UserError` where it is cut short or is no such file."""
+    """Reads the byte array of an idx file, the format of MNIST.
+
+    Raises:
+        UserError: if the file is truncated or is not an idx file.
+    """
     data = path.read_bytes()
     if data[:3] != b"\0\0\x08":
         raise UserError(f"{path.name} is not an idx file of bytes, the format of MNIST.")
@@ -41,7 +45,7 @@ def read_idx(path: Path) -> np.ndarray:
     shape = np.frombuffer(data, ">u4", data[3], 4).astype(int) if len(data) >= header else np.array([1])
     if len(data) < header + shape.prod():
         raise UserError(
-            f"{path.name} is incomplete: it says it holds {shape.prod()} bytes, but has {len(data) - header}."
+            f"{path.name} is incomplete: its header declares {shape.prod()} bytes, but it has {len(data) - header}."
         )
     return np.frombuffer(data, np.uint8, shape.prod(), header).reshape(shape)
 
@@ -49,7 +53,7 @@ def read_idx(path: Path) -> np.ndarray:
 def _mnist(builder: Any, num_examples: int, data_path: Path, label_path: Path) -> Examples:
     images, labels = read_idx(Path(data_path)), read_idx(Path(label_path))
     if len(images) != len(labels):
-        raise UserError(f"{data_path.name} holds {len(images)} pictures, but {label_path.name} {len(labels)} labels.")
+        raise UserError(f"{data_path.name} has {len(images)} images, but {label_path.name} has {len(labels)} labels.")
     for i, (image, label) in enumerate(zip(images, labels, strict=True)):
         yield i, {"image": image[:, :, None], "label": int(label)}
 
@@ -58,11 +62,11 @@ def _cifar(builder: Any, split_prefix: str, filepaths: Iterable[str]) -> Example
     keys = builder._cifar_info.label_keys
     index = 0
     for path in map(Path, filepaths):
-        # Per record one byte for each label, then the picture, colour by colour.
+        # Each record is one byte per label, then the image, channel by channel.
         data = np.fromfile(path, np.uint8)
         length = len(keys) + 3 * 32 * 32
         if len(data) % length:
-            raise UserError(f"{path.name} is incomplete: {len(data)} bytes are no multiple of {length}.")
+            raise UserError(f"{path.name} is incomplete: {len(data)} bytes is not a multiple of {length}.")
         for record in data.reshape(-1, length):
             labels = dict(zip(keys, record.tolist(), strict=False))
             image = record[len(keys) :].reshape(3, 32, 32).transpose(1, 2, 0)
@@ -70,7 +74,7 @@ def _cifar(builder: Any, split_prefix: str, filepaths: Iterable[str]) -> Example
             index += 1
 
 
-def _is_picture(value: Any) -> bool:
+def _is_image(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.ndim == 3 and value.shape[2] in (1, 3, 4)
 
 

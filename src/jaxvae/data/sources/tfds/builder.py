@@ -1,4 +1,4 @@
-"""TFDS builders that get their files without TensorFlow, and the sentences that tell what went wrong in them."""
+"""Adapts TFDS builders to run without TensorFlow, and turns their failures into readable errors."""
 
 import functools
 import types
@@ -7,15 +7,19 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from jaxvae.data.sources.tfds.array_formats import encoded, reader_for
-from jaxvae.data.sources.tfds.files import RawFiles, downloaded, file_name, in_folder
+from jaxvae.data.sources.tfds.array_formats import encode_images, reader_for
+from jaxvae.data.sources.tfds.files import RawFiles, download, file_name, find_in_folder
 from jaxvae.errors import UserError
 
 
 def without_tensorflow(cls: Any, folder: Path | None, work: Path, stack: ExitStack) -> Any:
-    """The builder class with its files from `folder`, or downloaded if that is None, and arrays encoded by Pillow.
+    """Returns a subclass of a TFDS builder that finds its files and encodes its images without TensorFlow.
 
-    Archives are unpacked into the empty folder `work`; `stack` closes the files that stay open.
+    Args:
+        cls: the builder class.
+        folder: where the downloaded files are; None downloads them.
+        work: an empty folder to unpack archives into.
+        stack: closes the files that stay open.
     """
 
     @functools.wraps(cls._split_generators)
@@ -24,11 +28,11 @@ def without_tensorflow(cls: Any, folder: Path | None, work: Path, stack: ExitSta
             if folder is not None:
                 return folder
             how = " ".join((self.MANUAL_DOWNLOAD_INSTRUCTIONS or "").split())
-            raise UserError(f"{cls.name} must be downloaded by hand: {how} {_give_folder()}")
+            raise UserError(f"{cls.name} must be downloaded manually: {how} {_raw_flag_hint()}")
 
         published = self.url_infos or {}
         homepage = self.info.homepage or "its home page"
-        locate = downloaded(manager) if folder is None else in_folder(cls.name, folder, published, homepage)
+        locate = download(manager) if folder is None else find_in_folder(cls.name, folder, published, homepage)
         return cls._split_generators(self, RawFiles(locate, manual_dir, work, stack), *args, **kwargs)
 
     read = reader_for(cls) or cls._generate_examples
@@ -36,18 +40,19 @@ def without_tensorflow(cls: Any, folder: Path | None, work: Path, stack: ExitSta
     @functools.wraps(cls._generate_examples)
     def generate_examples(self: Any, *args: Any, **kwargs: Any) -> Any:
         examples = read(self, *args, **kwargs)
-        return encoded(examples) if isinstance(examples, Iterator) else examples  # An Apache Beam pipeline is none.
+        # An Apache Beam pipeline is not an iterator.
+        return encode_images(examples) if isinstance(examples, Iterator) else examples
 
-    # TFDS finds a builder's published checksums and description by these three, and registers every subclass but
-    # those that say otherwise.
+    # TFDS uses these three to find a builder's published checksums and description, and registers every subclass that
+    # does not opt out.
     body = {"__module__": cls.__module__, "pkg_dir_path": cls.pkg_dir_path, "name": cls.name}
     body |= {"_split_generators": split_generators, "_generate_examples": generate_examples}
     return types.new_class(cls.__name__, (cls,), {"skip_registration": True}, lambda space: space.update(body))
 
 
 @contextmanager
-def failures_told(cls: Any, folder: Path | None) -> Iterator[None]:
-    """Turns what a builder stumbles over into a `UserError` that says what can be done."""
+def report_failures(cls: Any, folder: Path | None) -> Iterator[None]:
+    """Turns the failures of a builder into a UserError with a remedy."""
     try:
         yield
     except UserError:
@@ -55,25 +60,25 @@ def failures_told(cls: Any, folder: Path | None) -> Iterator[None]:
     except ImportError as error:
         if "tensorflow" in str(error.name or error).lower():
             raise UserError(
-                f"TFDS needs TensorFlow to prepare {cls.name}, once: pip install 'jaxvae[tensorflow]'."
+                f"preparing {cls.name} requires TensorFlow, this once: pip install 'jaxvae[tensorflow]'."
             ) from error
-        raise UserError(f"TFDS needs another package to prepare {cls.name} ({_first_line(error)}).") from error
-    except Exception as error:  # Hundreds of builders by other people: there is no list of what they raise.
+        raise UserError(f"preparing {cls.name} requires another package ({_first_line(error)}).") from error
+    except Exception as error:  # Hundreds of third-party builders raise whatever they like.
         if folder is not None:
             raise UserError(
-                f"{cls.name} cannot be made from the files in {folder} ({_first_line(error)}); "
-                "one of them may be incomplete or of another version."
+                f"cannot prepare {cls.name} from the files in {folder} ({_first_line(error)}); "
+                "one of them may be incomplete or a different version."
             ) from error
         published = cls.url_infos or {}
         files = ", ".join(file_name(url, published) for url in list(published)[:8]) or "its files"
         raise UserError(
-            f"{cls.name} cannot be downloaded or prepared ({_first_line(error)}). Download {files} by hand, "
-            f"see https://www.tensorflow.org/datasets/catalog/{cls.name}. {_give_folder()}"
+            f"cannot download or prepare {cls.name} ({_first_line(error)}). Download {files} manually, "
+            f"see https://www.tensorflow.org/datasets/catalog/{cls.name}. {_raw_flag_hint()}"
         ) from error
 
 
-def _give_folder() -> str:
-    return "Then name their folder with --data.raw DIR (RAW=DIR with make)."
+def _raw_flag_hint() -> str:
+    return "Then pass their folder as --data.raw DIR (RAW=DIR with make)."
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Which features of a TFDS set become the picture and the attributes."""
+"""Selects the TFDS features that become the image and the attributes."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -10,48 +10,49 @@ from jaxvae.errors import UserError
 
 
 class Column(NamedTuple):
-    """An attribute: its name, where in an example it stands, and what its values are called."""
+    """An attribute: its name, its path in an example, and the names of its values."""
 
     name: str
     path: tuple[str, ...]
     classes: tuple[str, ...]
 
 
-class Chosen(NamedTuple):
-    """The picture's feature, the attributes, and the features that decode to just these, the picture still a file."""
+class Selection(NamedTuple):
+    """The image feature, the attributes, and a feature spec that decodes only these and leaves the image encoded."""
 
-    picture: str
+    image: str
     columns: tuple[Column, ...]
     decoded: Any
 
     def example(self, record: bytes) -> tuple[bytes, tuple[int, ...]]:
-        """The file of the picture and the values of the attributes in a record of TFDS."""
-        example = self.decoded.deserialize_example_np(record, decoders={self.picture: tfds.decode.SkipDecoding()})
-        return example[self.picture], tuple(int(_at(example, column.path)) for column in self.columns)
+        """Returns the encoded image and the attribute values of a TFDS record."""
+        example = self.decoded.deserialize_example_np(record, decoders={self.image: tfds.decode.SkipDecoding()})
+        return example[self.image], tuple(int(_look_up(example, column.path)) for column in self.columns)
 
 
-def choose(name: str, features: Any) -> Chosen:
-    """Takes `image` or else the first picture, and every truth value and class label; drops the rest.
+def select_features(name: str, features: Any) -> Selection:
+    """Selects `image`, or else the first image feature, and all booleans and class labels; drops the rest.
 
-    Raises `UserError` for a set without pictures of eight or sixteen bits.
+    Raises:
+        UserError: if the dataset has no images of 8 or 16 bits.
     """
-    pictures = [
+    images = [
         key
         for key, feature in dict(features).items()
         if type(feature) is tfds.features.Image and feature.np_dtype in (np.uint8, np.uint16)
     ]
-    if not pictures:
-        raise UserError(f"{name} has no pictures; it holds {', '.join(dict(features))}.")
-    picture = "image" if "image" in pictures else pictures[0]
-    columns = _distinct(list(_columns(features, ())))
-    wanted: dict[str, Any] = {picture: features[picture]}
+    if not images:
+        raise UserError(f"{name} has no images; its features are {', '.join(dict(features))}.")
+    image = "image" if "image" in images else images[0]
+    columns = _make_unique(list(_columns(features, ())))
+    selected: dict[str, Any] = {image: features[image]}
     for column in columns:
-        place = wanted
+        parent = selected
         for key in column.path[:-1]:
-            place = place.setdefault(key, {})
-        place[column.path[-1]] = _at(features, column.path)
-    # Not through tfds.decode.PartialDecoding, which calls TensorFlow.
-    return Chosen(picture, columns, tfds.features.FeaturesDict(wanted))
+            parent = parent.setdefault(key, {})
+        parent[column.path[-1]] = _look_up(features, column.path)
+    # Not with tfds.decode.PartialDecoding, which calls TensorFlow.
+    return Selection(image, columns, tfds.features.FeaturesDict(selected))
 
 
 def _columns(features: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[Column]:
@@ -60,20 +61,20 @@ def _columns(features: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[Co
         if isinstance(feature, tfds.features.FeaturesDict):
             yield from _columns(feature, path)
         elif isinstance(feature, tfds.features.ClassLabel):
-            if (feature.num_classes or 0) <= np.iinfo(np.int16).max:  # What a prepared data set can hold.
+            if (feature.num_classes or 0) <= np.iinfo(np.int16).max:  # The type of attributes in a prepared dataset.
                 yield Column(key, path, tuple(feature.names or ()))
         elif isinstance(feature, tfds.features.Tensor) and feature.shape == () and feature.np_dtype == np.bool_:
             yield Column(key, path, ())
 
 
-def _distinct(columns: list[Column]) -> tuple[Column, ...]:
+def _make_unique(columns: list[Column]) -> tuple[Column, ...]:
     names = [column.name for column in columns]
     return tuple(
         column if names.count(column.name) == 1 else column._replace(name="/".join(column.path)) for column in columns
     )
 
 
-def _at(example: Any, path: tuple[str, ...]) -> Any:
+def _look_up(example: Any, path: tuple[str, ...]) -> Any:
     for key in path:
         example = example[key]
     return example

@@ -1,7 +1,8 @@
-"""The files a TFDS builder asks for: hand-downloaded ones from a folder, or downloaded ones; no TensorFlow either way.
+"""Provides the files that a TFDS builder requests, from a local folder or by download, without TensorFlow.
 
-A builder gets its files from the "download manager" that TFDS hands to its `_split_generators`. TFDS's own unpacks
-archives with TensorFlow, checks the published checksums and knows no folder of yours; this one stands in for it.
+A builder gets its files from the download manager that TFDS passes to its `_split_generators`. TFDS's own manager
+unpacks archives with TensorFlow, checks the published checksums and cannot read from a local folder; the one here
+replaces it.
 """
 
 import io
@@ -24,15 +25,17 @@ from tensorflow_datasets.core.download import extractor, resource
 
 from jaxvae.errors import UserError
 
-Locate = Callable[[list[str]], list[Any]]
+logger = logging.getLogger("jaxvae")
+
+Locate = Callable[[list[str]], list[Any]]  # Maps the URLs of files to their local paths, in order.
 
 
 class RawFiles:
-    """Stands in for TFDS's download manager.
+    """A replacement for TFDS's download manager.
 
     Args:
-        locate: from the addresses asked for to the paths of their files, in order; `UserError` where there are none.
-        manual_dir: the folder of files that have no address.
+        locate: maps the requested URLs to local paths, in order; raises UserError for missing files.
+        manual_dir: returns the folder of files that have no URL.
         work: an empty folder to unpack archives into.
         stack: closes files when the builder is done.
     """
@@ -49,30 +52,30 @@ class RawFiles:
 
     @property
     def manual_dir(self) -> Any:
-        """The folder of files that have no address."""
+        """The folder of files that have no URL."""
         return epath.Path(self._manual_dir())
 
     def download(self, urls: Any) -> Any:
-        """The paths of the files, in the same nesting of dicts and lists as their addresses."""
-        addresses = [each.url if isinstance(each, resource.Resource) else str(each) for each in _leaves(urls)]
-        paths = iter(self._locate(addresses))
-        return _mapped(lambda _: epath.Path(next(paths)), urls)
+        """Returns the paths of the files, in the same nesting of dicts and lists as their URLs."""
+        flat = [leaf.url if isinstance(leaf, resource.Resource) else str(leaf) for leaf in _leaves(urls)]
+        paths = iter(self._locate(flat))
+        return _map_tree(lambda _: epath.Path(next(paths)), urls)
 
     def extract(self, archives: Any) -> Any:
-        """The folders or, for a single packed file, the files that the archives are unpacked to."""
-        return _mapped(self._extract_one, archives)
+        """Unpacks archives; returns the resulting folders or, for a single compressed file, the resulting file."""
+        return _map_tree(self._extract_one, archives)
 
     def download_and_extract(self, urls: Any) -> Any:
-        """One after the other."""
+        """Downloads files, then unpacks them."""
         return self.extract(self.download(urls))
 
     def iter_archive(self, archive: Any) -> Iterator[tuple[str, BinaryIO]]:
-        """The name and content of each file in an archive."""
+        """Yields the name and content of each file in an archive."""
         path, method = _method(archive)
         file = self._stack.enter_context(path.open("rb"))
-        with _damage_named(path):
+        with _report_damage(path):
             if method is resource.ExtractMethod.ZIP:
-                # A builder may read the members of a zip late and in any order, where damage could not be named.
+                # Check first: a builder may read zip members late and in any order, outside of this error handling.
                 if (bad := zipfile.ZipFile(file).testzip()) is not None:
                     raise zipfile.BadZipFile(f"bad checksum of {bad}")
                 yield from extractor.iter_archive(file, method)
@@ -86,7 +89,7 @@ class RawFiles:
             return epath.Path(path)
         self._unpacked += 1
         target = self._work / f"{self._unpacked}" / path.name
-        with path.open("rb") as file, _damage_named(path):
+        with path.open("rb") as file, _report_damage(path):
             for name, member in extractor.iter_archive(file, method):
                 goal = target / name if name else target
                 goal.parent.mkdir(parents=True, exist_ok=True)
@@ -105,41 +108,42 @@ def _leaves(tree: Any) -> Iterator[Any]:
     if isinstance(tree, dict):
         tree = list(tree.values())
     if isinstance(tree, list | tuple):
-        for each in tree:
-            yield from _leaves(each)
+        for child in tree:
+            yield from _leaves(child)
     else:
         yield tree
 
 
-def _mapped(function: Callable[[Any], Any], tree: Any) -> Any:
+def _map_tree(function: Callable[[Any], Any], tree: Any) -> Any:
     if isinstance(tree, dict):
-        return {key: _mapped(function, each) for key, each in tree.items()}
+        return {key: _map_tree(function, child) for key, child in tree.items()}
     if isinstance(tree, list | tuple):
-        return [_mapped(function, each) for each in tree]
+        return [_map_tree(function, child) for child in tree]
     return function(tree)
 
 
 @contextmanager
-def _damage_named(path: Path) -> Iterator[None]:
+def _report_damage(path: Path) -> Iterator[None]:
     try:
         yield
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        # gzip and bzip2 tell of damage by an OSError without a number; one with a number is about the disk.
+        # gzip and bzip2 report damage as an OSError without errno; with errno, the disk is at fault.
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise UserError(f"{path} is damaged or incomplete ({error}); download it again.") from error
 
 
-logger = logging.getLogger("jaxvae")
+def find_in_folder(name: str, folder: Path, published: dict[str, Any], homepage: str) -> Locate:
+    """Returns a `RawFiles.locate` that looks files up in a folder by their published names.
 
-# From the addresses of files to their paths, in order.
+    It raises a UserError that lists all missing files. A file of another size than published only causes a warning,
+    because mirrors repack archives.
 
-
-def in_folder(name: str, folder: Path, published: dict[str, Any], homepage: str) -> Locate:
-    """Looks files up in a folder by the names under which they were published, for `RawFiles.locate`.
-
-    A missing file is a `UserError` that names all that are missing; a size other than the published one is a warning,
-    since mirrors repack archives.
+    Args:
+        name: name of the dataset, for error messages.
+        folder: where the files are.
+        published: TFDS's information about the files, by URL.
+        homepage: where to get the files, for error messages.
     """
 
     def locate(urls: list[str]) -> list[Path]:
@@ -148,35 +152,35 @@ def in_folder(name: str, folder: Path, published: dict[str, Any], homepage: str)
         missing = {path.name: url for path, url in found if not path.is_file()}
         if missing:
             files = ", ".join(f"{file} ({url})" for file, url in missing.items())
-            raise UserError(f"{folder} lacks {len(missing)} of the files of {name}: {files}; see also {homepage}.")
-        other = [
+            raise UserError(f"{folder} is missing {len(missing)} of the files of {name}: {files}; see {homepage}.")
+        wrong_size = [
             f"{path.name} has {path.stat().st_size} bytes, not {int(published[url].size)}"
             for path, url in found
             if url in published and path.stat().st_size != published[url].size
         ]
-        if other:
+        if wrong_size:
             logger.warning(
-                "files in %s were packed anew since they were published, or are incomplete: %s",
+                "files in %s differ in size from the published ones (repacked or incomplete): %s",
                 folder,
-                ", ".join(other),
+                ", ".join(wrong_size),
             )
         return paths
 
     return locate
 
 
-def downloaded(manager: Any) -> Locate:
-    """Downloads files with TFDS's own download manager, for `RawFiles.locate`."""
+def download(manager: Any) -> Locate:
+    """Returns a `RawFiles.locate` that downloads files with TFDS's own download manager."""
 
     def locate(urls: list[str]) -> list[Any]:
-        # Without a network TFDS tries for minutes and fills the terminal. Behind a proxy only the proxy knows names.
-        missing = set(urls) - _kept(Path(manager.download_dir))
+        # Fail early: without a network TFDS retries for minutes. Behind a proxy only the proxy can resolve names.
+        missing = set(urls) - _already_downloaded(Path(manager.download_dir))
         hosts = {urlsplit(url).hostname for url in missing} - {None}
         for host in hosts if not getproxies() else ():
             try:
                 socket.getaddrinfo(host, None)
             except OSError as error:
-                raise ConnectionError(f"{host} is not to be found, there may be no network") from error
+                raise ConnectionError(f"cannot resolve {host}; is there a network connection?") from error
         urllib3 = logging.getLogger("urllib3.connectionpool")
         level = urllib3.level
         urllib3.setLevel(logging.ERROR)
@@ -188,12 +192,12 @@ def downloaded(manager: Any) -> Locate:
     return locate
 
 
-def _kept(downloads: Path) -> set[str]:
-    """The addresses of the files that TFDS has downloaded before, by the notes that it keeps beside them."""
-    notes = [note for pattern in ("*.INFO", "*/*.INFO") for note in downloads.glob(pattern)]
-    return {url for note in notes for url in json.loads(note.read_text()).get("urls", ())}
+def _already_downloaded(downloads: Path) -> set[str]:
+    """Returns the URLs of the files that TFDS has already downloaded, from the .INFO files next to them."""
+    info_files = [path for pattern in ("*.INFO", "*/*.INFO") for path in downloads.glob(pattern)]
+    return {url for path in info_files for url in json.loads(path.read_text()).get("urls", ())}
 
 
 def file_name(url: str, published: dict[str, Any]) -> str:
-    """The name under which the file at an address was published."""
+    """Returns the published name of the file at a URL."""
     return getattr(published.get(url), "filename", None) or url.split("?")[0].rstrip("/").rsplit("/", 1)[-1]
