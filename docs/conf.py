@@ -46,6 +46,7 @@ napoleon_include_init_with_doc = False
 python_maximum_signature_line_length = 88
 python_use_unqualified_type_names = True
 add_module_names = False
+toc_object_entries_show_parents = "hide"
 
 html_theme = "sphinx_book_theme"
 html_title = "jaxvae"

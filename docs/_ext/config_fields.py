@@ -67,24 +67,24 @@ def kinds_of(kind: Any) -> dict[str, type]:
     return dict(kinds) if kinds else {}
 
 
-def part(cls: type, prefix: str, title: str, depth: int) -> list[str]:
-    """Returns the section of one dataclass, and those of the parts in its fields after it."""
+def part(cls: type, prefix: str, title: str, depth: int) -> tuple[list[str], list[str]]:
+    """Returns the section of one dataclass, and those of the parts in its fields."""
     types, docs = get_type_hints(cls), field_docs(cls)
     summary = (inspect.getdoc(cls) or "").split("\n\n")[0]
-    lines, inner = [f"{'#' * depth} {title}", "", summary, ""], []
+    lines, inner = [f"{'#' * depth} {title}", "", f"`{cls.__name__}`. {summary}", ""], []
     for field in fields(cls):  # type: ignore[arg-type]
         kind, name = types[field.name], f"{prefix}{field.name}"
         if (family := kinds_of(kind)) and f"{name}." != f"{prefix}.":
             text = f"A kind: {', '.join(f'`{known}`' for known in family)}. {docs.get(field.name, '')}"
             inner += kinds(family, name, depth)
         elif is_dataclass(kind):
-            text = f"The part below. {docs.get(field.name, '')}"
-            inner += part(kind, f"{name}.", f"{name}: {kind.__name__}", depth)  # type: ignore[arg-type]
+            text = f"See below. {docs.get(field.name, '')}"
+            inner += [line for lines in part(kind, f"{name}.", name, depth) for line in lines]  # type: ignore[arg-type]
         else:
             text = docs.get(field.name, "")
         flag = f"--{name.replace('_', '-')}"
         lines += [f"`{flag}` `{type_text(kind)}`, {default_text(field)}", f": {text.strip() or '—'}", ""]
-    return lines + inner
+    return lines, inner
 
 
 SHOWN: set[str] = set()
@@ -95,11 +95,12 @@ def kinds(family: dict[str, type], name: str, depth: int) -> list[str]:
     if name in SHOWN:
         return []
     SHOWN.add(name)
-    lines: list[str] = []
-    for known, cls in family.items():
-        if cls.__module__.startswith("jaxvae."):
-            lines += part(cls, f"{name}.", f"{name} {known}: {cls.__name__}", depth)
-    return lines
+    sections = [
+        part(cls, f"{name}.", f"{name} {known}", depth)
+        for known, cls in family.items()
+        if cls.__module__.startswith("jaxvae.")
+    ]
+    return [line for one, _ in sections for line in one] + [line for _, inner in sections for line in inner]
 
 
 def write_config(app: Sphinx) -> None:
@@ -108,9 +109,8 @@ def write_config(app: Sphinx) -> None:
     from jaxvae.config import DevicesConfig
 
     SHOWN.clear()
-    sections = part(Config, "", "Config", 2)
-    sections += part(DevicesConfig, "devices.", "devices: DevicesConfig", 2)
-    write_page(app, "config.md", "\n".join([HEAD, *sections]))
+    sections = [*part(Config, "", "The experiment", 2), *part(DevicesConfig, "devices.", "devices", 2)]
+    write_page(app, "config.md", "\n".join([HEAD, *(line for section in sections for line in section)]))
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def visit_inline(translator: Any, node: nodes.math) -> None:
 
 def visit_display(translator: Any, node: nodes.math_block) -> None:
     """Writes a formula on a line of its own."""
-    translator.body.append(mathml(node.astext(), "block"))
+    translator.body.append(f'<div class="formula">{mathml(node.astext(), "block")}</div>\n')
     raise nodes.SkipNode
 
 

@@ -12,7 +12,9 @@ from dataclasses import fields, is_dataclass
 from types import ModuleType
 from typing import Any
 
+from docutils import nodes
 from generated import write_page
+from sphinx import addnodes
 from sphinx.application import Sphinx
 
 SECTIONS = re.compile(
@@ -140,20 +142,20 @@ def _escape(line: str) -> str:
     return "".join(piece for pair in zip(plain, [*code, ""], strict=True) for piece in pair)
 
 
-def plain_types(
-    app: Sphinx, what: str, name: str, thing: Any, options: Any, signature: str | None, returns: str | None
-) -> tuple[str | None, str | None]:
+PATHS = re.compile(r"\b(?:jaxlib\._jax|jax|jaxtyping|numpy)\.(?=(Array|ndarray|[A-Z]\w*\[))")
+
+
+def plain_types(app: Sphinx, doctree: nodes.document) -> None:
     """Writes arrays as the source does: Float[Array, 'b d'], not Float[jaxlib._jax.Array, 'b d']."""
-
-    def plain(text: str | None) -> str | None:
-        return text and re.sub(r"\b(?:jaxlib\._jax|jax|jaxtyping|numpy)\.(?=(Array|ndarray|[A-Z]\w*\[))", "", text)
-
-    return plain(signature), plain(returns)
+    for signature in doctree.findall(addnodes.desc_signature):
+        for text in list(signature.findall(nodes.Text)):
+            if (plain := PATHS.sub("", text)) != text:
+                text.parent.replace(text, nodes.Text(plain))
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Registers the extension; docstrings are converted before napoleon reads their sections."""
     app.connect("builder-inited", write_api)
     app.connect("autodoc-process-docstring", to_rst, priority=400)
-    app.connect("autodoc-process-signature", plain_types)
+    app.connect("doctree-read", plain_types)
     return {"version": "1", "parallel_read_safe": True}
