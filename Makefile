@@ -28,7 +28,7 @@ READY := .venv/ready-$(JAX_FOR)
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help setup experiment train interpolate sample evaluate selftest reconstruct traverse attribute map neighbours encode decode explore test test-all test-tpu test-browser test-notebook check bench faults clean
+.PHONY: help setup experiment train interpolate sample evaluate selftest reconstruct traverse attribute map neighbours encode decode explore test test-all test-tpu test-browser test-notebook test-docs docs check bench faults clean
 
 help:  ## this text
 	@echo "jaxvae: variational autoencoders in JAX"
@@ -109,12 +109,19 @@ test-browser: $(READY)  ## the explorer in a headless Chromium (CHROMIUM=/usr/bi
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browser]'
 	CHROMIUM="$(CHROMIUM)" $(BIN)/python -m pytest -m browser tests/explorer/test_explorer_page.py $(ARGS)
 
-test-notebook: $(READY)  ## the cells of experiments/tour.ipynb, with a training of some steps
+test-notebook: $(READY)  ## the cells of docs/tutorials/tour.ipynb, with a training of some steps
 	$(BIN)/python -m pytest -m notebook tests/test_notebook.py $(ARGS)
 
+test-docs: $(READY)  ## run the code blocks of README and docs, and check the flags of every command in them
+	$(BIN)/python -m pytest -m "slow or not slow" tests/test_docs.py $(ARGS)
+
+docs: $(READY)  ## build the documentation into build/docs, offline; warnings are errors
+	$(BIN)/python -m sphinx -W --keep-going --quiet -b html docs build/docs
+	@echo "open build/docs/index.html"
+
 check: $(READY)  ## format, lint, types and the direction of imports
-	$(BIN)/ruff format --check src tests experiments
-	$(BIN)/ruff check src tests experiments
+	$(BIN)/ruff format --check src tests experiments docs
+	$(BIN)/ruff check src tests experiments docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -128,5 +135,5 @@ faults: $(READY)  ## end training in every way that machines do and check that n
 	$(BIN)/python experiments/studies/faults.py $(ARGS)
 
 clean:  ## remove .venv and what tools left; runs/ and data/ stay
-	rm -rf .venv build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache
-	find src tests experiments -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf .venv build dist docs/reference/generated src/*.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find src tests experiments docs -name __pycache__ -type d -prune -exec rm -rf {} +
