@@ -99,7 +99,7 @@ def test_a_file_is_not_replaced_unless_asked(call, disc_run):
 BAD_INTERPOLATIONS = {
     "one step": (["--steps", "1"], "--steps is 1, but must be at least 2"),
     "degree": (["--degree", "7"], "--degree is 7, but must be between 0"),
-    "attribute": (["--from", "rad=1"], "no attribute 'rad': did you mean 'red'"),
+    "attribute": (["--from", "rad=1"], "no attribute 'rad'; did you mean 'red'"),
     "index": (["--to", "test:999"], "test has images 0 to 20"),
     "suffix": (["--out", "x.jpg"], "must end in .png"),
     "gif of one": (["--degree", "0.5", "--gif"], "use only one of them"),
@@ -219,7 +219,7 @@ def test_help_explains_every_field_with_its_default(name):
     assert "(default:" in out
     if name == "train":
         assert "--train.learning-rate" in out
-        assert "Peak of the schedule" in out
+        assert "Peak learning rate" in out
 
 
 def test_a_reader_that_goes_away_is_no_traceback(disc_run, tmp_path):
@@ -255,7 +255,7 @@ def test_a_run_folder_that_cannot_be_one(call, disc_set, disc_run, tmp_path_fact
     (bare / "config.json").unlink()
     mistake(call("train", *arguments, "--run", bare), "has checkpoints but no config.json")
     (bare / "config.json").write_text("[1]")
-    mistake(call("train", *arguments, "--run", bare), "no JSON object")
+    mistake(call("train", *arguments, "--run", bare), "not a JSON object")
 
 
 def test_three_pictures_are_enough_to_train_and_walk(call, tmp_path_factory):

@@ -9,7 +9,7 @@ import pytest
 from conftest import mistake, tiny_config, untrained
 from PIL import Image
 
-from jaxvae import MLP, DataConfig
+from jaxvae import MLP, Autoencoder, DataConfig
 from jaxvae.inference import encode_means as codes_of_pictures
 from jaxvae.interpolate import interpolate
 from jaxvae.latents.attributes.classifier import fit_classifier

@@ -108,7 +108,7 @@ def put(name, value):
 WRONG = {
     "no format": (edited(lambda about: about.pop("format_version")), "was not written by jaxvae"),
     "format in words": (put("format_version", "one"), "was not written by jaxvae"),
-    "newer, odd versions": (edited(lambda about: about.update(format_version=9, versions=[])), "of a later version"),
+    "newer, odd versions": (edited(lambda about: about.update(format_version=9, versions=[])), "of an unknown later"),
     "no objective": (edited(lambda about: about.pop("objective")), "its objective is None"),
     "objective in words": (put("objective", "high"), "its objective is 'high'"),
     "not said whether complete": (edited(lambda about: about.pop("complete")), "its complete is None"),

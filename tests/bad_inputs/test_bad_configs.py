@@ -179,7 +179,7 @@ def test_numbers_without_a_point_are_numbers():
 WRONG_FILES = {
     "cut": (lambda path: path.write_text(path.read_text()[:40]), "config.json cannot be read"),
     "empty": (lambda path: path.write_text(""), "config.json cannot be read"),
-    "list": (lambda path: path.write_text("[1, 2]"), "no JSON object"),
+    "list": (lambda path: path.write_text("[1, 2]"), "not a JSON object"),
     "no text": (lambda path: path.write_bytes(b"\xff\xfe\x00{"), "config.json cannot be read"),
     "deep": (lambda path: path.write_text("[" * 100_000), "config.json cannot be read"),
     "long number": (lambda path: path.write_text('{"seed": 1' + "0" * 5000 + "}"), "config.json cannot be read"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import DENSE, tiny_config, untrained
 
-from jaxvae import Conv
+from jaxvae import Autoencoder, Conv
 from jaxvae.errors import UserError
 from jaxvae.explorer import moves
 from jaxvae.inference import decode_to_images, reconstruct
@@ -88,7 +88,7 @@ def test_draws_are_those_of_the_prior_and_spread_with_the_temperature(loaded):
 
 
 def test_an_autoencoder_without_fitted_priors_has_none_to_draw_from(disc_set):
-    loaded = untrained(tiny_config(model=DENSE, objective=ObjectiveConfig(name="autoencoder")), disc_set)
+    loaded = untrained(tiny_config(model=DENSE, objective=Autoencoder()), disc_set)
     assert moves.prior_names(loaded) == []
     assert moves.path_names(loaded) == ["linear", "spherical", "geodesic"]
     with pytest.raises(UserError, match="unknown prior 'model'"):

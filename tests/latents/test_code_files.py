@@ -10,7 +10,7 @@ import pytest
 from conftest import DENSE, mistake, saved_run, tiny_config, untrained
 from PIL import Image
 
-from jaxvae import Conv
+from jaxvae import Autoencoder, Conv
 from jaxvae.codes import CodeStatistics
 from jaxvae.decode import decode
 from jaxvae.encode import encode
@@ -124,7 +124,7 @@ def test_without_pictures_or_statistics_there_is_nothing_to_standardise_with(cal
 
 
 def test_an_autoencoder_has_no_standard_deviations(disc_set, tmp_path):
-    loaded = untrained(tiny_config(model=DENSE, objective=ObjectiveConfig(name="autoencoder")), disc_set)
+    loaded = untrained(tiny_config(model=DENSE, objective=Autoencoder()), disc_set)
     encoded = encode_images(loaded, ["test:0", "test:5"], disc_set.data)
     assert encoded.standard_deviation is None
     write_codes(tmp_path / "x.npz", encoded, {})

@@ -163,8 +163,8 @@ def test_the_state_is_given_away_and_nothing_of_it_is_copied(disc_set):
 )
 def test_a_convolutional_model_gets_a_device_of_each_core_unless_the_user_chose(network, chosen, expected):
     code = (
-        "import jax; from jaxvae import Config, ModelConfig; from jaxvae.training.sharding import share_cores;"
-        f"share_cores(Config(model=ModelConfig(network={network!r})));"
+        "import jax; from jaxvae import Config; from jaxvae.training.sharding import share_cores;"
+        f"share_cores(Config(model={network!r}));"
         "import os; print(len(jax.devices()), 'terminate_timeout_seconds=600' in os.environ.get('XLA_FLAGS', ''))"
     )
     environment = {name: value for name, value in os.environ.items() if name != "JAX_NUM_CPU_DEVICES"} | chosen
