@@ -41,7 +41,7 @@ def test_a_plan_tells_memory_work_and_exchanges(capsys):
 def test_a_plan_for_a_gpu_is_an_estimate_and_says_so(capsys):
     assert planned(capsys, "--target", "gpu:80")["estimated"]
     told(lambda: main(["--target", "gpu:80", *SMALL]))
-    assert "estimated from the program for a CPU" in capsys.readouterr().out
+    assert "estimated from the CPU program" in capsys.readouterr().out
 
 
 def test_the_state_is_what_parameters_optimizer_and_guard_take():
