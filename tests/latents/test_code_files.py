@@ -186,7 +186,7 @@ def files(folder, **arrays):
 
 
 BAD_CODES = {
-    "too wide": ({"mean": np.zeros((5, 7))}, "codes of shape (7,) (float64)", "codes of shape (3,)"),
+    "too wide": ({"mean": np.zeros((5, 7))}, "codes of shape (7,) (float64)", "have shape (3,)"),
     "a map": ({"mean": np.zeros((5, 2, 2, 3))}, "codes of shape (2, 2, 3)"),
     "one number": ({"mean": np.asarray(3.0)}, "codes of shape ()"),
     "none": ({"mean": np.zeros((0, 3))}, "contains no codes"),
