@@ -10,10 +10,24 @@ from jaxvae import TFDS, Config, Conv, DataConfig, TrainConfig
 
 config = Config(
     name="celeba",
-    data=DataConfig(source=TFDS(name="celeb_a"), crop=140, size=64, pixels="dequantized", flip=True, walk_from="Eyeglasses=0", walk_to="Eyeglasses=1"),
+    data=DataConfig(
+        source=TFDS(name="celeb_a"),
+        crop=140,
+        size=64,
+        pixels="dequantized",
+        flip=True,
+        walk_from="Eyeglasses=0",
+        walk_to="Eyeglasses=1",
+    ),
     model=Conv(latent=128, channels=(64, 128, 256, 512)),
     train=TrainConfig(
-        steps=60_000, batch_size=128, learning_rate=5e-4, warmup_steps=1000, ema_decay=0.999, log_every=50,
-        validate_every=5000, picture_every=5000,
+        steps=60_000,
+        batch_size=128,
+        learning_rate=5e-4,
+        warmup_steps=1000,
+        ema_decay=0.999,
+        log_every=50,
+        validate_every=5000,
+        picture_every=5000,
     ),
-)  # fmt: skip
+)

@@ -7,10 +7,23 @@ from jaxvae import TFDS, Config, Conv, DataConfig, TrainConfig
 
 config = Config(
     name="cifar10",
-    data=DataConfig(source=TFDS(name="cifar10"), size=None, pixels="dequantized", flip=True, walk_from="label=cat", walk_to="label=dog"),
+    data=DataConfig(
+        source=TFDS(name="cifar10"),
+        size=None,
+        pixels="dequantized",
+        flip=True,
+        walk_from="label=cat",
+        walk_to="label=dog",
+    ),
     model=Conv(latent=128, channels=(64, 128, 256)),
     train=TrainConfig(
-        steps=50_000, batch_size=128, learning_rate=5e-4, warmup_steps=1000, ema_decay=0.999, log_every=50,
-        validate_every=5000, picture_every=5000,
+        steps=50_000,
+        batch_size=128,
+        learning_rate=5e-4,
+        warmup_steps=1000,
+        ema_decay=0.999,
+        log_every=50,
+        validate_every=5000,
+        picture_every=5000,
     ),
-)  # fmt: skip
+)

@@ -11,11 +11,32 @@ from jaxvae import ELBO, MLP, TFDS, BernoulliLikelihood, Config, DataConfig, Tra
 
 config = Config(
     name="fashion_mnist_gated",
-    data=DataConfig(source=TFDS(name="fashion_mnist"), size=None, pixels="binarized", walk_from="label=Trouser", walk_to="label=Coat"),
-    model=MLP(hidden=(300, 300), activation="gated", latent=40, log_variance_range=(-6.0, 2.0), likelihood=BernoulliLikelihood()),
+    data=DataConfig(
+        source=TFDS(name="fashion_mnist"),
+        size=None,
+        pixels="binarized",
+        walk_from="label=Trouser",
+        walk_to="label=Coat",
+    ),
+    model=MLP(
+        hidden=(300, 300),
+        activation="gated",
+        latent=40,
+        log_variance_range=(-6.0, 2.0),
+        likelihood=BernoulliLikelihood(),
+    ),
     objective=ELBO(warmup_steps=50_000),
     train=TrainConfig(
-        steps=1_000_000, batch_size=100, learning_rate=5e-4, schedule="constant", warmup_steps=0, clip_norm=None,
-        ema_decay=0.9995, log_every=100, validate_every=500, patience=50, picture_every=25_000,
+        steps=1_000_000,
+        batch_size=100,
+        learning_rate=5e-4,
+        schedule="constant",
+        warmup_steps=0,
+        clip_norm=None,
+        ema_decay=0.9995,
+        log_every=100,
+        validate_every=500,
+        patience=50,
+        picture_every=25_000,
     ),
-)  # fmt: skip
+)

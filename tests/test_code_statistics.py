@@ -4,7 +4,7 @@ import pytest
 from conftest import DENSE, tiny_config, untrained
 
 from jaxvae import Conv
-from jaxvae.codes import TREE, CodeStatistics
+from jaxvae.codes import STATISTICS_TREE, CodeStatistics
 from jaxvae.inference import code_statistics, posteriors
 from jaxvae.runs import checkpoint
 
@@ -24,32 +24,32 @@ def test_they_are_mean_and_deviation_of_all_codes_whatever_the_batches(disc_set,
     assert statistics.mean.shape == of_all.shape[1:]
     np.testing.assert_allclose(statistics.mean, of_all.mean(axis=0), rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(statistics.standard_deviation, of_all.std(axis=0), rtol=1e-4, atol=1e-7)
-    standard = np.asarray(statistics.standardized(of_all.astype(np.float32)))
+    standard = np.asarray(statistics.standardize(of_all.astype(np.float32)))
     np.testing.assert_allclose(standard.mean(axis=0), 0.0, atol=1e-3)
     np.testing.assert_allclose(standard.std(axis=0), 1.0, atol=1e-3)
-    np.testing.assert_allclose(statistics.restored(standard), of_all, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(statistics.restore(standard), of_all, rtol=1e-4, atol=1e-6)
 
 
 def test_one_picture_has_no_spread_and_is_still_standardised(disc_set):
     vae, params, _ = untrained(tiny_config(model=MODELS["vector"]), disc_set)
     statistics = code_statistics(vae, params, disc_set.split("train").images[:1])
     np.testing.assert_array_equal(statistics.standard_deviation, 0.0)
-    standard = statistics.standardized(np.asarray(statistics.mean)[None] + np.float32(0.5))
+    standard = statistics.standardize(np.asarray(statistics.mean)[None] + np.float32(0.5))
     np.testing.assert_allclose(standard, 0.5, rtol=1e-6)
 
 
 def test_spreads_are_in_the_units_of_standardised_codes():
     statistics = CodeStatistics(np.asarray([1.0, 2.0], np.float32), np.asarray([4.0, 0.0], np.float32))
-    np.testing.assert_allclose(statistics.spreads(np.asarray([[2.0, 3.0]])), [[0.5, 3.0]])
-    np.testing.assert_allclose(statistics.standardized(np.asarray([[9.0, 2.0]])), [[2.0, 0.0]])
+    np.testing.assert_allclose(statistics.rescale_deviations(np.asarray([[2.0, 3.0]])), [[0.5, 3.0]])
+    np.testing.assert_allclose(statistics.standardize(np.asarray([[9.0, 2.0]])), [[2.0, 0.0]])
 
 
 def test_a_checkpoint_keeps_them_as_a_tree_of_their_own(disc_set, tmp_path):
     vae, params, _ = untrained(tiny_config(model=MODELS["spatial"]), disc_set)
     statistics = code_statistics(vae, params, disc_set.split("test").images)
     with checkpoint.open_checkpoints(tmp_path) as checkpointer:
-        trees = {TREE: statistics._asdict()}
+        trees = {STATISTICS_TREE: statistics._asdict()}
         checkpoint.save(checkpointer, 1, trees, about={}, objective=None)
-    again = CodeStatistics(**checkpoint.read_tree(tmp_path, 1, TREE))
+    again = CodeStatistics(**checkpoint.read_tree(tmp_path, 1, STATISTICS_TREE))
     jax.tree.map(np.testing.assert_array_equal, again, statistics)
     assert again.mean.shape == (4, 4, 2)

@@ -97,12 +97,12 @@ def test_a_file_is_not_replaced_unless_asked(call, disc_run):
 
 
 BAD_INTERPOLATIONS = {
-    "one step": (["--steps", "1"], "--steps is 1, but a path needs at least 2"),
+    "one step": (["--steps", "1"], "--steps is 1, but must be at least 2"),
     "degree": (["--degree", "7"], "--degree is 7, but must be between 0"),
     "attribute": (["--from", "rad=1"], "no attribute 'rad': did you mean 'red'"),
     "index": (["--to", "test:999"], "test has images 0 to 20"),
     "suffix": (["--out", "x.jpg"], "must end in .png"),
-    "gif of one": (["--degree", "0.5", "--gif"], "give one of them"),
+    "gif of one": (["--degree", "0.5", "--gif"], "use only one of them"),
     "path": (["--path", "winding"], "winding"),
 }
 

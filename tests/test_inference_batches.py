@@ -19,5 +19,5 @@ def test_every_picture_has_its_own_posterior_in_order(disc_set):
 def test_codes_that_are_not_finite_are_counted(disc_set):
     vae, params, _ = untrained(tiny_config(model=DENSE), disc_set)
     damaged = jax.tree.map(lambda leaf: leaf * np.nan, params)
-    with pytest.raises(UserError, match="the codes of 5 of 5 pictures are not finite"):
+    with pytest.raises(UserError, match="the codes of 5 of 5 images are not finite"):
         code_rows(vae, damaged, disc_set.split("test").images[:5])

@@ -9,8 +9,8 @@ import pytest
 from conftest import mistake, tiny_config, untrained
 from PIL import Image
 
-from jaxvae import MLP, Autoencoder, DataConfig
-from jaxvae.inference import codes as codes_of_pictures
+from jaxvae import MLP, DataConfig
+from jaxvae.inference import encode_means as codes_of_pictures
 from jaxvae.interpolate import interpolate
 from jaxvae.latents.attributes.classifier import fit_classifier
 from jaxvae.priors.fitted import FLOW_HIDDEN, FLOW_PAIRS, Fitted, fit_mixture
@@ -178,8 +178,8 @@ def test_files_in_the_run_are_named_after_what_was_asked(call, lively):
 
 
 MISTAKES = {
-    "prior": (["--prior", "model"], "--prior is model, but --path linear asks no prior"),
-    "corners": (["--corners", "a", "b", "c", "d", "--loop"], "it takes no other ends"),
+    "prior": (["--prior", "model"], "--prior model has no effect with --path linear"),
+    "corners": (["--corners", "a", "b", "c", "d", "--loop"], "it cannot be combined with other ends"),
     "three corners": (["--corners", "a", "b", "c"], "corners"),
     "video of one": (["--degree", "0.5", "--mp4"], "--mp4 animates a path"),
     "report of one": (["--degree", "0.5", "--report"], "--report measures a path"),
@@ -197,7 +197,7 @@ def test_mistakes_are_told_in_a_sentence(call, lively, name):
 def test_an_autoencoder_has_no_posterior_to_draw_from(call, lively, made, monkeypatch):
     config = dataclasses.replace(made.info.config, objective=Autoencoder())
     monkeypatch.setattr("jaxvae.runs.run.load", lambda run: made._replace(info=made.info._replace(config=config)))
-    mistake(call(interpolate, lively, "--seed", 1, "--out", "x.png"), "is an autoencoder: it has no posterior")
+    mistake(call(interpolate, lively, "--seed", 1, "--out", "x.png"), "is an autoencoder, which has no posterior")
     assert call(interpolate, lively, "--path", "prior", "--steps", 2, "--out", "x.png")[0] == 0
 
 

@@ -20,7 +20,7 @@ CONFIG = tiny_config(model=MLP(hidden=(32,), latent=4), train=train_config(batch
 SHAPE = (16, 16, 3)
 EIGHT = Target("eight", "cpu", jax.devices()[:8], GIB)
 SMALL = (
-    "--model.network", "mlp", "--model.hidden", "16", "--train.batch-size", "16", "--shape", "8", "8", "3",
+    "--model", "mlp", "--model.hidden", "16", "--train.batch-size", "16", "--shape", "8", "8", "3",
     "--no-largest",
 )  # fmt: skip
 

@@ -16,14 +16,20 @@ from ours import start_of
 
 from jaxvae import MLP, BernoulliLikelihood, Config, DataConfig
 from jaxvae.evaluation.log_likelihood import importance_bounds
-from jaxvae.system.processes import TUNABLES
 from jaxvae.models import build
+from jaxvae.system.processes import TUNABLES
 
 K, IMAGES, CHUNK = 5000, 200, 500
 CONFIG = Config(
     data=DataConfig(pixels="binarized"),
-    model=MLP(hidden=(300, 300), activation="gated", latent=40, log_variance_range=(-6.0, 2.0), likelihood=BernoulliLikelihood()),
-)  # fmt: skip
+    model=MLP(
+        hidden=(300, 300),
+        activation="gated",
+        latent=40,
+        log_variance_range=(-6.0, 2.0),
+        likelihood=BernoulliLikelihood(),
+    ),
+)
 
 
 def jaxvae(start: dict[str, Any], images: np.ndarray) -> Side:
@@ -32,7 +38,7 @@ def jaxvae(start: dict[str, Any], images: np.ndarray) -> Side:
     prior = vae.prior(start["params"])
 
     def bounds(samples: int) -> Any:
-        return importance_bounds(vae, CONFIG, start["params"], prior, jax.random.key(0), images, samples)
+        return importance_bounds(vae, CONFIG.data.pixels, start["params"], prior, jax.random.key(0), images, samples)
 
     def turn() -> float:
         begin = time.perf_counter()

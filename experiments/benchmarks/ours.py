@@ -12,12 +12,12 @@ from contest import Contestant, Side
 from jaxvae import Config
 from jaxvae.data.batches import batch_indices
 from jaxvae.data.pixels import to_float
+from jaxvae.models import build
 from jaxvae.system.processes import TUNABLES
 from jaxvae.training.input_pipeline import feeding, fits_on_device
 from jaxvae.training.sharding import place, share_cores
 from jaxvae.training.state import init_state, split_root
 from jaxvae.training.step import build_train_step
-from jaxvae.models import build
 
 FOREVER = 10**9
 
@@ -27,10 +27,11 @@ def start_of(config: Config, images: np.ndarray) -> dict[str, Any]:
     keys, size = split_root(config.seed), config.train.batch_size
     pixel_key, _, noise_key = jax.random.split(jax.random.fold_in(keys.train, 0), 3)
     first = images[batch_indices(config.seed, 0, size, len(images))]
+    latent = getattr(config.model, "latent")  # noqa: B009
     start = {
         "params": build(config.model, images.shape[1:]).init(keys.init),
         "x": to_float(pixel_key, first, config.data.pixels),
-        "noise": jax.random.normal(noise_key, (size, config.model.latent)),
+        "noise": jax.random.normal(noise_key, (size, latent)),
     }
     return jax.tree.map(np.asarray, start)
 

@@ -21,13 +21,13 @@ from contest import Contestant, Side, record, take_turns
 from jaxvae import Config
 from jaxvae.data.prepared import Prepared, write_prepared
 from jaxvae.data.sources.base import SPLITS, Example, Source
+from jaxvae.models import build
 from jaxvae.system.processes import TUNABLES
 from jaxvae.training.input_pipeline import feeding, fits_on_device, stretch
 from jaxvae.training.loop import train
 from jaxvae.training.sharding import place, share_cores
 from jaxvae.training.state import TrainState, init_state, split_root
 from jaxvae.training.step import build_train_step
-from jaxvae.models import build
 
 COUNT = 20_000
 
@@ -55,7 +55,7 @@ def loop(config: Config, shape: tuple[int, ...], steps: int) -> Side:
         nonlocal turns
         turns += 1
         settings = replace(
-            config.train, steps=count, log_every=100 if config.model.network == "mlp" else 10,
+            config.train, steps=count, log_every=100 if not config.model.convolutional else 10,
             mixture_components=0, fitted_flow_steps=0,
         )  # fmt: skip
         begin = time.perf_counter()

@@ -38,10 +38,9 @@ def beta_sweep(
         config, report = read_config(run), read_report(run)
         if config is None or "rate_nats" not in report:
             raise UserError(f"{run} has no evaluated rate; choose a run of a VAE.")
+        weight = getattr(config.objective, "beta", 1.0)
         numbers = [report[name]["mean"] for name in ("rate_nats", "distortion_nats", "elbo_nats")]
-        points.append(
-            (config.objective.beta, *numbers, report["codes"]["active_units"], report["pictures"]["psnr_db"]["mean"])
-        )
+        points.append((weight, *numbers, report["codes"]["active_units"], report["pictures"]["psnr_db"]["mean"]))
     points.sort()
     print("| β | rate, nats | distortion, nats | ELBO, nats | active units | PSNR, dB |")
     print("| --- | --- | --- | --- | --- | --- |")

@@ -18,11 +18,11 @@ from jaxvae.cli import run_command
 from jaxvae.codes import Code
 from jaxvae.data.pixels import to_bytes
 from jaxvae.data.select import data_set
-from jaxvae.inference import apart, codes
+from jaxvae.inference import encode_means, unstack
 from jaxvae.latents.attributes.classifier import Classifier, class_names, fit_classifier
 from jaxvae.latents.paths import smoothness
 from jaxvae.latents.paths.build import PathName, build_path
-from jaxvae.latents.paths.walks import Walk, evenly, walk
+from jaxvae.latents.paths.walks import Walk, even_degrees, walk
 from jaxvae.priors.fitted import KINDS
 from jaxvae.rendering.grid import grid, save_png
 from jaxvae.runs.run import Loaded, prior_of
@@ -80,7 +80,7 @@ def paths(
     print("|" + " --- |" * (2 + len(COLUMNS)))
     rows = []
     for name, loaded in runs.items():
-        encoded = codes(loaded.vae, loaded.params, images)
+        encoded = encode_means(loaded.vae, loaded.params, images)
         drawn = loaded.vae.prior(loaded.params).sample(jax.random.key(0), (len(images),))
         between_codes: list[tuple[str, PathName, Code]] = [(path, path, encoded) for path in PATHS]
         for path, kind, z in [*between_codes, ("linear, between samples of p(z)", "linear", drawn)]:
@@ -88,7 +88,7 @@ def paths(
             numbers = np.asarray([_numbers(walked, judges) for walked in walks])
             cells = [_format_cell(column) for column in numbers.T]
             print(f"| {name} | {path} | " + " | ".join(cells) + " |", flush=True)
-            rows.append(walks[shown].pictures)
+            rows.append(walks[shown].images)
     accuracy = np.mean(list(classifier.accuracy.values()))
     print(
         f"\n{pairs} pairs, means ± standard errors. Probabilities are those of the changing attributes, predicted by a"
@@ -100,15 +100,17 @@ def paths(
 def _walks(loaded: Loaded, path: PathName, z: Code) -> Iterator[Walk]:
     kind = next((fitted for fitted in KINDS[::-1] if fitted in loaded.info.fitted.kinds), "model")
     way = build_path(path, loaded.vae, loaded.params, prior_of(loaded, kind))
-    ends = apart(z)
+    ends = unstack(z)
     for first, second in zip(ends[::2], ends[1::2], strict=True):
-        yield walk(loaded.vae, loaded.params, way, [first, second], evenly(SHOWN, 2), measure=True)
+        yield walk(loaded.vae, loaded.params, way, [first, second], even_degrees(SHOWN, 2), measure=True)
 
 
 def _numbers(walked: Walk, judges: Judges) -> list[float]:
-    measured: Any = walked.measured
-    pixels = smoothness.of_pictures(measured)
-    changes = smoothness.of_probabilities(judges.classifier.probabilities(to_bytes(measured)), judges.names).values()
+    measured: Any = walked.fine_images
+    pixels = smoothness.pixel_smoothness(measured)
+    changes = smoothness.probability_smoothness(
+        judges.classifier.probabilities(to_bytes(measured)), judges.names
+    ).values()
     arc, chord, *others = (
         [change[name] for change in changes] for name in ("arc", "chord", "largest_over_mean_step", "largest_setback")
     )

@@ -17,7 +17,7 @@ from reports import read_report
 
 from jaxvae import load
 from jaxvae.cli import run_command
-from jaxvae.inference import sampled
+from jaxvae.inference import sample_images
 from jaxvae.rendering.grid import grid, save_png
 from jaxvae.runs.run import prior_of
 
@@ -53,7 +53,7 @@ def priors(
             f"| {report['pictures']['frechet_samples']['distance']:.3f} |"
         )
         loaded = load(run)
-        rows.append(sampled(loaded.vae, loaded.params, prior_of(loaded, kind), jax.random.key(seed), COLUMNS))
+        rows.append(sample_images(loaded.vae, loaded.params, prior_of(loaded, kind), jax.random.key(seed), COLUMNS))
     print(save_png(grid(np.concatenate(rows), COLUMNS), out))
 
 

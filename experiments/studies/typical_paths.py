@@ -14,10 +14,10 @@ import tyro
 from jaxvae import load
 from jaxvae.cli import run_command
 from jaxvae.data.select import data_set
-from jaxvae.inference import apart, codes
+from jaxvae.inference import encode_means, unstack
 from jaxvae.latents.paths import smoothness
 from jaxvae.latents.paths.build import PathName, build_path
-from jaxvae.latents.paths.walks import evenly, walk
+from jaxvae.latents.paths.walks import even_degrees, walk
 from jaxvae.runs.run import prior_of
 
 PATHS: tuple[PathName, ...] = ("linear", "spherical", "prior")
@@ -33,7 +33,7 @@ def typical_paths(run: Annotated[Path, tyro.conf.Positional], pairs: int = 32) -
     """
     loaded = load(run)
     vae, params, info = loaded
-    ends = apart(codes(vae, params, np.asarray(data_set(info.data).split("test").images[: 2 * pairs])))
+    ends = unstack(encode_means(vae, params, np.asarray(data_set(info.data).split("test").images[: 2 * pairs])))
     print("| density | path | samples, nats | ends, nats | middle, nats | largest / mean step, pixels |")
     print("| --- | --- | --- | --- | --- | --- |")
     for kind in info.fitted.kinds:
@@ -44,12 +44,12 @@ def typical_paths(run: Annotated[Path, tyro.conf.Positional], pairs: int = 32) -
             way = build_path(path, vae, params, prior)
             at_ends, at_middle, steps = [], [], []
             for first, second in zip(ends[::2], ends[1::2], strict=True):
-                walked = walk(vae, params, way, [first, second], evenly(3, 2), measure=True)
+                walked = walk(vae, params, way, [first, second], even_degrees(3, 2), measure=True)
                 logs = np.asarray(log_prob(walked.codes))
                 at_ends.append((logs[0] + logs[-1]) / 2)
                 at_middle.append(logs[1])
-                if walked.measured is not None:
-                    steps.append(smoothness.of_pictures(walked.measured).largest_over_mean_step)
+                if walked.fine_images is not None:
+                    steps.append(smoothness.pixel_smoothness(walked.fine_images).largest_over_mean_step)
             cells = [_format_cell(at_ends, 1), _format_cell(at_middle, 1), _format_cell(steps, 2)]
             print(f"| {kind} | {path} | {draws:.1f} | " + " | ".join(cells) + " |", flush=True)
 

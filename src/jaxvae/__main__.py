@@ -7,21 +7,21 @@ import sys
 from jaxvae.errors import printable, suggest
 
 COMMANDS = {
-    "prepare": "bring a data set into the prepared format",
-    "train": "train a model, or go on with an interrupted run",
-    "plan": "what a train step takes on a TPU, GPU or CPU that need not be there",
-    "evaluate": "bounds on log p(x), codes and pictures in numbers that can be compared",
-    "reconstruct": "originals over their reconstructions, with the PSNR",
-    "sample": "a grid of new pictures",
-    "interpolate": "a strip or animation from one picture to another",
-    "traverse": "the units of the code, ordered by rate, each walked through its range",
-    "attribute": "attributes added to pictures and removed, and how often that takes",
-    "encode": "pictures to a file of codes",
-    "decode": "a file of codes to pictures",
-    "map": "the latent space as a picture, coloured by an attribute",
-    "neighbours": "samples beside the training pictures suggest to them",
-    "explore": "a page in the browser: walk, move attributes and units, draw",
-    "selftest": "check the numbers against closed forms on this machine",
+    "prepare": "convert a dataset to the prepared format",
+    "train": "train a model, or resume an interrupted run",
+    "plan": "memory, FLOPs and communication of a train step on hardware you don't have",
+    "evaluate": "comparable metrics: bounds on log p(x), statistics of the codes, image quality",
+    "reconstruct": "images above their reconstructions, with the PSNR",
+    "sample": "a grid of new images",
+    "interpolate": "a strip or animation from one image to another",
+    "traverse": "latent units in order of rate, each varied over its range",
+    "attribute": "add or remove attributes at a chosen strength; how often the edit succeeds",
+    "encode": "images to a file of codes",
+    "decode": "a file of codes to images",
+    "map": "the latent space as a 2-D plot, coloured by an attribute",
+    "neighbours": "samples next to their nearest training images",
+    "explore": "a browser page: interpolate, adjust attributes and units, sample",
+    "selftest": "check the numerics against closed forms on this machine",
 }
 
 

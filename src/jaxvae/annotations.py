@@ -1,6 +1,6 @@
 """Names that annotations use throughout: keys, arrays of JAX or NumPy, scalars."""
 
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from jax import Array
@@ -11,3 +11,10 @@ PRNGKey: TypeAlias = Key[Array, ""]  # A typed key, as of `jax.random.key`.
 PRNGKeys: TypeAlias = Key[Array, " b"]  # One key per example, as of `jax.random.split`.
 Scalar: TypeAlias = float | Float[Array, ""]  # A number, of Python or computed under jit.
 Params: TypeAlias = dict[str, Any]  # Parameters: nested dicts of arrays.
+
+if TYPE_CHECKING:
+    Parameter: TypeAlias = Array
+else:
+    # The posteriors of a whole split are NumPy arrays. They support all that is done with parameters, so a static
+    # checker need not tell them apart.
+    Parameter = ArrayLike

@@ -1,4 +1,4 @@
-"""`python -m jaxvae.attribute list|add|measure`: attributes added to pictures and taken from them."""
+"""`python -m jaxvae.attribute list|add|measure`: add attributes to images and remove them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,73 +16,68 @@ if TYPE_CHECKING:
     from jaxvae.runs.run import Loaded
 
 
-LONGEST = 20  # Characters of a picture's name beside its row.
-
-
-HELD_OUT = 5000  # The most held-out pictures that are encoded.
-
-
-FEWEST_TO_HOLD_OUT = 25
-
+MAX_NAME_LENGTH = 20  # Characters of an image's name in front of its row.
+MAX_HELD_OUT = 5000  # Maximum number of held-out images to encode.
+MIN_LABELLED = 25
 
 Names = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")]
 
 
 @dataclass(frozen=True)
-class Source:
-    """The run, and where labels come from."""
+class LabelSource:
+    """The run, and the labels that directions are learned from."""
 
     run: Path | None = None
-    """The run's folder; the newest in runs/ when left out."""
+    """The run's folder; defaults to the newest in runs/."""
     labels: Path | None = None
-    """Labels from this CSV, in the place of those of the data set: a column `file`, and for each attribute one of 0
-    and 1 or of names of classes; an empty cell is not known."""
+    """CSV of labels to use instead of the dataset's: a column `file`, and a column per attribute with 0 and 1 or class
+    names; empty cells are unknown."""
     folder: Path | None = None
-    """What the files of --labels are relative to; the folder of the CSV when left out."""
+    """Folder that the files in --labels are relative to; defaults to the folder of the CSV."""
     data: Path | None = None
-    """The prepared data set, where it is no longer where the run found it."""
+    """The prepared dataset, if it has moved since the run was trained."""
     n: int = 10_000
-    """The most pictures that directions are learned from; drawn where there are more."""
+    """Maximum number of images to learn directions from, sampled at random if there are more."""
 
-    def about(self, loaded: "Loaded") -> dict[str, Any]:
-        """The JSON of the data set, at the place where it is."""
+    def data_description(self, loaded: "Loaded") -> dict[str, Any]:
+        """Returns the JSON description of the dataset, with its current path."""
         return {**loaded.info.data, "path": str(self.data)} if self.data else loaded.info.data
 
-    def apart(self, loaded: "Loaded") -> "tuple[Labelled, Labelled, Classifier]":
-        """Pictures to learn directions from, others that are held out, and a classifier that has not seen these."""
+    def train_and_held_out(self, loaded: "Loaded") -> "tuple[Labelled, Labelled, Classifier]":
+        """Returns images to learn directions from, held-out images, and a classifier not trained on the latter."""
         from jaxvae.data.prepared import Split
         from jaxvae.data.select import data_set
         from jaxvae.errors import UserError
-        from jaxvae.latents.attributes.classifier import fit_classifier, fit_to
+        from jaxvae.latents.attributes.classifier import fit_classifier, fit_to_splits
         from jaxvae.latents.attributes.labels import labelled_split
-        from jaxvae.latents.attributes.labels_csv import held_apart
+        from jaxvae.latents.attributes.labels_csv import hold_out
 
-        learned = self.learned_from(loaded)
+        labelled = self.labelled_images(loaded)
         if self.labels is None:
             prepared = data_set(loaded.info.data, self.data)
-            return learned, labelled_split(prepared, "test", HELD_OUT), fit_classifier(prepared)
-        if len(learned.images) < FEWEST_TO_HOLD_OUT:
+            return labelled, labelled_split(prepared, "test", MAX_HELD_OUT), fit_classifier(prepared)
+        if len(labelled.images) < MIN_LABELLED:
             raise UserError(
-                f"{self.labels} labels {len(learned.images)} pictures, but measuring needs {FEWEST_TO_HOLD_OUT}: every "
+                f"{self.labels} labels {len(labelled.images)} images, but measuring needs {MIN_LABELLED}, since every "
                 "fifth is held out."
             )
-        learned, held_out = held_apart(learned)
-        of, others = (Split(each.images, each.values) for each in (learned, held_out))
-        return learned, held_out, fit_to(learned.attributes, of, others)
+        labelled, held_out = hold_out(labelled)
+        train, test = (Split(part.images, part.values) for part in (labelled, held_out))
+        return labelled, held_out, fit_to_splits(labelled.attributes, train, test)
 
-    def learned_from(self, loaded: "Loaded") -> "Labelled":
-        """The pictures that directions are learned from: the training split, or all that the CSV names."""
+    def labelled_images(self, loaded: "Loaded") -> "Labelled":
+        """Returns the images directions are learned from: the training split, or all images in the CSV."""
         from jaxvae.data.select import data_set
         from jaxvae.errors import UserError
         from jaxvae.latents.attributes.labels import labelled_split
-        from jaxvae.latents.attributes.labels_csv import labelled_files
+        from jaxvae.latents.attributes.labels_csv import load_labelled_files
 
         if self.n < 1:
             raise UserError(f"--n is {self.n}, but must be at least 1.")
         if self.labels:
-            return labelled_files(self.labels, self.folder or self.labels.parent, loaded.info.data, self.n)
+            return load_labelled_files(self.labels, self.folder or self.labels.parent, loaded.info.data, self.n)
         if self.folder:
-            raise UserError(f"--folder is {self.folder}, but its pictures have no labels; add --labels FILE.csv.")
+            raise UserError(f"--folder is {self.folder}, but its images have no labels; add --labels FILE.csv.")
         return labelled_split(data_set(loaded.info.data, self.data), "train", self.n)
 
 
@@ -91,27 +86,27 @@ class Learning:
     """How directions are learned."""
 
     method: Literal["difference", "logistic", "lda"] = "difference"
-    """Along the difference of the mean codes of the classes; or the score of a logistic regression or of Fisher's
-    discriminant, raised by the shortest step among the codes."""
+    """difference: the step between the mean codes of the classes; logistic or lda: the shortest step (Mahalanobis) that
+    raises the score of a logistic regression or of Fisher's discriminant."""
     step: Literal["own", "same"] = "own"
-    """At degree 1 each picture makes its own step, to the mean score of those with the attribute (of those without, for
-    one removed), or all make the same step, from the one mean to the other."""
+    """What happens at degree 1. own: each image moves to the mean score of those with the attribute (without, if it is
+    removed); same: all images move by the step from one mean to the other."""
     orthogonal_to: Names = ()
-    """Attributes that go along with it and are to stay: the step leaves their scores as they are."""
+    """Correlated attributes to keep: the step leaves their scores unchanged."""
 
 
 def result_name(
     add: Sequence[str],
     remove: Sequence[str],
     learning: Learning,
-    source: Source,
+    source: LabelSource,
     to: Sequence[str],
     degrees: Sequence[float],
 ) -> str:
-    """A file name, without suffix, that says what was asked."""
+    """Returns a file name, without suffix, that describes the edit."""
     changes = [*add, *(f"no-{name}" for name in remove)] or ["all"]
     kept = [f"keeping-{name}" for name in learning.orthogonal_to]
-    marks = [f"n{source.n}"] if source.n != Source.n else []
+    marks = [f"n{source.n}"] if source.n != LabelSource.n else []
     labels = [source.labels.name] if source.labels else []
     by = "-".join(map("{:g}".format, degrees))
     return (
@@ -121,44 +116,46 @@ def result_name(
 
 @dataclass(frozen=True)
 class List:
-    """Names the attributes, their classes, and how many pictures there are of each."""
+    """Lists the attributes, their classes, and the number of images of each."""
 
-    source: Annotated[Source, tyro.conf.arg(name="")] = field(default_factory=Source)
+    source: Annotated[LabelSource, tyro.conf.arg(name="")] = field(default_factory=LabelSource)
     json: bool = False
     """Print the result as one line of JSON."""
 
     def __call__(self) -> None:
-        from jaxvae.latents.attributes.labels import class_counts, names
-        from jaxvae.latents.attributes.tables import of_counts
+        from jaxvae.latents.attributes.labels import class_counts, direction_names
+        from jaxvae.latents.attributes.tables import counts_table
         from jaxvae.runs.run import load
 
         loaded = load(self.source.run)
-        labelled = self.source.learned_from(loaded)
+        labelled = self.source.labelled_images(loaded)
         counts = class_counts(labelled)
-        asked = {"run": loaded.info.run, "of": labelled.origin, "n": len(labelled.images)}
-        report(self.json, **asked, **({"attributes": counts, "names": names(labelled)} if self.json else {}))
+        origin = {"run": loaded.info.run, "of": labelled.origin, "n": len(labelled.images)}
+        report(self.json, **origin, **({"attributes": counts, "names": direction_names(labelled)} if self.json else {}))
         if not self.json:
-            print("\n".join(of_counts(counts)))
+            print("\n".join(counts_table(counts)))
 
 
 @dataclass(frozen=True)
 class Add:
-    """Draws pictures with attributes added and removed, by degrees.
+    """Draws images with attributes added and removed, at several strengths.
 
     NAME is sunglasses, or a class of an attribute that has several, hair_color=blond. WHICH is test:12, an image file
-    of any size, a folder of them, or a wish such as sunglasses=0 (the first test picture that fits).
+    of any size, a folder of them, or an attribute query such as sunglasses=0 (the first matching test image).
+
+    Example: python -m jaxvae.attribute add sunglasses --to test:0 test:1
     """
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME ...")] = ()
-    """Attributes to add; several are added together."""
+    """Attributes to add, all at once."""
     remove: Names = ()
     """Attributes to remove at the same time."""
     to: Annotated[tuple[str, ...], tyro.conf.arg(metavar="WHICH ...")] = ("test:0",)
-    """The pictures, one in each row."""
+    """The images, one per row."""
     degree: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5)
-    """How far: 0 is the reconstruction, 1 the edit, 1.5 half as much more. A column each."""
+    """Strengths of the edit, one per column: 0 is the reconstruction, 1 the edit, 1.5 half as much again."""
     learning: Annotated[Learning, tyro.conf.arg(name="")] = field(default_factory=Learning)
-    source: Annotated[Source, tyro.conf.arg(name="")] = field(default_factory=Source)
+    source: Annotated[LabelSource, tyro.conf.arg(name="")] = field(default_factory=LabelSource)
     output: Annotated[Output, tyro.conf.arg(name="")] = field(default_factory=Output)
 
     def __call__(self) -> None:
@@ -167,16 +164,18 @@ class Add:
         from jaxvae.errors import UserError
 
         if not self.names and not self.remove:
-            raise UserError("nothing is to be added or removed; name an attribute, or ask attribute list for them.")
+            raise UserError(
+                "nothing to add or remove; name an attribute (python -m jaxvae.attribute list prints them)."
+            )
         if not self.to or not self.degree or not all(map(math.isfinite, self.degree)):
-            raise UserError("--to and --degree need one or more values, and degrees must be finite numbers.")
+            raise UserError("--to and --degree need at least one value each, and degrees must be finite.")
 
         import numpy as np
 
         from jaxvae.data.select import expand_folders, select
-        from jaxvae.inference import codes, decoded
-        from jaxvae.latents.attributes.directions import Learned
-        from jaxvae.latents.attributes.edits import Edit, edited
+        from jaxvae.inference import decode_to_images, encode_means
+        from jaxvae.latents.attributes.directions import LabelledCodes
+        from jaxvae.latents.attributes.edits import Edit, edit
         from jaxvae.rendering.captions import labelled_grid
         from jaxvae.rendering.grid import save_png
         from jaxvae.runs.run import load
@@ -187,19 +186,19 @@ class Add:
         name = result_name(self.names, self.remove, self.learning, self.source, self.to, self.degree)
         target = self.output.place(info.run / "samples" / f"{name}.png")
         which = expand_folders(self.to)
-        originals = np.stack([select(each, self.source.about(loaded)) for each in which])
-        learned = Learned.of(loaded, self.source.learned_from(loaded), self.learning.method)
+        originals = np.stack([select(each, self.source.data_description(loaded)) for each in which])
+        learned = LabelledCodes.encode(loaded, self.source.labelled_images(loaded), self.learning.method)
         keep = self.learning.orthogonal_to
         edits = [
             Edit(learned.direction(each, keep), remove)
             for each_of, remove in ((self.names, False), (self.remove, True))
             for each in each_of
         ]
-        z = codes(vae, params, originals)
-        columns = [decoded(vae, params, edited(z, edits, degree, self.learning.step)) for degree in self.degree]
+        z = encode_means(vae, params, originals)
+        columns = [decode_to_images(vae, params, edit(z, edits, degree, self.learning.step)) for degree in self.degree]
         rows = np.stack([originals, *columns], axis=1)
         over = ["original", *(f"degree {degree:g}" for degree in self.degree)]
-        before = [Path(each).name[-LONGEST:] for each in which]
+        before = [Path(each).name[-MAX_NAME_LENGTH:] for each in which]
         sheet = labelled_grid(
             rows.reshape(-1, *info.shape), len(over), over=over, before=before, title=" ".join(changes)
         )
@@ -215,26 +214,28 @@ class Add:
 
 @dataclass(frozen=True)
 class Measure:
-    """Says how often an edit takes, and how often the other attributes stay, as a classifier of real pictures sees it.
+    """Measures how often an edit succeeds and other attributes stay, judged by a classifier trained on real images.
 
-    Held-out pictures that lack the attribute are edited: the test split, or every fifth picture of a CSV. Another
-    attribute has stayed where the classifier sees it in the edited picture as in the reconstruction without the edit.
+    Edits held-out images that lack the attribute: the test split, or every fifth image of a CSV. Another attribute has
+    stayed if the classifier predicts the same class in the edited image as in the unedited reconstruction.
+
+    Example: python -m jaxvae.attribute measure sunglasses --degree 1.5
     """
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME ...")] = ()
-    """Attributes to add, each alone; all of them when none is named."""
+    """Attributes to add, each on its own; defaults to all of them."""
     remove: Names = ()
-    """Attributes to remove, each alone."""
+    """Attributes to remove, each on its own."""
     degree: float = 1.0
-    """How far."""
+    """Strength of the edit."""
     pictures: int = 500
-    """The most held-out pictures for each; drawn where there are more."""
+    """Maximum number of held-out images per edit, sampled at random if there are more."""
     learning: Annotated[Learning, tyro.conf.arg(name="")] = field(default_factory=Learning)
-    source: Annotated[Source, tyro.conf.arg(name="")] = field(default_factory=Source)
+    source: Annotated[LabelSource, tyro.conf.arg(name="")] = field(default_factory=LabelSource)
     out: Path | None = None
-    """JSON file to write; without it one in the run's evaluation folder, named after what was asked."""
+    """JSON file to write; defaults to one in the run's evaluation folder, named after the edits."""
     overwrite: bool = False
-    """Replace the file that --out names."""
+    """Replace the file named by --out."""
     json: bool = False
     """Print the result as one line of JSON."""
 
@@ -251,23 +252,23 @@ class Measure:
             raise UserError(f"--degree is {self.degree:g}, but must be a finite number.")
         target = new_file(self.out, ".json", self.overwrite)
 
-        from jaxvae.latents.attributes.directions import Learned
+        from jaxvae.latents.attributes.directions import LabelledCodes
         from jaxvae.latents.attributes.edit_quality import Judge
-        from jaxvae.latents.attributes.labels import column_and_value, names
-        from jaxvae.latents.attributes.tables import of_edits
+        from jaxvae.latents.attributes.labels import column_and_value, direction_names
+        from jaxvae.latents.attributes.tables import edits_table
         from jaxvae.runs.run import load
 
         loaded = load(self.source.run)
         info, how = loaded.info, self.learning
-        source, held_out, classifier = self.source.apart(loaded)
-        asked = [*((name, False) for name in self.names), *((name, True) for name in self.remove)]
-        for name, _ in asked:  # Before the work.
+        source, held_out, classifier = self.source.train_and_held_out(loaded)
+        requested = [*((name, False) for name in self.names), *((name, True) for name in self.remove)]
+        for name, _ in requested:  # Checked before the work.
             column_and_value(source, name)
-        judge = Judge.of(loaded, Learned.of(loaded, source, how.method), held_out, classifier)
+        judge = Judge.build(loaded, LabelledCodes.encode(loaded, source, how.method), held_out, classifier)
         edits = []
-        for name, remove in asked or [(name, False) for name in names(source)]:
-            # Where all are asked for, those that cannot be measured are passed over.
-            with suppress(*(() if asked else (UserError,))):
+        for name, remove in requested or [(name, False) for name in direction_names(source)]:
+            # If all are measured, those with too few examples are skipped.
+            with suppress(*(() if requested else (UserError,))):
                 edits.append(
                     judge.measure(
                         name,
@@ -279,7 +280,7 @@ class Measure:
                     )
                 )
         if not edits:
-            raise UserError(f"no attribute of {source.origin} has examples enough to be measured.")
+            raise UserError(f"no attribute of {source.origin} has enough examples to measure.")
         stem = result_name(self.names, self.remove, how, self.source, [], [self.degree])
         target = target or info.run / "evaluation" / f"{stem}.json"
         result = {
@@ -291,7 +292,7 @@ class Measure:
         if self.json:
             report(True, file=target, **result)
         else:
-            print("\n".join(of_edits(edits, judge.classifier_report())))
+            print("\n".join(edits_table(edits, judge.classifier_report())))
             report(False, file=target, run=info.run, step=info.step)
 
 
@@ -304,9 +305,9 @@ Do = Annotated[
 
 
 def attribute(do: Do = List()) -> None:
-    """Attributes of pictures as directions in latent space: listed, added and removed, measured.
+    """Adds, removes and measures attributes of images as directions in latent space.
 
-    Each subcommand explains itself: python -m jaxvae.attribute add --help.
+    See also the help of each subcommand: python -m jaxvae.attribute add --help.
     """
     do()
 

@@ -1,4 +1,4 @@
-"""What every command shares: arguments through tyro, where results go, and a mistake told in one sentence."""
+"""What all commands share: arguments (tyro), output files, and errors reported in one sentence."""
 
 import functools
 import io
@@ -35,17 +35,21 @@ MISTAKE, INTERRUPTED, READER_GONE = 2, 130, 141
 
 @dataclass(frozen=True)
 class Output:
-    """Where the result goes and how it is told."""
+    """Where the result goes and how it is printed."""
 
     out: Path | None = None
-    """PNG file to write; without it one in the run's samples folder, named after what was asked."""
+    """PNG file to write; by default in the run's samples folder, named after the arguments."""
     overwrite: bool = False
     """Replace the file that --out names."""
     json: bool = False
     """Print the result as one line of JSON."""
 
     def place(self, default: Path) -> Path:
-        """The file to write, `default` being in a folder of the run; `UserError` where it may not be written."""
+        """Returns the file to write, by default one in a folder of the run.
+
+        Raises:
+            UserError: it exists, or cannot be written.
+        """
         if self.out is None:
             return require_inside(default.parents[1], default)
         if self.out.suffix.lower() != ".png":
@@ -55,7 +59,7 @@ class Output:
         return self.out
 
     def place_beside(self, target: Path, suffix: str) -> Path:
-        """A second file beside the first, under the same rule."""
+        """Returns a second file next to the first, under the same rule."""
         second = target.with_suffix(suffix)
         if self.out is not None:
             self._refuse_existing(second)
@@ -63,15 +67,15 @@ class Output:
 
     def _refuse_existing(self, path: Path) -> None:
         if os.path.lexists(path) and not self.overwrite:
-            raise UserError(f"{path} exists; give another --out, or --overwrite to replace it.")
+            raise UserError(f"{path} exists; use another --out, or --overwrite to replace it.")
 
     def report(self, **result: Any) -> None:
-        """Prints the result: a line per value, or JSON."""
+        """Prints the result, one value per line or as JSON."""
         report(self.json, **result)
 
 
 def report(as_json: bool, **result: Any) -> None:
-    """Prints a result: a line per value that is no list, or all of it as one line of JSON."""
+    """Prints a result: one line per value that is not a list, or everything as one line of JSON."""
     if as_json:
         print(json.dumps(result, default=str))
         return
@@ -79,12 +83,12 @@ def report(as_json: bool, **result: Any) -> None:
 
 
 def say(*lines: str) -> None:
-    """Prints lines, in which the names of files may hold anything."""
+    """Prints lines; control characters in file names are escaped."""
     print("\n".join(map(printable, lines)), flush=True)
 
 
 def parse(what: Callable[..., Result], name: str, arguments: Sequence[str], **options: Any) -> Result:
-    """Makes a dataclass, or calls a quick function, from command-line arguments; `--help` prints and exits.
+    """Constructs a dataclass, or calls a cheap function, from command-line arguments; `--help` prints and exits.
 
     Raises `UserError` for arguments that are unknown or of the wrong type: what tyro says of them, on one line.
     """
@@ -96,13 +100,13 @@ def parse(what: Callable[..., Result], name: str, arguments: Sequence[str], **op
         if not leaving.code:
             print("--code FILE.py: a file that defines kinds of your own, for runs that use them.")
             raise
-        # tyro draws a box, in ASCII where need be: a title, then parts with rules between them.
+        # tyro draws a box, in ASCII if necessary: a title, then parts separated by rules.
         text = re.sub(r"^[│╭╰|+]|[│╮╯|+]$", " ", complaint.getvalue(), flags=re.MULTILINE)
         _, *parts = re.split(r"[─-]{5,}", text)
         sentence = "; ".join(" ".join(part.split()) for part in parts if part.strip())
         sentence = re.sub(r"^Error parsing [\w.]+: |; For full helptext, see .*$", "", sentence)
         raise UserError(sentence) from leaving
-    except AssertionError as error:  # tyro's word on the argument of its own --tyro-print-completion.
+    except AssertionError as error:  # From the argument of tyro's own --tyro-print-completion.
         raise UserError(" ".join(str(error).split())) from error
 
 
@@ -117,14 +121,14 @@ def run_command(function: Callable[..., None], name: str) -> None:
 
 
 def told(body: Callable[[], Any]) -> None:
-    """Calls `body`; a `UserError` becomes its sentence and exit code 2, an interruption its message and 130."""
+    """Calls `body`; a `UserError` prints its sentence and exits with code 2, an interrupt its message and 130."""
     handler = logging.StreamHandler()
     handler.setFormatter(_OneLine("%(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
     logging.getLogger("jaxvae").setLevel(logging.INFO)
-    # Orbax writes pages of traces about an error, once for each of its threads, and then raises it.
+    # Orbax logs pages of tracebacks, one per thread, before it raises an error.
     logging.getLogger("absl").setLevel(logging.CRITICAL)
-    before = signal.signal(signal.SIGTERM, _interrupt)  # So that what is half done is cleaned up.
+    before = signal.signal(signal.SIGTERM, _interrupt)  # So that partial results are cleaned up.
     try:
         body()
     except UserError as error:
@@ -134,7 +138,7 @@ def told(body: Callable[[], Any]) -> None:
         print(f"interrupted: {printable(str(interruption))}" if str(interruption) else "interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
-        # Whoever read the output has gone, as `| head` does; Python must not meet the closed pipe again at its exit.
+        # The reader of the output is gone, as with `| head`; keep Python from meeting the closed pipe again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(READER_GONE)
     finally:
@@ -142,7 +146,7 @@ def told(body: Callable[[], Any]) -> None:
 
 
 class _OneLine(logging.Formatter):
-    """Warnings of ours name files; those of other packages may have lines."""
+    """Escapes control characters in our own warnings, which name files; those of other packages keep their lines."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         message = super().formatMessage(record)

@@ -1,4 +1,4 @@
-"""`python -m jaxvae.decode [RUN] CODES.npz`: codes in, pictures out."""
+"""`python -m jaxvae.decode [RUN] CODES.npz`: decodes a file of codes to images."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +7,7 @@ import tyro
 
 from jaxvae.cli import report, run_command
 
-MOST_IN_A_SHEET = 4096
+MAX_SHEET_IMAGES = 4096
 
 
 def decode(
@@ -17,14 +17,16 @@ def decode(
     overwrite: bool = False,
     json: bool = False,
 ) -> None:
-    """Decodes the codes in a file that encode wrote, after undoing a standardisation that the file says it has.
+    """Decodes codes from a file, undoing the standardisation recorded in it.
+
+    Example: python -m jaxvae.decode runs/NAME codes.npz --out images/
 
     Args:
-        run: The run's folder; the one that the file says it is of, or else the newest in runs/, when left out.
-        codes: The .npz file; its array `mean`, [n, ...], is decoded.
-        out: A PNG for a sheet of all pictures, or a folder for a PNG of each; a sheet in the run's samples folder when
-            left out.
-        overwrite: Replace the files that --out names.
+        run: The run's folder; defaults to the run recorded in the file, or else the newest in runs/.
+        codes: The .npz file, as written by encode; its array `mean`, [n, ...], is decoded.
+        out: A PNG for a sheet of all images, or a folder for one PNG each; defaults to a sheet in the run's samples
+            folder.
+        overwrite: Replace the files named by --out.
         json: Print the result as one line of JSON.
     """
     from jaxvae.errors import UserError
@@ -32,14 +34,12 @@ def decode(
     if codes is None and run is not None and run.suffix == ".npz":
         run, codes = None, run
     if codes is None:
-        raise UserError("there are no codes to decode; give an .npz file, which python -m jaxvae.encode writes.")
+        raise UserError("no codes to decode; give an .npz file written by python -m jaxvae.encode.")
     if codes.suffix != ".npz":
-        raise UserError(
-            f"the file of codes is {codes}, but must end in .npz; python -m jaxvae.encode writes such files."
-        )
+        raise UserError(f"the file of codes is {codes}, but must end in .npz; create one with python -m jaxvae.encode.")
 
-    from jaxvae.inference import decoded
-    from jaxvae.latents.code_files import read_codes, run_named_in
+    from jaxvae.inference import decode_to_images
+    from jaxvae.latents.code_files import read_codes, source_run
     from jaxvae.rendering.folders import refuse_existing, write_folder
     from jaxvae.rendering.grid import grid, save_png
     from jaxvae.runs.run import load
@@ -47,18 +47,20 @@ def decode(
 
     if out is not None:
         refuse_existing(out, overwrite)
-    vae, params, info = load(run or run_named_in(codes))
+    vae, params, info = load(run or source_run(codes))
     saved = read_codes(codes, code_shape(vae, params))
     count = len(saved.names)
     target = out or info.run / "samples" / f"decoded-{codes.stem}.png"
-    if target.suffix.lower() == ".png" and count > MOST_IN_A_SHEET:
-        raise UserError(f"{codes} holds {count} codes, more than a sheet of {MOST_IN_A_SHEET}; give a folder as --out.")
-    pictures = decoded(vae, params, saved.mean)
+    if target.suffix.lower() == ".png" and count > MAX_SHEET_IMAGES:
+        raise UserError(
+            f"{codes} contains {count} codes, but a sheet has at most {MAX_SHEET_IMAGES}; give a folder as --out."
+        )
+    images = decode_to_images(vae, params, saved.mean)
     if target.suffix.lower() == ".png":
-        save_png(grid(pictures, columns=max(1, round(count**0.5))), target)
+        save_png(grid(images, columns=max(1, round(count**0.5))), target)
         report(json, picture=target, run=info.run, step=info.step, n=count)
     else:
-        write_folder(target, pictures, saved.names)
+        write_folder(target, images, saved.names)
         report(json, folder=target, run=info.run, step=info.step, n=count)
 
 

@@ -1,4 +1,4 @@
-"""`python -m jaxvae.encode [RUN] [WHICH ...]`: pictures in, codes out."""
+"""`python -m jaxvae.encode [RUN] [WHICH ...]`: encodes images to a file of codes."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,25 +19,29 @@ def encode(
     overwrite: bool = False,
     json: bool = False,
 ) -> None:
-    """Writes the posterior mean and standard deviation of each picture, its name and its attributes to a file.
+    """Writes the posterior mean and standard deviation, name and attributes of each image to a file.
+
+    Example: python -m jaxvae.encode runs/NAME --split test --out codes.npz
 
     Args:
-        run: The run's folder; the newest in runs/ when left out, which it cannot be where pictures are named.
-        which: Pictures: image files of any size and mode, folders of them, test:12, or a wish such as sunglasses=0.
-        split: All pictures of this part of the data set instead, with their attributes; test when nothing is named.
-        standardize: Less the mean and over the standard deviation of the training codes, by unit; decode undoes it.
-        data: The prepared data set, where it is no longer where the run found it.
-        out: The file, .npz or .parquet (needs jaxvae[parquet]); one in the run's codes folder when left out.
-        overwrite: Replace the file that --out names.
+        run: The run's folder; defaults to the newest in runs/. Required if images are named.
+        which: The images: files of any size and mode, folders of them, test:12, or an attribute query such as
+            sunglasses=0.
+        split: Encode all images of this split of the dataset instead, with their attributes; defaults to test if no
+            images are named.
+        standardize: Standardise each unit by the mean and standard deviation of the training codes; decode undoes it.
+        data: The prepared dataset, if it has moved since the run was trained.
+        out: The file, .npz or .parquet (needs jaxvae[parquet]); defaults to one in the run's codes folder.
+        overwrite: Replace the file named by --out.
         json: Print the result as one line of JSON.
     """
     from jaxvae.errors import UserError
     from jaxvae.system.files import new_file
 
     if which and split:
-        raise UserError(f"--split {split} and {which[0]} are both given; name pictures or a split.")
+        raise UserError(f"cannot combine --split {split} with the image {which[0]}; give images or a split.")
     if run is not None and run.is_file():
-        raise UserError(f"{run} is a file, where a run is wanted; name the run's folder, and then the pictures.")
+        raise UserError(f"{run} is a file, not a run; give the run's folder first, then the images.")
     suffix = ".parquet" if out is not None and out.suffix == ".parquet" else ".npz"
     if out is not None and out.suffix != suffix:
         raise UserError(f"--out is {out}, but must end in .npz or .parquet.")
@@ -48,7 +52,7 @@ def encode(
     from jaxvae.codes import flatten
     from jaxvae.data.select import data_set, expand_folders
     from jaxvae.latents.code_files import require_parquet, write_codes
-    from jaxvae.latents.encoding import encode_pictures, encode_split, standardized, statistics_of
+    from jaxvae.latents.encoding import encode_images, encode_split, standardize_codes, training_statistics
     from jaxvae.runs.run import load
 
     if suffix == ".parquet":
@@ -57,14 +61,14 @@ def encode(
     loaded = load(run)
     info = loaded.info
     about = {**info.data, "path": str(data)} if data else info.data
-    # Before the work: a model that was not given what to standardise with can be told so at once.
-    statistics = statistics_of(loaded, about) if standardize else None
+    # First, so that missing statistics are reported before the encoding.
+    statistics = training_statistics(loaded, about) if standardize else None
     if names:
-        encoded = encode_pictures(loaded, names, about)
+        encoded = encode_images(loaded, names, about)
     else:
         encoded = encode_split(loaded, data_set(info.data, data), split or "test")
     if statistics:
-        encoded = standardized(encoded, statistics)
+        encoded = standardize_codes(encoded, statistics)
     marks = [file_stem(which) if which else split or "test", *(["standardized"] if standardize else [])]
     target = target or info.run / "codes" / f"{'-'.join(marks)}.npz"
     origin = {"run": str(info.run.resolve()), "step": info.step, "data": info.data["name"]}

@@ -1,4 +1,4 @@
-"""`python -m jaxvae.explore [RUN]`: a page in the browser to walk through latent space by hand."""
+"""`python -m jaxvae.explore [RUN]`: a browser page for exploring latent space."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,16 +20,18 @@ def explore(
     units: int = 10,
     data: Path | None = None,
 ) -> None:
-    """Serves a page on this machine alone: slide between two pictures, move attributes and units, draw new pictures.
+    """Serves a page on localhost: interpolate between two images, adjust attributes and units, sample new images.
 
-    The page needs no network, and nothing else on it may ask it. Ctrl-C ends it.
+    The page needs no network access, and requests from other pages are rejected. Press Ctrl-C to stop.
+
+    Example: python -m jaxvae.explore runs/NAME --port 8000
 
     Args:
-        run: The run's folder; the newest in runs/ when left out.
-        port: Of 127.0.0.1.
+        run: The run's folder; defaults to the newest in runs/.
+        port: Port on 127.0.0.1.
         open_: Open the page in the browser.
-        units: Sliders for so many of the units that say most, or as many as a code has.
-        data: The prepared data set, where it is no longer where the run found it.
+        units: Maximum number of unit sliders, for the units of highest rate.
+        data: The prepared dataset, if it has moved since the run was trained.
     """
     from jaxvae.errors import UserError
 
@@ -43,7 +45,7 @@ def explore(
     except ImportError as error:
         raise UserError(
             f"the explorer needs Starlette and uvicorn, which cannot be imported ({error}); "
-            "pip install 'jaxvae[explore]' brings them."
+            "pip install 'jaxvae[explore]'."
         ) from error
     import webbrowser
     from contextlib import suppress
@@ -52,26 +54,26 @@ def explore(
     from jaxvae.explorer.session import open_session, warm_up
     from jaxvae.runs.run import load
 
-    with listening(port) as listener:  # First, since what follows takes some seconds.
+    with listen(port) as listener:  # First, because the rest takes some seconds.
         loaded = load(run)
-        print(f"opening {loaded.info.run}, which takes some seconds", flush=True)
+        print(f"opening {loaded.info.run}, this takes some seconds", flush=True)
         session = open_session(loaded, data, units)
         warm_up(session)
         address = f"http://{HOST}:{port}"
-        print(f"exploring {session.loaded.info.run} on {address}; Ctrl-C ends it", flush=True)
+        print(f"exploring {session.loaded.info.run} on {address}; press Ctrl-C to stop", flush=True)
         if open_:
-            webbrowser.open(address)  # What it asks before the server runs waits in the listener's queue.
+            webbrowser.open(address)  # Requests before the server runs wait in the listener's queue.
         config = uvicorn.Config(
             build_app(session), log_level="warning", access_log=False, lifespan="off", ws="none",
             server_header=False, timeout_graceful_shutdown=1,
         )  # fmt: skip
-        with suppress(KeyboardInterrupt):  # How one ends it; whether the server passes it on depends on the moment.
+        with suppress(KeyboardInterrupt):  # Ctrl-C; whether the server passes it on depends on timing.
             uvicorn.Server(config).run(sockets=[listener])
-        print("\nended")
+        print("\nstopped")
 
 
-def listening(port: int) -> "socket.socket":
-    """A socket that listens on a port of this machine alone; `UserError` where it cannot."""
+def listen(port: int) -> "socket.socket":
+    """Returns a socket listening on a port of localhost; raises UserError if it cannot."""
     import os
     import socket
 
@@ -79,13 +81,13 @@ def listening(port: int) -> "socket.socket":
 
     listener = socket.socket()
     try:
-        if os.name == "posix":  # Started again, it need not wait for the last one's connections to fade.
+        if os.name == "posix":  # Lets a restarted server reuse the port while old connections are closing.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((HOST, port))
         listener.listen()
     except OSError as error:
         listener.close()
-        raise UserError(f"port {port} of {HOST} cannot be had ({error.strerror}); give another --port.") from error
+        raise UserError(f"cannot listen on port {port} of {HOST} ({error.strerror}); choose another --port.") from error
     return listener
 
 

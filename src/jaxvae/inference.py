@@ -1,4 +1,4 @@
-"""Pictures in, pictures out: what the commands and the training loop both show. Pictures are uint8 [n, h, w, c]."""
+"""Encodes and decodes uint8 images [n, h, w, c] in jitted batches."""
 
 import operator
 from collections.abc import Iterator
@@ -18,93 +18,107 @@ from jaxvae.distributions.gaussian import Normal
 from jaxvae.errors import UserError
 from jaxvae.vae import VAE, Params, Prior, code_shape
 
-COMPILED_BATCH = 64
+BATCH_SIZE = 64
 
 
 @lru_cache(maxsize=4)
-def compiled(vae: VAE) -> tuple[Any, Any]:
-    """(params, pictures uint8) -> q(z|x), and (params, codes) -> means of the likelihood, jitted."""
-    # Kept per model: a run draws its pictures many times, and compiling takes longer than drawing.
+def jitted(vae: VAE) -> tuple[Any, Any]:
+    """Returns jitted (params, uint8 images) -> q(z|x) and (params, codes) -> likelihood means."""
+    # Cached per model: a run renders images many times, and compiling takes longer than decoding.
     encode = jax.jit(lambda params, images: vae.encode(params, scale(images)))
     return encode, jax.jit(lambda params, z: vae.decode(params, z).mean)
 
 
-def codes(vae: VAE, params: Params, images: np.ndarray) -> Code:
-    """Posterior means of the pictures."""
-    encode = compiled(vae)[0]
-    starts = range(0, len(images), COMPILED_BATCH)
-    parts = [encode(params, images[start : start + COMPILED_BATCH]).mean for start in starts]
+def encode_means(vae: VAE, params: Params, images: np.ndarray) -> Code:
+    """Encodes images to their posterior means."""
+    encode = jitted(vae)[0]
+    starts = range(0, len(images), BATCH_SIZE)
+    parts = [encode(params, images[start : start + BATCH_SIZE]).mean for start in starts]
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
 
 
-def drawn_codes(vae: VAE, params: Params, key: Array, images: np.ndarray) -> Code:
-    """A code from the posterior of each picture."""
+def sample_codes(vae: VAE, params: Params, key: Array, images: np.ndarray) -> Code:
+    """Samples one code from the posterior of each image."""
     return jax.jit(lambda params, key, images: vae.encode(params, scale(images)).sample(key))(params, key, images)
 
 
-def means(vae: VAE, params: Params, z: Code) -> np.ndarray:
-    """Means of the likelihood at each code, float32 [n, h, w, c] in [0, 1] (what lies outside is cut off)."""
-    decode = compiled(vae)[1]
+def decode_means(vae: VAE, params: Params, z: Code) -> np.ndarray:
+    """Returns the likelihood mean at each code, float32 [n, h, w, c] clipped to [0, 1]."""
+    decode = jitted(vae)[1]
     count = len(jax.tree.leaves(z)[0])
-    stretches = [slice(start, start + COMPILED_BATCH) for start in range(0, count, COMPILED_BATCH)]
-    parts = [jax.tree.map(operator.itemgetter(stretch), z) for stretch in stretches]
+    slices = [slice(start, start + BATCH_SIZE) for start in range(0, count, BATCH_SIZE)]
+    parts = [jax.tree.map(operator.itemgetter(part), z) for part in slices]
     return np.clip(np.concatenate([np.asarray(decode(params, part), np.float32) for part in parts]), 0.0, 1.0)
 
 
-def decoded(vae: VAE, params: Params, z: Code) -> np.ndarray:
-    """Means of the likelihood at each code, as pictures."""
-    return to_bytes(means(vae, params, z))
+def decode_to_images(vae: VAE, params: Params, z: Code) -> np.ndarray:
+    """Decodes codes to uint8 images: the likelihood mean at each code."""
+    return to_bytes(decode_means(vae, params, z))
 
 
-def reconstructed(vae: VAE, params: Params, images: np.ndarray) -> np.ndarray:
-    """Each picture encoded to its posterior mean and decoded again."""
-    return decoded(vae, params, codes(vae, params, images))
+def reconstruct(vae: VAE, params: Params, images: np.ndarray) -> np.ndarray:
+    """Encodes each image to its posterior mean and decodes it."""
+    return decode_to_images(vae, params, encode_means(vae, params, images))
 
 
-def apart(z: Code) -> list[Code]:
-    """Codes [n, ...] one by one."""
+def unstack(z: Code) -> list[Code]:
+    """Splits codes [n, ...] into a list of n single codes."""
     return [jax.tree.map(operator.itemgetter(index), z) for index in range(len(jax.tree.leaves(z)[0]))]
 
 
-def sampled(vae: VAE, params: Params, prior: Prior, key: Array, count: int, temperature: float = 1.0) -> np.ndarray:
-    """Decoded draws from the prior, which need not be the model's own; `temperature` multiplies their spread."""
-    return decoded(vae, params, prior.sample(key, (count,), temperature))
+def sample_images(
+    vae: VAE, params: Params, prior: Prior, key: Array, count: int, temperature: float = 1.0
+) -> np.ndarray:
+    """Decodes `count` samples from a prior.
+
+    Args:
+        vae: The model.
+        params: Its parameters.
+        prior: The prior to sample from; not necessarily the model's own.
+        key: The PRNG key.
+        count: Number of images.
+        temperature: Multiplies the standard deviation of the samples.
+    """
+    return decode_to_images(vae, params, prior.sample(key, (count,), temperature))
 
 
 def posterior_batches(vae: VAE, params: Params, images: np.ndarray) -> Iterator[Normal]:
-    """The posteriors of pictures uint8 [n, h, w, c], which may be mapped from disk, as NumPy arrays [b, ...]."""
-    encode = compiled(vae)[0]
-    for indices, real in epoch_batches(len(images), min(COMPILED_BATCH, len(images))):
+    """Yields the posteriors of uint8 images [n, h, w, c], batch by batch, as NumPy arrays [b, ...].
+
+    `images` may be memory-mapped.
+    """
+    encode = jitted(vae)[0]
+    for indices, real in epoch_batches(len(images), min(BATCH_SIZE, len(images))):
         posterior = jax.device_get(encode(params, gather(images, indices)))
         yield jax.tree.map(lambda leaf, real=real: leaf[:real], posterior)
 
 
 def posteriors(vae: VAE, params: Params, images: np.ndarray) -> Normal:
-    """The posteriors of all of them, as NumPy arrays [n, ...]."""
+    """Returns the posteriors of all images as NumPy arrays [n, ...]."""
     parts = list(posterior_batches(vae, params, images))
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
 
 
 def code_rows(vae: VAE, params: Params, images: np.ndarray) -> Float[np.ndarray, "n d"]:
-    """The posterior means as rows, float64; `UserError` where some are not finite."""
+    """Returns the posterior means as float64 rows; raises UserError if any are not finite."""
     rows = np.asarray(flatten(posteriors(vae, params, images).mean), np.float64)
     bad = np.count_nonzero(~np.isfinite(rows).all(axis=1))
     if bad:
-        raise UserError(f"the codes of {bad} of {len(rows)} pictures are not finite: the model is damaged.")
+        raise UserError(f"the codes of {bad} of {len(rows)} images are not finite: the model is damaged.")
     return rows
 
 
 def code_statistics(vae: VAE, params: Params, images: np.ndarray) -> CodeStatistics:
-    """The statistics of pictures uint8 [n, h, w, c], of which none but a batch is held; float32.
+    """Computes the mean and standard deviation of the posterior means of uint8 images [n, h, w, c], in float32.
 
-    The standard deviation divides by n.
+    Holds only one batch of images in memory. The standard deviation divides by n.
     """
-    # Here, since it takes a second to import.
+    # Imported here because it takes a second.
     from sklearn.preprocessing import StandardScaler
 
     scaler = StandardScaler()
     for posterior in posterior_batches(vae, params, images):
         scaler.partial_fit(np.asarray(flatten(posterior.mean), np.float64))
     like = code_shape(vae, params)
-    rows = (jnp.asarray(each, jnp.float32) for each in (scaler.mean_, np.sqrt(scaler.var_)))
-    return CodeStatistics(*(unflatten(each, like) for each in rows))
+    rows = (jnp.asarray(row, jnp.float32) for row in (scaler.mean_, np.sqrt(scaler.var_)))
+    return CodeStatistics(*(unflatten(row, like) for row in rows))

@@ -25,7 +25,7 @@ from jaxvae.errors import UserError
 from jaxvae.evaluation.log_likelihood import importance_bounds
 from jaxvae.experiment import Config
 from jaxvae.latents.paths.build import PathName, build_path
-from jaxvae.latents.paths.interpolation import through
+from jaxvae.latents.paths.interpolation import codes_along
 from jaxvae.models import ModelConfig
 from jaxvae.objectives import ObjectiveConfig
 from jaxvae.runs import run as runs
@@ -47,7 +47,7 @@ class Run(runs.Loaded):
 
     def encode(self, images: Any) -> Code:
         """Returns the posterior mean of each image, a pytree of [n, ...] (an array [n, d] for the stock models)."""
-        return jax.tree.map(np.asarray, inference.codes(self.vae, self.params, self._images(images)))
+        return jax.tree.map(np.asarray, inference.encode_means(self.vae, self.params, self._images(images)))
 
     def posterior(self, images: Any) -> Any:
         """Returns q(z|x) of each image as arrays [n, ...]; a `Normal` for the stock models."""
@@ -59,11 +59,11 @@ class Run(runs.Loaded):
         Raises:
             UserError: a code is not of the model's shape, or not finite.
         """
-        return inference.decoded(self.vae, self.params, self._codes(codes))
+        return inference.decode_to_images(self.vae, self.params, self._codes(codes))
 
     def reconstruct(self, images: Any) -> Images:
         """Returns each image encoded to its posterior mean and decoded again."""
-        return inference.reconstructed(self.vae, self.params, self._images(images))
+        return inference.reconstruct(self.vae, self.params, self._images(images))
 
     def sample(self, n: int = 1, *, seed: int = 0, prior: str | None = None, temperature: float = 1.0) -> Images:
         """Returns decoded draws from the prior.
@@ -82,7 +82,7 @@ class Run(runs.Loaded):
             raise UserError(f"n is {n}, but must be at least 1.")
         kind = prior or next(iter(self.info.fitted.kinds), "model")
         chosen = runs.prior_of(self, kind)
-        return inference.sampled(self.vae, self.params, chosen, jax.random.key(seed), n, temperature)
+        return inference.sample_images(self.vae, self.params, chosen, jax.random.key(seed), n, temperature)
 
     def interpolate(self, first: Any, second: Any, steps: int = 9, *, path: PathName = "linear") -> Images:
         """Returns the decoded path between two images, their reconstructions at its ends.
@@ -98,9 +98,9 @@ class Run(runs.Loaded):
         """
         if steps < 2:
             raise UserError(f"steps is {steps}, but must be at least 2.")
-        ends = inference.apart(self.encode(np.concatenate([self._images(first)[:1], self._images(second)[:1]])))
+        ends = inference.unstack(self.encode(np.concatenate([self._images(first)[:1], self._images(second)[:1]])))
         made = build_path(path, self.vae, self.params)
-        return inference.decoded(self.vae, self.params, through(made, ends, np.linspace(0.0, 1.0, steps)))
+        return inference.decode_to_images(self.vae, self.params, codes_along(made, ends, np.linspace(0.0, 1.0, steps)))
 
     def log_likelihood(self, images: Any, k: int = 100, *, seed: int = 0) -> Float[np.ndarray, " n"]:
         """Returns a lower bound on log p(x) of each image, in nats; larger is better.

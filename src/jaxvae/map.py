@@ -1,4 +1,4 @@
-"""`python -m jaxvae.map [RUN]`: the latent space as a picture."""
+"""`python -m jaxvae.map [RUN]`: the latent space as a 2-D plot."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -21,21 +21,23 @@ def draw_map(
     data: Path | None = None,
     output: Annotated[Output, tyro.conf.arg(name="")] = Output(),
 ) -> None:
-    """Lays out the codes of pictures in the plane, coloured by an attribute; or pictures of a grid of codes.
+    """Plots codes in the plane, coloured by an attribute; or decodes a grid of codes.
+
+    Example: python -m jaxvae.map runs/NAME --method tsne --attribute sunglasses
 
     Args:
-        run: The run's folder; the newest in runs/ when left out.
+        run: The run's folder; defaults to the newest in runs/.
         method: Principal components, t-SNE, or UMAP (needs jaxvae[umap]).
-        attribute: What colours the points, as in sunglasses or label; one colour when left out.
-        n: The most pictures used; drawn at random where there are more.
-        split: The pictures.
-        seed: Of that draw, and of t-SNE and UMAP.
-        manifold: Instead, for a code of two units, decoded codes at quantiles of the prior along both.
-        steps: Pictures along each side of the manifold.
-        data: The prepared data set, where it is no longer where the run found it.
+        attribute: Colours the points, e.g. sunglasses or label; defaults to one colour.
+        n: Maximum number of images, sampled at random if there are more.
+        split: The split of the images.
+        seed: Seed of that sample, and of t-SNE and UMAP.
+        manifold: Instead, for codes of two units, decode a grid of the prior's quantiles along both.
+        steps: Images along each side of the manifold.
+        data: The prepared dataset, if it has moved since the run was trained.
     """
     from jaxvae.errors import UserError
-    from jaxvae.rendering.scatter import require_matplotlib
+    from jaxvae.rendering.scatter import import_figure
 
     for flag, value in (("--n", n), ("--steps", steps)):
         if value < 1:
@@ -43,34 +45,34 @@ def draw_map(
     if not 0 <= seed < 2**32:
         raise UserError(f"--seed is {seed}, but must be between 0 and 2**32 - 1.")
     if manifold and attribute:
-        raise UserError("--manifold draws pictures, which --attribute cannot colour; give one of them.")
+        raise UserError("--manifold draws images, which --attribute cannot colour; use only one of them.")
     if not manifold:
-        require_matplotlib()
+        import_figure()
 
     from jaxvae.data.select import data_set
     from jaxvae.inference import code_rows
     from jaxvae.latents import maps
-    from jaxvae.latents.attributes.labels import attribute_values, some
+    from jaxvae.latents.attributes.labels import attribute_values, random_subset
     from jaxvae.rendering.grid import grid, save_png
     from jaxvae.rendering.scatter import Coloring, save_scatter
     from jaxvae.runs.run import load
 
     loaded = load(run)
     vae, params, info = loaded
-    asked = {"run": info.run, "step": info.step}
+    origin = {"run": info.run, "step": info.step}
     if manifold:
         maps.require_two_units(loaded)
         target = output.place(info.run / "samples" / f"manifold-{steps}.png")
         no_prior = not info.config.objective.variational
         images = data_set(info.data, data).split(split).images[:n] if no_prior else None
         sheet = maps.manifold(loaded, images, steps)
-        save_png(grid(sheet.pictures.reshape(-1, *sheet.pictures.shape[2:]), columns=steps), target)
-        output.report(picture=target, **asked, manifold=steps, quantiles_of=sheet.description)
+        save_png(grid(sheet.images.reshape(-1, *sheet.images.shape[2:]), columns=steps), target)
+        output.report(picture=target, **origin, manifold=steps, quantiles_of=sheet.description)
         return
     if method == "umap":
-        maps.require_umap()
+        maps.import_umap()
     prepared = data_set(info.data, data)
-    chosen = some(len(prepared.split(split).images), n, seed)
+    chosen = random_subset(len(prepared.split(split).images), n, seed)
     coloring = None
     if attribute is not None:
         values, classes = attribute_values(prepared, split, attribute)
@@ -80,10 +82,10 @@ def draw_map(
     )
     target = output.place(info.run / "samples" / f"{name}.png")
     layout = maps.lay_out(code_rows(vae, params, prepared.split(split).images[chosen]), method, seed)
-    words = {"pca": "principal components", "tsne": "t-SNE", "umap": "UMAP"}[method]
-    title = f"{info.run.resolve().name}: codes of {len(chosen)} {split} pictures, {words}"
+    label = {"pca": "principal components", "tsne": "t-SNE", "umap": "UMAP"}[method]
+    title = f"{info.run.resolve().name}: codes of {len(chosen)} {split} images, {label}"
     save_scatter(target, layout.points, layout.axes, title, coloring)
-    output.report(picture=target, **asked, method=method, attribute=attribute, split=split, n=len(chosen), seed=seed)
+    output.report(picture=target, **origin, method=method, attribute=attribute, split=split, n=len(chosen), seed=seed)
 
 
 if __name__ == "__main__":

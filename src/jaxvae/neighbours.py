@@ -1,4 +1,4 @@
-"""`python -m jaxvae.neighbours [RUN]`: are samples copies of training pictures?"""
+"""`python -m jaxvae.neighbours [RUN]`: are samples copies of training images?"""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,22 +19,24 @@ def neighbours(
     data: Path | None = None,
     output: Annotated[Output, tyro.conf.arg(name="")] = Output(),
 ) -> None:
-    """Draws samples, each beside the training pictures nearest to it, and measures how near those are.
+    """Shows samples next to their nearest training images, and measures the distances.
 
-    The median distance from a sample to its nearest training picture stands beside that from a held-out picture, which
-    is no copy of any, and that from the reconstruction of one, which is as smooth as a sample. Samples that were copies
-    would be far nearer.
+    The median distance from a sample to its nearest training image is compared with that of held-out images, which are
+    not copies, and that of their reconstructions, which are as smooth as samples. If samples were copies, they would be
+    far closer.
+
+    Example: python -m jaxvae.neighbours runs/NAME --space codes
 
     Args:
-        run: The run's folder; the newest in runs/ when left out.
-        n: How many samples to show.
-        k: How many training pictures beside each.
-        space: Distances between pixels, or between codes, for which samples are encoded again.
-        compared: The samples, and held-out pictures, that the medians are over, at most.
-        seed: Of the samples and of the choice of held-out pictures.
-        prior: The Gaussian mixture or the flow fitted to the training codes when training ended, or `model`, the prior
-            that the model was trained with.
-        data: The prepared data set, where it is no longer where the run found it.
+        run: The run's folder; defaults to the newest in runs/.
+        n: Number of samples to show.
+        k: Nearest training images per sample.
+        space: Compare pixels, or codes, for which samples are encoded again.
+        compared: Maximum number of samples and of held-out images in the medians.
+        seed: Seed of the samples and of the choice of held-out images.
+        prior: fitted_mixture or fitted_flow, fitted to the training codes at the end of training; or model, the prior
+            the model was trained with.
+        data: The prepared dataset, if it has moved since the run was trained.
     """
     from jaxvae.errors import UserError
 
@@ -48,9 +50,9 @@ def neighbours(
     import numpy as np
 
     from jaxvae.data.select import data_set
-    from jaxvae.inference import reconstructed, sampled
-    from jaxvae.latents.attributes.labels import some
-    from jaxvae.latents.neighbours import DISTANCES, describe_in, nearest
+    from jaxvae.inference import reconstruct, sample_images
+    from jaxvae.latents.attributes.labels import random_subset
+    from jaxvae.latents.neighbours import DISTANCES, feature_space, nearest_neighbours
     from jaxvae.rendering.captions import labelled_grid
     from jaxvae.rendering.grid import save_png
     from jaxvae.runs.run import load, prior_of
@@ -61,20 +63,22 @@ def neighbours(
     drawn_from, prepared = prior_of(loaded, prior), data_set(info.data, data)
     train, test = prepared.split("train").images, prepared.split("test").images
     if k > len(train):
-        raise UserError(f"--k is {k}, but {prepared.info['name']} has {len(train)} training pictures.")
-    samples = sampled(vae, params, drawn_from, jax.random.key(seed), max(n, compared))
-    held_out = test[some(len(test), compared, seed)]
-    kinds = {"samples": samples, "reconstructions": reconstructed(vae, params, held_out), "held_out": held_out}
-    found = nearest(np.concatenate(list(kinds.values())), train, k, describe_in(space, loaded, train.shape[1:]))
+        raise UserError(f"--k is {k}, but {prepared.info['name']} has only {len(train)} training images.")
+    samples = sample_images(vae, params, drawn_from, jax.random.key(seed), max(n, compared))
+    held_out = test[random_subset(len(test), compared, seed)]
+    kinds = {"samples": samples, "reconstructions": reconstruct(vae, params, held_out), "held_out": held_out}
+    nearest = nearest_neighbours(
+        np.concatenate(list(kinds.values())), train, k, feature_space(space, loaded, train.shape[1:])
+    )
 
     ends = np.cumsum([len(each) for each in kinds.values()])[:-1]
     medians = {
         f"median_of_{kind}": float(np.median(each))
-        for kind, each in zip(kinds, np.split(found.distances[:, 0], ends), strict=True)
+        for kind, each in zip(kinds, np.split(nearest.distances[:, 0], ends), strict=True)
     }
-    rows = np.concatenate([samples[:n, None], train[found.indices[:n]]], axis=1)
-    under = [text for row in found.distances[:n] for text in ("", *(f"{distance:#.3g}" for distance in row))]
-    title = "nearest in {}, median distance: {:#.3g} of samples, {:#.3g} of held-out pictures".format(
+    rows = np.concatenate([samples[:n, None], train[nearest.indices[:n]]], axis=1)
+    under = [text for row in nearest.distances[:n] for text in ("", *(f"{distance:#.3g}" for distance in row))]
+    title = "nearest in {}, median distance: {:#.3g} of samples, {:#.3g} of held-out images".format(
         space, medians["median_of_samples"], medians["median_of_held_out"]
     )
     over = ["sample", "nearest", *map(str, range(2, k + 1))]
@@ -83,7 +87,7 @@ def neighbours(
         picture=target, run=info.run, step=info.step, prior=prior, seed=seed, distance=DISTANCES[space], n=n, **medians,
         pictures=[
             {"train": indices.tolist(), "distances": distances.tolist()}
-            for indices, distances in zip(found.indices[:n], found.distances[:n], strict=True)
+            for indices, distances in zip(nearest.indices[:n], nearest.distances[:n], strict=True)
         ],
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""`python -m jaxvae.prepare NAME [--raw DIR]`: brings a data set into the prepared format."""
+"""`python -m jaxvae.prepare NAME [--raw DIR]`: converts a dataset to the prepared format."""
 
 from typing import Annotated, Literal
 
@@ -16,16 +16,19 @@ def prepare(
     color: Literal["keep", "rgb", "grey"] = "keep",
     skip_share: float = 0.01,
 ) -> None:
-    """Brings a data set into the prepared format and prints what it found; doing so again costs nothing.
+    """Converts a dataset to the prepared format and prints a summary; does nothing if it is already prepared.
+
+    Example: python -m jaxvae.prepare folder --raw photos/ --size 64
 
     Args:
-        name: `avatars`, any TFDS image set by its name, `folder` (with --raw), or the path of a folder, .npz or .npy.
-        raw: Folder of hand-downloaded files for a TFDS set, or the folder of images for `folder`.
-        root: Where prepared data sets are kept.
-        crop: Side in pixels of the centred square that is cut out first; without it the largest one that fits.
-        size: Side in pixels that the square is resized to; None leaves pictures as they are.
-        color: Colours of the prepared pictures; `keep` is grey only where every picture of the source is.
-        skip_share: Largest share of unreadable files that a folder may hold before that is an error.
+        name: `avatars`, any TFDS image dataset by its name, `folder` (with --raw), or the path of a folder, .npz or
+            .npy.
+        raw: Folder of manually downloaded files for a TFDS dataset, or the folder of images for `folder`.
+        root: Folder of prepared datasets.
+        crop: Side in pixels of the square cropped from the centre; defaults to the largest that fits.
+        size: Side in pixels to which the square is resized; None keeps the size.
+        color: Colours of the prepared images; `keep` is grey only if every image of the source is.
+        skip_share: Largest share of unreadable files tolerated in a folder.
     """
     from jaxvae.data import prepare as prepare_data
     from jaxvae.data.config import DataConfig

@@ -1,4 +1,4 @@
-"""`python -m jaxvae.reconstruct [RUN] [WHICH ...]`: originals over their reconstructions."""
+"""`python -m jaxvae.reconstruct [RUN] [WHICH ...]`: images above their reconstructions."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,13 +15,15 @@ def reconstruct(
     n: int = 16,
     output: Annotated[Output, tyro.conf.arg(name="")] = Output(),
 ) -> None:
-    """Encodes pictures to their posterior means, decodes them again, and prints the PSNR.
+    """Encodes images to their posterior means, decodes them, and prints the PSNR.
+
+    Example: python -m jaxvae.reconstruct runs/NAME test:12 photo.jpg
 
     Args:
-        run: The run's folder; the newest in runs/ when left out.
-        which: Pictures: test:12, an image file of any size, or a wish such as sunglasses=0; the first of the test split
-            when left out.
-        n: How many of the test split to show when none are named.
+        run: The run's folder; defaults to the newest in runs/.
+        which: The images: test:12, an image file of any size, or an attribute query such as sunglasses=0; defaults to
+            the first images of the test split.
+        n: Number of test images if none are named.
     """
     import numpy as np
 
@@ -29,7 +31,7 @@ def reconstruct(
     from jaxvae.data.select import data_set, select
     from jaxvae.errors import UserError
     from jaxvae.evaluation.per_example import psnr
-    from jaxvae.inference import reconstructed
+    from jaxvae.inference import reconstruct as reconstruct_images
     from jaxvae.rendering.grid import over_under, save_png
     from jaxvae.runs.run import load
 
@@ -38,12 +40,12 @@ def reconstruct(
     vae, params, info = load(run)
     target = output.place(info.run / "samples" / f"reconstructions-{file_stem(which or (f'test-{n}',))}.png")
     if which:
-        originals = np.stack([select(each, info.data) for each in which])
+        originals = np.stack([select(name, info.data) for name in which])
     else:
         originals = np.asarray(data_set(info.data).split("test").images[:n])
-    copies = reconstructed(vae, params, originals)
-    decibels = [round(float(value), 2) for value in psnr(scale(originals), scale(copies))]
-    save_png(over_under(originals, copies, columns=8), target)
+    reconstructions = reconstruct_images(vae, params, originals)
+    decibels = [round(float(value), 2) for value in psnr(scale(originals), scale(reconstructions))]
+    save_png(over_under(originals, reconstructions, columns=8), target)
     mean = round(float(np.mean(decibels)), 2)
     output.report(picture=target, run=info.run, step=info.step, n=len(originals), psnr_db=mean, psnr_db_each=decibels)
 

@@ -1,4 +1,4 @@
-"""`python -m jaxvae.sample [RUN]`: new pictures."""
+"""`python -m jaxvae.sample [RUN]`: new images."""
 
 import math
 from pathlib import Path
@@ -17,20 +17,23 @@ def sample(
     prior: Literal["fitted_mixture", "fitted_flow", "model"] = "fitted_mixture",
     output: Annotated[Output, tyro.conf.arg(name="")] = Output(),
 ) -> None:
-    """Decodes draws from latent space into a grid of new pictures.
+    """Samples codes from a prior and decodes them into a grid of new images.
+
+    Example: python -m jaxvae.sample runs/NAME --n 64 --temperature 0.8
 
     Args:
-        run: The run's folder; the newest in runs/ when left out.
-        n: How many pictures.
-        temperature: Multiplies the spread of the draws: below 1 tamer, above 1 wilder.
-        seed: Of the draws.
-        prior: The Gaussian mixture or the flow fitted to the training codes when training ended, or `model`, the prior
-            that the model was trained with: N(0, I) unless --model.prior said otherwise.
+        run: The run's folder; defaults to the newest in runs/.
+        n: Number of images.
+        temperature: Multiplies the standard deviation of the samples: below 1 they are more typical, above 1 more
+            varied.
+        seed: Seed of the samples.
+        prior: fitted_mixture or fitted_flow, fitted to the training codes at the end of training; or model, the prior
+            the model was trained with (N(0, I) unless --model.prior was set).
     """
     import jax
 
     from jaxvae.errors import UserError
-    from jaxvae.inference import sampled
+    from jaxvae.inference import sample_images
     from jaxvae.rendering.grid import grid, save_png
     from jaxvae.runs.run import load, prior_of
 
@@ -44,8 +47,8 @@ def sample(
     vae, params, info = loaded
     name = f"samples-{prior}-n{n}-t{temperature:g}-seed{seed}.png"
     target = output.place(info.run / "samples" / name)
-    pictures = sampled(vae, params, prior_of(loaded, prior), jax.random.key(seed), n, temperature)
-    save_png(grid(pictures, columns=max(1, round(n**0.5))), target)
+    images = sample_images(vae, params, prior_of(loaded, prior), jax.random.key(seed), n, temperature)
+    save_png(grid(images, columns=max(1, round(n**0.5))), target)
     output.report(picture=target, run=info.run, step=info.step, n=n, prior=prior, temperature=temperature, seed=seed)
 
 

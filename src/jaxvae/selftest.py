@@ -1,4 +1,4 @@
-"""`python -m jaxvae.selftest`: do the numbers hold on this machine?"""
+"""`python -m jaxvae.selftest`: checks the numerics on this machine."""
 
 import sys
 
@@ -6,10 +6,10 @@ from jaxvae.cli import run_command
 
 
 def selftest(seed: int = 0) -> None:
-    """Checks bounds, divergences, likelihoods and gradients against closed forms; exits 1 if one fails.
+    """Checks bounds, divergences, likelihoods and gradients against closed forms; exits with code 1 if any check fails.
 
     Args:
-        seed: Of the draws that some checks need.
+        seed: Seed of the random samples that some checks need.
     """
     import jax
 
@@ -24,8 +24,8 @@ def selftest(seed: int = 0) -> None:
     failed = 0
     for check in run_checks(jax.random.key(seed)):
         failed += not check.passed
-        word = "PASS" if check.passed else "FAIL"
-        print(f"{word:4}  {check.measured:12.5f}  {check.low:12.5f}  {check.high:12.5f}  {check.claim}", flush=True)
+        verdict = "PASS" if check.passed else "FAIL"
+        print(f"{verdict:4}  {check.measured:12.5f}  {check.low:12.5f}  {check.high:12.5f}  {check.claim}", flush=True)
     print(f"{failed} failed" if failed else "all passed")
     if failed:
         sys.exit(1)

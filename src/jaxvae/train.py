@@ -1,4 +1,4 @@
-"""`python -m jaxvae.train [EXPERIMENT.py] [--field value ...]`: prepares the data, trains, shows the result."""
+"""`python -m jaxvae.train [EXPERIMENT.py] [--field value ...]`: prepares the data, trains, draws the result."""
 
 import shlex
 import sys
@@ -17,28 +17,28 @@ from jaxvae.system.processes import use_large_pages
 DESCRIPTION = """Trains a variational autoencoder and shows what it learned.
 
 EXPERIMENT.py, the first argument, is a file such as experiments/avatars.py; its values are the defaults below, and
-each can be overridden. Without one, --data.name NAME trains on any data set with the default model. The same command
-again goes on where an interrupted run stopped."""
+each can be overridden. Without one, --data.source NAME trains the default model on any data set. Repeating the command
+continues an interrupted run."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
-    """Where the run is kept, on what it is computed, and its configuration."""
+    """The run folder, the devices and the configuration."""
 
     config: Annotated[Config, tyro.conf.arg(name="")]
     devices: DevicesConfig = field(default_factory=DevicesConfig)
     run: Path | None = None
-    """Folder of the run; runs/NAME when left out."""
+    """Run folder; runs/NAME by default."""
     fresh: bool = False
-    """Start a new run beside one that exists: runs/NAME-2 and so on."""
+    """Start a new run next to an existing one: runs/NAME-2 and so on."""
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Parses the command line, prepares the data, trains, and says where the pictures are."""
+    """Parses the command line, prepares the data, trains, and prints where the images are."""
     parsed = parse_with_experiment(Arguments, "train", arguments, DESCRIPTION)
     config = parsed.config
 
-    # Imported once the arguments are known to be right: JAX and Orbax take seconds.
+    # Imported after the arguments have been checked: JAX and Orbax take seconds.
     from jaxvae.data import prepare
     from jaxvae.data.summary import check_ranges, describe
     from jaxvae.runs.run import beside, ended_before
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> None:
 
     share_cores(config)
     join(parsed.devices)
-    # Of several processes the first alone speaks.
+    # Of several processes only the first prints.
     tell = say if is_first() else silent
     run = parsed.run or Path("runs") / config.title
     run = beside(run) if parsed.fresh else run
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str]) -> None:
     if ended:
         steps = config.train.steps
         how = f"made its {steps} steps" if ended == steps else f"stopped at step {ended}, when its patience had run out"
-        tell(f"{run} is complete: it has {how}. --fresh starts another beside it.")
+        tell(f"{run} is complete: it has {how}. --fresh starts another next to it.")
         return
     prepared = first_then_others(lambda: prepare(config.data))
     tell(*describe(prepared).splitlines(), *(f"  doubtful    {doubt}" for doubt in check_ranges(prepared)))
@@ -66,11 +66,11 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def silent(*_: object) -> None:
-    """Says nothing."""
+    """Prints nothing."""
 
 
 def suggestions(run: Path, config: Config) -> list[str]:
-    """The commands to try after training."""
+    """Returns the commands to try after training."""
     ends = [("--from", config.data.walk_from), ("--to", config.data.walk_to)]
     walk = [part for flag, which in ends if which for part in (flag, which)]
     commands = [

@@ -1,4 +1,4 @@
-"""`python -m jaxvae.traverse [RUN]`: what each unit of the code does."""
+"""`python -m jaxvae.traverse [RUN]`: what each latent unit does."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,15 +8,13 @@ import tyro
 from jaxvae.cli import Output, run_command
 from jaxvae.system.files import file_stem
 
-LEADING = 10
-
-
-START = "test:0"
+DEFAULT_UNITS = 10
+DEFAULT_START = "test:0"
 
 
 def traverse(
     run: Annotated[Path | None, tyro.conf.Positional] = None,
-    from_: Annotated[str, tyro.conf.arg(name="from", metavar="WHICH")] = START,
+    from_: Annotated[str, tyro.conf.arg(name="from", metavar="WHICH")] = DEFAULT_START,
     units: int | None = None,
     steps: int = 9,
     quantiles: tuple[float, float] = (0.02, 0.98),
@@ -25,31 +23,33 @@ def traverse(
     data: Path | None = None,
     output: Annotated[Output, tyro.conf.arg(name="")] = Output(),
 ) -> None:
-    """Draws a row for each of the units that say most, walked from a low to a high quantile of the prior.
+    """Draws a row for each of the most informative units, varied from a low to a high quantile of the prior.
 
-    Units are ordered by their rate, the KL in nats that each adds, and labelled with it; those of an autoencoder, which
-    has no KL, by the variance of the codes. Units of a map of codes are (row, column, channel). WHICH is test:12, an
-    image file of any size, a wish such as sunglasses=0, or mean, the mean code.
+    Units are ordered by and labelled with their rate, the KL in nats that each contributes, or for an autoencoder,
+    which has no KL, the variance of the codes. Units of feature maps are named (row, column, channel). WHICH is
+    test:12, an image file of any size, an attribute query such as sunglasses=0, or mean, the mean code.
+
+    Example: python -m jaxvae.traverse runs/NAME --from test:12 --units 5
 
     Args:
-        run: The run's folder; the newest in runs/ when left out.
-        from_: The picture whose code the other units are held at.
-        units: How many; 10, or as many as a code has, when left out.
-        steps: Pictures in a row.
-        quantiles: Probabilities of the first and the last; those between are evenly spaced.
-        split: The pictures that the rates are measured on.
-        gif: Write an animation of all rows as well.
-        data: The prepared data set, where it is no longer where the run found it.
+        run: The run's folder; defaults to the newest in runs/.
+        from_: The image at whose code the other units are held.
+        units: Number of units; defaults to 10, or fewer if codes have fewer.
+        steps: Images per row.
+        quantiles: Probabilities of the first and the last quantile; those between are evenly spaced.
+        split: The images on which rates are measured.
+        gif: Also write an animation of all rows.
+        data: The prepared dataset, if it has moved since the run was trained.
     """
     from jaxvae.errors import UserError
 
     if units is not None and units < 1:
         raise UserError(f"--units is {units}, but must be at least 1.")
     if steps < 2:
-        raise UserError(f"--steps is {steps}, but a walk needs at least 2: its two ends.")
+        raise UserError(f"--steps is {steps}, but must be at least 2: the two ends.")
     low, high = quantiles
     if not 0 < low < high < 1:
-        raise UserError(f"--quantiles are {low:g} and {high:g}, but must be two between 0 and 1, the smaller first.")
+        raise UserError(f"--quantiles are {low:g} and {high:g}, but must be increasing and between 0 and 1.")
 
     import numpy as np
 
@@ -67,8 +67,8 @@ def traverse(
     vae, params, info = loaded
     available = len(unit_names(code_shape(vae, params)))
     if units is not None and units > available:
-        raise UserError(f"--units is {units}, but a code of {info.run} has {available}.")
-    units = units or min(LEADING, available)
+        raise UserError(f"--units is {units}, but codes of {info.run} have only {available} units.")
+    units = units or min(DEFAULT_UNITS, available)
     name = f"traversal-{file_stem([from_])}-units{units}-steps{steps}-q{low:g}-{high:g}"
     target = output.place(info.run / "samples" / f"{name}.png")
     animation = output.place_beside(target, ".gif") if gif else None
@@ -81,12 +81,12 @@ def traverse(
     number = "variance {:.3g}" if rates.name == "variance" else "{:.2f} nats"
     labels = [f"unit {unit}\n{number.format(rate)}" for unit, rate in zip(walk.names, walk.rates, strict=True)]
     over = [f"{100 * probability:.3g} %" for probability in probabilities]
-    sheet = labelled_grid(walk.pictures.reshape(-1, *walk.pictures.shape[2:]), steps, over=over, before=labels)
+    sheet = labelled_grid(walk.images.reshape(-1, *walk.images.shape[2:]), steps, over=over, before=labels)
     save_png(sheet, target)
     if animation:
         columns = min(units, 5)
         under = [label.replace("\n", ": ") for label in labels]
-        frames = [labelled_grid(walk.pictures[:, step], columns, under=under) for step in range(steps)]
+        frames = [labelled_grid(walk.images[:, step], columns, under=under) for step in range(steps)]
         save_frames(frames, animation)
     output.report(
         picture=target, **({"animation": animation} if animation else {}), run=info.run, step=info.step,

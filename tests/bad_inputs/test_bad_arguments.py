@@ -8,14 +8,13 @@ import pytest
 from corpus import quietly
 from hypothesis import given
 from hypothesis import strategies as st
-from jaxvae.config.serialization import flatten
 
 import jaxvae.train
 from jaxvae import Config
-from jaxvae.cli import Output, parse
+from jaxvae.cli import FAMILIES, Output, parse, parse_with_experiment
 from jaxvae.errors import UserError, printable
 from jaxvae.evaluate import evaluate
-from jaxvae.experiment import to_json
+from jaxvae.experiment import flatten, to_json
 from jaxvae.interpolate import interpolate
 from jaxvae.prepare import prepare
 from jaxvae.reconstruct import reconstruct
@@ -25,11 +24,14 @@ from jaxvae.system.files import file_stem
 COMMANDS = {each.__name__: each for each in (prepare, sample, reconstruct, interpolate, evaluate)}
 FLAGS = [
     *(f"--{name.replace('_', '-')}" for name in flatten(to_json(Config()))),
+    *(f"--{family}" for family in FAMILIES),
+    *("--data.name", "--data.raw"),
     *("--run", "--fresh", "--no-fresh", "--n", "--seed", "--from", "--to", "--steps", "--degree", "--gif", "--out"),
     *("--overwrite", "--json", "--raw", "--root", "--size", "--k", "--tyro-print-completion"),
 ]
 VALUES = st.sampled_from(
-    ["1", "0", "-1", "1e999", "nan", "None", "True", "", "--", "-", "cosine", "╭────╮", "-----", "a\nb", "\x1b[31m",
+    ["mlp", "conv", "vamp", "bernoulli", "iwae", "folder", "1", "0", "-1", "1e999", "nan", "None", "True", "", "--",
+     "-", "cosine", "╭────╮", "-----", "a\nb", "\x1b[31m",
      "\udcff", "١", "1_0", "9" * 5000, "[red]", "{}", "%s", "=", "x=1", "@file", "$HOME"]
 ) | st.text(max_size=6)  # fmt: skip
 ARGUMENTS = st.lists(
@@ -37,7 +39,7 @@ ARGUMENTS = st.lists(
 )
 
 
-def understood(what, name, arguments, **options):
+def understood(what, name, arguments, parse=parse, **options):
     """Whether the arguments are; what is refused is refused in one line."""
     told, code = None, None
     try:
@@ -64,9 +66,7 @@ def without_work(command):
 @quietly(60)
 @given(ARGUMENTS)
 def test_any_arguments_of_train(arguments):
-    understood(
-        jaxvae.train.Arguments, "train", arguments, description="", default=jaxvae.train.Arguments(config=Config())
-    )
+    understood(jaxvae.train.Arguments, "train", arguments, parse_with_experiment, description="")
 
 
 @quietly(60)
@@ -79,6 +79,10 @@ def test_right_and_wrong_arguments_are_told_apart():
     assert understood(without_work(sample), "sample", ["run", "--n", "3"])
     for wrong in (["--n", "three"], ["--m", "3"], ["a", "b"], ["--n"], ["--prior", "a\nb"]):
         assert not understood(without_work(sample), "sample", wrong)
+    train = functools.partial(understood, jaxvae.train.Arguments, "train", parse=parse_with_experiment, description="")
+    assert train(["--model", "mlp", "--model.hidden", "3", "--objective=iwae", "--objective.samples", "2"])
+    for wrong in (["--model", "mpl"], ["--model"], ["--model.hidden", "3"], ["--objective.samples", "2"]):
+        assert not train(wrong)
     with pytest.raises(UserError, match="Shell should be one"):
         parse(without_work(sample), "sample", ["--tyro-print-completion", "abacus"])
 

@@ -92,7 +92,7 @@ def test_a_result_of_a_name_that_no_file_can_have(call, run):
 
 def test_a_run_of_the_name_of_nobodys_home_is_told(call):
     with pytest.raises(ValueError, match="the home of a user whom this machine does not know"):
-        Config(data=DataConfig(name="~nobody-of-this-name")).title
+        str(Config(data=DataConfig(name="~nobody-of-this-name")).title)
 
 
 @pytest.mark.parametrize("name", ["spaces", "other letters", "option", "quotes", "newline", "terminal"])

@@ -24,7 +24,7 @@ from jaxvae.sample import sample
 from jaxvae.system.files import write_arrays
 from jaxvae.training.failures import report_disk_full
 
-TINY = ["--data.size", "8", "--model.network", "mlp", "--model.hidden", "8", "--model.latent", "2"]
+TINY = ["--data.size", "8", "--model", "mlp", "--model.hidden", "8", "--model.latent", "2"]
 
 
 @pytest.fixture(scope="module")

@@ -164,14 +164,14 @@ def mixture(colors: int, levels: int, components: int = 3) -> DiscretizedLogisti
     )  # fmt: skip
 
 
-def every_picture(colors: int, levels: int) -> jnp.ndarray:
+def every_image(colors: int, levels: int) -> jnp.ndarray:
     return jnp.asarray(list(itertools.product(np.arange(levels) / (levels - 1), repeat=colors)), jnp.float32)
 
 
 @pytest.mark.parametrize(("colors", "levels"), [(1, 256), (3, 6)])
-def test_the_mixture_sums_to_one_over_all_pictures(colors, levels):
+def test_the_mixture_sums_to_one_over_all_images(colors, levels):
     distribution = mixture(colors, levels)
-    pixels = every_picture(colors, levels)[:, None, None, None, :]
+    pixels = every_image(colors, levels)[:, None, None, None, :]
     logs = distribution.log_prob(pixels)
     assert logs.shape == (len(pixels), 1)
     assert float(jnp.exp(logs).sum()) == pytest.approx(1.0, abs=1e-4)
@@ -204,7 +204,7 @@ def test_coupling_moves_the_later_colours_with_the_earlier_ones():
 def test_draws_of_the_mixture_follow_its_probabilities():
     distribution = mixture(3, 3)
     draws = np.asarray(distribution.sample(jax.random.key(1), (30_000,))).reshape(-1, 3)
-    pixels = every_picture(3, 3)
+    pixels = every_image(3, 3)
     probabilities = np.exp(np.asarray(distribution.log_prob(pixels[:, None, None, None, :]))).ravel()
     shares = [(np.abs(draws - np.asarray(pixel)) < 1e-3).all(axis=1).mean() for pixel in pixels]
     np.testing.assert_allclose(shares, probabilities, atol=0.012)

@@ -11,7 +11,7 @@ from jaxvae.distributions.logistic import DiscretizedLogistic, DiscretizedLogist
 from jaxvae.evaluation.doctor import EXAMPLES, posterior_at_bound, scale_at_bound, widest_variance
 from jaxvae.likelihoods.base import LOG_SCALE_RANGE
 from jaxvae.models import build
-from jaxvae.vae import VAE
+from jaxvae.vae import compose
 
 LOW, HIGH = LOG_SCALE_RANGE
 
@@ -39,7 +39,7 @@ def test_the_share_of_posterior_variances_near_a_bound():
 
 
 def decoding_to(distribution):
-    return VAE(lambda key: {}, None, lambda params, z: distribution, None)
+    return compose(lambda key: {}, None, lambda params, z: distribution, None)
 
 
 SHAPE = (4, 2, 2, 1)
@@ -74,7 +74,7 @@ def test_scales_are_looked_at_for_the_first_codes_alone():
         seen.append(z.shape)
         return PREDICTED["normal"]
 
-    scale_at_bound(VAE(None, None, decode, None), {}, np.zeros((EXAMPLES + 50, 2)))
+    scale_at_bound(compose(None, None, decode, None), {}, np.zeros((EXAMPLES + 50, 2)))
     assert seen == [(EXAMPLES, 2)]
 
 

@@ -4,23 +4,17 @@ import numpy as np
 import pytest
 import scipy.special
 import scipy.stats
-from conftest import tiny_config
 from linear_gaussian import NOISE, W
 
-from jaxvae import DataConfig
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.evaluation import log_likelihood as likelihood
 from jaxvae.evaluation.linear_gaussian import exact_vae
 from jaxvae.evaluation.log_likelihood import CHUNK, accumulated, importance_bounds, sizes
-from jaxvae.vae import VAE
+from jaxvae.vae import compose
 
 KEY = jax.random.key(3)
 IMAGES = np.random.default_rng(1).integers(0, 256, (8, 2, 2, 1), dtype=np.uint8)
 PRIOR = Normal(jnp.zeros(2), jnp.zeros(2), 1)
-
-
-def config(pixels="scaled"):
-    return tiny_config(data=DataConfig(name="discs", pixels=pixels))
 
 
 def of_pictures(shift=0.0):
@@ -31,7 +25,7 @@ def of_pictures(shift=0.0):
         flat = rows.decode(params, z)
         return Normal(*(each.reshape(-1, 2, 2, 1) for each in (flat.mean, flat.log_variance)), 3)
 
-    return VAE(rows.init, lambda params, x: rows.encode(params, x.reshape(-1, 4)), decode, rows.prior)
+    return compose(rows.init, lambda params, x: rows.encode(params, x.reshape(-1, 4)), decode, rows.prior)
 
 
 def exact(x, mean=(0.0, 0.0, 0.0, 0.0)):
@@ -40,7 +34,7 @@ def exact(x, mean=(0.0, 0.0, 0.0, 0.0)):
 
 
 def bounds(samples, *, shift=0.6, pixels="scaled", prior=PRIOR, images=IMAGES, batch_size=None):
-    return importance_bounds(of_pictures(shift), config(pixels), {}, prior, KEY, images, samples, batch_size)
+    return importance_bounds(of_pictures(shift), pixels, {}, prior, KEY, images, samples, batch_size)
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 30, 50, 60, 120])

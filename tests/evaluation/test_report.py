@@ -112,7 +112,7 @@ def test_a_fitted_prior_takes_the_place_of_the_models_own(loaded, disc_set, whol
     z = jnp.asarray(measured.z)
     expected = measured.posterior.log_prob(z) - prior.log_prob(z)
     np.testing.assert_allclose(arrays["kl_nats"], expected, rtol=1e-3, atol=1e-3)
-    bounds = importance_bounds(vae, info.config, params, prior, split_key(), images, 10)
+    bounds = importance_bounds(vae, info.config.data.pixels, params, prior, split_key(), images, 10)
     np.testing.assert_allclose(arrays["log_likelihood_bounds_nats"], bounds.log_likelihood_nats.T, rtol=1e-5)
     own = whole.per_example["log_likelihood_bounds_nats"][:, :2]
     assert np.mean(np.abs(arrays["log_likelihood_bounds_nats"] - own)) > 0.01

@@ -20,20 +20,19 @@ from PIL import Image
 
 from jaxvae import Autoencoder
 from jaxvae.errors import UserError
-from jaxvae.explore import explore, listening
-from jaxvae.explorer import ends
-from jaxvae.explorer import moves as exploring
+from jaxvae.explore import explore, listen
+from jaxvae.explorer import ends, moves
 from jaxvae.explorer.requests import read_draw, read_move
 from jaxvae.explorer.server import build_app
 from jaxvae.explorer.session import open_session, warm_up
-from jaxvae.inference import reconstructed
+from jaxvae.inference import reconstruct
 from jaxvae.runs.run import load
 
 
 @contextmanager
 def served(session):
     """The address of a server of the session, in a thread."""
-    with listening(free_port()) as listener:
+    with listen(free_port()) as listener:
         config = uvicorn.Config(build_app(session), log_level="critical", lifespan="off", ws="none")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -115,7 +114,7 @@ def test_a_move_shows_the_picture_on_the_way(address, session, disc_set):
     vae, params, _ = session.loaded
     status, content, headers = asked(address, "/move", MOVE)
     assert (status, headers["Content-Type"]) == (200, "image/png")
-    expected = reconstructed(vae, params, disc_set.split("test").images[:1])[0]
+    expected = reconstruct(vae, params, disc_set.split("test").images[:1])[0]
     shown = png(content)
     assert shown.shape == (128, 128, 3)
     assert np.max(np.abs(shown[::8, ::8].astype(int) - expected)) <= 1
@@ -125,7 +124,7 @@ def test_sliders_move_the_code_by_their_amounts(address, session):
     row = session.end("test:0").row
     attribute, unit = session.sliders["attributes"][0], session.sliders["units"][0]
     moved = row + 1.5 * attribute.direction - unit.direction
-    expected = exploring.shown(session.loaded, moved[None])[0]
+    expected = moves.decode_rows(session.loaded, moved[None])[0]
     content = asked(address, "/move", MOVE | {"amounts": {attribute.key: 1.5, unit.key: -1}})[1]
     assert np.max(np.abs(png(content)[::8, ::8].astype(int) - expected)) <= 1
     assert not np.array_equal(png(content), png(asked(address, "/move", MOVE)[1]))
@@ -141,9 +140,9 @@ def test_an_animation_runs_there_and_back(address):
 def test_a_draw_can_be_an_end_of_a_walk(address, session):
     draw = {"prior": "fitted_mixture", "seed": 3, "temperature": 0.5}
     drawn = json.loads(asked(address, "/draw", draw)[1])
-    assert len(drawn) == exploring.DRAWN
-    rows = exploring.drawer(session.loaded, "fitted_mixture")(3, 0.5)
-    expected = exploring.shown(session.loaded, rows)
+    assert len(drawn) == moves.DRAW_SIZE
+    rows = moves.build_sampler(session.loaded, "fitted_mixture")(3, 0.5)
+    expected = moves.decode_rows(session.loaded, rows)
     content = asked(address, "/move", MOVE | {"last": drawn[5]["name"], "degree": 1.0})[1]
     assert np.max(np.abs(png(content)[::8, ::8].astype(int) - expected[5])) <= 1
     sheet = png(asked(address, "/draw.png", draw)[1])
@@ -156,7 +155,7 @@ def test_an_upload_of_any_size_is_an_end(address, session):
     end = json.loads(asked(address, "/upload?name=my%20face.png", file.getvalue())[1])
     assert end["label"] == "my face.png"
     assert asked(address, "/move", MOVE | {"last": end["name"]})[0] == 200
-    np.testing.assert_array_equal(session.uploads.get(end["name"]).picture, np.full((16, 16, 3), (255, 0, 0)))
+    np.testing.assert_array_equal(session.uploads.get(end["name"]).image, np.full((16, 16, 3), (255, 0, 0)))
 
 
 def test_a_bad_upload_is_answered_with_a_sentence_without_a_path(address, monkeypatch):
@@ -166,13 +165,13 @@ def test_a_bad_upload_is_answered_with_a_sentence_without_a_path(address, monkey
     refused(asked(address, "/upload?name=empty.png", b""), "empty.png cannot be read as an image")
     large = io.BytesIO()
     Image.new("1", (4000, 30)).save(large, "PNG")
-    monkeypatch.setattr(ends, "LARGEST_PIXELS", 100_000)
+    monkeypatch.setattr(ends, "MAX_UPLOAD_PIXELS", 100_000)
     refused(asked(address, "/upload?name=wide.png", large.getvalue()), "wide.png has 4000 x 30 pixels")
-    refused(asked(address, "/upload", bytes(ends.LARGEST_BYTES + 1)), "more than 20 MB were sent")
+    refused(asked(address, "/upload", bytes(ends.MAX_UPLOAD_BYTES + 1)), "more than 20 MB were sent")
 
 
 def test_uploads_are_forgotten_in_the_order_of_their_use(disc_set, monkeypatch):
-    monkeypatch.setattr(ends, "KEPT", 2)
+    monkeypatch.setattr(ends, "MAX_UPLOADS", 2)
     uploads, made = ends.Uploads(untrained(tiny_config(model=DENSE), disc_set)), []
     for shade in range(3):
         file = io.BytesIO()
@@ -180,8 +179,8 @@ def test_uploads_are_forgotten_in_the_order_of_their_use(disc_set, monkeypatch):
         made.append(uploads.add("x.png", file.getvalue()).name)
         if shade == 1:
             uploads.get(made[0])
-    assert uploads.get(made[0]).picture[0, 0, 0] == 0
-    with pytest.raises(UserError, match="no longer kept"):
+    assert uploads.get(made[0]).image[0, 0, 0] == 0
+    with pytest.raises(UserError, match="has been discarded"):
         uploads.get(made[1])
 
 
@@ -190,23 +189,23 @@ def test_uploads_are_forgotten_in_the_order_of_their_use(disc_set, monkeypatch):
     [
         ("/end", {"name": "test:99"}, "images 0 to 20"),
         ("/end", {"name": "rad=1"}, "did you mean 'red'"),
-        ("/end", {"name": "/etc/passwd"}, "there is no picture '/etc/passwd'"),
-        ("/end", {"name": "draw:model:0:1:12"}, "there is no draw"),
+        ("/end", {"name": "/etc/passwd"}, "no image is named '/etc/passwd'"),
+        ("/end", {"name": "draw:model:0:1:12"}, "is not the name of a draw"),
         ("/end", {"name": "draw:modle:0:1:0"}, "did you mean 'model'"),
         ("/end", {"name": "draw:model:9999999999:1:0"}, "seed is 9999999999"),
-        ("/end", {"name": "upload:abc"}, "no longer kept"),
-        ("/end", b"[1]", "no JSON object"),
-        ("/end", b"{", "no JSON"),
+        ("/end", {"name": "upload:abc"}, "has been discarded"),
+        ("/end", b"[1]", "not a JSON object"),
+        ("/end", b"{", "not JSON"),
         ("/move", MOVE | {"degree": 1.5}, "degree is 1.5, but must be between 0 and 1"),
         ("/move", MOVE | {"degree": "half"}, "degree is half, but must be a number"),
-        ("/move", MOVE | {"path": "winding"}, "there is no path 'winding'"),
+        ("/move", MOVE | {"path": "winding"}, "unknown path 'winding'"),
         ("/move", MOVE | {"amounts": {"attribute:rad": 1}}, "did you mean 'attribute:red'"),
         ("/move", MOVE | {"amounts": {"unit:0": 1e9}}, "unit:0 is 1000000000.0"),
         ("/move", MOVE | {"amounts": []}, "amounts must be"),
         ("/move", {"first": "test:0"}, "last is None, but must be text"),
         ("/draw", {"prior": "model", "seed": 0.5, "temperature": 1}, "seed is 0.5"),
         ("/draw", {"prior": "model", "seed": 0, "temperature": -1}, "temperature is -1"),
-        ("/move", b" " * 100_001, "more than 0.1 MB"),
+        ("/move", b" " * 100_001, "limit of 0.1 MB"),
     ],
 )
 def test_requests_that_cannot_be_met_are_answered_with_a_sentence(address, path, body, phrase):
@@ -217,7 +216,7 @@ def test_numbers_that_no_slider_sends_are_refused():
     for number in ("NaN", "Infinity", "-Infinity", "1" + "0" * 400, "true", "null"):
         with pytest.raises(UserError, match="degree is"):
             read_move(json.dumps(MOVE).replace('"degree": 0.0', f'"degree": {number}').encode())
-    with pytest.raises(UserError, match="no JSON"):
+    with pytest.raises(UserError, match="not JSON"):
         read_draw(b"[" * 100_000)
 
 
@@ -244,7 +243,7 @@ def test_without_the_data_set_there_are_draws_and_uploads(fitted_run, tmp_path):
     session = open_session(loaded, None, 10)
     assert session.sliders == {}
     assert "are no longer in" in session.notes[0]
-    assert session.end(session.first).label == "drawn"
+    assert session.end(session.first).label == "sample"
     assert not np.array_equal(session.end(session.first).row, session.end(session.last).row)
     with pytest.raises(UserError, match="gone"):
         session.end("test:0")
@@ -256,7 +255,7 @@ def test_a_data_set_that_has_moved_is_found_where_it_is_named(fitted_run, disc_s
     loaded = load(fitted_run)
     loaded = loaded._replace(info=loaded.info._replace(data=loaded.info.data | {"path": str(tmp_path / "gone")}))
     session = open_session(loaded, disc_set.path, 1)
-    np.testing.assert_array_equal(session.end("test:3").picture, disc_set.split("test").images[3])
+    np.testing.assert_array_equal(session.end("test:3").image, disc_set.split("test").images[3])
 
 
 def test_an_autoencoder_has_no_draws_and_a_model_that_says_nothing_no_attributes(disc_set):
@@ -266,7 +265,7 @@ def test_an_autoencoder_has_no_draws_and_a_model_that_says_nothing_no_attributes
     session = open_session(silent, None, 2)
     warm_up(session)
     assert session.sliders["attributes"] == []
-    assert "No attributes here" in session.notes[0]
+    assert "Attributes are unavailable" in session.notes[0]
     with served(session) as at:
         assert json.loads(asked(at, "/about")[1])["priors"] == []
         assert asked(at, "/move", MOVE)[0] == 200
@@ -281,9 +280,11 @@ def silenced(encode):
 
 
 def test_bad_requests_of_explore(call, dense_run, monkeypatch):
-    with listening(free_port()) as taken:
+    with listen(free_port()) as taken:
         port = taken.getsockname()[1]
-        mistake(call(explore, dense_run, "--port", port), f"port {port} of 127.0.0.1 cannot be had", "another --port")
+        mistake(
+            call(explore, dense_run, "--port", port), f"cannot listen on port {port} of 127.0.0.1", "another --port"
+        )
     mistake(call(explore, dense_run, "--port", 70000), "--port is 70000, but must be between 1 and 65535")
     mistake(call(explore, dense_run, "--units", 0), "--units is 0")
     mistake(call(explore, "nowhere", "--port", free_port()), "the run nowhere does not exist")
@@ -303,4 +304,4 @@ def test_the_command_serves_a_run_folder_that_was_moved_until_it_is_interrupted(
         assert asked(at, "/move", MOVE)[0] == 200
         it.send_signal(signal.SIGINT)
         out, err = it.communicate(timeout=30)
-    assert (it.returncode, out.strip(), "Traceback" in err) == (0, "ended", False)
+    assert (it.returncode, out.strip(), "Traceback" in err) == (0, "stopped", False)

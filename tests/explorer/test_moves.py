@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from conftest import DENSE, tiny_config, untrained
 
-from jaxvae import Autoencoder, Conv
+from jaxvae import Conv
 from jaxvae.errors import UserError
-from jaxvae.explorer import moves as exploring
-from jaxvae.inference import decoded, reconstructed
+from jaxvae.explorer import moves
+from jaxvae.inference import decode_to_images, reconstruct
 from jaxvae.latents.attributes.directions import attribute_directions
 from jaxvae.latents.paths.interpolation import spherical
 from jaxvae.latents.units.rates import unit_rates
@@ -23,40 +23,40 @@ def loaded(request, disc_set):
 
 def test_the_ends_of_a_walk_show_the_reconstructions(loaded, disc_set):
     images = disc_set.split("test").images[:2]
-    first, last = (exploring.code_row(loaded, image) for image in images)
-    rows = exploring.path_rows(loaded, exploring.path_of(loaded, "linear"), first, last)
-    shown = exploring.shown(loaded, np.stack([exploring.at(rows, degree) for degree in (0.0, 1.0)]))
-    expected = reconstructed(loaded.vae, loaded.params, images)
+    first, last = (moves.code_row(loaded, image) for image in images)
+    rows = moves.path_rows(loaded, moves.build_named_path(loaded, "linear"), first, last)
+    shown = moves.decode_rows(loaded, np.stack([moves.code_at(rows, degree) for degree in (0.0, 1.0)]))
+    expected = reconstruct(loaded.vae, loaded.params, images)
     assert np.max(np.abs(shown.astype(int) - expected)) <= 1
 
 
 def test_a_degree_between_two_steps_of_a_path_is_between_their_codes(loaded):
-    rows = np.arange(exploring.STEPS + 1, dtype=np.float32)[:, None] ** 2
-    assert exploring.at(rows, 0.1)[0] == pytest.approx(100)
-    assert exploring.at(rows, 0.105)[0] == pytest.approx(110.5)
-    assert exploring.at(rows, 1.0)[0] == 10_000
+    rows = np.arange(moves.PATH_STEPS + 1, dtype=np.float32)[:, None] ** 2
+    assert moves.code_at(rows, 0.1)[0] == pytest.approx(100)
+    assert moves.code_at(rows, 0.105)[0] == pytest.approx(110.5)
+    assert moves.code_at(rows, 1.0)[0] == 10_000
 
 
 def test_every_path_that_is_named_leads_from_end_to_end(fitted_run):
     loaded = load(fitted_run)
     first, last = np.random.default_rng(0).normal(size=(2, 3)).astype(np.float32)
-    names = exploring.path_names(loaded)
+    names = moves.path_names(loaded)
     assert names == ["linear", "spherical", "prior:fitted_mixture", "prior:model", "geodesic"]
     for name in names[:-1]:  # The geodesic takes its time: tests/test_geodesic.py.
-        rows = exploring.path_rows(loaded, exploring.path_of(loaded, name), first, last)
-        assert rows.shape == (exploring.STEPS + 1, 3)
+        rows = moves.path_rows(loaded, moves.build_named_path(loaded, name), first, last)
+        assert rows.shape == (moves.PATH_STEPS + 1, 3)
         np.testing.assert_allclose(rows[[0, -1]], [first, last], atol=1e-5)
     middle = spherical(jnp.asarray(first), jnp.asarray(last), jnp.asarray([0.5]))[0]
-    rows = exploring.path_rows(loaded, exploring.path_of(loaded, "spherical"), first, last)
+    rows = moves.path_rows(loaded, moves.build_named_path(loaded, "spherical"), first, last)
     np.testing.assert_allclose(rows[50], middle, atol=1e-5)
 
 
 def test_unit_sliders_move_a_unit_by_the_deviation_of_its_codes(loaded, disc_set):
     rates = unit_rates(loaded, disc_set.split("test").images)
-    sliders = exploring.unit_sliders(loaded, rates, 2)
+    sliders = moves.unit_sliders(loaded, rates, 2)
     assert [slider.key for slider in sliders] == [f"unit:{unit}" for unit in rates.order[:2]]
     row = np.zeros(len(rates.values), np.float32)
-    moved = exploring.nudged(row, sliders, {sliders[0].key: -2.0, sliders[1].key: 0.5})
+    moved = moves.apply_sliders(row, sliders, {sliders[0].key: -2.0, sliders[1].key: 0.5})
     expected = row.copy()
     expected[rates.order[:2]] = np.asarray([-2.0, 0.5]) * rates.mean.std(axis=0)[rates.order[:2]]
     np.testing.assert_allclose(moved, expected, rtol=1e-6)
@@ -65,40 +65,40 @@ def test_unit_sliders_move_a_unit_by_the_deviation_of_its_codes(loaded, disc_set
 
 def test_attribute_sliders_go_from_the_pictures_without_to_those_with(loaded, disc_set):
     images, attributes = disc_set.split("train")
-    sliders = exploring.attribute_sliders(attribute_directions(loaded, disc_set))
+    sliders = moves.attribute_sliders(attribute_directions(loaded, disc_set))
     assert [slider.label for slider in sliders] == ["red", "high", "width=small", "width=medium", "width=large"]
-    rows = np.stack([exploring.code_row(loaded, image) for image in images])
+    rows = np.stack([moves.code_row(loaded, image) for image in images])
     red = attributes[:, 0] == 1
     np.testing.assert_allclose(sliders[0].direction, rows[red].mean(axis=0) - rows[~red].mean(axis=0), atol=1e-5)
 
 
 def test_more_units_than_a_code_has_are_all_of_them(disc_set):
     loaded = untrained(tiny_config(model=DENSE), disc_set)
-    assert len(exploring.unit_sliders(loaded, unit_rates(loaded, disc_set.split("test").images), 10)) == 3
+    assert len(moves.unit_sliders(loaded, unit_rates(loaded, disc_set.split("test").images), 10)) == 3
 
 
 def test_draws_are_those_of_the_prior_and_spread_with_the_temperature(loaded):
-    draw = exploring.drawer(loaded, "model")
+    draw = moves.build_sampler(loaded, "model")
     rows = draw(7, 1.0)
-    codes = loaded.vae.prior(loaded.params).sample(jax.random.key(7), (exploring.DRAWN,))
-    np.testing.assert_allclose(rows, np.asarray(codes).reshape(exploring.DRAWN, -1), rtol=1e-6)
+    codes = loaded.vae.prior(loaded.params).sample(jax.random.key(7), (moves.DRAW_SIZE,))
+    np.testing.assert_allclose(rows, np.asarray(codes).reshape(moves.DRAW_SIZE, -1), rtol=1e-6)
     np.testing.assert_allclose(draw(7, 0.5), rows / 2, rtol=1e-5)
-    expected = decoded(loaded.vae, loaded.params, codes)
-    assert np.max(np.abs(exploring.shown(loaded, rows).astype(int) - expected)) <= 1
+    expected = decode_to_images(loaded.vae, loaded.params, codes)
+    assert np.max(np.abs(moves.decode_rows(loaded, rows).astype(int) - expected)) <= 1
 
 
 def test_an_autoencoder_without_fitted_priors_has_none_to_draw_from(disc_set):
-    loaded = untrained(tiny_config(model=DENSE, objective=Autoencoder()), disc_set)
-    assert exploring.prior_names(loaded) == []
-    assert exploring.path_names(loaded) == ["linear", "spherical", "geodesic"]
-    with pytest.raises(UserError, match="there is no prior 'model'"):
-        exploring.drawer(loaded, "model")
-    sliders = exploring.unit_sliders(loaded, unit_rates(loaded, disc_set.split("test").images), 1)
+    loaded = untrained(tiny_config(model=DENSE, objective=ObjectiveConfig(name="autoencoder")), disc_set)
+    assert moves.prior_names(loaded) == []
+    assert moves.path_names(loaded) == ["linear", "spherical", "geodesic"]
+    with pytest.raises(UserError, match="unknown prior 'model'"):
+        moves.build_sampler(loaded, "model")
+    sliders = moves.unit_sliders(loaded, unit_rates(loaded, disc_set.split("test").images), 1)
     assert "variance" in sliders[0].note
 
 
 def test_what_is_unknown_is_told_with_what_may_be_meant(loaded):
-    with pytest.raises(UserError, match="no path 'linaer': did you mean 'linear'"):
-        exploring.path_of(loaded, "linaer")
-    with pytest.raises(UserError, match="no slider 'unit:9'"):
-        exploring.nudged(np.zeros(3), [], {"unit:9": 1.0})
+    with pytest.raises(UserError, match="unknown path 'linaer': did you mean 'linear'"):
+        moves.build_named_path(loaded, "linaer")
+    with pytest.raises(UserError, match="unknown slider 'unit:9'"):
+        moves.apply_sliders(np.zeros(3), [], {"unit:9": 1.0})

@@ -10,14 +10,14 @@ import pytest
 from conftest import DENSE, mistake, saved_run, tiny_config, untrained
 from PIL import Image
 
-from jaxvae import Autoencoder, Conv
+from jaxvae import Conv
 from jaxvae.codes import CodeStatistics
 from jaxvae.decode import decode
 from jaxvae.encode import encode
 from jaxvae.errors import UserError
-from jaxvae.inference import code_statistics, decoded, reconstructed
-from jaxvae.latents.code_files import read_codes, run_named_in, write_codes
-from jaxvae.latents.encoding import Encoded, encode_pictures, encode_split, standardized
+from jaxvae.inference import code_statistics, decode_to_images, reconstruct
+from jaxvae.latents.code_files import read_codes, source_run, write_codes
+from jaxvae.latents.encoding import Encoded, encode_images, encode_split, standardize_codes
 from jaxvae.runs.run import load
 from jaxvae.vae import code_shape
 
@@ -36,11 +36,11 @@ def test_there_and_back_is_what_reconstruct_shows(disc_set, tmp_path, scaled):
     assert encoded.mean.shape == (21, 4, 4, 2)
     if scaled:
         train = disc_set.split("train").images
-        encoded = standardized(encoded, code_statistics(loaded.vae, loaded.params, train))
+        encoded = standardize_codes(encoded, code_statistics(loaded.vae, loaded.params, train))
     write_codes(tmp_path / "x.npz", encoded, {})
     saved = read_codes(tmp_path / "x.npz", code_shape(loaded.vae, loaded.params))
-    pictures = decoded(loaded.vae, loaded.params, saved.mean).astype(int)
-    expected = reconstructed(loaded.vae, loaded.params, disc_set.split("test").images)
+    pictures = decode_to_images(loaded.vae, loaded.params, saved.mean).astype(int)
+    expected = reconstruct(loaded.vae, loaded.params, disc_set.split("test").images)
     # A standardised code comes back to within the rounding of float32, which may turn a grey level.
     assert np.max(np.abs(pictures - expected)) <= (1 if scaled else 0)
     assert saved.names[:2] == ("test:0", "test:1")
@@ -58,7 +58,7 @@ def test_the_command_and_its_inverse(call, dense_run, disc_set):
         assert json.loads(str(file["about"]))["classes"] == {"width": ["small", "medium", "large"]}
         assert "code_mean" not in file.files
     vae, params, _ = load(dense_run)
-    expected = reconstructed(vae, params, disc_set.split("test").images)
+    expected = reconstruct(vae, params, disc_set.split("test").images)
     # The run is left out: the file says which it is of.
     assert call(decode, "c.npz", "--out", "faces")[0] == 0
     files = sorted(Path("faces").iterdir())
@@ -124,8 +124,8 @@ def test_without_pictures_or_statistics_there_is_nothing_to_standardise_with(cal
 
 
 def test_an_autoencoder_has_no_standard_deviations(disc_set, tmp_path):
-    loaded = untrained(tiny_config(model=DENSE, objective=Autoencoder()), disc_set)
-    encoded = encode_pictures(loaded, ["test:0", "test:5"], disc_set.data)
+    loaded = untrained(tiny_config(model=DENSE, objective=ObjectiveConfig(name="autoencoder")), disc_set)
+    encoded = encode_images(loaded, ["test:0", "test:5"], disc_set.data)
     assert encoded.standard_deviation is None
     write_codes(tmp_path / "x.npz", encoded, {})
     with np.load(tmp_path / "x.npz") as file:
@@ -169,9 +169,9 @@ def test_bad_requests_of_encode(call, dense_run, tmp_path_factory):
     mistake(call(encode, dense_run, folder, "--out", "c.npz"), "torn.png cannot be read as an image")
     mistake(call(encode, dense_run, "nowhere.png", "--out", "c.npz"), "no image matches 'nowhere.png'")
     mistake(call(encode, dense_run, "--out", "c.csv"), "must end in .npz or .parquet")
-    mistake(call(encode, dense_run, "test:0", "--split", "test"), "name pictures or a split")
+    mistake(call(encode, dense_run, "test:0", "--split", "test"), "give images or a split")
     mistake(call(encode, dense_run, "--split", "tset"), "tset")
-    mistake(call(encode, folder / "torn.png", "--out", "c.npz"), "torn.png is a file, where a run is wanted")
+    mistake(call(encode, folder / "torn.png", "--out", "c.npz"), "torn.png is a file, not a run")
     precious = folder / "c.npz"
     precious.write_text("precious")
     mistake(call(encode, dense_run, "test:0", "--out", precious), "c.npz exists")
@@ -189,14 +189,14 @@ BAD_CODES = {
     "too wide": ({"mean": np.zeros((5, 7))}, "codes of shape (7,) (float64)", "codes of shape (3,)"),
     "a map": ({"mean": np.zeros((5, 2, 2, 3))}, "codes of shape (2, 2, 3)"),
     "one number": ({"mean": np.asarray(3.0)}, "codes of shape ()"),
-    "none": ({"mean": np.zeros((0, 3))}, "holds no codes"),
-    "not finite": ({"mean": np.full((2, 3), np.nan)}, "holds numbers that are not finite"),
+    "none": ({"mean": np.zeros((0, 3))}, "contains no codes"),
+    "not finite": ({"mean": np.full((2, 3), np.nan)}, "contains values that are not finite"),
     "words": ({"mean": np.asarray([["a", "b", "c"]])}, "codes of shape (3,) (<U1)"),
-    "objects": ({"mean": np.asarray([[None] * 3], object)}, "cannot be read as an .npz file of plain arrays"),
-    "another name": ({"codes": np.zeros((5, 3))}, "holds no array 'mean'"),
+    "objects": ({"mean": np.asarray([[None] * 3], object)}, "is not a readable .npz file of plain arrays"),
+    "another name": ({"codes": np.zeros((5, 3))}, "has no array 'mean'"),
     "half of the statistics": (
         {"mean": np.zeros((5, 3)), "code_mean": np.zeros(3)},
-        "code_mean alone; standardised codes need code_mean and code_standard_deviation",
+        "only code_mean; standardised codes need code_mean and code_standard_deviation",
     ),
     "statistics of another": (
         {"mean": np.zeros((5, 3)), "code_mean": np.zeros(4), "code_standard_deviation": np.ones(4)},
@@ -214,17 +214,17 @@ def test_codes_that_do_not_fit(call, dense_run, tmp_path_factory, name):
 
 def test_bad_requests_of_decode(call, dense_run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("codes")
-    mistake(call(decode), "there are no codes to decode")
+    mistake(call(decode), "no codes to decode")
     mistake(call(decode, dense_run, "c.txt"), "must end in .npz")
-    mistake(call(decode, dense_run, folder / "gone.npz"), "there is no file", "gone.npz")
+    mistake(call(decode, dense_run, folder / "gone.npz"), "does not exist", "gone.npz")
     (folder / "torn.npz").write_bytes(b"PK\x03\x04 and no more")
-    mistake(call(decode, dense_run, folder / "torn.npz"), "cannot be read as an .npz file")
+    mistake(call(decode, dense_run, folder / "torn.npz"), "is not a readable .npz file")
     np.save(folder / "single.npy", np.zeros((2, 3)))
     (folder / "single.npy").rename(folder / "single.npz")
-    mistake(call(decode, dense_run, folder / "single.npz"), "cannot be read as an .npz file")
+    mistake(call(decode, dense_run, folder / "single.npz"), "is not a readable .npz file")
     path = files(folder, mean=np.zeros((2, 3)))
-    mistake(call(decode, dense_run, path, "--out", folder), "holds files")
-    mistake(call(decode, dense_run, path, "--out", "x.jpg"), "must end in .png, or be a folder")
+    mistake(call(decode, dense_run, path, "--out", folder), "is not empty")
+    mistake(call(decode, dense_run, path, "--out", "x.jpg"), "expected a name ending in .png, or a folder")
     (folder / "x.png").write_text("precious")
     mistake(call(decode, dense_run, path, "--out", folder / "x.png"), "x.png exists")
     (folder / "taken").write_text("precious")
@@ -232,12 +232,12 @@ def test_bad_requests_of_decode(call, dense_run, tmp_path_factory):
     (folder / "y.png").mkdir()
     mistake(call(decode, dense_run, path, "--out", folder / "y.png"), "which is a folder")
     many = files(folder, mean=np.zeros((4097, 3)))
-    mistake(call(decode, dense_run, many, "--out", "x.png"), "more than a sheet of 4096")
+    mistake(call(decode, dense_run, many, "--out", "x.png"), "a sheet has at most 4096")
 
 
 def test_anyones_codes_are_decoded_and_a_folder_keeps_its_other_files(call, dense_run):
     np.savez("made.npz", mean=np.zeros((2, 3)))
-    assert run_named_in(Path("made.npz")) is None
+    assert source_run(Path("made.npz")) is None
     Path("faces").mkdir()
     assert call(decode, dense_run, "made.npz", "--out", "faces")[0] == 0  # An empty folder is not in the way.
     Path("faces/mine.txt").write_text("precious")
@@ -256,8 +256,8 @@ def test_the_folder_where_one_stands_is_a_place_too(call, dense_run, tmp_path_fa
 def test_a_run_that_has_gone_is_not_the_one_of_a_file(tmp_path):
     one = Encoded(("a",), np.zeros((1, 3), np.float32), None)
     write_codes(tmp_path / "x.npz", one, {"run": str(tmp_path / "gone")})
-    assert run_named_in(tmp_path / "x.npz") is None
+    assert source_run(tmp_path / "x.npz") is None
     write_codes(tmp_path / "x.npz", one, {"run": str(tmp_path)})
-    assert run_named_in(tmp_path / "x.npz") == tmp_path
-    with pytest.raises(UserError, match="there is no file"):
-        run_named_in(tmp_path / "y.npz")
+    assert source_run(tmp_path / "x.npz") == tmp_path
+    with pytest.raises(UserError, match="does not exist"):
+        source_run(tmp_path / "y.npz")

@@ -15,8 +15,8 @@ from scipy.stats import norm
 from jaxvae import Autoencoder
 from jaxvae.distributions.gaussian import standard_normal
 from jaxvae.errors import UserError
-from jaxvae.inference import codes, decoded
-from jaxvae.latents.attributes.labels import some
+from jaxvae.inference import decode_to_images, encode_means
+from jaxvae.latents.attributes.labels import random_subset
 from jaxvae.latents.maps import lay_out, manifold
 from jaxvae.map import draw_map
 
@@ -72,8 +72,8 @@ def test_umap_gets_the_codes_the_seed_and_no_more_neighbours_than_there_are(monk
 
 def test_few_narrow_or_equal_codes_are_refused():
     for rows, phrase in {
-        (2, 4): "2 codes of 4 units, but a map needs at least 3 codes of 2 units", (7, 1): "7 codes of 1 unit, but",
-        (7, 4): "the codes of all 7 pictures are equal",
+        (2, 4): "at least 3 codes of 2 units; got 2 codes of 4 units", (7, 1): "got 7 codes of 1 unit",
+        (7, 4): "the codes of all 7 images are equal",
     }.items():  # fmt: skip
         with pytest.raises(UserError, match=phrase):
             lay_out(np.ones(rows), "pca", seed=0)
@@ -83,9 +83,11 @@ def test_the_manifold_is_a_grid_of_quantiles_rising_to_the_right_and_upwards(dis
     loaded = untrained(tiny_config(model=TWO), disc_set)
     sheet = manifold(loaded, None, 3)
     low, middle, high = norm.ppf([1 / 6, 1 / 2, 5 / 6])
-    corners = decoded(loaded.vae, loaded.params, jnp.asarray([[low, high], [high, high], [low, low], [high, middle]]))
+    corners = decode_to_images(
+        loaded.vae, loaded.params, jnp.asarray([[low, high], [high, high], [low, low], [high, middle]])
+    )
     for place, expected in zip([(0, 0), (0, 2), (2, 0), (1, 2)], corners, strict=True):
-        assert np.max(np.abs(sheet.pictures[place].astype(int) - expected)) <= 1
+        assert np.max(np.abs(sheet.images[place].astype(int) - expected)) <= 1
     assert sheet.description == "N(0, 1)"
 
 
@@ -93,8 +95,11 @@ def test_the_manifold_of_an_autoencoder_lies_where_its_codes_do(disc_set):
     loaded = untrained(tiny_config(model=TWO, objective=Autoencoder()), disc_set)
     images = disc_set.split("test").images
     sheet = manifold(loaded, images, 1)
-    middle = np.median(np.asarray(codes(loaded.vae, loaded.params, images)), axis=0)
-    assert np.max(np.abs(sheet.pictures[0, 0].astype(int) - decoded(loaded.vae, loaded.params, middle[None])[0])) <= 1
+    middle = np.median(np.asarray(encode_means(loaded.vae, loaded.params, images)), axis=0)
+    assert (
+        np.max(np.abs(sheet.images[0, 0].astype(int) - decode_to_images(loaded.vae, loaded.params, middle[None])[0]))
+        <= 1
+    )
     assert "no prior" in sheet.description
 
 
@@ -105,15 +110,15 @@ def test_two_units_of_a_map_of_codes_have_a_manifold_too(disc_set):
         decode=lambda params, z: vector.decode(params, z.reshape(-1, 2)),
         prior=lambda params: standard_normal((1, 1, 2)),
     )
-    pictures = manifold(loaded._replace(vae=spatial), None, 2).pictures
-    np.testing.assert_array_equal(pictures, manifold(loaded, None, 2).pictures)
+    pictures = manifold(loaded._replace(vae=spatial), None, 2).images
+    np.testing.assert_array_equal(pictures, manifold(loaded, None, 2).images)
 
 
 def test_a_draw_of_pictures_is_a_function_of_its_seed():
-    np.testing.assert_array_equal(some(5, 9, 0), np.arange(5))
-    first = some(100, 10, 1)
-    np.testing.assert_array_equal(first, some(100, 10, 1))
-    assert not np.array_equal(first, some(100, 10, 2))
+    np.testing.assert_array_equal(random_subset(5, 9, 0), np.arange(5))
+    first = random_subset(100, 10, 1)
+    np.testing.assert_array_equal(first, random_subset(100, 10, 1))
+    assert not np.array_equal(first, random_subset(100, 10, 2))
     assert (len(set(first)), (np.diff(first) > 0).all()) == (10, True)
 
 
@@ -138,7 +143,7 @@ def test_the_command_draws_the_manifold_without_any_pictures(call, two_run):
 def test_bad_requests_of_map(call, dense_run, monkeypatch, tmp_path_factory):
     mistake(call(draw_map, dense_run, "--attribute", "rad", "--out", "m.png"), "no attribute 'rad': did you mean 'red'")
     mistake(call(draw_map, dense_run, "--manifold", "--out", "m.png"), "codes of two units", "have 3")
-    mistake(call(draw_map, dense_run, "--manifold", "--attribute", "red", "--out", "m.png"), "give one of them")
+    mistake(call(draw_map, dense_run, "--manifold", "--attribute", "red", "--out", "m.png"), "use only one of them")
     mistake(call(draw_map, dense_run, "--method", "pcb", "--out", "m.png"), "pcb")
     mistake(call(draw_map, dense_run, "--n", 2, "--out", "m.png"), "a map needs at least 3")
     mistake(call(draw_map, dense_run, "--n", 0, "--out", "m.png"), "--n is 0")

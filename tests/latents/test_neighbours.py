@@ -5,9 +5,9 @@ import pytest
 from conftest import DENSE, mistake, tiny_config, untrained
 from PIL import Image
 
-from jaxvae.inference import codes
+from jaxvae.inference import encode_means
 from jaxvae.latents import neighbours as module
-from jaxvae.latents.neighbours import describe_in, nearest
+from jaxvae.latents.neighbours import feature_space, nearest_neighbours
 from jaxvae.neighbours import neighbours
 
 
@@ -24,9 +24,9 @@ def by_brute_force(queries, others, k):
 
 @pytest.mark.parametrize("at_once", [7, 160, 1000])
 def test_in_pixels_they_are_those_of_every_pair_whatever_the_stretch(disc_set, loaded, monkeypatch, at_once):
-    monkeypatch.setattr(module, "AT_ONCE", at_once)
+    monkeypatch.setattr(module, "CHUNK", at_once)
     train, test = disc_set.split("train").images, disc_set.split("test").images
-    found = nearest(test, train, 4, describe_in("pixels", loaded, (16, 16, 3)))
+    found = nearest_neighbours(test, train, 4, feature_space("pixels", loaded, (16, 16, 3)))
     scale = 255.0 * np.sqrt(test[0].size)
     order, distances = by_brute_force(test.reshape(21, -1).astype(float), train.reshape(160, -1).astype(float), 4)
     np.testing.assert_allclose(found.distances, distances / scale, rtol=1e-12)
@@ -37,8 +37,8 @@ def test_in_pixels_they_are_those_of_every_pair_whatever_the_stretch(disc_set, l
 
 def test_in_codes_they_are_those_of_the_posterior_means(disc_set, loaded):
     train, test = disc_set.split("train").images, disc_set.split("test").images
-    found = nearest(test, train, 3, describe_in("codes", loaded, (16, 16, 3)))
-    means = (np.asarray(codes(loaded.vae, loaded.params, images), np.float64) for images in (test, train))
+    found = nearest_neighbours(test, train, 3, feature_space("codes", loaded, (16, 16, 3)))
+    means = (np.asarray(encode_means(loaded.vae, loaded.params, images), np.float64) for images in (test, train))
     order, distances = by_brute_force(*means, 3)
     np.testing.assert_allclose(found.distances, distances, rtol=1e-4, atol=1e-6)
     assert np.mean(found.indices == order) > 0.95  # Ties within rounding may change places.
@@ -47,7 +47,7 @@ def test_in_codes_they_are_those_of_the_posterior_means(disc_set, loaded):
 def test_a_copy_is_found_at_no_distance(disc_set, loaded):
     train = np.array(disc_set.split("train").images[:50])
     train[[17, 31]] = train[44]
-    found = nearest(train[44:45], train, 3, describe_in("pixels", loaded, (16, 16, 3)))
+    found = nearest_neighbours(train[44:45], train, 3, feature_space("pixels", loaded, (16, 16, 3)))
     assert found.indices.tolist() == [[17, 31, 44]]
     np.testing.assert_array_equal(found.distances, 0.0)
 
@@ -83,7 +83,7 @@ def test_the_median_of_held_out_pictures_is_theirs(call, dense_run, disc_set, lo
 
 def test_bad_requests_of_neighbours(call, dense_run, tmp_path_factory):
     model = ["--prior", "model", "--out", "n.png"]
-    mistake(call(neighbours, dense_run, *model, "--k", 161), "--k is 161, but discs has 160 training pictures")
+    mistake(call(neighbours, dense_run, *model, "--k", 161), "--k is 161, but discs has only 160 training images")
     mistake(call(neighbours, dense_run, *model, "--n", 0), "--n is 0")
     mistake(call(neighbours, dense_run, *model, "--compared", 0), "--compared is 0")
     mistake(call(neighbours, dense_run, *model, "--seed", 2**32), "--seed is")

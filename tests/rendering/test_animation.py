@@ -8,7 +8,7 @@ from imageio_ffmpeg import get_ffmpeg_exe
 from PIL import Image
 
 from jaxvae.errors import UserError
-from jaxvae.rendering.animation import require, save_animation
+from jaxvae.rendering.animation import check_format, save_animation
 
 SHADES = (0, 40, 80, 120, 160)
 PICTURES = np.asarray(SHADES, np.uint8)[:, None, None, None] * np.ones((1, 65, 130, 3), np.uint8)
@@ -58,5 +58,5 @@ def test_a_video_without_its_package_names_the_way_to_get_it(monkeypatch, tmp_pa
 
 
 def test_another_suffix_is_refused():
-    with pytest.raises(UserError, match=r"written as \.avi: \.gif, \.webp, \.mp4"):
-        require(".avi")
+    with pytest.raises(UserError, match=r"as \.avi; expected \.gif, \.webp, \.mp4"):
+        check_format(".avi")

@@ -3,11 +3,11 @@ import pytest
 from PIL import Image
 
 from jaxvae.errors import UserError
-from jaxvae.rendering.scatter import MOST_NAMED, OTHER, Coloring, groups, save_scatter
+from jaxvae.rendering.scatter import MAX_COLORS, OTHER_COLOR, Coloring, legend_groups, save_scatter
 
 
 def test_each_value_has_a_line_under_its_name():
-    lines = groups(Coloring("width", np.asarray([2, 0, 0, 5]), ["small", "medium", "large"]))
+    lines = legend_groups(Coloring("width", np.asarray([2, 0, 0, 5]), ["small", "medium", "large"]))
     assert [words for words, _, _ in lines] == ["small", "large", "5"]
     np.testing.assert_array_equal([chosen for _, chosen, _ in lines], np.asarray([2, 0, 0, 5]) == [[0], [2], [5]])
     assert len({color for _, _, color in lines}) == 3
@@ -15,10 +15,10 @@ def test_each_value_has_a_line_under_its_name():
 
 def test_the_rarest_of_many_classes_share_a_line():
     values = np.concatenate([np.repeat(np.arange(30), 2), np.arange(20, 30)])
-    lines = groups(Coloring("breed", values, [f"breed {i}" for i in range(30)]))
-    assert len(lines) == MOST_NAMED
+    lines = legend_groups(Coloring("breed", values, [f"breed {i}" for i in range(30)]))
+    assert len(lines) == MAX_COLORS
     words, chosen, color = lines[0]
-    assert (words, color) == ("11 others", OTHER)
+    assert (words, color) == ("11 others", OTHER_COLOR)
     # The ten that there are three of are named, and the first nine of those that there are two of.
     assert [words for words, _, _ in lines[1:]] == [f"breed {i}" for i in [*range(9), *range(20, 30)]]
     assert sorted(set(values[chosen])) == list(range(9, 20))

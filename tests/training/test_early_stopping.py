@@ -9,7 +9,7 @@ from conftest import flat_objective, tiny_config, train_config
 
 import jaxvae.cli
 import jaxvae.train
-from jaxvae import MLP, Config
+from jaxvae import ELBO, MLP, Config, FlowPrior, MixturePrior, VampPrior
 from jaxvae.runs import checkpoint
 from jaxvae.runs.run import completed, load
 from jaxvae.training import loop
@@ -35,10 +35,10 @@ def scripted(monkeypatch, values):
 
     def noted(measure, params, keys, prepared, split, step, record):
         seen.append((split, step))
-        return validate(measure, params, keys, prepared, split, step, record)
+        measured = validate(measure, params, keys, prepared, split, step, record)
+        return measured | {ELBO.score: values[step]} if split == "validation" else measured
 
     monkeypatch.setattr(loop, "validate", noted)
-    monkeypatch.setattr(loop, "objective", lambda measured: values[seen[-1][1]])
     return seen
 
 
@@ -125,7 +125,7 @@ def test_an_interrupted_run_stops_at_the_same_step_with_the_same_parameters(
 
     monkeypatch.setattr(loop, "log", interrupting)
     config = dataclasses.replace(patient(), train=dataclasses.replace(patient().train, log_every=1))
-    with pytest.raises(KeyboardInterrupt, match="goes on from there"):
+    with pytest.raises(KeyboardInterrupt, match="continues from there"):
         loop.train(config, disc_set, tmp_path)
     assert completed(tmp_path) is None
     monkeypatch.setattr(loop, "log", log)
@@ -177,19 +177,21 @@ def test_more_pseudo_inputs_than_pictures_are_one_sentence_and_no_run(call, disc
     source = tmp_path_factory.mktemp("raw") / "few.npy"
     np.save(source, disc_set.split("train").images[:20])
     code, _, err = call(
-        "train", "--data.name", source, "--data.size", "None", "--model.prior", "vamp", "--model.prior-components", 17,
-        "--model.network", "mlp", "--model.hidden", 4, "--model.latent", 2,
+        "train", "--data.name", source, "--data.size", "None", "--model.prior", "vamp", "--model.prior.components", 17,
+        "--model", "mlp", "--model.hidden", 4, "--model.latent", 2,
     )  # fmt: skip
     assert code == 2
-    assert "model.prior_components is 17, but must be at most 16" in err
+    assert "model.prior.components is 17, but must be at most 16" in err
     assert len(err.splitlines()) == 1
     assert not Path("runs").exists()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("prior", ["mixture", "vamp", "flow"])
+@pytest.mark.parametrize(
+    "prior", [MixturePrior(components=3), VampPrior(components=3), FlowPrior(pairs=1, hidden=4)], ids=lambda p: p.kind
+)
 def test_every_prior_trains_to_pictures(disc_set, tmp_path, prior):
-    model = dataclasses.replace(SMALL, prior=prior, prior_components=3, flow_pairs=1, flow_hidden=4)
+    model = dataclasses.replace(SMALL, prior=prior)
     config = patient(patience=0, steps=3, mixture=0, model=model)
     pictures = loop.train(config, disc_set, tmp_path)
     assert all(path.exists() for path in pictures)

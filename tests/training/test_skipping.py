@@ -76,7 +76,7 @@ def test_a_spike_leaves_parameters_and_optimizer_as_they_were(disc_set):
     state = init_state(split_root(0), vae, config.train)
     state = state._replace(guard=state.guard._replace(norms=jnp.full(NORM_HISTORY, 1e-6)))
     new, metrics = jax.jit(build_train_step(vae, config, 160))(state, disc_set.split("train").images[:8])
-    assert (int(new.step), int(new.guard.skipped), bool(metrics["watch"].made)) == (1, 1, False)
+    assert (int(new.step), int(new.guard.skipped), bool(metrics["update"].made)) == (1, 1, False)
     same = jax.tree.map(np.array_equal, (new.params, new.opt_state), (state.params, state.opt_state))
     assert jax.tree.all(same)
     assert float(new.guard.norms[-1]) == float(metrics["gradient_norm"])

@@ -24,7 +24,7 @@ from jaxvae.training import loop
 from jaxvae.training.input_pipeline import feeding, stretch
 from jaxvae.training.sharding import place
 from jaxvae.training.state import build_optimizer, init_state, learning_rate, split_root
-from jaxvae.training.step import build_train_step, mirrored, running_mean
+from jaxvae.training.step import build_train_step, flip_half, running_mean
 
 
 def start(config, shape=(16, 16, 3)):
@@ -120,7 +120,7 @@ def test_gradients_above_the_norm_are_scaled_down():
 
 def test_mirroring_turns_some_pictures_left_to_right_and_leaves_the_rest():
     x = jnp.broadcast_to(jnp.arange(3.0)[None, None, :, None], (200, 2, 3, 1))
-    turned = np.asarray(mirrored(jax.random.key(0), x))
+    turned = np.asarray(flip_half(jax.random.key(0), x))
     left = turned[:, 0, 0, 0]
     assert set(left) == {0.0, 2.0}
     assert 60 < (left == 2.0).sum() < 140
@@ -197,7 +197,7 @@ def test_an_interrupted_run_goes_on_bit_for_bit(disc_run, disc_set, tmp_path, mo
 
     monkeypatch.setattr(loop, "log", interrupting)
     run = tmp_path / "cut"
-    with pytest.raises(KeyboardInterrupt, match="goes on from there"):
+    with pytest.raises(KeyboardInterrupt, match="continues from there"):
         loop.train(config, disc_set, run)
     stopped = checkpoint.steps(run / "checkpoints")[-1]
     assert 25 < stopped < 40
@@ -297,7 +297,7 @@ def test_every_kind_of_model_trains_to_pictures(disc_set, tmp_path, changes, exp
     pictures = loop.train(config, disc_set, tmp_path / "run")
     assert all(path.exists() for path in pictures)
     assert expected <= set(metric_lines(tmp_path / "run", "test")[0])
-    if config.objective.name == "autoencoder":
+    if config.objective.kind == "autoencoder":
         assert "kl_nats" not in metric_lines(tmp_path / "run")[0]
 
 

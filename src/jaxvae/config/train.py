@@ -8,45 +8,45 @@ from jaxvae.config.checks import Checked
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(Checked):
-    """How long, how fast, and what is written down on the way."""
+    """Length, optimizer, and what is logged, validated and drawn on the way."""
 
     prefix = "train."
 
     steps: int = 3000
-    """Parameter updates in all."""
+    """Total number of parameter updates."""
     batch_size: int = 64
-    """Pictures per update."""
+    """Images per update."""
     learning_rate: float = 1e-3
-    """Peak of the schedule."""
+    """Peak learning rate."""
     schedule: Literal["cosine", "constant"] = "cosine"
-    """What the learning rate does after its warm-up: a cosine to zero at the last step, or nothing."""
+    """Learning rate after the warm-up: a cosine to zero at the last step, or constant."""
     warmup_steps: int = 100
-    """Updates over which the learning rate rises."""
+    """Updates over which the learning rate rises linearly."""
     weight_decay: float = 0.0
     """Decoupled weight decay (AdamW)."""
     clip_norm: float | None = 100.0
-    """Largest global norm of the gradient, of an objective summed over pixels; larger ones are scaled down."""
+    """Clip the gradient to this global norm; the objective is summed over pixels, so norms are large."""
     most_not_finite: int = 10
-    """Steps in a row whose loss or gradient may fail to be finite: each is skipped, and after so many the run stops."""
+    """Stop after this many consecutive steps whose loss or gradient is not finite; each such step is skipped."""
     spike_factor: float | None = None
-    """Skip updates whose gradient norm, before the clip, is above so many times the 0.9 quantile of the last 100 norms;
-    without it none."""
+    """Skip updates whose gradient norm, before clipping, exceeds this multiple of the 0.9 quantile of the last 100
+    norms; None skips none."""
     most_spikes: int = 5
-    """Spikes skipped in a row before one is let through."""
+    """Consecutive spikes to skip before applying one."""
     ema_decay: float = 0.0
-    """Decay of the running mean of the parameters that evaluation and sampling then use; 0 is off."""
+    """Decay of the exponential moving average of the parameters, which evaluation and sampling then use; 0 is off."""
     log_every: int = 10
-    """Updates between two lines of metrics."""
+    """Log metrics every this many updates."""
     validate_every: int = 500
-    """Updates between two passes over the whole validation split, each with a checkpoint."""
+    """Measure the whole validation split and save a checkpoint every this many updates."""
     patience: int = 0
-    """Validations without a better one after which training stops, to keep the best parameters; 0 never stops."""
+    """Stop after this many validations without improvement and keep the best parameters; 0 never stops early."""
     picture_every: int = 500
-    """Updates between two sets of pictures."""
+    """Draw images every this many updates."""
     mixture_components: int = 10
-    """Gaussians of the mixture fitted to the training codes when training ends, for sampling; 0 fits none."""
+    """Components of the Gaussian mixture fitted to the training codes after training, for sampling; 0 fits none."""
     fitted_flow_steps: int = 2000
-    """Updates of the flow fitted to the training codes when training ends, for sampling; 0 fits none."""
+    """Updates of the flow fitted to the training codes after training, for sampling; 0 fits none."""
 
     def check(self) -> None:
         """Refuses counts and rates that are out of range."""

@@ -13,7 +13,7 @@ axis m being the components. Array annotations allow one group of axes of any nu
 [*k, *b, *event], the annotation is "..." and the docstring names the axes.
 
 Logarithms of densities and probabilities, entropies and KL divergences are per example, summed over the event, in nats.
-What has no closed form is absent: `hasattr(distribution, "entropy")` tells.
+A quantity without a closed form is absent, so that `hasattr(distribution, "entropy")` is the test for it.
 
     >>> posterior = Normal(mean, log_variance, event_ndim=1)  # [b, d]
     >>> z = posterior.sample(jax.random.key(0), (5,))         # [5, b, d]

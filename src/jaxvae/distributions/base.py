@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from jaxvae.annotations import ArrayLike, PRNGKey, PRNGKeys
+from jaxvae.annotations import ArrayLike, Parameter, PRNGKey, PRNGKeys
 
 LOG_2PI = 1.8378770664093453
 
@@ -28,7 +28,7 @@ class Distribution(Protocol):
         """Returns the log-density or log-probability [*k, *b] of values [*k, *b, *event], in nats."""
 
 
-def align(parameter: Float[Array, "..."], value: Float[ArrayLike, "..."]) -> Float[Array, "..."]:
+def align(parameter: Float[Parameter, "..."], value: Float[ArrayLike, "..."]) -> Float[Array, "..."]:
     """Adds leading axes so that parameters [b, ...] meet values [k, b, ...] without rank promotion."""
     return jnp.expand_dims(parameter, range(value.ndim - parameter.ndim))
 
@@ -42,13 +42,13 @@ def flatten_event(array: Float[ArrayLike, "..."], event_ndim: int) -> Float[Arra
 
 
 def align_flat(
-    value: Float[ArrayLike, "..."], *parameters: Float[Array, "..."], event_ndim: int
+    value: Float[ArrayLike, "..."], *parameters: Float[Parameter, "..."], event_ndim: int
 ) -> tuple[Float[Array, "... n"], ...]:
     """Returns the value and the parameters aligned with it, the axes of the event merged."""
     return tuple(flatten_event(part, event_ndim) for part in (value, *(align(each, value) for each in parameters)))
 
 
-def sum_event(terms: Float[Array, "..."], event_ndim: int) -> Float[Array, "..."]:
+def sum_event(terms: Float[Parameter, "..."], event_ndim: int) -> Float[Array, "..."]:
     """Sums the terms of each event."""
     return jnp.sum(terms, axis=tuple(range(terms.ndim - event_ndim, terms.ndim)))
 
@@ -74,7 +74,7 @@ def draw_noise(
 
 
 def scale_noise(
-    location: Float[Array, "*shape"], scale: Float[Array, "*shape"], noise: Float[Array, "..."]
+    location: Float[Parameter, "*shape"], scale: Float[Parameter, "*shape"], noise: Float[Array, "..."]
 ) -> Float[Array, "..."]:
     """Returns location + scale * noise, the reparameterised draw of a location-scale family.
 

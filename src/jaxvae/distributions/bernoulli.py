@@ -9,7 +9,7 @@ from jax import Array
 from jax.tree_util import register_dataclass
 from jaxtyping import Bool, Float
 
-from jaxvae.annotations import ArrayLike, PRNGKey, PRNGKeys
+from jaxvae.annotations import ArrayLike, Parameter, PRNGKey, PRNGKeys
 from jaxvae.distributions.base import align, align_flat, draw_noise, safe_sqrt, sum_event
 
 # |logits| of the continuous Bernoulli below which a series replaces the closed form, which divides 0 by 0 at 0. The
@@ -22,7 +22,7 @@ NEAR_ZERO, VARIANCE_NEAR_ZERO, ENTROPY_NEAR_ZERO = 1e-2, 1.0, 0.5
 class Bernoulli:
     """Independent bits, each 1 with probability sigmoid(logits); `logits` are [*b, *event]."""
 
-    logits: Float[Array, "..."]
+    logits: Float[Parameter, "..."]
     event_ndim: int
 
     @property
@@ -82,7 +82,7 @@ class ContinuousBernoulli:
         autoencoders", section 3.
     """
 
-    logits: Float[Array, "..."]
+    logits: Float[Parameter, "..."]
     event_ndim: int
 
     @property

@@ -9,7 +9,7 @@ from jax import Array
 from jax.tree_util import register_dataclass
 from jaxtyping import Float
 
-from jaxvae.annotations import ArrayLike, PRNGKey, PRNGKeys, Scalar
+from jaxvae.annotations import ArrayLike, Parameter, PRNGKey, PRNGKeys, Scalar
 from jaxvae.distributions.base import LOG_2PI, align, align_flat, draw_noise, scale_noise, sum_event
 
 
@@ -18,8 +18,8 @@ from jaxvae.distributions.base import LOG_2PI, align, align_flat, draw_noise, sc
 class Normal:
     """A Gaussian with diagonal covariance; `mean` and `log_variance` have the same shape [*b, *event]."""
 
-    mean: Float[Array, "*shape"]
-    log_variance: Float[Array, "*shape"]
+    mean: Float[Parameter, "*shape"]
+    log_variance: Float[Parameter, "*shape"]
     event_ndim: int
 
     @property
@@ -33,7 +33,7 @@ class Normal:
         return jnp.exp(0.5 * self.log_variance)
 
     @property
-    def mode(self) -> Float[Array, "..."]:
+    def mode(self) -> Float[Parameter, "..."]:
         """The value of highest density, which is the mean."""
         return self.mean
 

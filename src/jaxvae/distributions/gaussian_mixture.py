@@ -10,7 +10,7 @@ from jax import Array
 from jax.tree_util import register_dataclass
 from jaxtyping import Float
 
-from jaxvae.annotations import ArrayLike, PRNGKey, Scalar
+from jaxvae.annotations import ArrayLike, Parameter, PRNGKey, Scalar
 from jaxvae.distributions.base import LOG_2PI
 from jaxvae.errors import UserError
 
@@ -20,9 +20,9 @@ from jaxvae.errors import UserError
 class GaussianMixture:
     """m Gaussians with diagonal covariances over codes of one shape, weighted by softmax(logits)."""
 
-    logits: Float[ArrayLike, " m"]
-    means: Float[ArrayLike, "m *d"]
-    log_variances: Float[ArrayLike, "m *d"]
+    logits: Float[Parameter, " m"]
+    means: Float[Parameter, "m *d"]
+    log_variances: Float[Parameter, "m *d"]
 
     @property
     def mean(self) -> Float[Array, "*d"]:
@@ -54,7 +54,8 @@ class GaussianMixture:
         component_key, noise_key = jax.random.split(key)
         component = jax.random.categorical(component_key, self.logits, shape=shape)
         noise = jax.random.normal(noise_key, shape + self.means.shape[1:])
-        return self.means[component] + temperature * jnp.exp(0.5 * self.log_variances[component]) * noise
+        means, log_variances = (jnp.asarray(part)[component] for part in (self.means, self.log_variances))
+        return means + temperature * jnp.exp(0.5 * log_variances) * noise
 
     def log_prob(self, value: Float[ArrayLike, "..."]) -> Float[Array, "..."]:
         """Returns log Σ w N(value; mean, variance) in nats, [*k] for codes [*k, *d]."""
@@ -116,9 +117,9 @@ class FullCovarianceMixture:
     `factors` are Cholesky factors of full covariances (r = d), or of those within a subspace (r < d).
     """
 
-    weights: Float[ArrayLike, " m"]
-    means: Float[ArrayLike, "m d"]
-    factors: Float[ArrayLike, "m d r"]
+    weights: Float[Parameter, " m"]
+    means: Float[Parameter, "m d"]
+    factors: Float[Parameter, "m d r"]
 
     @property
     def mean(self) -> Float[Array, " d"]:

@@ -10,7 +10,7 @@ from jax import Array
 from jax.tree_util import register_dataclass
 from jaxtyping import Float
 
-from jaxvae.annotations import ArrayLike, PRNGKey, PRNGKeys
+from jaxvae.annotations import ArrayLike, Parameter, PRNGKey, PRNGKeys
 from jaxvae.distributions.base import align_flat, draw_noise, scale_noise, sum_event
 
 
@@ -22,8 +22,8 @@ class Laplace:
     `mean` and `log_scale` have the same shape [*b, *event].
     """
 
-    mean: Float[Array, "*shape"]
-    log_scale: Float[Array, "*shape"]
+    mean: Float[Parameter, "*shape"]
+    log_scale: Float[Parameter, "*shape"]
     event_ndim: int
 
     @property
@@ -37,7 +37,7 @@ class Laplace:
         return math.sqrt(2.0) * jnp.exp(self.log_scale)
 
     @property
-    def mode(self) -> Float[Array, "..."]:
+    def mode(self) -> Float[Parameter, "..."]:
         """The value of highest density, which is the mean."""
         return self.mean
 

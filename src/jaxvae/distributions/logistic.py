@@ -10,12 +10,15 @@ from jax import Array
 from jax.tree_util import register_dataclass
 from jaxtyping import Float
 
-from jaxvae.annotations import ArrayLike, PRNGKey, PRNGKeys
+from jaxvae.annotations import ArrayLike, Parameter, PRNGKey, PRNGKeys
 from jaxvae.distributions.base import align, align_flat, draw_noise, safe_sqrt, scale_noise, sum_event
 
 
 def log_logistic_bin(
-    value: Float[ArrayLike, "*#shape"], mean: Float[Array, "*#shape"], log_scale: Float[Array, "*#shape"], levels: int
+    value: Float[ArrayLike, "*#shape"],
+    mean: Float[Parameter, "*#shape"],
+    log_scale: Float[Parameter, "*#shape"],
+    levels: int,
 ) -> Float[Array, "*#shape"]:
     """Returns the log of the mass that a logistic puts on the bin around `value`, in nats.
 
@@ -55,8 +58,8 @@ class DiscretizedLogistic:
         Kingma et al. 2016, "Improving variational inference with inverse autoregressive flow".
     """
 
-    location: Float[Array, "*shape"]
-    log_scale: Float[Array, "*shape"]
+    location: Float[Parameter, "*shape"]
+    log_scale: Float[Parameter, "*shape"]
     event_ndim: int
     levels: int = 256
 
@@ -128,10 +131,10 @@ class DiscretizedLogisticMixture:
         Salimans et al. 2017, "PixelCNN++", sections 2.1 and 2.2.
     """
 
-    logits: Float[Array, "*b h w m"]
-    locations: Float[Array, "*b h w c m"]
-    log_scales: Float[Array, "*b h w c m"]
-    couplings: Float[Array, "*b h w p m"]
+    logits: Float[Parameter, "*b h w m"]
+    locations: Float[Parameter, "*b h w c m"]
+    log_scales: Float[Parameter, "*b h w c m"]
+    couplings: Float[Parameter, "*b h w p m"]
     levels: int = 256
 
     @property
@@ -169,7 +172,7 @@ class DiscretizedLogisticMixture:
             total = total + log_logistic_bin(channel, align(location, channel), log_scale, self.levels)
         return sum_event(jax.nn.logsumexp(total, axis=-1), 2)
 
-    def _location(self, channel: int, before: list[Array]) -> Float[Array, "..."]:
+    def _location(self, channel: int, before: list[Array]) -> Float[Parameter, "..."]:
         # The paper couples values in [-1, 1]; centring at one half makes the two the same.
         location = self.locations[..., channel, :]
         first = channel * (channel - 1) // 2

@@ -1,4 +1,4 @@
-"""What is wrong with a trained model, if anything: findings from measured numbers, each with a flag to try."""
+"""Diagnoses a trained model from measured numbers: findings, each with a flag to try."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -7,34 +7,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxvae.codes import flatten
 from jaxvae.data.summary import check_range
 from jaxvae.distributions.gaussian import Normal
+from jaxvae.evaluation.streaming import unit_means, unit_variances
 from jaxvae.experiment import Config
 from jaxvae.likelihoods.base import LOG_SCALE_RANGE
 from jaxvae.models import GaussianModel
 from jaxvae.vae import VAE, Params
 
 COLLAPSED_NATS = 0.1
-
-
 DEAD_SHARE = 0.25
-
-
 WIDE_VARIANCE = 2.0  # Of a unit's codes, where the prior's is 1.
-
-
 AT_BOUND_SHARE = 0.05
-
-
 GAP_ERRORS, GAP_SHARE = 4.0, 0.02
-
-
 BAD_SAMPLES, GOOD_PSNR_DB = 4.0, 15.0
 
 
 class Finding(NamedTuple):
-    """One thing that looks wrong: its name, a sentence with the number that says so, and what to try."""
+    """A problem: its name, a sentence with the number that shows it, and a flag to try."""
 
     name: str
     sentence: str
@@ -42,7 +32,7 @@ class Finding(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What the doctor looks at. Shares are between 0 and 1; None stands where a model has no such thing.
+    """The numbers to diagnose. Shares are between 0 and 1; None marks what a model does not have.
 
     `stored_range` is the smallest and largest stored value; `grey_share` that of pixels that are neither black nor
     white; `widest_variance` the largest variance of one unit over all codes; `posterior_at_bound` and `scale_at_bound`
@@ -67,7 +57,7 @@ class Facts(NamedTuple):
 
 
 def diagnose(facts: Facts) -> Iterator[Finding]:
-    """All findings."""
+    """Yields all findings."""
     yield from pixels(facts)
     yield from collapse(facts)
     yield from spread(facts)
@@ -77,15 +67,15 @@ def diagnose(facts: Facts) -> Iterator[Finding]:
 
 
 def pixels(facts: Facts) -> Iterator[Finding]:
-    """Pixels that do not suit the likelihood."""
+    """Yields findings about pixels that do not suit the likelihood."""
     likelihood, kind = facts.config.model.likelihood, facts.config.data.pixels
     low, high = facts.stored_range
     if (sentence := check_range(low, high)) is not None:
-        yield Finding("narrow_pixels", sentence, "--data.raw with pictures of 8 bits, or arrays of floats in [0, 1]")
+        yield Finding("narrow_pixels", sentence, "--data.source with 8-bit images, or arrays of floats in [0, 1]")
     if likelihood.kind == "bernoulli" and kind == "scaled" and facts.grey_share > 0.0:
         sentence = (
             f"A Bernoulli likelihood of grey values, which {facts.grey_share:.0%} of the pixels are: the numbers are "
-            "cross-entropies, no log-likelihoods, and compare with nothing published."
+            "cross-entropies, not log-likelihoods, and cannot be compared with published ones."
         )
         yield Finding("grey_bernoulli", sentence, "--data.pixels binarized")
     if likelihood.density and kind == "scaled":
@@ -97,7 +87,7 @@ def pixels(facts: Facts) -> Iterator[Finding]:
 
 
 def collapse(facts: Facts) -> Iterator[Finding]:
-    """Codes, or units of them, that say nothing."""
+    """Yields findings about codes, or units, that carry no information."""
     if facts.rate_nats is None:
         return
     if facts.rate_nats < COLLAPSED_NATS or facts.active_units == 0:
@@ -109,7 +99,7 @@ def collapse(facts: Facts) -> Iterator[Finding]:
         return
     dead = facts.units - facts.active_units
     if dead > DEAD_SHARE * facts.units:
-        sentence = f"{dead} of {facts.units} units are dead: they do not vary with the picture, and could be left out."
+        sentence = f"{dead} of {facts.units} units are dead: they do not vary with the image, and could be removed."
         # A unit of model.latent is a channel where codes are maps.
         latent = getattr(facts.config.model, "latent", facts.units)
         needed = -(-facts.active_units * latent // facts.units)
@@ -117,7 +107,7 @@ def collapse(facts: Facts) -> Iterator[Finding]:
 
 
 def spread(facts: Facts) -> Iterator[Finding]:
-    """Codes that lie where N(0, I) has hardly any mass."""
+    """Yields a finding about codes where N(0, I) has hardly any mass."""
     wide = facts.widest_variance
     if wide is not None and wide > WIDE_VARIANCE and facts.config.model.prior.kind == "standard_normal":
         sentence = f"A unit is over-active: its codes have variance {wide:.1f} where the prior N(0, I) has 1."
@@ -125,7 +115,7 @@ def spread(facts: Facts) -> Iterator[Finding]:
 
 
 def at_bounds(facts: Facts) -> Iterator[Finding]:
-    """Variances that their bounds hold back."""
+    """Yields findings about variances at their bounds."""
     if facts.posterior_at_bound is not None and facts.posterior_at_bound > AT_BOUND_SHARE:
         low, high = getattr(facts.config.model, "log_variance_range", (0.0, 0.0))
         sentence = (
@@ -134,11 +124,11 @@ def at_bounds(facts: Facts) -> Iterator[Finding]:
         yield Finding("posterior_variance_at_bound", sentence, f"--model.log-variance-range {low - 4:g} {high + 4:g}")
     if facts.scale_at_bound is not None and facts.scale_at_bound > AT_BOUND_SHARE:
         sentence = f"{facts.scale_at_bound:.0%} of the likelihood's scales are at their bounds."
-        yield Finding("scale_at_bound", sentence, "--model.scale shared")
+        yield Finding("scale_at_bound", sentence, "--model.likelihood.scale shared")
 
 
 def gap(facts: Facts) -> Iterator[Finding]:
-    """Training pictures learned by heart."""
+    """Yields a finding about memorised training images."""
     here, there = facts.elbo_nats, facts.train_elbo_nats
     if here is None or there is None or here["standard_error"] is None:
         return
@@ -146,21 +136,21 @@ def gap(facts: Facts) -> Iterator[Finding]:
     error = (here["standard_error"] ** 2 + there["standard_error"] ** 2) ** 0.5
     if difference > max(GAP_ERRORS * error, GAP_SHARE * abs(here["mean"])):
         sentence = (
-            f"The ELBO is {difference:.1f} nats higher on training pictures ({there['mean']:.1f}) than here "
-            f"({here['mean']:.1f}): the model learns them by heart."
+            f"The ELBO is {difference:.1f} nats higher on training images ({there['mean']:.1f}) than here "
+            f"({here['mean']:.1f}): the model memorises them."
         )
         patient = facts.config.train.patience
         yield Finding("train_test_gap", sentence, "--train.weight-decay 0.01" if patient else "--train.patience 10")
 
 
 def samples(facts: Facts) -> Iterator[Finding]:
-    """Draws from the prior that the decoder was not trained for."""
+    """Yields a finding about draws from the prior that the decoder was not trained on."""
     own, drawn = facts.frechet_reconstructions, facts.frechet_samples
     if own is None or drawn is None or facts.psnr_db < GOOD_PSNR_DB or drawn <= BAD_SAMPLES * own:
         return
     sentence = (
         f"Reconstructions are good ({facts.psnr_db:.1f} dB), samples are not: their Fréchet distance is {drawn:.3g}, "
-        f"that of the reconstructions {own:.3g}; most draws from this prior fall where no codes are."
+        f"that of the reconstructions {own:.3g}; most draws from this prior fall where there are no codes."
     )
     fitted = facts.prior != "model"
     flag = towards_the_prior(facts.config) if fitted else "sample --prior fitted_mixture"
@@ -168,34 +158,33 @@ def samples(facts: Facts) -> Iterator[Finding]:
 
 
 def against_collapse(config: Config) -> str:
-    """A flag that the objective and the prior allow, to keep codes from saying nothing."""
+    """Returns a flag that suits the objective and prior, against codes that carry no information."""
     return config.objective.collapse_remedy(config.model, config.train.steps, config.train.learning_rate)
 
 
 def towards_the_prior(config: Config) -> str:
-    """A flag that the objective allows, to bring codes and prior together."""
+    """Returns a flag that suits the objective, to bring codes and prior together."""
     return config.objective.prior_remedy(config.model)
 
 
 NEAR = 0.1
-
-
 EXAMPLES = 64
 
 
 def widest_variance(posterior: Normal) -> float:
-    """The largest variance of one unit over all codes: that of the means, and the mean of the variances."""
-    means, log_variances = flatten(posterior.mean), flatten(posterior.log_variance)
-    return float(jnp.max(jnp.var(means, axis=0) + jnp.mean(jnp.exp(log_variances), axis=0)))
+    """Returns the largest variance of one unit over all codes: that of the means, plus the mean of the variances."""
+    return float(np.max(unit_variances(posterior.mean) + unit_means(posterior.log_variance, np.exp)))
 
 
 def posterior_at_bound(posterior: Normal, config: GaussianModel) -> float:
-    """The share of the log-variances of q(z|x) that are within NEAR of a bound."""
-    return _share(np.asarray(posterior.log_variance), *config.log_variance_range)
+    """Returns the share of the log-variances of q(z|x) that are within NEAR of a bound."""
+    low, high = config.log_variance_range
+    near = unit_means(posterior.log_variance, lambda rows: (rows < low + NEAR) | (rows > high - NEAR))
+    return float(np.mean(near))
 
 
 def scale_at_bound(vae: VAE, params: Params, z: Any) -> float | None:
-    """The share of the scales of p(x|z) within NEAR of a bound, at the first codes; None where none is predicted."""
+    """Returns the share of the scales of p(x|z) within NEAR of a bound, at the first codes; None if not predicted."""
     likelihood = vae.decode(params, jax.tree.map(lambda leaf: jnp.asarray(leaf[:EXAMPLES]), z))
     if isinstance(likelihood, Normal):
         return _share(0.5 * np.asarray(likelihood.log_variance), *LOG_SCALE_RANGE)

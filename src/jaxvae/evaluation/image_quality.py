@@ -9,7 +9,7 @@ from jaxvae.evaluation.features import Features
 from jaxvae.evaluation.frechet import frechet_distance
 from jaxvae.evaluation.numbers import mean
 from jaxvae.evaluation.ssim import SETTINGS, ssim
-from jaxvae.inference import reconstructed, sampled
+from jaxvae.inference import reconstruct, sample_images
 from jaxvae.vae import VAE, Params, Prior
 
 
@@ -36,7 +36,7 @@ def measure_images(
         features: features of the Fréchet distances.
     """
     originals = np.asarray(images)
-    reconstructions = reconstructed(vae, params, originals)
+    reconstructions = reconstruct(vae, params, originals)
     similarity = ssim(originals, reconstructions)
     numbers: dict[str, Any] = {"ssim": None if similarity is None else mean(similarity) | {"settings": SETTINGS}}
     per_example = {} if similarity is None else {"ssim": similarity}
@@ -47,6 +47,6 @@ def measure_images(
         distance = frechet_distance(of_originals, features.extract(reconstructions))
         numbers["frechet_reconstructions"] = {"distance": distance, **about}
         if prior is not None:
-            of_samples = features.extract(sampled(vae, params, prior, key, len(originals)))
+            of_samples = features.extract(sample_images(vae, params, prior, key, len(originals)))
             numbers["frechet_samples"] = {"distance": frechet_distance(of_originals, of_samples), **about}
     return ImageQuality(numbers, per_example)

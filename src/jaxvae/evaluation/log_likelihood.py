@@ -1,4 +1,4 @@
-"""log p(x) of each picture from below: the importance-weighted bound, streamed over samples."""
+"""Lower bounds on log p(x) of each image: the importance-weighted bound, streamed over samples."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -15,13 +15,11 @@ from jaxvae.vae import VAE, Params
 
 # Samples drawn at once: a constant, so that the first K samples are the same whatever K is requested.
 CHUNK = 50
-
-
 NUMBERS_AT_ONCE = 2_000_000  # Decoded pixels held at a time.
 
 
 class Bounds(NamedTuple):
-    """At each number of samples K: log (1/K) Σ w of each picture in nats, and its effective sample size (Σw)² / Σw²."""
+    """At each number of samples K: log (1/K) Σ w of each image in nats, and its effective sample size (Σw)² / Σw²."""
 
     samples: tuple[int, ...]
     log_likelihood_nats: Float[np.ndarray, "s n"]
@@ -29,7 +27,7 @@ class Bounds(NamedTuple):
 
 
 def sizes(samples: int) -> tuple[int, ...]:
-    """Where convergence is looked at: 1, 10, 100, … and the number asked for."""
+    """Returns the numbers of samples to report convergence at: 1, 10, 100, … and the last."""
     powers = [10**i for i in range(len(str(samples))) if 10**i < samples]
     return (*powers, samples)
 
@@ -44,7 +42,7 @@ def importance_bounds(
     samples: int,
     batch_size: int | None = None,
 ) -> Bounds:
-    """The bound of Burda et al. 2016, equation 8, under `prior`, for pictures uint8 [n, h, w, c].
+    """Returns the bound of Burda et al. 2016, equation 8, under `prior`, for images uint8 [n, h, w, c].
 
     Samples are drawn CHUNK at a time and only sums are kept: memory does not grow with K. Each picture's noise comes
     from a key of its own, so neither the batch size nor K changes the draws.
@@ -66,7 +64,7 @@ def importance_bounds(
         def dispatched(chunk: int) -> Array:
             return chunk_of(params, prior, jax.random.clone(keys), pictures, np.int32(chunk))
 
-        # One chunk ahead: the device does not wait while sums are taken of the chunk before.
+        # One chunk ahead: the device keeps computing while the previous chunk is summed.
         ahead = dispatched(0)
         for chunk in range(1, -(-samples // CHUNK)):
             logs, ahead = ahead, dispatched(chunk)
@@ -83,7 +81,7 @@ def importance_bounds(
 
 
 def accumulated(chunks: Iterator[Float[np.ndarray, "b k"]], counts: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Bounds and effective sample sizes [s, b] after so many samples, from chunks of log-weights in nats."""
+    """Returns bounds and effective sample sizes [s, b] at these counts, from chunks of log-weights in nats."""
     seen, log_sum, log_squares = 0, -np.inf, -np.inf
     bounds, effective = [], []
     for chunk in chunks:

@@ -1,28 +1,28 @@
-"""Measured arrays to reported numbers: means with their standard errors, under names that carry the unit."""
+"""Reported numbers from measured arrays: means with standard errors, named with their units."""
 
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from jaxvae.codes import flatten
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.evaluation.log_likelihood import Bounds
 from jaxvae.evaluation.per_example import PerExample
 from jaxvae.evaluation.rate_decomposition import decompose
+from jaxvae.evaluation.streaming import unit_means, unit_variances
 from jaxvae.likelihoods import StoredBits
 from jaxvae.objectives.metrics import ACTIVE_VARIANCE, bits_per_dim
 
 
 def mean(values: Float[np.ndarray, " n"]) -> dict[str, float | None]:
-    """The mean over pictures and its standard error s / √n, which a single picture does not have."""
+    """Returns the mean over images and its standard error s / √n, None for a single image."""
     values = np.asarray(values, np.float64)
     error = float(np.std(values, ddof=1) / len(values) ** 0.5) if len(values) > 1 else None
     return {"mean": float(np.mean(values)), "standard_error": error}
 
 
 def bound_numbers(measured: PerExample, prior: Any) -> dict[str, Any]:
-    """The ELBO and its two parts: elbo = −distortion − rate."""
+    """Returns the ELBO and its two parts: elbo = −distortion − rate."""
     estimator = "closed form" if isinstance(prior, Normal) else "log q(z|x) - log p(z) at one sample"
     return {
         "elbo_nats": mean(measured.values["elbo_nats"]) | {"samples": 1},
@@ -32,7 +32,7 @@ def bound_numbers(measured: PerExample, prior: Any) -> dict[str, Any]:
 
 
 def likelihood_numbers(bounds: Bounds, bits: StoredBits | None, dimensions: int) -> dict[str, Any]:
-    """The importance-weighted bound at each K, and the last one in bits per dimension where those mean something."""
+    """Returns the importance-weighted bound at each K, and the last one in bits per dimension where that is defined."""
     rows = zip(bounds.samples, bounds.log_likelihood_nats, bounds.effective_samples, strict=True)
     numbers: dict[str, Any] = {
         "log_likelihood_nats": [
@@ -48,8 +48,8 @@ def likelihood_numbers(bounds: Bounds, bits: StoredBits | None, dimensions: int)
 
 
 def code_numbers(measured: PerExample, prior: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """What the codes say of the latent space, and the parts of the rate per picture."""
-    variances = np.var(np.asarray(flatten(measured.posterior.mean), np.float64), axis=0)
+    """Returns statistics of the latent space, and the parts of the rate per image."""
+    variances = unit_variances(measured.posterior.mean)
     active = np.sort(variances)[::-1]
     parts = decompose(measured.z, measured.posterior, prior)
     count = len(parts.information)
@@ -58,14 +58,9 @@ def code_numbers(measured: PerExample, prior: Any) -> tuple[dict[str, Any], dict
         "units": len(variances),
         "active_units": int(np.sum(active > ACTIVE_VARIANCE)),
         "active_unit_rule": f"Var_x(E[z|x]) > {ACTIVE_VARIANCE}",
-        "rate_per_unit_nats": None if measured.kl_units is None else _per_unit(measured.kl_units),
+        "rate_per_unit_nats": None if measured.kl_units is None else unit_means(measured.kl_units).tolist(),
         "mutual_information_nats": mean(parts.information)
         | {"estimator": f"log q(z|x) - log q(z); {aggregate}", "at_most": float(np.log(count))},
         "aggregate_kl_nats": mean(parts.aggregate_kl) | {"estimator": f"log q(z) - log p(z); {aggregate}"},
     }
     return numbers, {"mutual_information_nats": parts.information, "aggregate_kl_nats": parts.aggregate_kl}
-
-
-def _per_unit(kl_units: Float[np.ndarray, "n *d"]) -> list[float]:
-    flat = np.asarray(kl_units, np.float64).reshape(len(kl_units), -1)
-    return [float(value) for value in np.mean(flat, axis=0)]

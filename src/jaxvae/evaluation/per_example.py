@@ -1,7 +1,7 @@
-"""One pass over a whole split: the terms of the bound, the quality of reconstructions, the posteriors, per example."""
+"""One pass over a whole split: terms of the bound, reconstruction quality and posteriors, per example."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -13,16 +13,20 @@ from jaxvae.codes import flatten
 from jaxvae.data.batches import epoch_batches, example_keys, gather
 from jaxvae.data.pixels import scale, to_float
 from jaxvae.distributions.gaussian import Normal
+from jaxvae.evaluation.streaming import allocate, count_active_units
 from jaxvae.experiment import Config
-from jaxvae.objectives.metrics import active_units, with_bits_per_dim
+from jaxvae.objectives.metrics import with_bits_per_dim
 from jaxvae.vae import VAE, Params, with_prior
 
 
 class PerExample(NamedTuple):
-    """What each picture contributes, [n, ...] in the order of the split.
+    """What each image contributes, [n, ...] in the order of the split, for pixels as the model sees them.
 
-    `values` are named numbers; `posterior` is q(z|x), `z` the code drawn from it for the terms and `kl_units` its KL
-    unit by unit where there is a closed form, all of the pixels as the model sees them.
+    Attributes:
+        values: named numbers.
+        posterior: q(z|x).
+        z: the code drawn from it for the terms.
+        kl_units: its KL unit by unit; None where there is no closed form.
     """
 
     values: dict[str, Any]
@@ -38,13 +42,13 @@ DrawCodes = Callable[[Params, Array, np.ndarray], Float[np.ndarray, "n d"]]
 
 
 def psnr(x: Float[Array, "b h w c"], reconstruction: Float[Array, "b h w c"]) -> Float[Array, " b"]:
-    """Peak signal-to-noise ratio of each reconstruction in decibels, for pictures in [0, 1]; larger is better."""
+    """Returns the peak signal-to-noise ratio in decibels, for images in [0, 1]; larger is better."""
     error = jnp.mean(jnp.square(x - jnp.clip(reconstruction, 0.0, 1.0)), axis=(1, 2, 3))
     return -10.0 * jnp.log10(jnp.maximum(error, 1e-10))
 
 
 def build_measure(vae: VAE, config: Config, batch_size: int | None = None) -> Measure:
-    """The function (params, key, pictures uint8 [n, h, w, c]) -> PerExample of all n, each counted once.
+    """Returns the function (params, key, images uint8 [n, h, w, c]) -> PerExample of all n, each counted once.
 
     The terms are those of training, with β = 1. Reconstructions are the likelihood's mean at the posterior mean.
     """
@@ -63,26 +67,31 @@ def build_measure(vae: VAE, config: Config, batch_size: int | None = None) -> Me
     prior_of = jax.jit(vae.prior)
 
     def measure(params: Params, key: Array, images: np.ndarray) -> PerExample:
-        prior, parts = prior_of(params), []
+        prior, filled, whole = prior_of(params), 0, None
         for indices, real in epoch_batches(len(images), batch_size or config.train.batch_size):
             result = jax.device_get(batch(params, prior, example_keys(key, indices), gather(images, indices)))
-            parts.append(jax.tree.map(lambda leaf, real=real: leaf[:real], result))
-        return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+            if whole is None:
+                whole = jax.tree.map(lambda leaf: allocate((len(images), *leaf.shape[1:]), leaf.dtype), result)
+            rows = slice(filled, filled + real)
+            jax.tree.map(lambda into, leaf, rows=rows, real=real: into.__setitem__(rows, leaf[:real]), whole, result)
+            filled += real
+        return cast("PerExample", whole)
 
     return measure
 
 
 def means(measured: PerExample) -> dict[str, float]:
-    """Means over examples, never over batch means: a ragged last batch counts for what it holds."""
+    """Returns means over examples, never over batch means: a ragged last batch counts for what it holds."""
     values = {name: float(np.mean(each, dtype=np.float64)) for name, each in measured.values.items()}
-    active = float(active_units(measured.posterior.mean))
+    active = float(count_active_units(measured.posterior.mean))
     return values | {"active_units": active, "n": float(len(next(iter(measured.values.values()))))}
 
 
 def build_draw_codes(vae: VAE, config: Config) -> DrawCodes:
-    """The function (params, key, pictures uint8 [n, h, w, c]) -> a code of each as rows [n, d].
+    """Returns the function (params, key, images uint8 [n, h, w, c]) -> a code of each as rows [n, d].
 
-    Draws from q(z|x), which together are what a prior has to match; an autoencoder's are the means it decodes.
+    The codes are draws from q(z|x), which together are what a prior has to match; those of a plain autoencoder are the
+    means that it decodes.
     """
     mean_alone = not config.objective.variational
 

@@ -5,13 +5,15 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 from jaxtyping import Float
 
 from jaxvae.codes import flatten
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.distributions.gaussian_mixture import GaussianMixture
 
-CHUNK_ROWS = 64
+CHUNK_ROWS = 64  # Codes at a time.
+POSTERIORS_AT_ONCE = 2048  # Of those that make up q(z).
 
 
 class Decomposition(NamedTuple):
@@ -33,11 +35,31 @@ def decompose(z: Any, posterior: Normal, prior: Any) -> Decomposition:
         posterior: the n posteriors.
         prior: p(z).
     """
-    rows = flatten(z)
-    aggregate = GaussianMixture(jnp.zeros(len(rows)), flatten(posterior.mean), flatten(posterior.log_variance))
-    log_aggregate = jax.jit(lambda chunk: aggregate.log_prob(chunk))
-    padded = np.resize(np.asarray(rows), (-(-len(rows) // CHUNK_ROWS) * CHUNK_ROWS, rows.shape[1]))
-    chunks = [np.asarray(log_aggregate(chunk)) for chunk in np.split(padded, len(padded) // CHUNK_ROWS)]
-    joint = np.concatenate(chunks)[: len(rows)]
-    log_prior = jax.jit(lambda prior, z: prior.log_prob(z))(prior, z)
-    return Decomposition(np.asarray(posterior.log_prob(z)) - joint, joint - np.asarray(log_prior))
+    count = len(jax.tree.leaves(z)[0])
+
+    @jax.jit
+    def log_densities(rows: Array, means: Array, log_variances: Array) -> Array:
+        """Returns log Σ_j q(z_i|x_j) over the posteriors given."""
+        mixture = GaussianMixture(jnp.zeros(len(means)), means, log_variances)
+        return mixture.log_prob(rows) + jnp.log(len(means))
+
+    @jax.jit
+    def log_own(z: Any, posterior: Normal, prior: Any) -> tuple[Array, Array]:
+        return posterior.log_prob(z), prior.log_prob(z)
+
+    log_posterior, log_prior, joint = (np.empty(count) for _ in range(3))
+    for start in range(0, count, CHUNK_ROWS):
+        chunk = slice(start, start + CHUNK_ROWS)
+        some_z, some_posteriors = _take(z, chunk), _take(posterior, chunk)
+        log_posterior[chunk], log_prior[chunk] = log_own(some_z, some_posteriors, prior)
+        rows, total = flatten(some_z), np.full(len(log_prior[chunk]), -np.inf)
+        for first in range(0, count, POSTERIORS_AT_ONCE):
+            others = _take(posterior, slice(first, first + POSTERIORS_AT_ONCE))
+            densities = log_densities(rows, flatten(others.mean), flatten(others.log_variance))
+            total = np.logaddexp(total, np.asarray(densities, np.float64))
+        joint[chunk] = total - np.log(count)
+    return Decomposition(log_posterior - joint, joint - log_prior)
+
+
+def _take(tree: Any, rows: slice) -> Any:
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf[rows]), tree)

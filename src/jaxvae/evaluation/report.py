@@ -1,4 +1,4 @@
-"""Everything that `python -m jaxvae.evaluate` measures: one JSON-like dict, and the per-example arrays behind it."""
+"""The evaluation report: a JSON-like dict, and the per-example arrays behind its means."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxvae.codes import flatten
 from jaxvae.data.prepared import Prepared
 from jaxvae.errors import printable
 from jaxvae.evaluation.doctor import Facts, diagnose, posterior_at_bound, scale_at_bound, widest_variance
@@ -16,9 +15,9 @@ from jaxvae.evaluation.image_quality import measure_images
 from jaxvae.evaluation.log_likelihood import importance_bounds
 from jaxvae.evaluation.numbers import bound_numbers, code_numbers, likelihood_numbers, mean
 from jaxvae.evaluation.per_example import PerExample, build_measure
+from jaxvae.evaluation.streaming import count_active_units
 from jaxvae.models import GaussianModel
 from jaxvae.objectives import ELBO
-from jaxvae.objectives.metrics import active_units
 from jaxvae.runs.run import Info, Loaded, prior_of, versions
 from jaxvae.vae import with_prior
 
@@ -26,7 +25,7 @@ FORMAT_VERSION = 1
 
 
 class Options(NamedTuple):
-    """`k` importance samples for the first `n` pictures of the `split` (None: all of them) under `prior`."""
+    """`k` importance samples for the first `n` images of the `split` (None for all) under `prior`."""
 
     split: str = "test"
     k: int = 5000
@@ -37,19 +36,19 @@ class Options(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """`report` is JSON; `per_example` holds the arrays [n] or [n, …] that its means are of."""
+    """`report` is JSON; `per_example` holds the arrays [n] or [n, ...] behind its means."""
 
     report: dict[str, Any]
     per_example: dict[str, np.ndarray]
 
 
 def evaluate_run(loaded: Loaded, prepared: Prepared, options: Options, features: Features) -> Evaluation:
-    """Measures a trained model on a split, each picture counted once, whatever the batch size."""
+    """Measures a trained model on a split, counting each image once, whatever the batch size."""
     vae, params, info = loaded
     images = prepared.split(options.split).images[: options.n]
     keys = list(jax.random.split(jax.random.key(options.seed), 2))
     has_prior = info.config.objective.variational
-    # The bound itself, whatever was made large in training.
+    # The bound itself, whatever objective it was trained with.
     config = replace(info.config, objective=ELBO()) if has_prior else info.config
     prior = prior_of(loaded, options.prior)
     measure = build_measure(with_prior(vae, prior), config, options.batch_size)
@@ -93,14 +92,14 @@ def _facts(
         prior=options.prior,
         stored_range=(min(low for low, _ in ranges), max(high for _, high in ranges)),
         grey_share=float(np.mean((images[:1000] > 0) & (images[:1000] < 255))),
-        units=flatten(measured.posterior.mean).shape[1],
-        active_units=int(active_units(measured.posterior.mean)),
+        units=sum(leaf[0].size for leaf in jax.tree.leaves(measured.posterior.mean)),
+        active_units=count_active_units(measured.posterior.mean),
         rate_nats=report["rate_nats"]["mean"] if has_prior else None,
         widest_variance=widest_variance(measured.posterior) if has_prior else None,
         posterior_at_bound=posterior_at_bound(measured.posterior, model)
         if has_prior and isinstance(model, GaussianModel)
         else None,
-        # A density grows without bound as its scale falls; a probability does not, and may be as sharp as it likes.
+        # Only a density grows without bound as its scale falls; a probability may be as sharp as it likes.
         scale_at_bound=scale_at_bound(vae, params, measured.z) if model.likelihood.predicts_scale else None,
         elbo_nats=report.get("elbo_nats"),
         train_elbo_nats=mean(trained.values["elbo_nats"]) if trained else None,
@@ -114,7 +113,7 @@ BINARISATION = "a coin for each pixel that falls 1 with v / 255, drawn once with
 
 
 def protocol(info: Info, prepared: Prepared, options: Any, n: int) -> dict[str, Any]:
-    """How and of what everything in a report was measured; it holds for each number there."""
+    """Returns how everything in a report was measured: what must be known to compare a number with another."""
     config = info.config
     bits = config.model.likelihood.stored_bits(config.data.pixels)
     return {
@@ -141,7 +140,7 @@ def protocol(info: Info, prepared: Prepared, options: Any, n: int) -> dict[str, 
 
 
 def table(report: dict[str, Any]) -> str:
-    """The main numbers of a report, a line each, and the doctor's findings."""
+    """Formats the main numbers of a report, one per line, and the doctor's findings."""
     how = report["protocol"]
     head = (
         f"{how['run']}, step {how['step']} ({how['parameters']} parameters): {how['data']} {how['split']}, "

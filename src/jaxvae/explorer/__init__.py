@@ -1,1 +1,1 @@
-"""The explorer: a page in the browser over one trained model, served to this machine alone."""
+"""The explorer: a browser page for one trained model, served on localhost only."""

@@ -1,7 +1,7 @@
-"""What stands between the explorer and the rest of the browser: other pages may neither ask nor be asked.
+"""Isolates the explorer from the rest of the browser: other pages can neither send it requests nor be loaded by it.
 
-The explorer listens on this machine alone, but any page that is open in the same browser can send it requests. A page
-under a name that its owner points at 127.0.0.1 is told by the Host that it asks for, another by its Origin.
+The explorer listens on localhost only, but any page open in the same browser can send it requests. A page whose domain
+resolves to 127.0.0.1 is detected by its Host header, any other by its Origin header.
 """
 
 from urllib.parse import urlsplit
@@ -10,9 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-HERE = ("127.0.0.1", "localhost")
-
-
+LOCAL_HOSTS = ("127.0.0.1", "localhost")
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' blob: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -22,8 +20,8 @@ HEADERS = {
 }
 
 
-class Guard:
-    """An ASGI middleware that refuses what comes from elsewhere, and lets the page load from nowhere else."""
+class SameOriginMiddleware:
+    """ASGI middleware that rejects cross-origin requests and restricts the page to its own resources."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -38,15 +36,15 @@ class Guard:
                 MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
-        app = self.app if _from_here(Headers(scope=scope)) else _REFUSAL
+        app = self.app if _is_same_origin(Headers(scope=scope)) else _REFUSAL
         await app(scope, receive, send_with_headers)
 
 
-_REFUSAL = JSONResponse({"error": "the explorer answers its own page alone."}, 403)
+_REFUSAL = JSONResponse({"error": "the explorer only answers its own page."}, 403)
 
 
-def _from_here(headers: Headers) -> bool:
+def _is_same_origin(headers: Headers) -> bool:
     host, origin = headers.get("host", ""), headers.get("origin")
-    if urlsplit(f"//{host}").hostname not in HERE:
+    if urlsplit(f"//{host}").hostname not in LOCAL_HOSTS:
         return False
     return origin is None or origin == f"http://{host}"

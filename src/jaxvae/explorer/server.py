@@ -1,4 +1,4 @@
-"""Requests of the page to answers: JSON, PNG and GIF."""
+"""HTTP endpoints of the explorer's page, returning JSON, PNG and GIF."""
 
 import base64
 import io
@@ -16,36 +16,29 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from jaxvae.errors import UserError
-from jaxvae.explorer import ends
-from jaxvae.explorer import moves as exploring
+from jaxvae.explorer import ends, moves
 from jaxvae.explorer.ends import End
 from jaxvae.explorer.requests import read_draw, read_move, read_name
-from jaxvae.explorer.same_origin import Guard
+from jaxvae.explorer.same_origin import SameOriginMiddleware
 from jaxvae.explorer.session import Session
 from jaxvae.rendering.animation import save_animation
 from jaxvae.rendering.grid import grid
 
 PAGE = Path(__file__).parent / "page"
-
-
-LARGEST_REQUEST = 100_000  # Bytes of what is no upload.
-
-
-FRAMES = 41  # Of an animation.
-
-
-DRAWS_IN_A_ROW = 6
+MAX_REQUEST_BYTES = 100_000  # Except for uploads.
+ANIMATION_FRAMES = 41
+DRAWS_PER_ROW = 6
 
 Answer = Callable[[Session, bytes, Request], Response]
 
 
 def build_app(session: Session) -> Starlette:
-    """The web application over a session."""
+    """Builds the web application for a session."""
 
-    def post(path: str, answer: Answer, largest: int = LARGEST_REQUEST) -> Route:
+    def post(path: str, answer: Answer, largest: int = MAX_REQUEST_BYTES) -> Route:
         async def endpoint(request: Request) -> Response:
             body = await _body(request, largest)
-            # In a thread, so that a path that takes seconds keeps nobody else waiting.
+            # In a thread, so that a path that takes seconds does not block other requests.
             return await run_in_threadpool(answer, session, body, request)
 
         return Route(path, endpoint, methods=["POST"])
@@ -62,11 +55,11 @@ def build_app(session: Session) -> Starlette:
     return Starlette(
         routes=[
             file("/", "page.html"), file("/page.css", "page.css"), file("/page.js", "page.js"),
-            Route("/about", about), post("/end", _end), post("/upload", _upload, ends.LARGEST_BYTES),
+            Route("/about", about), post("/end", _end), post("/upload", _upload, ends.MAX_UPLOAD_BYTES),
             post("/move", _move), post("/animation", _animation), post("/draw", _draw), post("/draw.png", _draw_png),
         ],
-        middleware=[Middleware(Guard)],
-        exception_handlers={UserError: _mistake, Exception: _failure},
+        middleware=[Middleware(SameOriginMiddleware)],
+        exception_handlers={UserError: _user_error, Exception: _failure},
     )  # fmt: skip
 
 
@@ -77,8 +70,8 @@ def _about(session: Session) -> dict[str, Any]:
         "first": session.first, "last": session.last, "notes": session.notes,
         "test_pictures": info.data["splits"]["test"]["n"] if session.prepared else 0,
         "wishes": [f"{name}={value}" for name, values in _values(session).items() for value in values],
-        "paths": exploring.path_names(session.loaded), "priors": exploring.prior_names(session.loaded),
-        "largest_upload_bytes": ends.LARGEST_BYTES,
+        "paths": moves.path_names(session.loaded), "priors": moves.prior_names(session.loaded),
+        "largest_upload_bytes": ends.MAX_UPLOAD_BYTES,
         "sliders": {
             group: [{"key": s.key, "label": s.label, "note": s.note, "low": s.low, "high": s.high} for s in sliders]
             for group, sliders in session.sliders.items()
@@ -87,49 +80,49 @@ def _about(session: Session) -> dict[str, Any]:
 
 
 def _values(session: Session) -> dict[str, list[str]]:
-    """What the attributes may be wished to be; nothing without the pictures of the data set."""
+    """Returns the values each attribute can be queried for; empty if the dataset is not available."""
     data = session.loaded.info.data
     names = data["attributes"] if session.prepared else []
     return {name: list(data["classes"].get(name, ["1", "0"])) for name in names}
 
 
 def _end(session: Session, body: bytes, request: Request) -> Response:
-    return JSONResponse(_told(session.end(read_name(body))))
+    return JSONResponse(_end_json(session.end(read_name(body))))
 
 
 def _upload(session: Session, body: bytes, request: Request) -> Response:
-    return JSONResponse(_told(session.uploads.add(request.query_params.get("name", ""), body)))
+    return JSONResponse(_end_json(session.uploads.add(request.query_params.get("name", ""), body)))
 
 
 def _move(session: Session, body: bytes, request: Request) -> Response:
     move = read_move(body)
-    return Response(_png(session.pictures(move, [move.degree])), media_type="image/png")
+    return Response(_png(session.images(move, [move.degree])), media_type="image/png")
 
 
 def _animation(session: Session, body: bytes, request: Request) -> Response:
-    pictures = session.pictures(read_move(body), np.linspace(0.0, 1.0, FRAMES).tolist())
+    images = session.images(read_move(body), np.linspace(0.0, 1.0, ANIMATION_FRAMES).tolist())
     with tempfile.TemporaryDirectory() as folder:
-        content = save_animation(pictures, Path(folder) / "walk.gif").read_bytes()
+        content = save_animation(images, Path(folder) / "walk.gif").read_bytes()
     return Response(content, media_type="image/gif")
 
 
 def _draw(session: Session, body: bytes, request: Request) -> Response:
-    return JSONResponse([_told(end) for end in session.draws(read_draw(body))])
+    return JSONResponse([_end_json(end) for end in session.draws(read_draw(body))])
 
 
 def _draw_png(session: Session, body: bytes, request: Request) -> Response:
-    pictures = np.stack([end.picture for end in session.draws(read_draw(body))])
-    return Response(_png(pictures, DRAWS_IN_A_ROW), media_type="image/png")
+    images = np.stack([end.image for end in session.draws(read_draw(body))])
+    return Response(_png(images, DRAWS_PER_ROW), media_type="image/png")
 
 
-def _told(end: End) -> dict[str, str]:
-    picture = base64.b64encode(_png(end.picture[None])).decode()
-    return {"name": end.name, "label": end.label, "picture": f"data:image/png;base64,{picture}"}
+def _end_json(end: End) -> dict[str, str]:
+    encoded = base64.b64encode(_png(end.image[None])).decode()
+    return {"name": end.name, "label": end.label, "picture": f"data:image/png;base64,{encoded}"}
 
 
-def _png(pictures: np.ndarray, columns: int = 1) -> bytes:
+def _png(images: np.ndarray, columns: int = 1) -> bytes:
     file = io.BytesIO()
-    grid(pictures, columns).save(file, format="PNG")
+    grid(images, columns).save(file, format="PNG")
     return file.getvalue()
 
 
@@ -138,14 +131,14 @@ async def _body(request: Request, largest: int) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > largest:
-            raise UserError(f"more than {largest / 1e6:.3g} MB were sent, which is the most that is taken.")
+            raise UserError(f"the request is larger than the limit of {largest / 1e6:.3g} MB.")
     return bytes(body)
 
 
-async def _mistake(request: Request, error: Exception) -> Response:
+async def _user_error(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, 400)
 
 
 async def _failure(request: Request, error: Exception) -> Response:
     # The traceback goes to the terminal.
-    return JSONResponse({"error": f"the explorer failed ({type(error).__name__}); its terminal says where."}, 500)
+    return JSONResponse({"error": f"the explorer failed ({type(error).__name__}); see its terminal for details."}, 500)

@@ -1,1 +1,1 @@
-"""Codes: walking through them, looking into them, and bringing them to disk and back."""
+"""Latent-space tools: paths, units, attributes, maps, nearest neighbours, and codes on disk."""

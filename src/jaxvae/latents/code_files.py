@@ -1,14 +1,14 @@
-"""Codes on disk: an .npz of plain arrays, or a Parquet table; nothing is pickled.
+"""Codes on disk, as an .npz of plain arrays or a Parquet table; nothing is pickled.
 
-mean                float32 [n, ...]   in the shape of a code, or rows [n, d] where a code is made of several arrays
-standard_deviation  float32 [n, ...]   where there is one
+mean                float32 [n, ...]   shaped like a code, or rows [n, d] if a code consists of several arrays
+standard_deviation  float32 [n, ...]   omitted for models without posterior variances
 names               str [n]            test:12, or a path
-attributes          int16 [n, a]       with attribute_names [a], where the pictures have some
-code_mean, code_standard_deviation     what mean and standard_deviation were standardised with, where they were
+attributes          int16 [n, a]       with attribute_names [a], if the images have attributes
+code_mean, code_standard_deviation     the statistics used to standardise mean and standard_deviation, if any
 about               JSON               run, step, data, classes
 
-A Parquet table has a row for each picture, lists in `mean` and `standard_deviation`, a column for each attribute, and
-the rest in its metadata.
+A Parquet table has one row per image, lists in `mean` and `standard_deviation`, one column per attribute, and
+everything else in its metadata.
 """
 
 import json
@@ -28,69 +28,73 @@ from jaxvae.system.files import atomic_write, write_arrays
 
 
 class SavedCodes(NamedTuple):
-    """Codes as the model makes them [n, ...], and the name of each, its number where the file has no names."""
+    """Codes in the model's shape [n, ...] and the name of each (its index if the file has no names)."""
 
     mean: Code
     names: tuple[str, ...]
 
 
 def write_codes(path: Path, encoded: Encoded, about: dict[str, Any]) -> None:
-    """Writes a file of the kind that its suffix says; `UserError` where a package is missing or the disk refuses."""
+    """Writes codes as .npz or .parquet, depending on the suffix of `path`.
+
+    Raises:
+        UserError: If pyarrow is missing or the file cannot be written.
+    """
     about = {**about, "standardized": encoded.statistics is not None, "classes": encoded.classes}
     if path.suffix == ".parquet":
         _write_parquet(path, encoded, about)
         return
-    arrays = {"names": np.asarray(encoded.names, np.str_), "mean": _array(encoded.mean)}
+    arrays = {"names": np.asarray(encoded.names, np.str_), "mean": _to_array(encoded.mean)}
     if encoded.standard_deviation is not None:
-        arrays["standard_deviation"] = _array(encoded.standard_deviation)
+        arrays["standard_deviation"] = _to_array(encoded.standard_deviation)
     if encoded.attributes is not None:
         arrays |= {"attributes": encoded.attributes, "attribute_names": np.asarray(encoded.attribute_names, np.str_)}
     if encoded.statistics is not None:
-        arrays |= {f"code_{name}": _one(value) for name, value in encoded.statistics._asdict().items()}
+        arrays |= {f"code_{name}": _to_array_of_one(value) for name, value in encoded.statistics._asdict().items()}
     write_arrays(path, {**arrays, "about": np.asarray(json.dumps(about))})
 
 
 def require_parquet() -> tuple[Any, Any]:
-    """pyarrow and its part for Parquet; `UserError` that names the extra where it is missing."""
+    """Imports pyarrow and pyarrow.parquet; raises UserError naming the extra if they are missing."""
     try:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
         raise UserError(
-            f"a Parquet file needs pyarrow, which cannot be imported ({error}); pip install 'jaxvae[parquet]' brings "
-            "it, and an .npz file needs nothing."
+            f"writing Parquet needs pyarrow, which cannot be imported ({error}); pip install 'jaxvae[parquet]', "
+            "or write an .npz file."
         ) from error
     return pyarrow, pyarrow.parquet
 
 
 def read_codes(path: Path, like: Code) -> SavedCodes:
-    """The codes of an .npz file that `write_codes`, or anyone, wrote, with a standardisation undone.
+    """Reads codes from an .npz file, written by `write_codes` or anything else, and undoes standardisation.
 
     Args:
-        path: the file; of its arrays `mean` alone must be there.
-        like: a pytree of the shape of one code of the model that is to decode them.
+        path: The file. Only the array `mean` is required.
+        like: A pytree with the shape of one code of the model that will decode them.
 
     Raises:
-        UserError: for a file that is missing, damaged or of another kind, and codes of another shape.
+        UserError: If the file is missing, damaged or not an .npz file, or if its codes have another shape.
     """
     arrays = _read(path)
     if "mean" not in arrays:
-        raise UserError(f"{path} holds no array 'mean'; python -m jaxvae.encode writes such files.")
-    mean = _code(arrays["mean"], like, path)
+        raise UserError(f"{path} has no array 'mean'; expected an .npz file written by python -m jaxvae.encode.")
+    mean = _to_code(arrays["mean"], like, path)
     scales = [f"code_{field}" for field in CodeStatistics._fields]
-    there = [name for name in scales if name in arrays]
-    if there and there != scales:
-        raise UserError(f"{path} holds {there[0]} alone; standardised codes need {' and '.join(scales)}.")
-    if there:
-        scale = (_code(arrays[name][None], like, path) for name in scales)
-        mean = CodeStatistics(*(jax.tree.map(lambda leaf: leaf[0], each) for each in scale)).restored(mean)
+    present = [name for name in scales if name in arrays]
+    if present and present != scales:
+        raise UserError(f"{path} has only {present[0]}; standardised codes need {' and '.join(scales)}.")
+    if present:
+        scale = (_to_code(arrays[name][None], like, path) for name in scales)
+        mean = CodeStatistics(*(jax.tree.map(lambda leaf: leaf[0], each) for each in scale)).restore(mean)
     names = arrays.get("names")
     count = len(arrays["mean"])
     return SavedCodes(mean, tuple(map(str, range(count) if names is None or names.shape != (count,) else names)))
 
 
-def run_named_in(path: Path) -> Path | None:
-    """The run whose codes a file says it holds, if it says so and the run is still there."""
+def source_run(path: Path) -> Path | None:
+    """Returns the run that the codes in a file came from, or None if it is not recorded or no longer exists."""
     about = str(_read(path).get("about", "{}"))
     try:
         run = Path(json.loads(about)["run"])
@@ -101,42 +105,42 @@ def run_named_in(path: Path) -> Path | None:
 
 def _read(path: Path) -> dict[str, np.ndarray]:
     try:
-        # Opened here: NumPy would leave a file open that proves to be no archive.
+        # Opened explicitly because np.load leaks the file handle if the file is not a valid archive.
         with path.open("rb") as file:
             archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise ValueError("it holds a single array")
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError as error:
-        raise UserError(f"there is no file {path}; python -m jaxvae.encode writes one.") from error
+        raise UserError(f"{path} does not exist; create it with python -m jaxvae.encode.") from error
     except (OSError, ValueError, EOFError, KeyError, BadZipFile, zlib.error) as error:
         raise UserError(
-            f"{path} cannot be read as an .npz file of plain arrays; python -m jaxvae.encode writes such files."
+            f"{path} is not a readable .npz file of plain arrays; create one with python -m jaxvae.encode."
         ) from error
 
 
-def _code(array: np.ndarray, like: Code, path: Path) -> Code:
-    """An array as codes [n, ...]."""
+def _to_code(array: np.ndarray, like: Code, path: Path) -> Code:
+    """Converts an array to codes [n, ...]."""
     leaves = jax.tree.leaves(like)
     units = sum(int(np.prod(leaf.shape)) for leaf in leaves)
     fitting = {(units,), *(leaf.shape for leaf in leaves if len(leaves) == 1)}
     if array.shape[1:] not in fitting or array.dtype.kind not in "fiu":
         raise UserError(
-            f"{path} holds codes of shape {array.shape[1:]} ({array.dtype}), but this model has codes of shape "
+            f"{path} contains codes of shape {array.shape[1:]} ({array.dtype}), but the codes of this model have shape "
             f"{' or '.join(map(str, sorted(fitting, key=len, reverse=True)))}."
         )
     if len(array) == 0 or not np.isfinite(array).all():
-        raise UserError(f"{path} holds {'no codes' if len(array) == 0 else 'numbers that are not finite'}.")
+        raise UserError(f"{path} contains {'no codes' if len(array) == 0 else 'values that are not finite'}.")
     return unflatten(jnp.asarray(array.reshape(len(array), units), jnp.float32), like)
 
 
-def _array(code: Code) -> np.ndarray:
+def _to_array(code: Code) -> np.ndarray:
     leaves = jax.tree.leaves(code)
     return np.asarray(leaves[0] if len(leaves) == 1 else flatten(code))
 
 
-def _one(code: Code) -> np.ndarray:
-    return _array(jax.tree.map(lambda leaf: np.asarray(leaf)[None], code))[0]
+def _to_array_of_one(code: Code) -> np.ndarray:
+    return _to_array(jax.tree.map(lambda leaf: np.asarray(leaf)[None], code))[0]
 
 
 def _write_parquet(path: Path, encoded: Encoded, about: dict[str, Any]) -> None:
@@ -151,10 +155,15 @@ def _write_parquet(path: Path, encoded: Encoded, about: dict[str, Any]) -> None:
         columns["standard_deviation"] = lists(encoded.standard_deviation)
     if encoded.attributes is not None:
         for name, values in zip(encoded.attribute_names, encoded.attributes.T, strict=True):
-            columns[f"attribute_{name}"] = pyarrow.array(values)  # A prefix, for one may be called `name` or `mean`.
-    about = {**about, "code_shape": list(_array(encoded.mean).shape[1:])}
+            columns[f"attribute_{name}"] = pyarrow.array(
+                values
+            )  # Prefixed because an attribute may be called `name` or `mean`.
+    about = {**about, "code_shape": list(_to_array(encoded.mean).shape[1:])}
     if encoded.statistics is not None:
-        about |= {f"code_{name}": _one(value).ravel().tolist() for name, value in encoded.statistics._asdict().items()}
+        about |= {
+            f"code_{name}": _to_array_of_one(value).ravel().tolist()
+            for name, value in encoded.statistics._asdict().items()
+        }
     table = pyarrow.table(columns).replace_schema_metadata({"jaxvae": json.dumps(about)})
     with atomic_write(path) as file:
         parquet.write_table(table, file)

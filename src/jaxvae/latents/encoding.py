@@ -1,4 +1,4 @@
-"""Pictures to codes, with what is known of each picture."""
+"""Encodes images to posteriors, together with their names and attributes."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -10,20 +10,24 @@ from jaxvae.codes import Code, CodeStatistics
 from jaxvae.data.prepared import Prepared
 from jaxvae.data.select import data_set, select
 from jaxvae.errors import UserError
-from jaxvae.inference import COMPILED_BATCH, code_statistics, posterior_batches, posteriors
+from jaxvae.inference import BATCH_SIZE, code_statistics, posterior_batches, posteriors
 from jaxvae.runs.run import Loaded
 from jaxvae.system.progress import progress
 
-AT_ONCE = 4096  # Image files whose pictures are held together.
+FILES_PER_BATCH = 4096  # Image files read into memory at a time.
 
 
 class Encoded(NamedTuple):
-    """The posteriors of n pictures: pytrees of NumPy arrays [n, ...].
+    """The posteriors of n images: pytrees of NumPy arrays [n, ...].
 
-    `names` says how each picture is found again (`test:12`, or a path). `standard_deviation` is None for an
-    autoencoder, which has none. `attributes` int16 [n, a] are those of a prepared data set, under `attribute_names`;
-    `classes` names their values where they have names. `statistics` are those that mean and standard deviation were
-    standardised with, None where they are the model's own.
+    Attributes:
+        names: Where each image comes from (`test:12`, or a path).
+        mean: Posterior means.
+        standard_deviation: Posterior standard deviations; None for an autoencoder, which has none.
+        attributes: int16 [n, a], the attributes from a prepared dataset.
+        attribute_names: Their names.
+        classes: Names of the values of those attributes whose values have names.
+        statistics: Used to standardise mean and standard_deviation; None if they are unscaled.
     """
 
     names: tuple[str, ...]
@@ -36,41 +40,45 @@ class Encoded(NamedTuple):
 
 
 def encode_split(loaded: Loaded, prepared: Prepared, split: str) -> Encoded:
-    """The posteriors of all pictures of a split, with their attributes."""
+    """Encodes all images of a split, with their attributes."""
     vae, params, _ = loaded
     images, attributes = prepared.split(split)
     batches = posterior_batches(vae, params, images)
-    parts = list(progress(batches, -(-len(images) // COMPILED_BATCH), f"encoding {split}", "batches"))
+    parts = list(progress(batches, -(-len(images) // BATCH_SIZE), f"encoding {split}", "batches"))
     names = tuple(f"{split}:{index}" for index in range(len(images)))
     table = np.asarray(attributes) if prepared.attributes else None
-    return _encoded(loaded, names, parts)._replace(
+    return _from_posteriors(loaded, names, parts)._replace(
         attributes=table, attribute_names=prepared.attributes, classes=dict(prepared.info["classes"])
     )
 
 
-def encode_pictures(loaded: Loaded, which: Sequence[str], data: dict[str, Any]) -> Encoded:
-    """The posteriors of the pictures that `which` names, as `select` understands it, brought to the model's shape."""
+def encode_images(loaded: Loaded, which: Sequence[str], data: dict[str, Any]) -> Encoded:
+    """Encodes the images named by `which` (see `select`), resized to the model's input shape."""
     vae, params, _ = loaded
     parts = []
-    for start in range(0, len(which), AT_ONCE):
-        some = which[start : start + AT_ONCE]
-        images = np.stack([select(each, data) for each in progress(some, len(some), "reading the pictures")])
+    for start in range(0, len(which), FILES_PER_BATCH):
+        batch = which[start : start + FILES_PER_BATCH]
+        images = np.stack([select(name, data) for name in progress(batch, len(batch), "reading images")])
         parts.append(posteriors(vae, params, images))
-    return _encoded(loaded, tuple(which), parts)
+    return _from_posteriors(loaded, tuple(which), parts)
 
 
-def standardized(encoded: Encoded, statistics: CodeStatistics) -> Encoded:
-    """The same codes, less the mean and over the standard deviation of the training codes, unit by unit."""
+def standardize_codes(encoded: Encoded, statistics: CodeStatistics) -> Encoded:
+    """Standardises codes per unit by the mean and standard deviation of the training codes."""
     deviation = encoded.standard_deviation
     return encoded._replace(
-        mean=statistics.standardized(encoded.mean),
-        standard_deviation=None if deviation is None else statistics.spreads(deviation),
+        mean=statistics.standardize(encoded.mean),
+        standard_deviation=None if deviation is None else statistics.rescale_deviations(deviation),
         statistics=statistics,
     )
 
 
-def statistics_of(loaded: Loaded, data: dict[str, Any]) -> CodeStatistics:
-    """Those of the training codes: from the checkpoint, or else from the training pictures where they still are."""
+def training_statistics(loaded: Loaded, data: dict[str, Any]) -> CodeStatistics:
+    """Returns the statistics of the training codes from the checkpoint, or else computes them from the training images.
+
+    Raises:
+        UserError: If the checkpoint has none and the training images are not available.
+    """
     vae, params, info = loaded
     if info.code_statistics is not None:
         return info.code_statistics
@@ -78,12 +86,12 @@ def statistics_of(loaded: Loaded, data: dict[str, Any]) -> CodeStatistics:
         images = data_set(data).split("train").images
     except UserError as error:
         raise UserError(
-            f"{info.run} keeps no statistics of its training codes, and they cannot be taken anew: {error}"
+            f"{info.run} has no statistics of its training codes, and they cannot be recomputed: {error}"
         ) from error
     return code_statistics(vae, params, images)
 
 
-def _encoded(loaded: Loaded, names: tuple[str, ...], parts: list[Any]) -> Encoded:
+def _from_posteriors(loaded: Loaded, names: tuple[str, ...], parts: list[Any]) -> Encoded:
     posterior = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
     if not loaded.info.config.objective.variational:
         return Encoded(names, posterior.mean, None)

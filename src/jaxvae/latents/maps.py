@@ -1,4 +1,4 @@
-"""The latent space in two dimensions: codes of pictures laid out, or pictures of codes on a grid."""
+"""Two-dimensional views of the latent space: codes as points, or a grid of decoded codes."""
 
 import warnings
 from typing import Any, Literal, NamedTuple
@@ -10,7 +10,7 @@ from jaxtyping import Float, UInt8
 
 from jaxvae.codes import unflatten
 from jaxvae.errors import UserError
-from jaxvae.inference import code_rows, decoded
+from jaxvae.inference import code_rows, decode_to_images
 from jaxvae.latents.units.marginals import code_marginals, prior_marginals
 from jaxvae.latents.units.names import unit_names
 from jaxvae.runs.run import Loaded
@@ -18,35 +18,40 @@ from jaxvae.vae import code_shape
 
 Method = Literal["pca", "tsne", "umap"]
 
-
-FEWEST = 3
+MIN_CODES = 3
 
 
 class Layout(NamedTuple):
-    """Points [n, 2], and what the two axes are; "" where they mean nothing."""
+    """Points [n, 2] and labels of the two axes; "" if an axis has no meaning."""
 
     points: Float[np.ndarray, "n 2"]
     axes: tuple[str, str]
 
 
 def lay_out(rows: Float[np.ndarray, "n d"], method: Method, seed: int) -> Layout:
-    """Codes as points in the plane.
+    """Projects codes to points in the plane.
 
-    "pca": the two principal components of largest variance (Pearson 1901), a linear view that keeps distances as far
-    as it can. "tsne" (van der Maaten & Hinton 2008) and "umap" (McInnes et al. 2018) keep neighbourhoods: distances
-    between clusters, and their sizes, mean nothing.
+    "pca": the two leading principal components (Pearson 1901), the linear view that best preserves distances. "tsne"
+    (van der Maaten & Hinton 2008) and "umap" (McInnes et al. 2018) preserve neighbourhoods; distances between clusters,
+    and cluster sizes, mean nothing.
 
-    Raises `UserError` for fewer than three codes or two units, for codes that are all equal, and for "umap" where
-    umap-learn is missing.
+    Args:
+        rows: The codes, one per row.
+        method: One of the above.
+        seed: Seed of t-SNE and UMAP.
+
+    Raises:
+        UserError: If there are fewer than three codes or two units, if all codes are equal, or if umap-learn is missing
+            for "umap".
     """
     count, units = rows.shape
-    if count < FEWEST or units < 2:
+    if count < MIN_CODES or units < 2:
         raise UserError(
-            f"there are {count} codes of {units} unit{'' if units == 1 else 's'}, but a map needs at least {FEWEST} "
-            "codes of 2 units."
+            f"a map needs at least {MIN_CODES} codes of 2 units; got {count} codes of {units} "
+            f"unit{'' if units == 1 else 's'}."
         )
     if not np.ptp(rows, axis=0).any():
-        raise UserError(f"the codes of all {count} pictures are equal: the model says nothing with them.")
+        raise UserError(f"the codes of all {count} images are equal: they carry no information (posterior collapse).")
     match method:
         case "pca":
             from sklearn.decomposition import PCA
@@ -62,57 +67,63 @@ def lay_out(rows: Float[np.ndarray, "n d"], method: Method, seed: int) -> Layout
             from threadpoolctl import threadpool_limits
 
             model = TSNE(2, perplexity=min(30.0, (count - 1) / 3), init="pca", random_state=seed)
-            # On one thread the result depends on the seed alone; and threads that wait for a busy core take many times
-            # as long.
+            # With one thread the result depends only on the seed; threads that wait for a busy core are also many times
+            # slower.
             with threadpool_limits(1, "openmp"):
                 return Layout(model.fit_transform(rows), ("", ""))
         case "umap":
-            # One thread: with a seed umap-learn has no use for more, and warns.
-            umap = require_umap().UMAP(n_neighbors=min(15, count - 1), random_state=seed, n_jobs=1)
+            # One thread: umap-learn is single-threaded when seeded, and warns otherwise.
+            umap = import_umap().UMAP(n_neighbors=min(15, count - 1), random_state=seed, n_jobs=1)
             return Layout(np.asarray(umap.fit_transform(rows)), ("", ""))
 
 
-def require_umap() -> Any:
-    """The package umap-learn; `UserError` that names the extra where it is missing."""
+def import_umap() -> Any:
+    """Imports umap-learn; raises UserError naming the extra if it is missing."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # It misses TensorFlow, for a part of it that is not used here.
+            warnings.simplefilter("ignore")  # It warns that TensorFlow is missing, which only an unused part needs.
             import umap
     except ImportError as error:
         raise UserError(
-            f"the method 'umap' needs umap-learn, which cannot be imported ({error}); pip install 'jaxvae[umap]' "
-            "brings it, and the methods 'pca' and 'tsne' need nothing."
+            f"method 'umap' needs umap-learn, which cannot be imported ({error}); pip install 'jaxvae[umap]', "
+            "or use 'pca' or 'tsne'."
         ) from error
     return umap
 
 
 class Manifold(NamedTuple):
-    """Pictures [q q h w c] at a grid of codes, and whose quantiles it is of.
+    """Decoded images [q q h w c] on a grid of codes, and a description of the distribution whose quantiles span it.
 
-    The first unit rises to the right and the second upwards, as in a plot: rows run from its highest value down.
+    The first unit increases to the right and the second upwards, as in a plot, so the first row has its highest value.
     """
 
-    pictures: UInt8[np.ndarray, "q q h w c"]
+    images: UInt8[np.ndarray, "q q h w c"]
     description: str
 
 
 def require_two_units(loaded: Loaded) -> None:
-    """Raises `UserError` where a code has not exactly two units."""
+    """Raises UserError unless codes have exactly two units."""
     units = len(unit_names(code_shape(loaded.vae, loaded.params)))
     if units != 2:
         raise UserError(
-            f"the manifold is a grid over codes of two units, but those of {loaded.info.run} have {units}; "
-            "a vector, --model.latent 2, is such a code."
+            f"the manifold needs codes of two units, but those of {loaded.info.run} have {units}; "
+            "train a model with --model.latent 2."
         )
 
 
 def manifold(loaded: Loaded, images: np.ndarray | None, steps: int) -> Manifold:
     """Decodes a grid of codes of two units (Kingma & Welling 2014, figure 4).
 
-    On either axis stand the quantiles of the prior's marginal at (i + ½) / steps; for an autoencoder, which has no
-    prior, those of the codes of `images` uint8 [n, h, w, c], which others do not need.
+    Each axis has the quantiles of the prior's marginal at (i + ½) / steps.
 
-    Raises `UserError` for codes of more or fewer units.
+    Args:
+        loaded: The model.
+        images: uint8 [n, h, w, c]; used only for an autoencoder, which has no prior: the quantiles are then those of
+            the codes of these images.
+        steps: Codes per side of the grid.
+
+    Raises:
+        UserError: Unless codes have exactly two units.
     """
     require_two_units(loaded)
     vae, params, info = loaded
@@ -121,7 +132,7 @@ def manifold(loaded: Loaded, images: np.ndarray | None, steps: int) -> Manifold:
         marginals = code_marginals(code_rows(vae, params, images), both)
     else:
         marginals = prior_marginals(jax.jit(vae.prior)(params), both)
-    first, second = marginals.of.quantiles((np.arange(steps) + 0.5) / steps).T
+    first, second = marginals.distribution.quantiles((np.arange(steps) + 0.5) / steps).T
     rows = np.stack(np.meshgrid(first, second[::-1]), axis=-1).reshape(-1, 2)
-    pictures = decoded(vae, params, unflatten(jnp.asarray(rows, jnp.float32), code_shape(vae, params)))
-    return Manifold(pictures.reshape(steps, steps, *pictures.shape[1:]), marginals.description)
+    decoded = decode_to_images(vae, params, unflatten(jnp.asarray(rows, jnp.float32), code_shape(vae, params)))
+    return Manifold(decoded.reshape(steps, steps, *decoded.shape[1:]), marginals.description)

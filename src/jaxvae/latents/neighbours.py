@@ -1,4 +1,4 @@
-"""The training pictures nearest to others: whether samples are copies."""
+"""Nearest training images: are samples copies of the training set?"""
 
 import math
 from collections.abc import Callable
@@ -14,59 +14,64 @@ from jaxvae.system.progress import progress
 
 Space = Literal["pixels", "codes"]
 
-AT_ONCE = 1024  # Training pictures that are compared together.
-
+CHUNK = 1024  # Training images compared at a time.
 DISTANCES = {
     "pixels": "root mean square difference of pixels in [0, 1]",
     "codes": "Euclidean distance of posterior means",
 }
 
 
-class Description(NamedTuple):
-    """What pictures are compared by: numbers of each, and what a distance between those is divided by."""
+class FeatureSpace(NamedTuple):
+    """The features by which images are compared, and the factor by which their distances are divided."""
 
     rows: Callable[[UInt8[np.ndarray, "n h w c"]], Float[np.ndarray, "n f"]]
     unit: float
 
 
-class Nearest(NamedTuple):
-    """For each of q pictures the k nearest of others, the nearest first: their numbers and how far they are."""
+class Neighbours(NamedTuple):
+    """The k nearest neighbours of each of q images, nearest first: their indices and distances."""
 
     indices: Int[np.ndarray, "q k"]
     distances: Float[np.ndarray, "q k"]
 
 
-def nearest(
-    queries: UInt8[np.ndarray, "q h w c"], others: UInt8[np.ndarray, "n h w c"], k: int, by: Description
-) -> Nearest:
-    """The k nearest of `others`, which may be mapped from disk, by the Euclidean distance.
+def nearest_neighbours(
+    queries: UInt8[np.ndarray, "q h w c"], others: UInt8[np.ndarray, "n h w c"], k: int, by: FeatureSpace
+) -> Neighbours:
+    """Finds the k nearest of `others` to each query, by Euclidean distance in a feature space.
 
-    Every pair is compared, a stretch of `others` at a time; of equals the first in `others` comes first.
+    Compares every pair, one chunk of `others` at a time. Ties are broken by the order in `others`.
+
+    Args:
+        queries: The images to find neighbours of.
+        others: The images to search; may be memory-mapped.
+        k: Neighbours per query.
+        by: The feature space.
     """
     from sklearn.metrics.pairwise import euclidean_distances
 
     rows = by.rows(queries)
     indices, distances = np.zeros((len(queries), 0), np.int64), np.zeros((len(queries), 0))
-    starts = range(0, len(others), AT_ONCE)
-    for start in progress(starts, len(starts), "comparing", "stretches"):
-        stretch = np.arange(start, min(start + AT_ONCE, len(others)))
-        new = euclidean_distances(rows, by.rows(gather(others, stretch)))
+    starts = range(0, len(others), CHUNK)
+    for start in progress(starts, len(starts), "comparing", "chunks"):
+        chunk = np.arange(start, min(start + CHUNK, len(others)))
+        new = euclidean_distances(rows, by.rows(gather(others, chunk)))
         distances = np.concatenate([distances, new], axis=1)
-        indices = np.concatenate([indices, np.tile(stretch, (len(queries), 1))], axis=1)
+        indices = np.concatenate([indices, np.tile(chunk, (len(queries), 1))], axis=1)
         kept = np.argsort(distances, axis=1, kind="stable")[:, :k]
         indices, distances = np.take_along_axis(indices, kept, axis=1), np.take_along_axis(distances, kept, axis=1)
-    return Nearest(indices, distances / by.unit)
+    return Neighbours(indices, distances / by.unit)
 
 
-def describe_in(space: Space, loaded: Loaded, shape: tuple[int, ...]) -> Description:
-    """By "pixels" of pictures of this shape, whose distances are root mean squares, or by "codes".
+def feature_space(space: Space, loaded: Loaded, shape: tuple[int, ...]) -> FeatureSpace:
+    """Builds the space of "pixels" of images of this shape (root-mean-square distances), or of "codes".
 
-    Codes are the posterior means as they are: units that the model leaves unused hardly move, and hardly count.
+    Codes are unscaled posterior means, so units that the model does not use hardly vary and hardly count.
     """
     if space == "pixels":
-        # As whole numbers, whose squares float64 adds up without rounding: a copy is at distance 0.
-        return Description(
+        # Unscaled integers, whose squares float64 sums exactly: the distance of a copy is 0.
+        return FeatureSpace(
             lambda images: images.reshape(len(images), -1).astype(np.float64), 255.0 * math.prod(shape) ** 0.5
         )
     vae, params, _ = loaded
-    return Description(lambda images: code_rows(vae, params, images), 1.0)
+    return FeatureSpace(lambda images: code_rows(vae, params, images), 1.0)

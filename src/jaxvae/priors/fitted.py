@@ -32,7 +32,7 @@ KINDS = ("fitted_mixture", "fitted_flow")
 
 # The mixture.
 MAX_FULL_UNITS = 1024  # Codes of more units are fitted within their leading principal components, without a density.
-MAX_COMPONENTS = 256  # Principal components that are kept then.
+MAX_PRINCIPAL_COMPONENTS = 256  # Kept for such codes.
 MAX_CODES = 20_000  # More add seconds, not accuracy.
 
 # The flow.
@@ -131,7 +131,7 @@ def fit_mixture(codes: Float[np.ndarray, "n d"], components: int, seed: int) -> 
         return None
     center, basis = np.zeros(units), np.eye(units)
     if units > MAX_FULL_UNITS:
-        reduced = PCA(min(MAX_COMPONENTS, count - 1), random_state=seed).fit(codes)
+        reduced = PCA(min(MAX_PRINCIPAL_COMPONENTS, count - 1), random_state=seed).fit(codes)
         center, basis = reduced.mean_, reduced.components_
         codes = reduced.transform(codes)
     components = max(1, min(components, count // (2 * codes.shape[1])))

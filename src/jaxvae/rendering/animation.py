@@ -1,4 +1,4 @@
-"""Animations on disk: GIF, WebP and MP4, by the suffix of the file."""
+"""Writes animations as GIF, WebP or MP4, depending on the file's suffix."""
 
 import subprocess
 from collections.abc import Sequence
@@ -12,27 +12,32 @@ from jaxvae.rendering.grid import grid
 from jaxvae.system.files import atomic_write
 
 SUFFIXES = (".gif", ".webp", ".mp4")
-
-
-SHORTEST_FRAME = 20  # Milliseconds; browsers show shorter frames of a GIF slower than asked.
+MIN_FRAME_MILLISECONDS = 20  # Browsers slow down GIFs with shorter frames.
 
 
 def save_animation(images: np.ndarray, path: Path, seconds: float = 2.5, closed: bool = False) -> Path:
-    """Writes pictures uint8 [n, h, w, c] as an animation, each a frame as `save_frames` takes them."""
+    """Writes images uint8 [n, h, w, c] as an animation, one frame each; see `save_frames`."""
     return save_frames([grid(image[None], 1) for image in images], path, seconds, closed)
 
 
 def save_frames(frames: Sequence[Image.Image], path: Path, seconds: float = 2.5, closed: bool = False) -> Path:
-    """Writes frames of one size as an animation, `seconds` from the first to the last.
+    """Writes frames of equal size as an animation that takes `seconds` from the first to the last.
 
-    A path with two ends runs there and back; a `closed` one goes round, from the last picture on to the first. GIF and
-    WebP repeat without end; how often an MP4 does is up to its player.
+    An open path plays forwards and backwards; a `closed` one returns from the last frame to the first. GIF and WebP
+    loop forever; whether an MP4 loops is up to the player.
+
+    Args:
+        frames: The frames.
+        path: The file, .gif, .webp or .mp4.
+        seconds: Time from the first to the last frame.
+        closed: Whether the last frame is followed by the first.
 
     Raises:
-        UserError: for another suffix, a place that cannot be written to, or an MP4 without jaxvae[video].
+        UserError: If the suffix is not supported, the file cannot be written, or an MP4 is requested without
+            jaxvae[video].
     """
-    require(path.suffix)
-    milliseconds = max(SHORTEST_FRAME, round(1000 * seconds / len(frames)))
+    check_format(path.suffix)
+    milliseconds = max(MIN_FRAME_MILLISECONDS, round(1000 * seconds / len(frames)))
     frames = [*frames] if closed else [*frames, *frames[-2:0:-1]]
     if path.suffix == ".mp4":
         return _save_mp4(frames, path, 1000 / milliseconds)
@@ -42,35 +47,46 @@ def save_frames(frames: Sequence[Image.Image], path: Path, seconds: float = 2.5,
     return path
 
 
-def require(suffix: str) -> None:
-    """`UserError` for a format that cannot be written here: to be asked before long work."""
+def check_format(suffix: str) -> None:
+    """Raises UserError if the format cannot be written here; call it before long computations."""
     if suffix not in SUFFIXES:
         raise UserError(
-            f"an animation cannot be written as {suffix or 'a file without suffix'}: {', '.join(SUFFIXES)}."
+            f"cannot write an animation as {suffix or 'a file without a suffix'}; expected {', '.join(SUFFIXES)}."
         )
     if suffix == ".mp4":
         try:
             import imageio_ffmpeg  # noqa: F401
         except ImportError as error:
-            raise UserError("an MP4 needs ffmpeg: pip install 'jaxvae[video]' (GIF and WebP need nothing).") from error
+            raise UserError("writing MP4 needs ffmpeg: pip install 'jaxvae[video]', or write a GIF or WebP.") from error
 
 
 def _save_mp4(frames: list[Image.Image], path: Path, frames_per_second: float) -> Path:
     from imageio_ffmpeg import get_ffmpeg_exe
 
-    # H.264 with the colours that every player knows takes even sides only.
+    # H.264 with yuv420p, which every player supports, requires even sides.
     width, height = (side + side % 2 for side in frames[0].size)
     sheets = []
     for frame in frames:
         sheet = Image.new("RGB", (width, height), "white")
         sheet.paste(frame.convert("RGB"), (0, 0))
         sheets.append(sheet.tobytes())
-    taken = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", f"{frames_per_second}", "-i", "-"]
-    made = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "18", "-movflags", "+faststart", "-f", "mp4"]
+    input_options = [
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "rgb24",
+        "-s",
+        f"{width}x{height}",
+        "-r",
+        f"{frames_per_second}",
+        "-i",
+        "-",
+    ]
+    output_options = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "18", "-movflags", "+faststart", "-f", "mp4"]
     with atomic_write(path) as file:
-        command = [get_ffmpeg_exe(), "-y", "-loglevel", "error", *taken, *made, file.name]
+        command = [get_ffmpeg_exe(), "-y", "-loglevel", "error", *input_options, *output_options, file.name]
         result = subprocess.run(command, input=b"".join(sheets), capture_output=True)  # noqa: S603
         if result.returncode:
             reason = result.stderr.decode(errors="replace").strip().splitlines()[-1:]
-            raise UserError(f"{path} cannot be written: ffmpeg says {' '.join(reason) or result.returncode}.")
+            raise UserError(f"{path} cannot be written: ffmpeg failed with {' '.join(reason) or result.returncode}.")
     return path

@@ -1,18 +1,14 @@
-"""Grids of pictures with words over their columns, before their rows and under each."""
+"""Image grids with captions above columns, before rows and under images."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from jaxvae.rendering.grid import picture
+from jaxvae.rendering.grid import to_pil
 
-SIDE = 72  # Pictures are enlarged, by repeating pixels, to at least this.
-
-
-TEXT, GAP, MARGIN = 13, 4, 8
-
-
+MIN_SIDE = 72  # Smaller images are enlarged to at least this, by repeating pixels.
+TEXT_SIZE, GAP, MARGIN = 13, 4, 8
 INK = "black"
 
 
@@ -25,20 +21,20 @@ def labelled_grid(
     under: Sequence[str] = (),
     title: str = "",
 ) -> Image.Image:
-    """Pictures uint8 [n, h, w, c] in rows of `columns`, on white.
+    """Arranges images uint8 [n, h, w, c] with captions, on white.
 
     Args:
-        images: the pictures, row by row.
-        columns: how many in a row.
-        over: words for each column.
-        before: words for each row; a new line where they have one.
-        under: words for each picture.
-        title: words over the whole.
+        images: The images, row by row.
+        columns: Images per row.
+        over: One caption per column.
+        before: One caption per row; may contain newlines.
+        under: One caption per image.
+        title: Caption above the grid.
     """
-    font = ImageFont.load_default(TEXT)
-    scale = max(1, -(-SIDE // min(images.shape[1:3])))
+    font = ImageFont.load_default(TEXT_SIZE)
+    scale = max(1, -(-MIN_SIDE // min(images.shape[1:3])))
     height, width = (scale * side for side in images.shape[1:3])
-    line = TEXT + GAP
+    line = TEXT_SIZE + GAP
     widest = max((_width(font, text) + GAP for text in (*over, *under)), default=0)
     step_x, step_y = max(width, widest) + GAP, height + GAP + (line if under else 0)
     rows = -(-len(images) // columns)
@@ -56,7 +52,7 @@ def labelled_grid(
         draw.multiline_text((MARGIN, middle), text, INK, font, anchor="lm", spacing=GAP)
     for index, image in enumerate(images):
         middle, y = left + index % columns * step_x + (step_x - GAP) // 2, top + index // columns * step_y
-        enlarged = picture(image).convert("RGB").resize((width, height), Image.Resampling.NEAREST)
+        enlarged = to_pil(image).convert("RGB").resize((width, height), Image.Resampling.NEAREST)
         sheet.paste(enlarged, (middle - width // 2, y))
         if under:
             draw.text((middle, y + height + 1), under[index], INK, font, anchor="ma")

@@ -1,4 +1,4 @@
-"""A folder of pictures, a PNG of each, there whole or not at all."""
+"""Writes folders of images, one PNG each, atomically."""
 
 import os
 from collections.abc import Sequence
@@ -8,32 +8,33 @@ import numpy as np
 from PIL import Image
 
 from jaxvae.errors import UserError
-from jaxvae.rendering.grid import picture, save_png
+from jaxvae.rendering.grid import save_png, to_pil
 from jaxvae.system.files import file_stem, temp_dir
 
 
 def refuse_existing(out: Path, overwrite: bool) -> None:
-    """Raises `UserError` where a file, or a folder with something in it, is in the way and may not be replaced.
+    """Raises UserError if `out` has the wrong kind, or is a file or non-empty folder and `overwrite` is False.
 
-    What has the suffix .png is to be a file, and everything else a folder, which other suffixes of images are not.
+    A path ending in .png is a file; anything else is a folder, except paths with another image suffix, which are
+    rejected.
     """
     folder = out.suffix.lower() != ".png"
     if folder and out.suffix.lower() in Image.registered_extensions():
-        raise UserError(f"--out is {out}, but must end in .png, or be a folder.")
+        raise UserError(f"--out is {out}; expected a name ending in .png, or a folder.")
     if out.exists() and out.is_dir() != folder:
-        raise UserError(f"--out is {out}, which is {'a file' if folder else 'a folder'}; give another.")
+        raise UserError(f"--out is {out}, which is {'a file' if folder else 'a folder'}; choose another path.")
     if not overwrite and (any(out.iterdir()) if out.is_dir() else out.exists()):
         raise UserError(
-            f"{out} {'holds files' if folder else 'exists'}; give another --out, or --overwrite to replace."
+            f"{out} {'is not empty' if folder else 'exists'}; choose another --out, or pass --overwrite to replace it."
         )
 
 
-def write_folder(folder: Path, pictures: np.ndarray, names: Sequence[str]) -> None:
-    """Pictures uint8 [n, h, w, c] as 00000-NAME.png and so on; files of these names that are there are replaced."""
+def write_folder(folder: Path, images: np.ndarray, names: Sequence[str]) -> None:
+    """Writes images uint8 [n, h, w, c] as 00000-NAME.png and so on, replacing existing files of these names."""
     folder = folder.resolve()
     with temp_dir(folder.with_name(f".{folder.name}.partial")) as partial:
-        for index, (each, name) in enumerate(zip(pictures, names, strict=True)):
-            save_png(picture(each), partial / f"{index:05}-{file_stem([Path(name).name])}.png")
+        for index, (image, name) in enumerate(zip(images, names, strict=True)):
+            save_png(to_pil(image), partial / f"{index:05}-{file_stem([Path(name).name])}.png")
         try:
             if folder.is_dir():
                 for file in sorted(partial.iterdir()):

@@ -1,4 +1,4 @@
-"""Pictures on disk: grids and strips. Every file is written beside its place and renamed when whole."""
+"""Image grids and strips, and atomic PNG files."""
 
 from pathlib import Path
 from typing import Any
@@ -8,35 +8,31 @@ from PIL import Image
 
 from jaxvae.system.files import atomic_write
 
-SMALLEST_SIDE = 128  # Pictures of a few pixels are enlarged, by repeating pixels, to about this.
-
-
+MIN_SIDE = 128  # Smaller grids are enlarged to about this, by repeating pixels.
 GAP = 2
+MAX_OPTIMIZED_PIXELS = 2_000_000
 
 
-LARGE = 2_000_000  # Pixels.
-
-
-def picture(array: np.ndarray) -> Image.Image:
-    """One picture uint8 [h, w, c], grey or RGB."""
+def to_pil(array: np.ndarray) -> Image.Image:
+    """Converts an image uint8 [h, w, c], grey or RGB, to PIL."""
     return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
 
 
 def grid(images: np.ndarray, columns: int) -> Image.Image:
-    """Pictures uint8 [n, h, w, c] in rows of `columns`, on white."""
+    """Arranges images uint8 [n, h, w, c] in rows of `columns`, on white."""
     count, height, width, channels = images.shape
     rows = -(-count // columns)
     sheet = np.full((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, channels), 255, np.uint8)
     for i, image in enumerate(images):
         top, left = (i // columns) * (height + GAP), (i % columns) * (width + GAP)
         sheet[top : top + height, left : left + width] = image
-    scale = max(1, SMALLEST_SIDE // max(height, width))
-    whole = picture(sheet)
-    return whole.resize((whole.width * scale, whole.height * scale), Image.Resampling.NEAREST)
+    scale = max(1, MIN_SIDE // max(height, width))
+    image_sheet = to_pil(sheet)
+    return image_sheet.resize((image_sheet.width * scale, image_sheet.height * scale), Image.Resampling.NEAREST)
 
 
 def over_under(above: np.ndarray, below: np.ndarray, columns: int) -> Image.Image:
-    """Rows of pictures, each over the row of its counterparts; both uint8 [n, h, w, c]."""
+    """Arranges rows of images, each above the row of its counterparts; both uint8 [n, h, w, c]."""
     columns = min(columns, len(above))
     blank = np.full((-len(above) % columns, *above.shape[1:]), 255, np.uint8)
     above, below = np.concatenate([above, blank]), np.concatenate([below, blank])
@@ -46,8 +42,8 @@ def over_under(above: np.ndarray, below: np.ndarray, columns: int) -> Image.Imag
 
 def save_png(image: Image.Image, path: Path) -> Path:
     """Writes a PNG."""
-    # zlib's slowest level takes half a minute for a sheet of a thousand faces, and saves a hundredth.
-    return _save(image, path, format="PNG", optimize=image.width * image.height < LARGE)
+    # zlib's slowest level takes half a minute for a sheet of a thousand faces and saves one percent.
+    return _save(image, path, format="PNG", optimize=image.width * image.height < MAX_OPTIMIZED_PIXELS)
 
 
 def _save(image: Image.Image, path: Path, **options: Any) -> Path:

@@ -1,4 +1,4 @@
-"""A run is one folder: config.json, metrics.jsonl, checkpoints/, samples/, tensorboard/. Here it is found and read."""
+"""Finds and opens runs. A run is one folder: config.json, metrics.jsonl, checkpoints/, samples/, tensorboard/."""
 
 import importlib.metadata
 import json
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxvae.codes import TREE, CodeStatistics
+from jaxvae.codes import STATISTICS_TREE, CodeStatistics
 from jaxvae.data.prepared import Prepared, metadata_error
 from jaxvae.errors import UserError
 from jaxvae.experiment import Config, differences, from_json, to_json
@@ -28,7 +28,7 @@ logger = logging.getLogger("jaxvae")
 
 
 class Info(NamedTuple):
-    """What a checkpoint says of itself.
+    """A checkpoint's description of itself.
 
     `data` is the JSON of the prepared data set with its `path`; `versions` those of the packages that wrote it;
     `parameters` says which were loaded: "best" of a run with `train.patience` that has ended, "ema" (the running mean)
@@ -47,7 +47,7 @@ class Info(NamedTuple):
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of the pictures."""
+        """Height, width and channels of the images."""
         height, width, channels = self.data["shape"]
         return height, width, channels
 
@@ -92,7 +92,9 @@ def load(path: str | Path | None = None, step: int | None = None) -> Loaded:
     parameters = next((name for name in ("best", "ema") if name in trees), "last")
     params = checkpoint.read_tree(folder, step, "params" if parameters == "last" else parameters)
     fitted = Fitted(**{kind: checkpoint.read_tree(folder, step, kind) for kind in KINDS if kind in trees})
-    statistics = CodeStatistics(**checkpoint.read_tree(folder, step, TREE)) if TREE in trees else None
+    statistics = (
+        CodeStatistics(**checkpoint.read_tree(folder, step, STATISTICS_TREE)) if STATISTICS_TREE in trees else None
+    )
     info = Info(run, step, config, about["data"], about["versions"], parameters, fitted, statistics)
     vae = build(config.model, info.shape)
     check_fit(folder / str(step), vae, params, fitted)
@@ -107,13 +109,13 @@ def _last_whole(folder: Path, known: list[int]) -> int:
     except checkpoint.DamagedError as error:
         if not earlier:
             raise
-        logger.warning("%s The one of step %d is taken in its place.", error, earlier[-1])
+        logger.warning("%s Falling back to the checkpoint of step %d.", error, earlier[-1])
         return _last_whole(folder, earlier)
     return last
 
 
 def prior_of(loaded: Loaded, kind: str) -> Prior:
-    """The prior that a user names: "model", the one trained with, or one of those fitted when training ended."""
+    """Returns a prior by name: "model" for the one trained with the model, or one fitted after training."""
     vae, params, info = loaded
     if kind == "model":
         own: Prior = vae.prior(params)
@@ -122,14 +124,14 @@ def prior_of(loaded: Loaded, kind: str) -> Prior:
         flag = {"fitted_mixture": "mixture-components", "fitted_flow": "fitted-flow-steps"}[kind]
         others = " or ".join(["model", *info.fitted.kinds])
         raise UserError(
-            f"{info.run} has no {kind.replace('_', ' ')}: it is fitted when training ends, if --train.{flag} is above "
-            f"0 and there are codes enough. --prior {others} is there instead."
+            f"{info.run} has no {kind.replace('_', ' ')}: it is fitted after training if --train.{flag} is above "
+            f"0 and there are enough codes; use --prior {others}."
         )
     return info.fitted.prior(kind, code_shape(vae, params))
 
 
 def newest_run(root: Path = RUNS) -> Path:
-    """The run in `root` that wrote metrics last."""
+    """Returns the run in `root` that wrote metrics last."""
     runs = [path.parent for path in root.glob("*/config.json")]
     if not runs:
         raise UserError(f"there is no run in {root.resolve()}; make train (or python -m jaxvae.train) makes one.")
@@ -139,7 +141,7 @@ def newest_run(root: Path = RUNS) -> Path:
 
 
 def completed(run: Path) -> int | None:
-    """The step at which the run ended, all made or stopped early; None while there is something left to do."""
+    """Returns the step at which the run ended, complete or stopped early; None if it is not complete."""
     folder = run / "checkpoints"
     known = checkpoint.steps(folder)
     if not known:
@@ -148,7 +150,7 @@ def completed(run: Path) -> int | None:
         checkpoint.verify(folder, known[-1])
         return known[-1] if checkpoint.read_about(folder, known[-1])["complete"] else None
     except checkpoint.DamagedError:
-        return None  # Its end is to be trained again, from the checkpoint before.
+        return None  # Its last steps are trained again, from the checkpoint before.
 
 
 def ended_before(run: Path, config: Config) -> int | None:
@@ -163,32 +165,32 @@ def ended_before(run: Path, config: Config) -> int | None:
     if before != config:
         raise UserError(
             f"{run} holds a run with another configuration ({'; '.join(differences(before, config))}). "
-            "Give the same values to continue it, --fresh to start beside it, or another --run."
+            "Give the same values to continue it, --fresh to start next to it, or another --run."
         )
     return completed(run)
 
 
 def beside(run: Path) -> Path:
-    """A folder for a new run next to one that exists: NAME-2, NAME-3, …"""
+    """Returns a folder for a new run next to an existing one: NAME-2, NAME-3, …"""
     numbered = (run if number == 1 else run.with_name(f"{run.name}-{number}") for number in count(1))
     return next(path for path in numbered if not os.path.lexists(path))
 
 
 def about(config: Config, prepared: Prepared) -> dict[str, Any]:
-    """The JSON that a checkpoint carries so that it opens with nothing else."""
+    """Returns the JSON that makes a checkpoint self-contained."""
     return {
         "config": to_json(config), "data": prepared.data, "versions": versions(), "backend": jax.default_backend(),
     }  # fmt: skip
 
 
 def versions() -> dict[str, str]:
-    """Of the packages that numbers may depend on, as installed here."""
+    """Returns the installed versions of the packages that numbers may depend on."""
     packages = ("jaxvae", "jax", "flax", "optax", "orbax-checkpoint")
     return {name: importlib.metadata.version(name) for name in packages} | {"python": platform.python_version()}
 
 
 def read_config(run: Path) -> Config | None:
-    """The config that a run folder was started with, or None where there is no run."""
+    """Returns the config that a run folder was started with, or None if there is no run."""
     try:
         return from_json(upgraded(json.loads((run / "config.json").read_text())))
     except FileNotFoundError:
@@ -200,7 +202,7 @@ def read_config(run: Path) -> Config | None:
 
 
 def write_config(run: Path, config: Config) -> None:
-    """Starts a run folder."""
+    """Creates a run folder with its config."""
     try:
         run.mkdir(parents=True, exist_ok=True)
         partial = run / "config.json.partial"
@@ -214,12 +216,16 @@ OBJECTS = ("config", "data", "versions")
 
 
 def described(folder: Path, step: int) -> dict[str, Any]:
-    """The JSON of a run's checkpoint; `DamagedError` where it lacks what every run writes."""
+    """Returns the JSON of a run's checkpoint.
+
+    Raises:
+        DamagedError: it lacks what every run writes.
+    """
     about = read_about(folder, step)
     missing = [name for name in OBJECTS if not isinstance(about.get(name), dict)]
     wrong = f"its {missing[0]} is {about.get(missing[0])!r}" if missing else None
     if wrong is None and (what := metadata_error(about["data"])) is not None:
-        wrong = f"of its data set it says: {what}"
+        wrong = f"its data set: {what}"
     if wrong is None and not isinstance(about["data"].get("path"), str):
         wrong = f"the path of its data set is {about['data'].get('path')!r}"
     if wrong is not None:
@@ -228,14 +234,14 @@ def described(folder: Path, step: int) -> dict[str, Any]:
 
 
 def check_fit(where: Path, vae: VAE, params: Params, fitted: Fitted) -> None:
-    """Raises `DamagedError` where the arrays are not those of the model that the config describes."""
+    """Raises `DamagedError` if the arrays are not those of the model that the config describes."""
     wanted = jax.eval_shape(vae.init, jax.random.key(0))
     if not _same(params, wanted):
         raise DamagedError(f"the checkpoint {where} is damaged: its parameters are not those of its configuration.")
     units = sum(leaf.size for leaf in jax.tree.leaves(code_shape(vae, params)))
     for kind in fitted.kinds:
         if not fitted.fits(kind, units):
-            raise DamagedError(f"the checkpoint {where} is damaged: its {kind} is none over codes of {units} units.")
+            raise DamagedError(f"the checkpoint {where} is damaged: its {kind} does not fit codes of {units} units.")
 
 
 def _same(tree: Any, wanted: Any) -> bool:

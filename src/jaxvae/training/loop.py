@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxvae.codes import TREE as STATISTICS
+from jaxvae.codes import STATISTICS_TREE as STATISTICS
 from jaxvae.config import DevicesConfig
 from jaxvae.data.prepared import Prepared
 from jaxvae.errors import UserError

@@ -1,4 +1,4 @@
-"""The train state as the named trees of a checkpoint, and back onto whatever devices there are now."""
+"""Saves the train state as named pytrees, and restores it onto whatever devices there are now."""
 
 import logging
 from pathlib import Path
@@ -24,11 +24,11 @@ from jaxvae.vae import VAE
 logger = logging.getLogger("jaxvae")
 
 
-GUARDED = 2  # The format from which checkpoints hold the guard.
+FIRST_WITH_GUARD = 2  # The first checkpoint format that holds the state of the skipping rule.
 
 
 def trees(state: TrainState) -> dict[str, Any]:
-    """The trees to save: the parameters apart from the rest, so that they open without an optimizer."""
+    """Returns the pytrees to save, with the parameters apart, so that they open without an optimizer."""
     named = {"params": state.params, "ema": state.ema}
     named["train"] = {
         "step": state.step, "opt_state": state.opt_state, "key": state.key, "guard": state.guard._asdict(),
@@ -37,11 +37,12 @@ def trees(state: TrainState) -> dict[str, Any]:
 
 
 def start(folder: Path, keys: Keys, vae: VAE, config: Config, prepared: Prepared, place: Placement) -> TrainState:
-    """The state of the last checkpoint in the folder that is whole, or a new one where there is none.
+    """Returns the state of the last intact checkpoint in the folder, or a new state if there is none.
 
-    A damaged checkpoint is named, set aside, and the one before it taken.
+    A damaged checkpoint is reported and set aside, and the one before it used.
 
-    Raises `UserError` for a checkpoint of a newer format or trained on other pictures, and where all are damaged.
+    Raises:
+        UserError: a checkpoint has a newer format or was trained on other images, or all are damaged.
     """
     known = checkpoint.steps(folder)
     if not known:
@@ -54,12 +55,12 @@ def start(folder: Path, keys: Keys, vae: VAE, config: Config, prepared: Prepared
         except checkpoint.DamagedError as error:
             damaged[step] = error
             continue
-        wait_for_all("checkpoint read")  # Before one of them moves what another still looks at.
+        wait_for_all("checkpoint read")  # Before the first process moves files that another still reads.
         if is_first():
             for later, why in damaged.items():
                 logger.warning("%s It is kept as %s.", why, checkpoint.set_aside(folder, later))
         return state
-    raise UserError(f"no checkpoint in {folder.parent} can be read; --fresh starts another run beside it.")
+    raise UserError(f"no checkpoint in {folder.parent} can be read; --fresh starts another run next to it.")
 
 
 def _begun(keys: Keys, vae: VAE, config: Config, prepared: Prepared, place: Placement) -> TrainState:
@@ -79,7 +80,7 @@ def _begun(keys: Keys, vae: VAE, config: Config, prepared: Prepared, place: Plac
         params = vae.start(state.params, images)
         return state._replace(params=params, ema=None if state.ema is None else jax.tree.map(jnp.copy, params))
 
-    # Each device makes its own share, so that a state too large for one need never lie on one.
+    # Each device initialises its own share, so that a state too large for one device never has to fit on one.
     shapes = place.of(jax.eval_shape(begin, keys))
     return jax.jit(begin, out_shardings=jax.tree.map(lambda leaf: leaf.sharding, shapes))(keys)
 
@@ -90,11 +91,11 @@ def _continued(
     about = described(folder, step)
     if about["data"]["splits"] != prepared.info["splits"]:
         raise UserError(
-            f"{prepared.path} does not hold the pictures that the run in {folder.parent} was trained on; "
+            f"{prepared.path} does not hold the images that the run in {folder.parent} was trained on; "
             "--fresh starts another beside it."
         )
     like = place.of(jax.eval_shape(lambda: trees(init_state(keys, vae, config.train))))
-    guarded = about["format_version"] >= GUARDED
+    guarded = about["format_version"] >= FIRST_WITH_GUARD
     if not guarded:
         del like["train"]["guard"]
     saved = {name: checkpoint.read_like(folder, step, name, like[name]) for name in like}

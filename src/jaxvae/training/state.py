@@ -1,4 +1,4 @@
-"""Everything that a run is, and the optimizer that moves it."""
+"""The train state and its optimizer."""
 
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from jaxvae.vae import VAE, Params
 
 
 class Keys(NamedTuple):
-    """The run's root key, split once by what each part is for."""
+    """The run's root key, split once by purpose."""
 
     init: Array
     train: Array
@@ -23,7 +23,7 @@ class Keys(NamedTuple):
 
 
 def split_root(seed: int) -> Keys:
-    """The keys of a run, all of them from its seed."""
+    """Returns the keys of a run, all derived from its seed."""
     return Keys(*jax.random.split(jax.random.key(seed), len(Keys._fields)))
 
 
@@ -40,7 +40,7 @@ class TrainState(NamedTuple):
     guard: SkipState
 
     def before_the_last(self, count: int) -> "TrainState":
-        """The state as it was before the last `count` steps, all of them skipped since they were not finite."""
+        """Returns the state before the last `count` steps, all of them skipped because they were not finite."""
         zero = jnp.zeros_like(self.guard.skipped)
         guard = self.guard._replace(skipped=self.guard.skipped - count, not_finite_in_a_row=zero)
         return self._replace(step=self.step - count, guard=guard)
@@ -52,16 +52,16 @@ class TrainState(NamedTuple):
 
 
 def learning_rate(config: TrainConfig) -> optax.Schedule:
-    """Linear warm-up to the peak, then level, or a cosine to zero at the last step (Loshchilov & Hutter 2017)."""
+    """Returns a linear warm-up, then constant or a cosine to zero at the last step (Loshchilov & Hutter 2017)."""
     warmup = min(config.warmup_steps, config.steps - 1)
-    first = config.learning_rate / (warmup + 1)  # Not zero: the first update is to be one.
+    first = config.learning_rate / (warmup + 1)  # Not zero, or the first update would do nothing.
     if config.schedule == "constant":
         return optax.warmup_constant_schedule(first, config.learning_rate, warmup)
     return optax.warmup_cosine_decay_schedule(first, config.learning_rate, warmup, config.steps)
 
 
 def build_optimizer(config: TrainConfig) -> optax.GradientTransformation:
-    """AdamW (with no weight decay: Adam), behind a clip of the gradient's global norm where there is one."""
+    """Returns AdamW (Adam if there is no weight decay), after clipping the gradient's global norm if requested."""
     return optax.chain(
         optax.identity() if config.clip_norm is None else optax.clip_by_global_norm(config.clip_norm),
         optax.adamw(learning_rate(config), weight_decay=config.weight_decay),
@@ -69,7 +69,7 @@ def build_optimizer(config: TrainConfig) -> optax.GradientTransformation:
 
 
 def init_state(keys: Keys, vae: VAE, config: TrainConfig) -> TrainState:
-    """The state before the first step."""
+    """Returns the state before the first step."""
     params = vae.init(keys.init)
     # A copy: the train step donates the state, and no buffer may be given away twice.
     ema = jax.tree.map(jnp.copy, params) if config.ema_decay else None

@@ -1,4 +1,4 @@
-"""What happens now and then in a run: metrics written down, a split measured, priors fitted, the decision to stop."""
+"""Validation and early stopping."""
 
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ class Best(NamedTuple):
 def validate(
     measure: Measure, params: Params, keys: Keys, prepared: Prepared, split: str, step: int, record: MetricLog
 ) -> dict[str, float]:
-    """Measures a whole split, with the same draws each time, and writes it down."""
+    """Measures a whole split, with the same draws each time, and logs the means."""
     measured = means(measure(params, keys.validation, prepared.split(split).images))
     write(record, step, split, measured)
     numbers = "  ".join(f"{name} {value:.2f}" for name, value in measured.items() if name != "n")
@@ -29,9 +29,9 @@ def validate(
 
 
 def out_of_patience(config: Config, best: Best, step: int) -> bool:
-    """Whether as many validations as `train.patience` have passed since the best one, the KL's warm-up not counted.
+    """Returns whether `train.patience` validations have passed since the best one, not counting the KL's warm-up.
 
-    While the weight rises, the bound with β = 1 says little about the model that is coming.
+    While the weight rises, the bound with β = 1 says little about the final model.
     """
     waited = step - step % config.train.validate_every - max(best.step, config.objective.annealing_steps)
     return 0 < config.train.patience * config.train.validate_every <= waited

@@ -3,13 +3,13 @@ import pytest
 
 from jaxvae import DataConfig
 from jaxvae.data import prepare
-from jaxvae.data.sources.arrays import arrays
 from jaxvae.data.sources.base import SPLITS
 from jaxvae.errors import UserError
 
 
 def read(path, **fields):
-    source = arrays(DataConfig(**{"name": str(path), "size": None} | fields))
+    config = DataConfig(**{"name": str(path), "size": None} | fields)
+    source = config.source.build(config)
     return source, {split: list(source.splits[split]()) for split in SPLITS}
 
 

@@ -7,7 +7,6 @@ from PIL import Image
 from jaxvae import DataConfig
 from jaxvae.data import prepare
 from jaxvae.data.sources.base import SPLITS
-from jaxvae.data.sources.folder import folder
 from jaxvae.errors import UserError
 
 
@@ -22,6 +21,10 @@ def config(path, **fields):
     return DataConfig(**{"name": "folder", "raw": str(path), "size": 8} | fields)
 
 
+def build(config):
+    return config.source.build(config)
+
+
 def read(source):
     return {split: list(source.splits[split]()) for split in SPLITS}
 
@@ -31,10 +34,10 @@ def values(examples):
 
 
 def test_three_parts_hold_each_picture_once(tmp_path):
-    found = read(folder(config(fill(tmp_path / "a", 20))))
+    found = read(build(config(fill(tmp_path / "a", 20))))
     assert {split: len(examples) for split, examples in found.items()} == {"train": 16, "validation": 2, "test": 2}
     assert sorted(each for examples in found.values() for each in values(examples)) == list(range(20))
-    assert values(found["train"]) == values(read(folder(config(tmp_path / "a")))["train"])
+    assert values(found["train"]) == values(read(build(config(tmp_path / "a")))["train"])
 
 
 def test_any_size_and_mode_becomes_one_shape(tmp_path):
@@ -45,20 +48,20 @@ def test_any_size_and_mode_becomes_one_shape(tmp_path):
         )
         path.mkdir(exist_ok=True)
         image.save(path / f"{i}.{'jpg' if mode == 'CMYK' else 'png'}")
-    examples = [each for examples in read(folder(config(path, size=6))).values() for each in examples]
+    examples = [each for examples in read(build(config(path, size=6))).values() for each in examples]
     assert len(examples) == 8
     assert {example.image.shape for example in examples} == {(6, 6, 3)}
 
 
 def test_all_grey_stays_grey(tmp_path):
-    examples = read(folder(config(fill(tmp_path / "grey", 3, "L"))))["train"]
+    examples = read(build(config(fill(tmp_path / "grey", 3, "L"))))["train"]
     assert examples[0].image.shape == (8, 8, 1)
 
 
 def test_nested_folders_are_labels(tmp_path):
     fill(tmp_path / "pets" / "dogs" / "small", 4)
     fill(tmp_path / "pets" / "cats", 4, "L")
-    source = folder(config(tmp_path / "pets"))
+    source = build(config(tmp_path / "pets"))
     assert source.attributes == ("label",)
     assert source.classes == {"label": ("cats", "dogs/small")}
     labels = [example.attributes for examples in read(source).values() for example in examples]
@@ -70,13 +73,13 @@ def test_labels_stay_with_their_pictures(tmp_path):
     for i in range(6):
         (tmp_path / "n" / "b").mkdir(exist_ok=True)
         Image.new("RGB", (8, 8), (200 + i,) * 3).save(tmp_path / "n" / "b" / f"{i}.png")
-    for examples in read(folder(config(tmp_path / "n"))).values():
+    for examples in read(build(config(tmp_path / "n"))).values():
         assert [value >= 200 for value in values(examples)] == [each.attributes == (1,) for each in examples]
 
 
 def test_one_subfolder_is_no_label(tmp_path):
     fill(tmp_path / "all" / "only", 3)
-    source = folder(config(tmp_path / "all"))
+    source = build(config(tmp_path / "all"))
     assert source.attributes == ()
     assert source.classes == {}
 
@@ -86,7 +89,7 @@ def test_other_and_hidden_files_are_passed_over(tmp_path, caplog):
     (path / "notes.txt").write_text("hello")
     (path / "._000.png").write_text("what macOS leaves")
     fill(path / ".thumbnails", 2)
-    source = folder(config(path))
+    source = build(config(path))
     assert sum(len(examples) for examples in read(source).values()) == 3
     assert source.origin["files"] == 3
     assert caplog.records == []
@@ -95,7 +98,7 @@ def test_other_and_hidden_files_are_passed_over(tmp_path, caplog):
 def test_content_decides_not_the_name(tmp_path):
     path = fill(tmp_path / "a", 3)
     Image.new("RGB", (9, 9), "red").save(path / "really_a_jpeg.png", format="jpeg")
-    assert sum(len(examples) for examples in read(folder(config(path))).values()) == 4
+    assert sum(len(examples) for examples in read(build(config(path))).values()) == 4
 
 
 def test_unreadable_files_are_listed_counted_and_skipped(tmp_path, caplog):
@@ -133,13 +136,13 @@ def test_pictures_of_different_shapes_need_a_size(tmp_path):
 def test_empty_missing_and_unnamed_folders(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="no image files"):
-        folder(config(tmp_path / "empty"))
+        build(config(tmp_path / "empty"))
     with pytest.raises(UserError, match=r"folder .*absent does not exist"):
-        folder(config(tmp_path / "absent"))
+        build(config(tmp_path / "absent"))
     with pytest.raises(UserError, match=r"--data\.raw DIR"):
-        folder(DataConfig(name="folder"))
+        build(DataConfig(name="folder"))
     with pytest.raises(UserError, match="has 2 images"):
-        folder(config(fill(tmp_path / "two", 2)))
+        build(config(fill(tmp_path / "two", 2)))
 
 
 def test_the_name_may_be_the_folder(tmp_path):

@@ -89,7 +89,7 @@ def test_celeba_attributes_stay_with_their_faces(raw_celeba, tmp_path):
 
 def test_the_alias_and_the_warning_about_sizes(raw_celeba, tmp_path, caplog):
     with caplog.at_level(logging.WARNING, "jaxvae"):
-        source = tfds_source(config("celeba", raw_celeba, tmp_path))
+        source = tfds_source("celeba", str(raw_celeba), config("celeba", raw_celeba, tmp_path))
     source.close()
     (message,) = [record.getMessage() for record in caplog.records if record.name == "jaxvae"]
     size = (raw_celeba / "img_align_celeba.zip").stat().st_size

@@ -7,9 +7,9 @@ from conftest import mistake
 from PIL import Image
 
 from jaxvae.attribute import attribute
-from jaxvae.inference import codes, decoded
-from jaxvae.latents.attributes.directions import Learned
-from jaxvae.latents.attributes.edits import Edit, edited
+from jaxvae.inference import decode_to_images, encode_means
+from jaxvae.latents.attributes.directions import LabelledCodes
+from jaxvae.latents.attributes.edits import Edit, edit
 from jaxvae.latents.attributes.labels import labelled_split
 from jaxvae.rendering.captions import labelled_grid
 from jaxvae.runs.run import load
@@ -37,12 +37,12 @@ def test_add_draws_each_picture_at_each_degree(call, dense_run, disc_set):
     assert (result["changes"], result["to"]) == ("+red -high -width=small", ["test:3", "red=0"])
     loaded = load(dense_run)
     vae, params, _ = loaded
-    learned = Learned.of(loaded, labelled_split(disc_set, "train"))
+    learned = LabelledCodes.encode(loaded, labelled_split(disc_set, "train"))
     edits = [Edit(learned.direction(name), name != "red") for name in ("red", "high", "width=small")]
     test = disc_set.split("test")
     originals = test.images[[3, int(np.argmax(test.attributes[:, 0] == 0))]]
-    z = codes(vae, params, originals)
-    rows = [originals, *(decoded(vae, params, edited(z, edits, degree)) for degree in (0, 1.5, -1))]
+    z = encode_means(vae, params, originals)
+    rows = [originals, *(decode_to_images(vae, params, edit(z, edits, degree)) for degree in (0, 1.5, -1))]
     expected = labelled_grid(
         np.stack(rows, axis=1).reshape(-1, *originals.shape[1:]), 4, title=result["changes"],
         over=["original", "degree 0", "degree 1.5", "degree -1"], before=["test:3", "red=0"],
@@ -143,15 +143,15 @@ def write(folder, name, text):
 def test_bad_requests_leave_one_sentence_and_nothing_behind(call, dense_run, folder, tmp_path_factory):
     run, out = ["--run", dense_run], ["--out", "x.png"]
     add = ("add", "red", *run, *out)
-    mistake(call(attribute, "add", *run, *out), "nothing is to be added or removed")
+    mistake(call(attribute, "add", *run, *out), "nothing to add or remove")
     mistake(call(attribute, "add", "rad", *run, *out), "discs has no attribute 'rad': did you mean 'red'")
-    mistake(call(attribute, "add", "width", *run, *out), "name one: width=small, width=medium, width=large")
-    mistake(call(attribute, *add, "--remove", "red"), "one of the attributes follows from the others")
+    mistake(call(attribute, "add", "width", *run, *out), "choose one of width=small, width=medium, width=large")
+    mistake(call(attribute, *add, "--remove", "red"), "the attributes are linearly dependent")
     mistake(call(attribute, *add, "--orthogonal-to", "red"), "cannot be changed orthogonally to itself")
     mistake(call(attribute, *add, "--degree", "nan"), "degrees must be finite")
     mistake(call(attribute, *add, "--to", "test:999"), "test has images 0 to 20")
     mistake(call(attribute, *add, "--n", 0), "--n is 0")
-    mistake(call(attribute, *add, "--n", 5), "red is labelled in 5 pictures of discs, but a direction needs 10")
+    mistake(call(attribute, *add, "--n", 5), "red is labelled in only 5 images of discs; a direction needs 10")
     mistake(call(attribute, *add, "--folder", folder), "add --labels FILE.csv")
     mistake(call(attribute, *add, "-high"), "-high")
     mistake(call(attribute, "measure", "rad", *run), "did you mean 'red'")
@@ -162,14 +162,12 @@ def test_bad_requests_leave_one_sentence_and_nothing_behind(call, dense_run, fol
 
     lines = (folder / "labels.csv").read_text().splitlines()
     for name, text, phrase in (
-        ("one.csv", "\n".join(line.replace(",0,", ",1,") for line in lines), "all of the 40 pictures of"),
-        ("few.csv", "\n".join(lines[:10]), "blue is labelled in 9 pictures of"),
-        ("gone.csv", "\n".join([*lines, "elsewhere.png,1,big"]), "names 1 files that are not there"),
+        ("one.csv", "\n".join(line.replace(",0,", ",1,") for line in lines), "all of the 40 images of"),
+        ("few.csv", "\n".join(lines[:10]), "blue is labelled in only 9 images of"),
+        ("gone.csv", "\n".join([*lines, "elsewhere.png,1,big"]), "lists 1 files that do not exist"),
     ):
         labels = ["--labels", write(folder, name, text)]
         mistake(call(attribute, "add", "blue", *run, *out, *labels), phrase)
-    mistake(
-        call(attribute, "measure", *run, "--labels", folder / "few.csv"), "labels 9 pictures, but measuring needs 25"
-    )
+    mistake(call(attribute, "measure", *run, "--labels", folder / "few.csv"), "labels 9 images, but measuring needs 25")
     broken = write(folder, "broken.png", "no picture")
     mistake(call(attribute, *add, "--to", broken), "broken.png")

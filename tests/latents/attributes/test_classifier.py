@@ -5,7 +5,7 @@ from conftest import discs
 from jaxvae.data.prepared import write_prepared
 from jaxvae.data.sources.base import SPLITS, Example, Source
 from jaxvae.errors import UserError
-from jaxvae.latents.attributes.classifier import _reduced, class_names, fit_classifier
+from jaxvae.latents.attributes.classifier import _reduce, class_names, fit_classifier
 
 
 @pytest.fixture(scope="module")
@@ -59,14 +59,14 @@ def test_what_cannot_be_learned_is_told(tmp_path):
     with pytest.raises(UserError, match="made has no attributes"):
         fit_classifier(none)
     one = prepared_of(tmp_path / "b", lambda split: [Example(np.zeros((4, 4, 1), np.uint8), (1,))])
-    with pytest.raises(UserError, match="made has one training picture"):
+    with pytest.raises(UserError, match="made has only one training image"):
         fit_classifier(one)
 
 
 def test_pictures_are_reduced_by_means_over_blocks_also_where_they_do_not_divide():
     image = np.random.default_rng(0).integers(0, 256, (1, 37, 20, 3), dtype=np.uint8)
-    reduced = _reduced(image).reshape(13, 10, 3)
+    reduced = _reduce(image).reshape(13, 10, 3)
     np.testing.assert_allclose(reduced[2, 4], image[0, 6:9, 8:10].mean(axis=(0, 1)) / 255, rtol=1e-5)
     np.testing.assert_allclose(reduced[12, 9], image[0, 36:, 18:].mean(axis=(0, 1)) / 255, rtol=1e-5)
     small = np.arange(12, dtype=np.uint8).reshape(1, 3, 4, 1)
-    np.testing.assert_allclose(_reduced(small), small.reshape(1, 12) / 255.0, rtol=1e-6)
+    np.testing.assert_allclose(_reduce(small), small.reshape(1, 12) / 255.0, rtol=1e-6)

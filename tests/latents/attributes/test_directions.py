@@ -6,7 +6,7 @@ from conftest import DENSE, tiny_config, untrained
 from jaxvae import Conv
 from jaxvae.codes import flatten
 from jaxvae.errors import UserError
-from jaxvae.inference import codes
+from jaxvae.inference import encode_means
 from jaxvae.latents.attributes.directions import attribute_directions, direction
 
 METHODS = ("difference", "logistic", "lda")
@@ -106,7 +106,7 @@ def test_a_data_set_has_a_direction_for_each_attribute_and_class(disc_set, model
     found = attribute_directions(loaded, disc_set)
     assert list(found) == ["red", "high", "width=small", "width=medium", "width=large"]
     train = disc_set.split("train")
-    z = np.asarray(codes(loaded.vae, loaded.params, train.images))
+    z = np.asarray(encode_means(loaded.vae, loaded.params, train.images))
     large = np.asarray(train.attributes[:, 2] == 2)
     expected = z[large].mean(axis=0) - z[~large].mean(axis=0)
     np.testing.assert_allclose(found["width=large"].vector, expected, atol=1e-4)

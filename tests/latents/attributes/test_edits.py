@@ -7,12 +7,12 @@ import pytest
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.errors import UserError
 from jaxvae.latents.attributes.classifier import fit_classifier
-from jaxvae.latents.attributes.directions import Direction, Learned
-from jaxvae.latents.attributes.edit_quality import Judge, agreement, seen
-from jaxvae.latents.attributes.edits import Edit, edited
+from jaxvae.latents.attributes.directions import Direction, LabelledCodes
+from jaxvae.latents.attributes.edit_quality import Judge, agreement, predict_values
+from jaxvae.latents.attributes.edits import Edit, edit
 from jaxvae.latents.attributes.labels import labelled_split
 from jaxvae.runs.run import Loaded
-from jaxvae.vae import VAE
+from jaxvae.vae import compose
 
 CODES = {"a": np.asarray([[0.0, 0.0], [2.0, 1.0], [-1.0, 3.0]], np.float32), "b": np.zeros((3, 1), np.float32)}
 FIRST = Direction(
@@ -24,35 +24,35 @@ SECOND = Direction(
 
 
 def test_the_same_step_is_the_degree_times_the_vector():
-    made = edited(CODES, [Edit(FIRST), Edit(SECOND, remove=True)], 0.5, "same")
+    made = edit(CODES, [Edit(FIRST), Edit(SECOND, remove=True)], 0.5, "same")
     np.testing.assert_allclose(made["a"], CODES["a"] + np.asarray([[0.5, -1.5]]))
     np.testing.assert_allclose(made["b"], np.full((3, 1), 0.25))
 
 
 def test_a_step_of_its_own_ends_at_the_class_mean_and_never_leads_back():
     # Scores of the first are -0.25, 0.75 and -0.75: by hand, what each lacks to 1.
-    made = edited(CODES, [Edit(FIRST)], 1.0)
+    made = edit(CODES, [Edit(FIRST)], 1.0)
     np.testing.assert_allclose(made["a"] - CODES["a"], np.outer([1.25, 0.25, 1.75], [2.0, 1.0]), atol=1e-6)
-    beyond = edited(CODES, [Edit(FIRST)], 3.0)
-    np.testing.assert_allclose(edited(beyond, [Edit(FIRST)], 1.0)["a"], beyond["a"])
+    beyond = edit(CODES, [Edit(FIRST)], 3.0)
+    np.testing.assert_allclose(edit(beyond, [Edit(FIRST)], 1.0)["a"], beyond["a"])
     # Removing leads to 0, and leaves what is below.
     np.testing.assert_allclose(
-        FIRST.score(edited(CODES, [Edit(FIRST, remove=True)], 1.0)), [-0.25, 0.0, -0.75], atol=1e-6
+        FIRST.score(edit(CODES, [Edit(FIRST, remove=True)], 1.0)), [-0.25, 0.0, -0.75], atol=1e-6
     )
 
 
 def test_degree_0_changes_nothing():
     for step in ("own", "same"):
-        made = edited(CODES, [Edit(FIRST), Edit(SECOND)], 0.0, step)
+        made = edit(CODES, [Edit(FIRST), Edit(SECOND)], 0.0, step)
         np.testing.assert_array_equal(made["a"], CODES["a"])
 
 
 def test_edits_made_together_all_end_where_they_should():
-    made = edited(CODES, [Edit(FIRST), Edit(SECOND)], 1.0)
+    made = edit(CODES, [Edit(FIRST), Edit(SECOND)], 1.0)
     np.testing.assert_allclose(FIRST.score(made), 1.0, atol=1e-6)
     np.testing.assert_allclose(SECOND.score(made), 1.0, atol=1e-6)
-    with pytest.raises(UserError, match="follows from the others"):
-        edited(CODES, [Edit(FIRST), Edit(FIRST, remove=True)], 1.0)
+    with pytest.raises(UserError, match="linearly dependent"):
+        edit(CODES, [Edit(FIRST), Edit(FIRST, remove=True)], 1.0)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,9 @@ def pixels(disc_set):
         zeros = jax.numpy.zeros(int(np.prod(shape)))
         return Normal(zeros, zeros, 1)
 
-    vae = VAE(lambda key: {}, lambda params, x: code(x), lambda params, z: SimpleMean(z.reshape(len(z), *shape)), prior)
+    vae = compose(
+        lambda key: {}, lambda params, x: code(x), lambda params, z: SimpleMean(z.reshape(len(z), *shape)), prior
+    )
     return Loaded(vae, {}, SimpleNamespace())
 
 
@@ -87,8 +89,8 @@ class SimpleMean:
 
 @pytest.fixture(scope="module")
 def judge(pixels, disc_set):
-    learned = Learned.of(pixels, labelled_split(disc_set, "train"))
-    return Judge.of(pixels, learned, labelled_split(disc_set, "validation"), fit_classifier(disc_set, "validation"))
+    learned = LabelledCodes.encode(pixels, labelled_split(disc_set, "train"))
+    return Judge.build(pixels, learned, labelled_split(disc_set, "validation"), fit_classifier(disc_set, "validation"))
 
 
 def test_a_model_that_shows_everything_is_edited_with_success(judge):
@@ -108,7 +110,7 @@ def test_what_is_measured_is_what_the_classifier_says(judge):
     z = np.asarray(judge.codes)[start]
     moved = z + np.maximum(1 + judge.learned.direction("red").offset - z @ axis, 0)[:, None] * vector
     pictures = np.rint(255 * np.clip(moved, 0, 1)).astype(np.uint8).reshape(-1, *judge.held_out.images.shape[1:])
-    after = seen(judge.classifier, pictures)
+    after = predict_values(judge.classifier, pictures)
     for name in ("high", "width"):
         assert red["stayed_each"][name] == np.mean(after[name] == seen_before[name][start])
     assert red["stayed"] == pytest.approx(np.mean([red["stayed_each"][name] for name in ("high", "width")]))
@@ -146,5 +148,5 @@ def test_agreement_passes_over_what_is_not_known(judge):
 def test_an_attribute_that_no_held_out_picture_lacks_cannot_be_measured(judge):
     values = judge.held_out.values.copy()
     values[:, 0] = 1
-    with pytest.raises(UserError, match="no held-out picture of discs lacks red"):
+    with pytest.raises(UserError, match="no held-out image of discs lacks red"):
         judge._replace(held_out=judge.held_out._replace(values=values)).measure("red")

@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxvae.latents.paths.interpolation import across, linear, spherical, through
+from jaxvae.latents.paths.interpolation import codes_along, linear, sheet_codes, spherical
 
 A, B = jnp.asarray([3.0, 0.0, 0.0]), jnp.asarray([0.0, 1.0, 0.0])
 DEGREES = jnp.linspace(0.0, 1.0, 5)
@@ -41,22 +41,22 @@ def test_paths_keep_the_shape_of_spatial_codes():
 def test_a_way_through_several_codes_passes_each_at_its_share_and_takes_degrees_in_any_order():
     ends = [{"a": end} for end in (A, B, -A, A)]
     degrees = np.linspace(0.0, 1.0, 13)
-    codes = through(linear, ends, degrees)["a"]
+    codes = codes_along(linear, ends, degrees)["a"]
     for index, end in enumerate(ends):
         np.testing.assert_array_equal(codes[4 * index], end["a"])
     np.testing.assert_allclose(codes[6], (B - A) / 2, atol=1e-6)
     np.testing.assert_allclose(codes[9], -A / 2, atol=1e-6)
     shuffled = np.random.default_rng(0).permutation(13)
-    np.testing.assert_array_equal(through(linear, ends, degrees[shuffled])["a"], codes[shuffled])
+    np.testing.assert_array_equal(codes_along(linear, ends, degrees[shuffled])["a"], codes[shuffled])
 
 
 def test_a_way_through_two_codes_is_the_path_itself():
-    np.testing.assert_array_equal(through(spherical, [A, B], DEGREES), spherical(A, B, DEGREES))
+    np.testing.assert_array_equal(codes_along(spherical, [A, B], DEGREES), spherical(A, B, DEGREES))
 
 
 def test_a_sheet_has_its_corners_where_they_belong_and_paths_along_its_borders():
     corners = [jnp.asarray(each) for each in ([[0.0], [0.0]], [[8.0], [0.0]], [[0.0], [4.0]], [[8.0], [8.0]])]
-    codes = np.asarray(across(linear, corners, DEGREES))
+    codes = np.asarray(sheet_codes(linear, corners, DEGREES))
     assert codes.shape == (25, 2, 1)
     rows = codes.reshape(5, 5, 2)
     for place, corner in zip([(0, 0), (0, -1), (-1, 0), (-1, -1)], corners, strict=True):

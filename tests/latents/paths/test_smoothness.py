@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from jaxvae.latents.paths.smoothness import of_pictures, of_probabilities
+from jaxvae.latents.paths.smoothness import pixel_smoothness, probability_smoothness
 
 
 def pictures(values) -> np.ndarray:
@@ -9,31 +9,31 @@ def pictures(values) -> np.ndarray:
 
 
 def test_a_straight_path_at_constant_speed_is_as_smooth_as_can_be():
-    found = of_pictures(pictures([0.0, 0.25, 0.5, 0.75, 1.0]))
+    found = pixel_smoothness(pictures([0.0, 0.25, 0.5, 0.75, 1.0]))
     assert found == pytest.approx((1.0, 1.0, 1.0, 1.0))
 
 
 def test_distances_are_root_mean_squares_of_a_pixel():
     two = np.zeros((2, 2, 2, 1))
     two[1, 0, 0] = 1.0
-    assert of_pictures(two).arc == pytest.approx(0.5)
+    assert pixel_smoothness(two).arc == pytest.approx(0.5)
 
 
 def test_a_jump_and_a_detour_are_seen():
-    jump = of_pictures(pictures([0, 0, 0, 1, 1]))
+    jump = pixel_smoothness(pictures([0, 0, 0, 1, 1]))
     assert (jump.arc_over_chord, jump.largest_over_mean_step) == pytest.approx((1.0, 4.0))
-    detour = of_pictures(pictures([0.0, 0.5, 1.0, 0.5]))
+    detour = pixel_smoothness(pictures([0.0, 0.5, 1.0, 0.5]))
     assert (detour.arc_over_chord, detour.largest_over_mean_step) == pytest.approx((3.0, 1.0))
 
 
 def test_the_chord_of_a_loop_goes_from_end_to_end():
-    loop = of_pictures(pictures([0.0, 0.5, 1.0, 0.5, 0.0]), joints=[2])
+    loop = pixel_smoothness(pictures([0.0, 0.5, 1.0, 0.5, 0.0]), joints=[2])
     assert (loop.chord, loop.arc_over_chord) == pytest.approx((2.0, 1.0))
 
 
 def test_ratios_to_nothing_are_none():
-    assert of_pictures(pictures([0.3, 0.3, 0.3]))[2:] == (None, None)
-    assert of_pictures(pictures([0.0, 1.0, 0.0])).arc_over_chord is None
+    assert pixel_smoothness(pictures([0.3, 0.3, 0.3]))[2:] == (None, None)
+    assert pixel_smoothness(pictures([0.0, 1.0, 0.0])).arc_over_chord is None
 
 
 def test_only_attributes_that_change_are_reported_by_their_names():
@@ -44,7 +44,7 @@ def test_only_attributes_that_change_are_reported_by_their_names():
         "width": np.asarray([[0.0, 0.1, 0.9], [0.2, 0.2, 0.6], [0.6, 0.2, 0.2], [0.8, 0.1, 0.1]]),
     }
     names = {"hat": ["0", "1"], "beard": ["0", "1"], "width": ["small", "medium", "large"]}
-    found = of_probabilities(probabilities, names)
+    found = probability_smoothness(probabilities, names)
     assert list(found) == ["hat", "width"]
     hat, width = found["hat"], found["width"]
     assert (hat["from"], hat["to"], hat["probability"]) == ("0", "1", pytest.approx([0.1, 0.9]))

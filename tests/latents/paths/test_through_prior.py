@@ -8,7 +8,7 @@ from jaxvae.codes import flatten
 from jaxvae.distributions.gaussian import standard_normal
 from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture
 from jaxvae.latents.paths.interpolation import linear
-from jaxvae.latents.paths.through_prior import matched, prior_path
+from jaxvae.latents.paths.through_prior import matched_line, prior_path
 from jaxvae.priors.fitted import FittedPrior
 
 LIKE = {"a": jnp.zeros((2, 1)), "b": jnp.zeros(1)}
@@ -34,7 +34,7 @@ def test_every_point_between_independent_draws_is_a_draw():
     random = np.random.default_rng(0)
     pairs = random.normal(size=(400, 2, 64))
     for t in (0.2, 0.5, 0.9):
-        points = np.concatenate([matched(a, b, np.asarray([[t]])) for a, b in pairs])
+        points = np.concatenate([matched_line(a, b, np.asarray([[t]])) for a, b in pairs])
         # The cosine of two draws of 64 units is not quite 0: the spread is right to within its size.
         assert 0.97 < points.std() < 1.03
         assert kstest(points[:, 0], norm.cdf).pvalue > 1e-3
@@ -44,18 +44,18 @@ def test_every_point_between_independent_draws_is_a_draw():
 
 def test_ends_that_share_much_are_not_driven_apart():
     a, t = np.asarray([1.0, -2.0, 0.5]), np.linspace(0, 1, 5)[:, None]
-    np.testing.assert_allclose(matched(a, a, t), np.tile(a, (5, 1)), rtol=1e-12)
+    np.testing.assert_allclose(matched_line(a, a, t), np.tile(a, (5, 1)), rtol=1e-12)
     b = np.asarray([1.0, -2.0, -0.5])
-    norms = np.linalg.norm(matched(a, b, t), axis=1)
+    norms = np.linalg.norm(matched_line(a, b, t), axis=1)
     np.testing.assert_allclose(norms, norms[0])
 
 
 def test_opposite_and_zero_ends_are_joined_finitely_and_evenly():
     a, t = np.asarray([1.0, -2.0]), np.linspace(0, 1, 5)[:, None]
-    across = matched(a, -a, t)
+    across = matched_line(a, -a, t)
     np.testing.assert_allclose(across[2], 0.0, atol=1e-12)
     assert (np.diff(across[:, 0]) < 0).all()
-    assert np.isfinite(matched(0 * a, 0 * a, t)).all()
+    assert np.isfinite(matched_line(0 * a, 0 * a, t)).all()
 
 
 def test_no_point_is_further_out_than_the_further_end():
@@ -63,7 +63,7 @@ def test_no_point_is_further_out_than_the_further_end():
     for _ in range(200):
         a, b = random.normal(size=(2, 2)) * random.exponential(size=(2, 1))
         furthest = max(np.linalg.norm(a), np.linalg.norm(b))
-        assert np.linalg.norm(matched(a, b, t), axis=1).max() <= furthest * (1 + 1e-9)
+        assert np.linalg.norm(matched_line(a, b, t), axis=1).max() <= furthest * (1 + 1e-9)
 
 
 def test_the_path_keeps_to_the_prior_where_a_straight_line_leaves_it():
@@ -91,4 +91,4 @@ def test_a_prior_that_is_standard_normal_already_is_left_as_it_is():
     ends = jax.random.normal(jax.random.key(3), (2, 2, 3))
     codes = prior_path(standard_normal((2, 3)))(ends[0], ends[1], jnp.asarray([0.3]))
     rows = np.asarray(ends, np.float64).reshape(2, 6)
-    np.testing.assert_allclose(codes.reshape(1, 6), matched(rows[0], rows[1], np.asarray([[0.3]])), rtol=1e-5)
+    np.testing.assert_allclose(codes.reshape(1, 6), matched_line(rows[0], rows[1], np.asarray([[0.3]])), rtol=1e-5)

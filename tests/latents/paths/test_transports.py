@@ -148,5 +148,5 @@ def test_a_gaussian_of_no_weight_counts_for_nothing():
 
 
 def test_an_unknown_prior_is_named():
-    with pytest.raises(TypeError, match="no transport to N\\(0, I\\) is known for str"):
+    with pytest.raises(TypeError, match="no transport to N\\(0, I\\) is registered for str"):
         transport("a prior")

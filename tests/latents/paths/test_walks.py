@@ -5,16 +5,21 @@ import pytest
 from conftest import tiny_config, untrained
 
 from jaxvae import MLP, Conv, DataConfig, DiscretizedLogisticMixtureLikelihood, VampPrior
-from jaxvae.inference import apart, codes, decoded
+from jaxvae.inference import decode_to_images, encode_means, unstack
 from jaxvae.latents.paths.build import build_path
 from jaxvae.latents.paths.interpolation import linear
-from jaxvae.latents.paths.walk_report import lines, measured
-from jaxvae.latents.paths.walks import Walk, arrays, evenly, stretch_rows, walk
+from jaxvae.latents.paths.walk_report import format_lines, measure_smoothness
+from jaxvae.latents.paths.walks import Walk, even_degrees, segment_rows, to_arrays, walk
 
 MODELS = {
     "vamp": MLP(hidden=(8,), latent=3, prior=VampPrior(components=3)),
-    "spatial": Conv(channels=(4,), latent=1, latent_kind="spatial", likelihood=DiscretizedLogisticMixtureLikelihood(components=2)),
-}  # fmt: skip
+    "spatial": Conv(
+        channels=(4,),
+        latent=1,
+        latent_kind="spatial",
+        likelihood=DiscretizedLogisticMixtureLikelihood(components=2),
+    ),
+}
 
 
 @pytest.mark.parametrize(("name", "path"), [("vamp", "prior"), ("spatial", "geodesic")])
@@ -22,28 +27,28 @@ def test_learned_priors_and_maps_of_codes_can_be_walked(name, path, disc_set):
     pixels = "scaled" if name == "spatial" else "dequantized"
     config = tiny_config(model=MODELS[name], data=DataConfig(name="discs", size=None, pixels=pixels))
     vae, params, _ = untrained(config, disc_set)
-    ends = apart(codes(vae, params, np.asarray(disc_set.split("test").images[:2])))
-    shown = decoded(vae, params, jax.tree.map(lambda *leaves: jnp.stack(leaves), *ends))
-    made = walk(vae, params, build_path(path, vae, params), ends, evenly(3, 2))
-    assert made.pictures.shape == (3, 16, 16, 3)
+    ends = unstack(encode_means(vae, params, np.asarray(disc_set.split("test").images[:2])))
+    shown = decode_to_images(vae, params, jax.tree.map(lambda *leaves: jnp.stack(leaves), *ends))
+    made = walk(vae, params, build_path(path, vae, params), ends, even_degrees(3, 2))
+    assert made.images.shape == (3, 16, 16, 3)
     assert jax.tree.all(jax.tree.map(lambda leaf: bool(np.isfinite(leaf).all()), made.codes))
-    np.testing.assert_allclose(made.pictures[[0, -1]].astype(int), shown, atol=1)
+    np.testing.assert_allclose(made.images[[0, -1]].astype(int), shown, atol=1)
 
 
 def test_steps_are_counted_from_each_end_to_the_next():
-    np.testing.assert_allclose(evenly(3, 2), [0.0, 0.5, 1.0])
-    np.testing.assert_allclose(evenly(3, 3), [0.0, 0.25, 0.5, 0.75, 1.0])
+    np.testing.assert_allclose(even_degrees(3, 2), [0.0, 0.5, 1.0])
+    np.testing.assert_allclose(even_degrees(3, 3), [0.0, 0.25, 0.5, 0.75, 1.0])
 
 
 def test_rows_begin_and_end_with_originals_and_share_their_joints():
     originals, pictures = (np.asarray(each, np.uint8).reshape(-1, 1, 1, 1) for each in ([100, 101, 102], range(5)))
-    rows = stretch_rows(originals, pictures).reshape(2, 5)
+    rows = segment_rows(originals, pictures).reshape(2, 5)
     np.testing.assert_array_equal(rows, [[100, 0, 1, 2, 101], [101, 2, 3, 4, 102]])
 
 
 def test_codes_of_several_parts_become_arrays_of_their_own():
     made = Walk(np.zeros(2), {"a": jnp.ones((2, 3)), "b": jnp.zeros((2, 1))}, np.zeros((2, 1, 1, 1), np.uint8), None)
-    shapes = {name: array.shape for name, array in arrays(made).items()}
+    shapes = {name: array.shape for name, array in to_arrays(made).items()}
     assert shapes == {"degrees": (2,), "pictures": (2, 1, 1, 1), "codes_0": (2, 3), "codes_1": (2, 1)}
 
 
@@ -56,7 +61,7 @@ def test_the_report_of_a_fade_between_real_pictures(disc_set):
     fade = linear(jnp.asarray(first), jnp.asarray(second), jnp.linspace(0.0, 1.0, 33))
     shown = np.concatenate([fade, np.tile(second, (32, 1, 1, 1))])
     made = Walk(np.zeros(0), {}, np.zeros(0), shown)
-    report = measured(made, ["red", "blue", "the same"], disc_set)
+    report = measure_smoothness(made, ["red", "blue", "the same"], disc_set)
     assert report["arc_over_chord"] == pytest.approx(1.0, rel=1e-4)
     fading, staying = report["stretches"]
     assert fading["largest_over_mean_step"] == pytest.approx(1.0, rel=1e-3)
@@ -65,7 +70,7 @@ def test_the_report_of_a_fade_between_real_pictures(disc_set):
     assert (colour["from"], colour["to"]) == ("1", "0")
     assert colour["arc_over_chord"] == pytest.approx(1.0, abs=1e-2)
     assert "high" not in fading["attributes"]
-    text = "\n".join(lines(report))
+    text = "\n".join(format_lines(report))
     assert text.startswith("the whole path, in pixels: arc over chord 1.00")
     assert "  red 1 to 0: probability" in text
     assert "arc over chord none" in text
@@ -73,4 +78,4 @@ def test_the_report_of_a_fade_between_real_pictures(disc_set):
 
 def test_a_walk_that_was_not_measured_has_nothing_to_report(disc_set):
     with pytest.raises(ValueError, match="measure=True"):
-        measured(Walk(np.zeros(0), {}, np.zeros(0), None), ["a", "b"], disc_set)
+        measure_smoothness(Walk(np.zeros(0), {}, np.zeros(0), None), ["a", "b"], disc_set)

@@ -14,7 +14,7 @@ PROBABILITIES = np.asarray([0.001, 0.02, 0.5, 0.8, 0.98])
 
 def test_those_of_the_standard_normal_are_its_quantiles_for_any_unit_of_a_map():
     marginals = prior_marginals(standard_normal((2, 2, 3)), np.asarray([11, 0]))
-    values = marginals.of.quantiles(PROBABILITIES)
+    values = marginals.distribution.quantiles(PROBABILITIES)
     np.testing.assert_allclose(values, np.tile(norm.ppf(PROBABILITIES)[:, None], (1, 2)), atol=1e-12)
     assert marginals.description == "N(0, 1)"
 
@@ -23,7 +23,7 @@ def test_another_gaussian_has_its_own_and_says_so():
     prior = Normal(jnp.asarray([1.0, -2.0]), jnp.log(jnp.asarray([4.0, 0.25])), 1)
     marginals = prior_marginals(prior, np.asarray([1]))
     np.testing.assert_allclose(
-        marginals.of.quantiles(PROBABILITIES)[:, 0], norm.ppf(PROBABILITIES, -2.0, 0.5), rtol=1e-6
+        marginals.distribution.quantiles(PROBABILITIES)[:, 0], norm.ppf(PROBABILITIES, -2.0, 0.5), rtol=1e-6
     )
     assert marginals.description == "the Gaussian prior"
 
@@ -33,7 +33,7 @@ def test_a_mixture_is_met_where_its_distribution_function_is():
     prior = GaussianMixture(
         jnp.log(weights), jnp.stack([means, means[::-1]], axis=1), 2 * jnp.log(jnp.stack([deviations] * 2, axis=1))
     )
-    values = prior_marginals(prior, np.asarray([0, 1])).of.quantiles(PROBABILITIES)
+    values = prior_marginals(prior, np.asarray([0, 1])).distribution.quantiles(PROBABILITIES)
     for unit, centers in enumerate((means, means[::-1])):
         reached = sum(w * norm.cdf(values[:, unit], m, s) for w, m, s in zip(weights, centers, deviations, strict=True))
         np.testing.assert_allclose(reached, PROBABILITIES, rtol=1e-5)
@@ -43,7 +43,7 @@ def test_a_mixture_is_met_where_its_distribution_function_is():
 
 def test_a_mixture_of_one_is_a_gaussian():
     prior = GaussianMixture(jnp.zeros(1), jnp.asarray([[3.0]]), jnp.asarray([[jnp.log(4.0)]]))
-    values = prior_marginals(prior, np.asarray([0])).of.quantiles(PROBABILITIES)[:, 0]
+    values = prior_marginals(prior, np.asarray([0])).distribution.quantiles(PROBABILITIES)[:, 0]
     np.testing.assert_allclose(values, norm.ppf(PROBABILITIES, 3.0, 2.0), rtol=1e-6)
 
 
@@ -53,15 +53,17 @@ def test_a_flow_is_known_by_its_draws():
         "center": jnp.asarray([0.0, 5.0, 0.0]), "log_scale": jnp.log(jnp.asarray([1.0, 2.0, 3.0])),
     }  # fmt: skip
     marginals = prior_marginals(family.distribution(params, (3,)), np.asarray([1, 2]))
-    # The flow begins as the identity, so that its marginals are Gaussians: to the error of 8192 draws.
-    values = marginals.of.quantiles(np.asarray([0.1, 0.5, 0.9]))
+    # The flow begins as the identity, so that its marginals are Gaussians: to the error of 8192 samples.
+    values = marginals.distribution.quantiles(np.asarray([0.1, 0.5, 0.9]))
     np.testing.assert_allclose(values[:, 0], norm.ppf([0.1, 0.5, 0.9], 5.0, 2.0), atol=0.15)
     np.testing.assert_allclose(values[:, 1], norm.ppf([0.1, 0.5, 0.9], 0.0, 3.0), atol=0.25)
-    assert "8192 draws" in marginals.description
+    assert "8192 samples" in marginals.description
 
 
 def test_codes_stand_for_a_prior_that_is_not_there():
     codes = np.stack([np.arange(101.0), 10 * np.arange(101.0)], axis=1).reshape(101, 1, 2)
     marginals = code_marginals(codes, np.asarray([1]))
-    np.testing.assert_allclose(marginals.of.quantiles(np.asarray([0.0, 0.25, 1.0]))[:, 0], [0.0, 250.0, 1000.0])
-    assert "101 pictures" in marginals.description
+    np.testing.assert_allclose(
+        marginals.distribution.quantiles(np.asarray([0.0, 0.25, 1.0]))[:, 0], [0.0, 250.0, 1000.0]
+    )
+    assert "101 images" in marginals.description

@@ -9,14 +9,14 @@ from conftest import DENSE, mistake, saved_run, tiny_config, untrained
 from PIL import Image
 from scipy.stats import norm
 
-from jaxvae import Autoencoder, Conv
+from jaxvae import Autoencoder, Conv, VampPrior
 from jaxvae.codes import flatten
 from jaxvae.errors import UserError
-from jaxvae.inference import codes, decoded
+from jaxvae.inference import decode_to_images, encode_means
 from jaxvae.latents.units.names import unit_names
 from jaxvae.latents.units.rates import unit_rates
 from jaxvae.latents.units.traversal import traverse as walk
-from jaxvae.rendering.captions import SIDE, labelled_grid
+from jaxvae.rendering.captions import MIN_SIDE, labelled_grid
 from jaxvae.traverse import traverse
 
 SPATIAL = Conv(latent_kind="spatial", latent=2, channels=(4, 4))
@@ -36,13 +36,13 @@ def test_each_row_moves_one_unit_through_the_quantiles_and_leaves_the_others(dis
     images = disc_set.split("test").images
     rates = unit_rates(loaded, images)
     walked = walk(loaded, images[4], rates, np.asarray([0.1, 0.5, 0.9]), 2)
-    code = np.asarray(codes(loaded.vae, loaded.params, images[4:5]))
+    code = np.asarray(encode_means(loaded.vae, loaded.params, images[4:5]))
     shape = code.shape[1:]
     expected = np.tile(code, (6, *(1,) * len(shape))).reshape(2, 3, -1)
     for row in range(2):
         expected[row, :, rates.order[row]] = norm.ppf([0.1, 0.5, 0.9])
-    pictures = decoded(loaded.vae, loaded.params, jnp.asarray(expected.reshape(6, *shape)))
-    assert np.max(np.abs(walked.pictures.reshape(pictures.shape).astype(int) - pictures)) <= 1
+    pictures = decode_to_images(loaded.vae, loaded.params, jnp.asarray(expected.reshape(6, *shape)))
+    assert np.max(np.abs(walked.images.reshape(pictures.shape).astype(int) - pictures)) <= 1
     np.testing.assert_allclose(walked.values, np.tile(norm.ppf([0.1, 0.5, 0.9]), (2, 1)))
     assert walked.rates[0] >= walked.rates[1]
     assert len(rates.values) == flatten(code).shape[1]
@@ -55,9 +55,9 @@ def test_the_mean_code_is_a_start_too(disc_set):
     walked = walk(loaded, None, rates, np.asarray([0.3, 0.7]), 1)
     mean = rates.mean.mean(axis=0)
     mean[rates.order[0]] = norm.ppf(0.7)
-    last = decoded(loaded.vae, loaded.params, jnp.asarray(mean[None], jnp.float32))[0]
-    assert np.max(np.abs(walked.pictures[0, 1].astype(int) - last)) <= 1
-    with pytest.raises(UserError, match="4 units are asked for, but a code of made has 3"):
+    last = decode_to_images(loaded.vae, loaded.params, jnp.asarray(mean[None], jnp.float32))[0]
+    assert np.max(np.abs(walked.images[0, 1].astype(int) - last)) <= 1
+    with pytest.raises(UserError, match="requested 4 units, but codes of made have only 3"):
         walk(loaded, None, rates, np.asarray([0.3, 0.7]), 4)
 
 
@@ -81,14 +81,14 @@ def test_the_command_writes_a_sheet_an_animation_and_the_numbers(call, dense_run
     assert (len(rates), result["from"], result["quantiles_of"]) == (3, "test:0", "N(0, 1)")
     np.testing.assert_allclose(result["probabilities"], np.linspace(0.02, 0.98, 4))
     with Image.open("t.png") as sheet:
-        assert sheet.width > 4 * SIDE
-        assert sheet.height > 3 * SIDE
+        assert sheet.width > 4 * MIN_SIDE
+        assert sheet.height > 3 * MIN_SIDE
     with Image.open("t.gif") as animation:
         assert animation.n_frames == 6
 
 
 def test_a_learned_prior_has_quantiles_of_its_own(call, disc_set, tmp_path_factory):
-    model = dataclasses.replace(DENSE, prior="vamp", prior_components=2)
+    model = dataclasses.replace(DENSE, prior=VampPrior(components=2))
     run = saved_run(tmp_path_factory.mktemp("runs") / "vamp", tiny_config(model=model), disc_set)
     code, out, err = call(traverse, run, "--units", 1, "--steps", 2, "--from", "mean", "--out", "t.png", "--json")
     assert code == 0, err
@@ -98,11 +98,11 @@ def test_a_learned_prior_has_quantiles_of_its_own(call, disc_set, tmp_path_facto
 
 
 def test_bad_requests_of_traverse(call, dense_run, tmp_path_factory):
-    mistake(call(traverse, dense_run, "--units", 4, "--out", "t.png"), "--units is 4, but a code of", "has 3")
+    mistake(call(traverse, dense_run, "--units", 4, "--out", "t.png"), "--units is 4, but codes of", "have only 3")
     mistake(call(traverse, dense_run, "--units", 0, "--out", "t.png"), "--units is 0")
-    mistake(call(traverse, dense_run, "--steps", 1, "--out", "t.png"), "--steps is 1, but a walk needs at least 2")
+    mistake(call(traverse, dense_run, "--steps", 1, "--out", "t.png"), "--steps is 1, but must be at least 2")
     mistake(call(traverse, dense_run, "--quantiles", 0, 0.5, "--out", "t.png"), "--quantiles are 0 and 0.5")
-    mistake(call(traverse, dense_run, "--quantiles", 0.9, 0.5, "--out", "t.png"), "the smaller first")
+    mistake(call(traverse, dense_run, "--quantiles", 0.9, 0.5, "--out", "t.png"), "must be increasing")
     mistake(call(traverse, dense_run, "--from", "rad=1", "--out", "t.png"), "did you mean 'red'")
     mistake(call(traverse, dense_run, "--data", "gone", "--out", "t.png"), "gone")
     precious = tmp_path_factory.mktemp("x") / "t.gif"

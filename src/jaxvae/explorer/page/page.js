@@ -1,6 +1,6 @@
 "use strict";
-// The page keeps what was chosen; the server finds the picture of it. It is asked again when its answer has come, and
-// then only for what is chosen by then: a slider that is dragged never leaves a queue behind.
+// The page keeps the current choices and the server renders them. The next request waits for the previous answer and
+// then sends the latest choices only, so dragging a slider never builds up a queue.
 
 const PATHS = {
   linear: "straight line", spherical: "great circle", geodesic: "shortest in pixels (takes seconds)",
@@ -9,18 +9,18 @@ const PATHS = {
 };
 const PRIORS = { model: "the model's own", fitted_mixture: "fitted mixture", fitted_flow: "fitted flow" };
 const GROUPS = {
-  attributes: ["Attributes", "1 is the step from without to with"],
+  attributes: ["Attributes", "1 is the step from without to with the attribute"],
   units: ["Leading units", "in standard deviations of the codes"],
 };
-const SLOW = 150; // Milliseconds after which the page says that it waits.
+const SLOW = 150; // Milliseconds before a progress message is shown.
 
 const $ = (selector, within = document) => within.querySelector(selector);
 const chosen = { first: "", last: "", amounts: {} };
 let about;
 
-function tell(sentence) {
-  $("#error").textContent = sentence;
-  $("#error").hidden = !sentence;
+function showError(message) {
+  $("#error").textContent = message;
+  $("#error").hidden = !message;
 }
 
 async function ask(path, body) {
@@ -28,26 +28,26 @@ async function ask(path, body) {
   try {
     response = await fetch(path, { method: "POST", body });
   } catch {
-    throw new Error("The explorer does not answer; is its command still running?");
+    throw new Error("The explorer does not respond; is its command still running?");
   }
   if (response.ok) return response;
   const answer = await response.json().catch(() => ({}));
-  throw new Error(answer.error || `the explorer answered ${response.status}.`);
+  throw new Error(answer.error || `the explorer responded with status ${response.status}.`);
 }
 
-// Calls `work` at once, or when its last call has ended: then once, however often it was wanted meanwhile.
+// Calls `work` now or after its current call ends; requests in the meantime are merged into one call.
 function latest(work) {
-  let running = false, wanted = false;
+  let running = false, pending = false;
   return async function run() {
-    wanted = true;
+    pending = true;
     if (running) return;
     running = true;
-    while (wanted) {
-      wanted = false;
+    while (pending) {
+      pending = false;
       try {
         await work();
       } catch (error) {
-        tell(error.message);
+        showError(error.message);
       }
     }
     running = false;
@@ -65,15 +65,15 @@ const show = latest(async () => {
   if (!chosen.first || !chosen.last) return;
   const wait = setTimeout(() => { $("#status").textContent = "computing…"; }, SLOW);
   try {
-    const asked = move(), start = performance.now();
-    const blob = await (await ask("/move", JSON.stringify(asked))).blob();
+    const request = move(), start = performance.now();
+    const blob = await (await ask("/move", JSON.stringify(request))).blob();
     const picture = $("#picture"), old = picture.src;
     picture.src = URL.createObjectURL(blob);
     if (old) URL.revokeObjectURL(old);
     await picture.decode();
     picture.dataset.milliseconds = (performance.now() - start).toFixed(1);
-    $("#status").textContent = `${Math.round(100 * asked.degree)} % of the way`;
-    tell("");
+    $("#status").textContent = `${Math.round(100 * request.degree)} % of the way`;
+    showError("");
   } catch (error) {
     $("#status").textContent = "";
     throw error;
@@ -89,7 +89,7 @@ function take(which, end) {
   const ownName = /^(upload|draw):/.test(end.name) ? "" : end.name;
   $(".name", card).value = ownName;
   $(".label", card).textContent = ownName ? "" : end.label;
-  tell("");
+  showError("");
   show();
 }
 
@@ -97,7 +97,7 @@ async function choose(which, path, body) {
   try {
     take(which, await (await ask(path, body)).json());
   } catch (error) {
-    tell(error.message);
+    showError(error.message);
   }
 }
 
@@ -105,7 +105,7 @@ const chooseNamed = (which, name) => choose(which, "/end", JSON.stringify({ name
 
 async function upload(which, file) {
   if (file.size > about.largest_upload_bytes) {
-    tell(`${file.name} has ${Math.ceil(file.size / 1e6)} MB, but an upload may have ${about.largest_upload_bytes / 1e6} MB.`);
+    showError(`${file.name} is ${Math.ceil(file.size / 1e6)} MB; the limit for uploads is ${about.largest_upload_bytes / 1e6} MB.`);
     return;
   }
   await choose(which, `/upload?name=${encodeURIComponent(file.name)}`, file);
@@ -120,7 +120,7 @@ function setUpEnd(card) {
   $(".choose", card).addEventListener("click", () => file.click());
   file.addEventListener("change", async () => {
     if (file.files.length) await upload(which, file.files[0]);
-    file.value = ""; // So that the same file can be chosen again.
+    file.value = ""; // Lets the same file be chosen again.
   });
   card.addEventListener("dragover", event => event.preventDefault());
   card.addEventListener("drop", event => {
@@ -131,9 +131,9 @@ function setUpEnd(card) {
 }
 
 function element(tag, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children);
-  return made;
+  const created = Object.assign(document.createElement(tag), properties);
+  created.append(...children);
+  return created;
 }
 
 function sliderRow(slider) {
@@ -169,19 +169,19 @@ function sliderGroup(name, sliders) {
   return group;
 }
 
-const drawAsked = () => ({
+const drawRequest = () => ({
   prior: $("#prior").value, temperature: Number($("#temperature").value), seed: Number($("#seed").value),
 });
 
 const draw = latest(async () => {
-  const ends = await (await ask("/draw", JSON.stringify(drawAsked()))).json();
+  const ends = await (await ask("/draw", JSON.stringify(drawRequest()))).json();
   $("#drawn").replaceChildren(...ends.map(end => {
-    const button = element("button", { type: "button", title: "walk to this one" },
-      element("img", { src: end.picture, alt: "a draw" }));
+    const button = element("button", { type: "button", title: "use as the last image" },
+      element("img", { src: end.picture, alt: "sample" }));
     button.addEventListener("click", event => take(event.shiftKey ? "first" : "last", end));
     return button;
   }));
-  tell("");
+  showError("");
 });
 
 function setUpDraws() {
@@ -208,7 +208,7 @@ async function save(path, body, name) {
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60000);
   } catch (error) {
-    tell(error.message);
+    showError(error.message);
   }
 }
 
@@ -217,7 +217,7 @@ async function start() {
   $("#about").textContent = `run ${about.run}, step ${about.step}, ${about.data} ${about.shape.join(" × ")}`;
   $("#notes").hidden = !about.notes.length;
   $("#notes").append(...about.notes.map(note => element("li", { textContent: note })));
-  $("#wishes").append(...about.wishes.map(wish => new Option("", wish)));
+  $("#wishes").append(...about.wishes.map(query => new Option("", query)));
   $("#path").append(...about.paths.map(name => new Option(PATHS[name] || name, name)));
   for (const control of ["#path", "#degree"]) $(control).addEventListener("input", show);
   const groups = Object.entries(about.sliders).filter(([, sliders]) => sliders.length);
@@ -227,7 +227,7 @@ async function start() {
   setUpDraws();
   $("#save-picture").addEventListener("click", () => save("/move", move(), "picture.png"));
   $("#save-animation").addEventListener("click", () => save("/animation", move(), "walk.gif"));
-  $("#save-draws").addEventListener("click", () => save("/draw.png", drawAsked(), "draws.png"));
+  $("#save-draws").addEventListener("click", () => save("/draw.png", drawRequest(), "draws.png"));
 }
 
-start().catch(error => tell(error.message));
+start().catch(error => showError(error.message));

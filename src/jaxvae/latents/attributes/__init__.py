@@ -1,1 +1,1 @@
-"""TODO package."""
+"""Image attributes: labels, latent directions, edits, and how well the edits work."""

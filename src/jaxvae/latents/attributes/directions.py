@@ -1,18 +1,18 @@
-"""Directions in latent space, learned from labels: the step from pictures without an attribute to those with it.
+"""Directions in latent space learned from labels: the step from images without an attribute to images with it.
 
-A method finds the axis along which codes are scored. The step is the shortest that takes the score from the mean of the
-codes without the attribute to the mean of those with it, in the metric that goes with the method:
+Each method finds an axis along which codes are scored. The step is the shortest one that raises the score from the mean
+of the codes without the attribute to the mean of those with it, in the metric of the method:
 
-difference  axis: the difference μ₁ − μ₀ of the class means; distances are Euclidean, so the step is μ₁ − μ₀ itself
+difference  axis: the difference μ₁ − μ₀ of the class means; the metric is Euclidean, so the step is μ₁ − μ₀ itself
             (Larsen et al. 2016; White 2016; Kingma & Dhariwal 2018).
-lda         axis: Σ_w⁻¹ (μ₁ − μ₀), Fisher's linear discriminant, with Σ_w the covariance within classes.
-logistic    axis: the weights of a logistic regression of the label on the codes, each unit over its deviation.
+lda         axis: Σ_w⁻¹ (μ₁ − μ₀), Fisher's linear discriminant, with Σ_w the within-class covariance.
+logistic    axis: the weights of a logistic regression of the label on the codes, with each unit standardised.
 
-The axes of the last two are filters: they weigh up units so as to cancel what varies within the classes, and a step
-along them changes the score by leaving the region where codes lie, with next to no effect on pictures. Their metric is
-Mahalanobis', with the covariance Σ of all codes, and the step is along Σ·axis, the pattern that belongs to the filter
-(Haufe et al. 2014); under lda that is the line from μ₀ to μ₁ again, and the methods differ in how far along it a
-picture lies already.
+The axes of the last two are filters: they weight units so as to cancel within-class variation, and a step along them
+raises the score by leaving the region where codes lie, with almost no effect on the image. They use the Mahalanobis
+metric with the covariance Σ of all codes, and step along Σ·axis, the pattern that belongs to the filter (Haufe et al.
+2014). Under lda that is again the line from μ₀ to μ₁; the methods then differ only in how far along it they place an
+image.
 """
 
 from collections.abc import Sequence
@@ -28,17 +28,14 @@ from jaxvae.codes import Code, flatten, unflatten
 from jaxvae.data.prepared import Prepared
 from jaxvae.errors import UserError
 from jaxvae.inference import posteriors
-from jaxvae.latents.attributes.labels import Examples, Labelled, labelled_split, names
+from jaxvae.latents.attributes.labels import Examples, Labelled, direction_names, labelled_split
 from jaxvae.latents.attributes.labels import examples as examples_of
 from jaxvae.runs.run import Loaded
 
 Method = Literal["difference", "logistic", "lda"]
 
-
-MOST = 10_000  # Training pictures.
-
-
-PARALLEL = 1e-6  # Of two axes, where what is left of one beside the other is no more than this.
+MAX_IMAGES = 10_000  # Training images.
+PARALLEL_TOLERANCE = 1e-6  # Axes count as parallel if their Gram matrix has a smaller eigenvalue.
 
 Rows = Float[np.ndarray, "n d"]
 
@@ -46,9 +43,9 @@ Rows = Float[np.ndarray, "n d"]
 class Direction(NamedTuple):
     """A step in latent space: `code + degree * vector`, leaf by leaf.
 
-    `vector` and `axis` are pytrees of the shape of one code. A code scores `axis · code − offset`, which is 0 at the
-    mean of the codes without the attribute and 1 at the mean of those with it; `axis · vector` is 1, so that a degree
-    raises the score by 1.
+    `vector` and `axis` have the shape of one code. The score of a code is `axis · code − offset`: 0 at the mean of the
+    codes without the attribute and 1 at the mean of those with it. `axis · vector` is 1, so one degree raises the score
+    by 1.
     """
 
     vector: Code
@@ -56,24 +53,24 @@ class Direction(NamedTuple):
     offset: float
 
     def score(self, codes: Code) -> Float[np.ndarray, " n"]:
-        """The score of each of the codes [n, ...]."""
+        """Returns the score of each code of [n, ...]."""
         return _rows(codes) @ _row(self.axis) - self.offset
 
 
 def direction(
     codes: Code, has: Bool[np.ndarray, " n"], method: Method = "difference", keep: Sequence[tuple[Code, Any]] = ()
 ) -> Direction:
-    """The direction to an attribute.
+    """Learns the direction of an attribute.
 
     Args:
-        codes: a pytree of [n, ...].
-        has: which of them have the attribute; some must, and some must not.
-        method: what the axis is.
-        keep: attributes that are to stay, each as its own codes and `has`: of all steps that raise the score by 1, the
-            shortest that is orthogonal to the axes of these.
+        codes: A pytree of [n, ...].
+        has: Whether each code has the attribute; both classes must occur.
+        method: How the axis is learned.
+        keep: Attributes to leave unchanged, each as its own codes and `has`. The step is the shortest that raises the
+            score by 1 and is orthogonal to their axes.
 
     Raises:
-        UserError: where the classes have the same mean, or the attribute is one of those to keep.
+        UserError: If both classes have the same mean, or if the attribute is one of those to keep.
     """
     like = jax.tree.map(lambda leaf: leaf[0], codes)
     every = [(_rows(codes), has), *((_rows(its), its_has) for its, its_has in keep)]
@@ -81,52 +78,52 @@ def direction(
 
 
 def attribute_directions(
-    loaded: Loaded, prepared: Prepared, method: Method = "difference", n: int = MOST
+    loaded: Loaded, prepared: Prepared, method: Method = "difference", n: int = MAX_IMAGES
 ) -> dict[str, Direction]:
-    """The direction to each attribute of the data set that the model was trained on.
+    """Learns the direction of each attribute of the model's dataset.
 
     Args:
-        loaded: the model.
-        prepared: its data set.
-        method: as for `direction`.
-        n: the most training pictures used, drawn at random where there are more.
+        loaded: The model.
+        prepared: Its dataset.
+        method: As for `direction`.
+        n: Maximum number of training images, sampled at random if there are more.
 
     Returns:
-        by name, `sunglasses` or `hair_color=blond`; without those that too few pictures are labelled with.
+        Directions by name, `sunglasses` or `hair_color=blond`, omitting attributes with too few labelled images.
     """
     if not prepared.attributes:
         return {}
     labelled = labelled_split(prepared, "train", n)
-    return Learned.of(loaded, labelled, method).all()
+    return LabelledCodes.encode(loaded, labelled, method).all()
 
 
-class Learned(NamedTuple):
-    """Codes with labels, encoded once, from which directions are taken by name."""
+class LabelledCodes(NamedTuple):
+    """Codes with labels, encoded once, from which directions are learned by name."""
 
     codes: Code
     labelled: Labelled
     method: Method
 
     @classmethod
-    def of(cls, loaded: Loaded, labelled: Labelled, method: Method = "difference") -> "Learned":
-        """Encodes the pictures to their posterior means; `UserError` where these are not finite."""
+    def encode(cls, loaded: Loaded, labelled: Labelled, method: Method = "difference") -> "LabelledCodes":
+        """Encodes the images to their posterior means; raises UserError if any are not finite."""
         codes = posteriors(loaded.vae, loaded.params, labelled.images).mean
         if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(codes)):
-            raise UserError(f"the codes of {labelled.origin} are not all finite: the model is damaged.")
+            raise UserError(f"some codes of {labelled.origin} are not finite: the model is damaged.")
         return cls(codes, labelled, method)
 
     def direction(self, name: str, keep: Sequence[str] = ()) -> Direction:
-        """The direction to an attribute, orthogonal to the axes of others; `UserError` as `labels.examples` says."""
+        """Learns an attribute's direction, orthogonal to the axes of `keep`; raises as `labels.examples`."""
         others = [self._with(examples_of(self.labelled, each)) for each in keep]
         return direction(*self._with(examples_of(self.labelled, name)), self.method, others)
 
     def all(self) -> dict[str, Direction]:
-        """The direction to each attribute, without those that there are too few examples of."""
-        found = {}
-        for name in names(self.labelled):
+        """Learns the direction of each attribute, omitting those with too few examples."""
+        learned = {}
+        for name in direction_names(self.labelled):
             with suppress(UserError):
-                found[name] = self.direction(name)
-        return found
+                learned[name] = self.direction(name)
+        return learned
 
     def _with(self, of: Examples) -> tuple[Code, np.ndarray]:
         return jax.tree.map(lambda leaf: np.asarray(leaf)[of.indices], self.codes), of.has
@@ -135,13 +132,13 @@ class Learned(NamedTuple):
 def _direction(axes: list[np.ndarray], of: tuple[Rows, np.ndarray], metric: np.ndarray | None, like: Any) -> Direction:
     rows, has = of
     without, gap = rows[~has].mean(axis=0), _gap(rows, has)
-    # Axes of one length, so that what is parallel can be told from what is short.
+    # Unit axes, so that parallel axes can be distinguished from short ones.
     W = np.stack([_unit(axis) for axis in axes], axis=1)
     P = W if metric is None else metric @ W
     gram, first = W.T @ P, np.eye(len(axes))[0]
     scale = 1 / np.sqrt(np.diagonal(gram))
-    if len(axes) > 1 and np.linalg.eigvalsh(gram * np.outer(scale, scale))[0] < PARALLEL:
-        raise UserError("an attribute cannot be changed orthogonally to itself, or to others that say the same.")
+    if len(axes) > 1 and np.linalg.eigvalsh(gram * np.outer(scale, scale))[0] < PARALLEL_TOLERANCE:
+        raise UserError("an attribute cannot be changed orthogonally to itself or to attributes equivalent to it.")
     reach = float(W[:, 0] @ gap)
     vector = P @ np.linalg.solve(gram, first) * reach
     axis = W[:, 0] / reach
@@ -152,7 +149,7 @@ def _direction(axes: list[np.ndarray], of: tuple[Rows, np.ndarray], metric: np.n
 def _axis(rows: Rows, has: np.ndarray, method: Method) -> np.ndarray:
     if method == "difference":
         return _gap(rows, has)
-    # Here, since it takes a second to import.
+    # Imported here because it takes a second.
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.linear_model import LogisticRegression
 
@@ -175,7 +172,7 @@ def _gap(rows: Rows, has: np.ndarray) -> np.ndarray:
 def _unit(axis: np.ndarray) -> np.ndarray:
     length = np.linalg.norm(axis)
     if not length > 0:
-        raise UserError("the codes with the attribute and those without have the same mean: no direction leads there.")
+        raise UserError("the codes with and without the attribute have the same mean, so there is no direction.")
     return np.asarray(axis / length)
 
 

@@ -1,7 +1,7 @@
-"""What pictures are labelled with, and which of them have an attribute and which have it not.
+"""Labels of images, and which images have an attribute.
 
-An attribute whose values are 0 and 1, without names, goes by its own name: `sunglasses`. Each class of any other is an
-attribute too, against all its other classes: `hair_color=blond`, `label=Sneaker`.
+An attribute with values 0 and 1 and without class names goes by its own name: `sunglasses`. Otherwise each class is an
+attribute of its own, against all other classes: `hair_color=blond`, `label=Sneaker`.
 """
 
 from collections.abc import Mapping
@@ -13,19 +13,15 @@ from jaxtyping import Bool, Int, UInt8
 from jaxvae.data.prepared import Prepared
 from jaxvae.errors import UserError, suggest
 
-FEWEST = 10  # Labelled examples that a direction can be learned from.
-
-
-MOST_NUMBERS = 20  # An attribute with more values that have no names is a measurement, and no set of classes.
-
-
-UNKNOWN = -1  # As in TensorFlow Datasets, whose unlabelled pictures have the label -1.
+MIN_EXAMPLES = 10  # Minimum number of labelled examples to learn a direction from.
+MAX_UNNAMED_CLASSES = 20  # An attribute with more unnamed values is a measurement, not a set of classes.
+UNKNOWN = -1  # As in TensorFlow Datasets, where unlabelled images have the label -1.
 
 
 class Labelled(NamedTuple):
-    """Pictures [n, h, w, c] with the values [n, a] of their attributes, UNKNOWN where a value is negative.
+    """Images [n, h, w, c] with the values [n, a] of their attributes; negative values are unknown.
 
-    `attributes` names the columns, `classes` the values of those whose values have names, `origin` the whole.
+    `attributes` names the columns, `classes` the values of attributes whose values have names, `origin` the whole set.
     """
 
     images: UInt8[np.ndarray, "n h w c"]
@@ -36,85 +32,96 @@ class Labelled(NamedTuple):
 
 
 class Examples(NamedTuple):
-    """`has` [m] says of the pictures numbered `indices` [m], those whose value is known, whether they have it."""
+    """Indices [m] of the images whose value is known, and whether each has the attribute."""
 
     indices: Int[np.ndarray, " m"]
     has: Bool[np.ndarray, " m"]
 
 
 def labelled_split(prepared: Prepared, split: str, most: int | None = None, seed: int = 0) -> Labelled:
-    """The pictures of a split, or `most` drawn from them; `UserError` where the data set has no attributes."""
+    """Returns the images of a split with their labels.
+
+    Args:
+        prepared: The dataset.
+        split: Its split.
+        most: Maximum number of images, sampled at random if there are more.
+        seed: Seed of the sampling.
+
+    Raises:
+        UserError: If the dataset has no attributes.
+    """
     if not prepared.attributes:
         raise UserError(
-            f"{prepared.info['name']} has no attributes; label pictures in a CSV: --labels FILE.csv --folder FOLDER."
+            f"{prepared.info['name']} has no attributes; provide labels in a CSV: --labels FILE.csv --folder FOLDER."
         )
     images, attributes = prepared.split(split)
     if most is not None and most < len(images):
-        chosen = some(len(images), most, seed)
+        chosen = random_subset(len(images), most, seed)
         images, attributes = images[chosen], attributes[chosen]
     name = str(prepared.info["name"])
     return Labelled(images, np.asarray(attributes), prepared.attributes, dict(prepared.info["classes"]), name)
 
 
 def class_counts(labelled: Labelled) -> dict[str, dict[str, int]]:
-    """How many pictures have each class of each attribute; measurements, and values not known, are left out."""
+    """Counts the images per class of each attribute, ignoring measurements and unknown values."""
     return {
         attribute: {
             label: int(np.count_nonzero(labelled.values[:, column] == value))
             for value, label in _classes(labelled, column)
         }
         for column, attribute in enumerate(labelled.attributes)
-        if not _measurement(labelled, column)
+        if not _is_measurement(labelled, column)
     }
 
 
-def names(labelled: Labelled) -> list[str]:
-    """Of all that a direction can be asked for: `sunglasses`, `hair_color=blond`."""
-    return list(_named(labelled))
+def direction_names(labelled: Labelled) -> list[str]:
+    """Returns the names of all attributes a direction can be learned for: `sunglasses`, `hair_color=blond`."""
+    return list(_columns_and_values(labelled))
 
 
 def examples(labelled: Labelled, name: str) -> Examples:
-    """Which pictures have the attribute.
+    """Returns which images have the attribute.
 
     Raises:
-        UserError: for an unknown name, fewer than FEWEST examples, and an attribute that all or none of them have.
+        UserError: If the name is unknown, there are fewer than MIN_EXAMPLES examples, or all or none have the
+            attribute.
     """
     column, value = column_and_value(labelled, name)
     values = labelled.values[:, column]
     indices = np.flatnonzero(values > UNKNOWN)
     has = values[indices] == value
-    if len(indices) < FEWEST:
+    if len(indices) < MIN_EXAMPLES:
         raise UserError(
-            f"{name} is labelled in {len(indices)} pictures of {labelled.origin}, but a direction needs {FEWEST}."
+            f"{name} is labelled in only {len(indices)} images of {labelled.origin}; a direction needs {MIN_EXAMPLES}."
         )
     if has.all() or not has.any():
         which = "all" if has.all() else "none"
         raise UserError(
-            f"{which} of the {len(indices)} pictures of {labelled.origin} have {name}; a direction leads from those "
-            "without to those with, and needs both."
+            f"{which} of the {len(indices)} images of {labelled.origin} have {name}; a direction needs images with and "
+            "without it."
         )
     return Examples(indices, has)
 
 
 def column_and_value(labelled: Labelled, name: str) -> tuple[int, int]:
-    """The column of an attribute, and the value there of the pictures that have it; `UserError` if it is unknown."""
-    known = _named(labelled)
+    """Returns an attribute's column and the value of images that have it; raises UserError if it is unknown."""
+    known = _columns_and_values(labelled)
     if name in known:
         return known[name]
     if name in labelled.attributes:
-        its = [each for each in known if each.startswith(f"{name}=")]
-        if not its:
-            raise UserError(f"{name} of {labelled.origin} is a measurement; directions lead from class to class.")
-        raise UserError(f"{name} of {labelled.origin} has several classes; name one: {', '.join(its)}.")
+        choices = [choice for choice in known if choice.startswith(f"{name}=")]
+        if not choices:
+            raise UserError(f"{name} of {labelled.origin} is a measurement; directions need classes.")
+        raise UserError(f"{name} of {labelled.origin} has several classes; choose one of {', '.join(choices)}.")
     raise UserError(f"{labelled.origin} has no attribute {name!r}: {suggest(name, known)}")
 
 
-def _named(labelled: Labelled) -> dict[str, tuple[int, int]]:
+def _columns_and_values(labelled: Labelled) -> dict[str, tuple[int, int]]:
     named = {}
     for column, attribute in enumerate(labelled.attributes):
-        if _measurement(labelled, column):
+        if _is_measurement(labelled, column):
             continue
-        if _binary(labelled, column):
+        if _is_binary(labelled, column):
             named[attribute] = (column, 1)
         else:
             named |= {f"{attribute}={label}": (column, value) for value, label in _classes(labelled, column)}
@@ -125,7 +132,7 @@ def _classes(labelled: Labelled, column: int) -> list[tuple[int, str]]:
     called = labelled.classes.get(labelled.attributes[column])
     if called:
         return list(enumerate(called))
-    values = [0, 1] if _binary(labelled, column) else _present(labelled, column).tolist()
+    values = [0, 1] if _is_binary(labelled, column) else _present(labelled, column).tolist()
     return [(value, str(value)) for value in values]
 
 
@@ -134,18 +141,19 @@ def _present(labelled: Labelled, column: int) -> np.ndarray:
     return values[values > UNKNOWN]
 
 
-def _binary(labelled: Labelled, column: int) -> bool:
+def _is_binary(labelled: Labelled, column: int) -> bool:
     return labelled.attributes[column] not in labelled.classes and set(_present(labelled, column)) <= {0, 1}
 
 
-def _measurement(labelled: Labelled, column: int) -> bool:
-    return labelled.attributes[column] not in labelled.classes and len(_present(labelled, column)) > MOST_NUMBERS
+def _is_measurement(labelled: Labelled, column: int) -> bool:
+    return labelled.attributes[column] not in labelled.classes and len(_present(labelled, column)) > MAX_UNNAMED_CLASSES
 
 
 def attribute_values(prepared: Prepared, split: str, name: str) -> tuple[Int[np.ndarray, " n"], list[str]]:
-    """The value of each picture of the split, and what values are called, by position, if they are.
+    """Returns an attribute's value for each image of a split, and the names of its values, if any, by position.
 
-    Raises `UserError` for an attribute that the data set has not.
+    Raises:
+        UserError: If the dataset does not have the attribute.
     """
     if name not in prepared.attributes:
         raise UserError(f"{prepared.info['name']} has no attribute {name!r}: {suggest(name, prepared.attributes)}")
@@ -153,8 +161,8 @@ def attribute_values(prepared: Prepared, split: str, name: str) -> tuple[Int[np.
     return np.asarray(column), list(prepared.info["classes"].get(name, []))
 
 
-def some(count: int, most: int, seed: int) -> Int[np.ndarray, " n"]:
-    """Numbers of at most so many of `count` pictures, ascending: all of them, or as many drawn at random."""
+def random_subset(count: int, most: int, seed: int) -> Int[np.ndarray, " n"]:
+    """Returns sorted indices of at most `most` of `count` images: all of them, or a random sample."""
     if count <= most:
         return np.arange(count)
     return np.sort(np.random.default_rng(seed).choice(count, most, replace=False))

@@ -1,10 +1,10 @@
-"""Labels for a folder of pictures from a CSV: a column `file`, and one for each attribute.
+"""Labels for a folder of images from a CSV: a column `file`, and one column per attribute.
 
     file,sunglasses,hair
     anna/01.jpg,1,blond
     ben.png,0,
 
-Cells are 0 and 1, or names of classes; an empty one says that the value is not known.
+Cells are 0 and 1, or class names; an empty cell is an unknown value.
 """
 
 import csv
@@ -15,45 +15,45 @@ import numpy as np
 
 from jaxvae.data.select import from_file
 from jaxvae.errors import UserError
-from jaxvae.latents.attributes.labels import UNKNOWN, Labelled, some
+from jaxvae.latents.attributes.labels import UNKNOWN, Labelled, random_subset
 from jaxvae.system.progress import progress
 
-FILE = "file"
+FILE_COLUMN = "file"
+MAX_MISSING_SHOWN = 3  # Missing files listed in an error.
 
 
-MOST_NAMED = 3  # Of the files that are not there.
-
-
-def labelled_files(path: Path, folder: Path, data: dict[str, Any], most: int | None = None, seed: int = 0) -> Labelled:
-    """The pictures that a CSV names, cut and resized to the shape of the model's pictures, with their labels.
+def load_labelled_files(
+    path: Path, folder: Path, data: dict[str, Any], most: int | None = None, seed: int = 0
+) -> Labelled:
+    """Loads the images listed in a CSV, cropped and resized to the model's input shape, with their labels.
 
     Args:
-        path: the CSV, UTF-8, with a header.
-        folder: what its file names are relative to.
-        data: the JSON of the data set that the checkpoint carries, for the shape.
-        most: the most pictures, drawn where there are more.
-        seed: of that draw.
+        path: The CSV: UTF-8, with a header.
+        folder: The folder that file names are relative to.
+        data: The checkpoint's JSON description of the dataset, for the shape.
+        most: Maximum number of images, sampled at random if there are more.
+        seed: Seed of the sampling.
 
     Raises:
-        UserError: for a CSV that is missing or of another form, and files that are not there or are no pictures.
+        UserError: If the CSV is missing or malformed, or if a file is missing or is not an image.
     """
     header, rows = _table(path)
-    attributes = tuple(name for name in header if name != FILE)
-    files = [folder / row[FILE] for row in rows]
+    attributes = tuple(name for name in header if name != FILE_COLUMN)
+    files = [folder / row[FILE_COLUMN] for row in rows]
     missing = [file for file in files if not file.is_file()]
     if missing:
-        shown = ", ".join(map(str, missing[:MOST_NAMED])) + (", …" if len(missing) > MOST_NAMED else "")
-        raise UserError(f"{path} names {len(missing)} files that are not there: {shown}.")
+        shown = ", ".join(map(str, missing[:MAX_MISSING_SHOWN])) + (", …" if len(missing) > MAX_MISSING_SHOWN else "")
+        raise UserError(f"{path} lists {len(missing)} files that do not exist: {shown}.")
     columns = [_column([row[name].strip() for row in rows]) for name in attributes]
     values = np.stack([numbers for numbers, _ in columns], axis=1)
-    chosen = some(len(files), most or len(files), seed)
-    images = np.stack([from_file(files[i], data) for i in progress(chosen, len(chosen), "reading the pictures")])
+    chosen = random_subset(len(files), most or len(files), seed)
+    images = np.stack([from_file(files[i], data) for i in progress(chosen, len(chosen), "reading images")])
     classes = {name: called for name, (_, called) in zip(attributes, columns, strict=True) if called}
     return Labelled(images, values[chosen], attributes, classes, str(path))
 
 
-def held_apart(labelled: Labelled, every: int = 5) -> tuple[Labelled, Labelled]:
-    """Pictures to learn from, and every fifth held out."""
+def hold_out(labelled: Labelled, every: int = 5) -> tuple[Labelled, Labelled]:
+    """Splits into images to learn from and every `every`-th image held out."""
     held_out = np.arange(len(labelled.images)) % every == every - 1
     learned, kept = (
         labelled._replace(images=labelled.images[which], values=labelled.values[which])
@@ -67,29 +67,29 @@ def _table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             lines = [line for line in csv.reader(file, strict=True) if any(cell.strip() for cell in line)]
     except FileNotFoundError as error:
-        raise UserError(f"there is no file {path}.") from error
+        raise UserError(f"{path} does not exist.") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} cannot be read as CSV in UTF-8: {error}.") from error
+        raise UserError(f"{path} is not a readable UTF-8 CSV: {error}.") from error
     header = [name.strip() for name in lines[0]] if lines else []
-    if FILE not in header or len(header) < 2 or len(set(header)) < len(header) or "" in header:
+    if FILE_COLUMN not in header or len(header) < 2 or len(set(header)) < len(header) or "" in header:
         raise UserError(
-            f"the first line of {path} is {','.join(header)!r}, but must name a column 'file' and one or more "
-            "attributes, each once."
+            f"the header of {path} is {','.join(header)!r}; expected a column 'file' and one or more attributes, "
+            "without duplicates."
         )
     for number, line in enumerate(lines[1:], 2):
         if len(line) != len(header):
-            raise UserError(f"row {number} of {path} has {len(line)} cells, but its first row has {len(header)}.")
+            raise UserError(f"row {number} of {path} has {len(line)} cells, but its header has {len(header)}.")
     rows = [dict(zip(header, line, strict=True)) for line in lines[1:]]
     if not rows:
-        raise UserError(f"{path} labels no pictures: it has no row after the first.")
-    names = [row[FILE] for row in rows]
+        raise UserError(f"{path} has no rows after its header.")
+    names = [row[FILE_COLUMN] for row in rows]
     if len(set(names)) < len(names):
-        raise UserError(f"{path} labels {max(names, key=names.count)} twice.")
+        raise UserError(f"{path} lists {max(names, key=names.count)} more than once.")
     return header, rows
 
 
 def _column(cells: list[str]) -> tuple[np.ndarray, list[str]]:
-    """The values of an attribute, and what they are called where they are not 0 and 1."""
+    """Returns an attribute's values, and their names unless they are 0 and 1."""
     known = sorted(set(cells) - {""})
     called = [] if set(known) <= {"0", "1"} else known
     number = {name: value for value, name in enumerate(called or ["0", "1"])}

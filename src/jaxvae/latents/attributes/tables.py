@@ -1,19 +1,19 @@
-"""Tables of attributes, for people."""
+"""Plain-text tables of attributes and edits."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def of_counts(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """Each attribute with its classes and how many pictures have each; as `class_counts` counts."""
+def counts_table(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Formats the image counts per attribute and class from `class_counts`."""
     rows = [
         (name, ", ".join(f"{label}: {count}" for label, count in classes.items())) for name, classes in counts.items()
     ]
-    return _table([("attribute", "pictures"), *rows])
+    return _table([("attribute", "images"), *rows])
 
 
-def of_edits(edits: Sequence[Mapping[str, Any]], classifier: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Each edit, added (+) or removed (-), and how far the classifier can be trusted; as `Judge` measures."""
+def edits_table(edits: Sequence[Mapping[str, Any]], classifier: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Formats edits, added (+) or removed (-), as measured by `Judge`, and the classifier's accuracy."""
     measured = [
         (
             f"{'-' if edit['removed'] else '+'}{edit['attribute']}",
@@ -25,11 +25,14 @@ def of_edits(edits: Sequence[Mapping[str, Any]], classifier: Mapping[str, Mappin
         )
         for edit in edits
     ]
-    judged = [(name, _percent(of["accuracy"]), _percent(of["on_reconstructions"])) for name, of in classifier.items()]
+    judged = [
+        (name, _percent(scores["accuracy"]), _percent(scores["on_reconstructions"]))
+        for name, scores in classifier.items()
+    ]
     return [
-        *_table([("edit", "n", "took", "unedited", "at best", "others stayed", "least of them"), *measured]),
+        *_table([("edit", "n", "success", "unedited", "upper bound", "others stayed", "worst of them"), *measured]),
         "",
-        *_table([("classifier", "right on pictures", "on reconstructions"), *judged]),
+        *_table([("classifier", "accuracy on images", "on reconstructions"), *judged]),
     ]
 
 

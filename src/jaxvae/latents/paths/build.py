@@ -1,4 +1,4 @@
-"""The paths by their names, for a trained model."""
+"""Builds paths by name for a trained model."""
 
 from typing import Literal
 
@@ -11,14 +11,14 @@ PathName = Literal["linear", "spherical", "prior", "geodesic"]
 
 
 def build_path(name: PathName, vae: VAE, params: Params, prior: Prior | None = None) -> Path:
-    """The path of this name.
+    """Builds the path with this name.
 
     Args:
-        name: "linear", straight; "spherical", a great circle; "prior", through the quantiles of a prior; "geodesic",
-            shortest in decoded pixels.
-        vae: the model, of which the geodesic needs the decoder.
-        params: its parameters.
-        prior: whose quantiles; the model's own when left out.
+        name: "linear", a straight line; "spherical", a great circle; "prior", through the quantiles of a prior;
+            "geodesic", shortest in decoded pixels.
+        vae: The model; the geodesic needs its decoder.
+        params: Its parameters.
+        prior: The prior for "prior"; the model's own if None.
     """
     match name:
         case "linear":
@@ -26,7 +26,7 @@ def build_path(name: PathName, vae: VAE, params: Params, prior: Prior | None = N
         case "spherical":
             return spherical
         case "prior":
-            # Here, since it imports SciPy, which takes a third of a second that the other paths do without.
+            # Imported here because it imports SciPy, which takes a third of a second.
             from jaxvae.latents.paths.through_prior import prior_path
 
             return prior_path(vae.prior(params) if prior is None else prior)

@@ -1,10 +1,10 @@
-"""Shortest paths under the metric that the decoder pulls back from pixels to codes.
+"""Geodesics under the metric that the decoder pulls back from pixels to codes.
 
-A small step dz changes the decoded picture g(z) by J dz, so its length is √(dzᵀ JᵀJ dz) (Shao et al. 2018; Arvanitidis
-et al. 2018, whose metric for decoders with a variance of their own has one term more). The Jacobian J is never formed:
-the energy of a path of n steps, n Σ ‖g(z_{i+1}) − g(z_i)‖², is made small by its gradient with respect to the points
-between the ends. The path of the least energy is a shortest one, run through at constant speed (do Carmo 1992,
-chapter 9): length² ≤ energy, with equality where all steps are of one length.
+A small step dz changes the decoded image g(z) by J dz, so its length is √(dzᵀ JᵀJ dz) (Shao et al. 2018; Arvanitidis et
+al. 2018, whose metric for decoders with their own variance has one more term). The Jacobian J is never formed: the
+energy of a path of n steps, n Σ ‖g(z_{i+1}) − g(z_i)‖², is minimised by its gradient with respect to the points between
+the ends. The path of minimal energy is a shortest path traversed at constant speed (do Carmo 1992, chapter 9): length²
+≤ energy, with equality if all steps have the same length.
 """
 
 from collections.abc import Callable
@@ -24,30 +24,29 @@ from jaxvae.latents.paths.interpolation import Path
 Decode = Callable[[Code], Float[Array, "b *x"]]
 
 SEGMENTS, UPDATES = 16, 40
-
-
 LINE_SEARCH_STEPS = 10
 
 
-def energy(pictures: Float[Array, "b *x"]) -> Float[Array, ""]:
-    """n Σ mean (x_{i+1} − x_i)² over the n steps between n + 1 pictures: at least the square of `length`."""
-    return (len(pictures) - 1) * jnp.sum(_squares(pictures))
+def energy(images: Float[Array, "b *x"]) -> Float[Array, ""]:
+    """Returns n Σ mean (x_{i+1} − x_i)² over the n steps between n + 1 images: at least the square of `length`."""
+    return (len(images) - 1) * jnp.sum(_squared_steps(images))
 
 
-def length(pictures: Float[Array, "b *x"]) -> Float[Array, ""]:
-    """Σ √(mean (x_{i+1} − x_i)²): the root-mean-square changes of a pixel, added up along the path."""
-    return jnp.sum(jnp.sqrt(_squares(pictures)))
+def length(images: Float[Array, "b *x"]) -> Float[Array, ""]:
+    """Returns Σ √(mean (x_{i+1} − x_i)²): the root-mean-square change of a pixel, summed along the path."""
+    return jnp.sum(jnp.sqrt(_squared_steps(images)))
 
 
 def geodesic(decode: Decode, segments: int = SEGMENTS, updates: int = UPDATES) -> Path:
-    """The path of the least energy found from the straight line on, never of more energy than that.
+    """Minimises the energy of a path starting from the straight line, and never returns one of more energy than that.
 
     Args:
-        decode: codes [b, ...] to pictures [b, ...]; give `jax.tree_util.Partial(f, params)` rather than a closure, so
-            that the parameters are no constants of what is compiled.
-        segments: steps of the path whose energy is minimised.
-        updates: of L-BFGS with a line search (Liu & Nocedal 1989), which needs no learning rate and, on decoders that
-            bend as sharply as those of rectified units, gets lower than four times as many of Adam.
+        decode: Codes [b, ...] to images [b, ...]. Pass `jax.tree_util.Partial(f, params)` rather than a closure, so
+            that the parameters are not compiled in as constants.
+        segments: Number of steps of the path whose energy is minimised.
+        updates: Number of updates of L-BFGS with a line search (Liu & Nocedal 1989), which needs no learning rate and,
+            on decoders that bend as sharply as those of rectified units, gets lower than four times as many updates of
+            Adam.
     """
     decode = decode if isinstance(decode, Partial) else Partial(decode)
     fit = jax.jit(partial(_fit, segments, updates))
@@ -55,18 +54,18 @@ def geodesic(decode: Decode, segments: int = SEGMENTS, updates: int = UPDATES) -
     def path(first: Code, second: Code, degrees: Float[Array, " b"]) -> Code:
         first, second = (jax.tree.map(jnp.asarray, end) for end in (first, second))
         scale = _distance_per_unit(first, second)
-        return _along(first, second, scale, fit(decode, first, second, scale), jnp.asarray(degrees, jnp.float32))
+        return _wave_path(first, second, scale, fit(decode, first, second, scale), jnp.asarray(degrees, jnp.float32))
 
     return path
 
 
 def _fit(segments: int, updates: int, decode: Decode, first: Code, second: Code, scale: Array) -> Code:
-    """The waves of `_along` of the least energy met on the way of the optimiser, the straight line among them."""
+    """Returns the waves of `_wave_path` of lowest energy during the optimisation, starting from the straight line."""
     optimizer = optax.lbfgs(linesearch=optax.scale_by_zoom_linesearch(LINE_SEARCH_STEPS))
     nodes = jnp.linspace(0.0, 1.0, segments + 1)
 
     def energy_of(waves: Code) -> Array:
-        return energy(decode(_along(first, second, scale, waves, nodes)))
+        return energy(decode(_wave_path(first, second, scale, waves, nodes)))
 
     def update(carry: tuple[Code, Any, Code, Array], _: None) -> tuple[tuple[Code, Any, Code, Array], None]:
         waves, state, best, lowest = carry
@@ -81,16 +80,16 @@ def _fit(segments: int, updates: int, decode: Decode, first: Code, second: Code,
     return best
 
 
-def _along(first: Code, second: Code, scale: Array, waves: Code, degrees: Float[Array, " b"]) -> Code:
-    """The straight line and what bends it: Σ_k c_k sin(k π t) / k, with as many waves as points between the ends.
+def _wave_path(first: Code, second: Code, scale: Array, waves: Code, degrees: Float[Array, " b"]) -> Code:
+    """Returns the straight line plus Σ_k c_k sin(k π t) / k, with one wave per point between the ends.
 
-    So every one of these points is free, yet an update moves the whole path smoothly, and the path has a code at every
-    degree. Dividing by k evens out how much the energy, which is about Σ k² c_k², curves along each wave.
+    Every point is therefore free, but an update moves the whole path smoothly, and the path is defined at every degree.
+    Dividing by k equalises the curvature along each wave, since the energy is about Σ k² c_k².
     """
     count = jax.tree.leaves(waves)[0].shape[0]
     number = jnp.arange(1, count + 1)
     basis = jnp.sin(jnp.pi * degrees[:, None] * number[None]) / number[None]
-    # Sines of multiples of π are not quite 0.
+    # Computed sines of multiples of π are not exactly 0.
     inside = ((degrees > 0.0) & (degrees < 1.0))[:, None]
     basis = scale * jnp.where(inside, basis, 0.0)
 
@@ -107,6 +106,6 @@ def _distance_per_unit(first: Code, second: Code) -> Array:
     return jnp.sqrt(sum(jax.tree.leaves(squares)) / units)
 
 
-def _squares(pictures: Float[Array, "b *x"]) -> Float[Array, " n"]:
-    rows = pictures.reshape(len(pictures), -1)
+def _squared_steps(images: Float[Array, "b *x"]) -> Float[Array, " n"]:
+    rows = images.reshape(len(images), -1)
     return jnp.mean(jnp.square(rows[1:] - rows[:-1]), axis=1)

@@ -1,6 +1,6 @@
-"""Paths between codes, each a pytree of arrays without a batch axis; degree 0 is the first end, 1 the last.
+"""Paths between codes, each a pytree without a batch axis; degree 0 is the first end, 1 the last.
 
-A `Path` joins two codes; `through` makes a way through several of it, and `across` a sheet between four.
+A `Path` joins two codes. `codes_along` follows one through several codes; `sheet_codes` spans a sheet between four.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,14 +12,14 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
-from jaxvae.inference import apart, codes, decoded
+from jaxvae.inference import decode_to_images, encode_means, unstack
 from jaxvae.vae import VAE, Params
 
 Path = Callable[[Any, Any, Float[Array, " b"]], Any]
 
 
 def linear(first: Any, second: Any, degrees: Float[Array, " b"]) -> Any:
-    """The straight line: (1 − t) a + t b, stacked along a new first axis [b, ...]."""
+    """Interpolates linearly: (1 − t) a + t b, stacked along a new first axis [b, ...]."""
 
     def along(a: Array, b: Array) -> Array:
         t = degrees.reshape(-1, *(1,) * a.ndim)
@@ -29,10 +29,10 @@ def linear(first: Any, second: Any, degrees: Float[Array, " b"]) -> Any:
 
 
 def spherical(first: Any, second: Any, degrees: Float[Array, " b"]) -> Any:
-    """The great circle between the directions of the two codes, with the norm interpolated (Shoemake 1985; White 2016).
+    """Interpolates along the great circle between two directions, and linearly in norm (Shoemake 1985; White 2016).
 
-    Codes of N(0, I) in many dimensions lie near a sphere, which a straight line cuts through. Ends that point the
-    same way, in opposite ones, or nowhere have no great circle of their own; they are joined by the straight line.
+    In high dimensions, samples of N(0, I) lie near a sphere, which a straight line cuts through. If the ends point in
+    the same or opposite directions, or one is zero, the great circle is undefined and the straight line is used.
     """
 
     def along(a: Array, b: Array) -> Array:
@@ -51,36 +51,36 @@ def spherical(first: Any, second: Any, degrees: Float[Array, " b"]) -> Any:
     return jax.tree.map(along, first, second)
 
 
-def through(path: Path, ends: Sequence[Any], degrees: Float[np.ndarray, " b"]) -> Any:
-    """The path from each code to the next, [b, ...]; every stretch has the same share of the degrees.
+def codes_along(path: Path, ends: Sequence[Any], degrees: Float[np.ndarray, " b"]) -> Any:
+    """Returns codes [b, ...] on the path through several codes; each segment takes an equal share of the degrees.
 
     Args:
-        path: joins two codes.
-        ends: two codes or more; a loop names its first once more as its last.
-        degrees: from 0, the first code, to 1, the last: with n stretches code i is at i / n.
+        path: Joins two codes.
+        ends: Two or more codes; for a loop, repeat the first at the end.
+        degrees: From 0, the first code, to 1, the last; with n segments, code i is at i / n.
     """
-    stretches = len(ends) - 1
-    position = np.asarray(degrees, np.float64) * stretches
+    segments = len(ends) - 1
+    position = np.asarray(degrees, np.float64) * segments
     joints = np.rint(position)
     position = np.where(np.abs(position - joints) < 1e-9, joints, position)
-    stretch = np.clip(np.floor(position), 0, stretches - 1)
-    members = [np.flatnonzero(stretch == index) for index in range(stretches)]
+    segment = np.clip(np.floor(position), 0, segments - 1)
+    members = [np.flatnonzero(segment == index) for index in range(segments)]
     parts = [
-        path(ends[index], ends[index + 1], jnp.asarray(position[some] - index, jnp.float32))
-        for index, some in enumerate(members)
-        if len(some)
+        path(ends[index], ends[index + 1], jnp.asarray(position[member] - index, jnp.float32))
+        for index, member in enumerate(members)
+        if len(member)
     ]
     in_order = np.argsort(np.concatenate(members))
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[in_order], *parts)
 
 
-def across(path: Path, corners: Sequence[Any], degrees: Float[np.ndarray, " b"]) -> Any:
-    """A sheet of codes between four, row by row [b b, ...]: paths from the one along the top down to the bottom one.
+def sheet_codes(path: Path, corners: Sequence[Any], degrees: Float[np.ndarray, " b"]) -> Any:
+    """Returns a sheet of codes between four corners, row by row [b b, ...]: paths from the top edge to the bottom edge.
 
     Args:
-        path: joins two codes.
-        corners: top left, top right, bottom left and bottom right.
-        degrees: of the columns from left to right, and of the rows from top to bottom.
+        path: Joins two codes.
+        corners: Top left, top right, bottom left and bottom right.
+        degrees: Of the columns from left to right, and of the rows from top to bottom.
     """
     t = jnp.asarray(degrees, jnp.float32)
     top, bottom = path(corners[0], corners[1], t), path(corners[2], corners[3], t)
@@ -93,9 +93,18 @@ def across(path: Path, corners: Sequence[Any], degrees: Float[np.ndarray, " b"])
     return jax.tree.map(lambda *leaves: jnp.stack(leaves, axis=1).reshape(-1, *leaves[0].shape[1:]), *columns)
 
 
-def interpolated(
+def interpolate(
     vae: VAE, params: Params, first: np.ndarray, second: np.ndarray, degrees: np.ndarray, path: Path = linear
 ) -> np.ndarray:
-    """The decoded path between two pictures uint8 [h, w, c], at degrees from 0 (the first) to 1 (the second)."""
-    ends = apart(codes(vae, params, np.stack([first, second])))
-    return decoded(vae, params, through(path, ends, degrees))
+    """Decodes a path between two images.
+
+    Args:
+        vae: The model.
+        params: Its parameters.
+        first: The first image, uint8 [h, w, c].
+        second: The second image.
+        degrees: From 0, the first image, to 1, the second.
+        path: Joins their codes.
+    """
+    ends = unstack(encode_means(vae, params, np.stack([first, second])))
+    return decode_to_images(vae, params, codes_along(path, ends, degrees))

@@ -1,12 +1,12 @@
-"""Gaussian mixtures to N(0, I) and back, by quantiles: unit by unit, each given the units before it.
+"""Transport between Gaussian mixtures and N(0, I) by conditional quantiles, one unit at a time.
 
-u_j = Φ⁻¹(F(z_j | z_1 … z_{j−1})) with F the conditional distribution function of the mixture, itself one of a mixture
-in one dimension (Rosenblatt 1952). Quantiles of the marginals would be simpler, but forget how units go together: what
-is typical unit by unit need not be typical as a code.
+u_j = Φ⁻¹(F(z_j | z_1 … z_{j−1})), where F is the conditional distribution function of the mixture, itself that of a
+one-dimensional mixture (Rosenblatt 1952). Quantiles of the marginals would be simpler but ignore the dependence between
+units: a code that is typical unit by unit need not be typical as a whole.
 
-In float64 and with logarithms of the smaller tail, so that codes far out are finite, at ten or ten thousand standard
-deviations. What lies between two Gaussians, where the mixture has no mass, all has the same quantile: it comes back at
-the border of that gap. On the host: a path has few codes.
+Computed in float64 with logarithms of the smaller tail, so that codes ten or ten thousand standard deviations out stay
+finite. All points between two Gaussians, where the mixture has no mass, have the same quantile and come back at the
+border of that gap. Runs on the host: a path has few codes.
 """
 
 from typing import Any, NamedTuple
@@ -16,15 +16,15 @@ from jaxtyping import Float
 from scipy.linalg import solve_triangular
 from scipy.special import log_ndtr, ndtri_exp
 
-HALVINGS = 100  # More than a float64 has digits: the search ends before, once nothing moves.
+BISECTIONS = 100  # More than float64 precision; the search stops once nothing changes.
 
 Rows = Float[np.ndarray, "n d"]
 
 
 class Triangular(NamedTuple):
-    """A mixture over rows whose Gaussians are mean + L ε with L lower triangular.
+    """A mixture over rows whose components are mean + L ε with L lower triangular.
 
-    `scales` are the diagonals of the factors L; `factors` is None where L is diagonal, as it need not be stored then.
+    `scales` are the diagonals of the factors L; `factors` is None if L is diagonal.
     """
 
     log_weights: Float[np.ndarray, " m"]
@@ -34,10 +34,10 @@ class Triangular(NamedTuple):
 
 
 def to_normal(mixture: Triangular, rows: Rows) -> Rows:
-    """Rows of the mixture as rows of N(0, I)."""
-    white = np.stack([_whitened(mixture, component, rows) for component in range(len(mixture.means))], axis=2)
+    """Maps rows of the mixture to rows of N(0, I)."""
+    white = np.stack([_whiten(mixture, component, rows) for component in range(len(mixture.means))], axis=2)
     logs = -0.5 * np.square(white) - np.log(mixture.scales.T)
-    # The weights that the components have once the units before each one are known.
+    # The components' weights conditional on the preceding units.
     log_weights = mixture.log_weights + np.cumsum(logs, axis=1) - logs
     log_weights -= _log_sum(log_weights)[..., None]
     below, above = (_log_sum(log_weights + log_ndtr(sign * white)) for sign in (1.0, -1.0))
@@ -45,7 +45,7 @@ def to_normal(mixture: Triangular, rows: Rows) -> Rows:
 
 
 def from_normal(mixture: Triangular, u: Rows) -> Rows:
-    """Rows of N(0, I) as rows of the mixture: the inverse of `to_normal`."""
+    """Maps rows of N(0, I) to rows of the mixture; the inverse of `to_normal`."""
     count, units = u.shape
     rows, white = np.zeros((count, units)), np.zeros((count, units, len(mixture.means)))
     log_weights = np.tile(mixture.log_weights, (count, 1))
@@ -60,7 +60,7 @@ def from_normal(mixture: Triangular, u: Rows) -> Rows:
     return rows
 
 
-def _whitened(mixture: Triangular, component: int, rows: Rows) -> Rows:
+def _whiten(mixture: Triangular, component: int, rows: Rows) -> Rows:
     differences = rows - mixture.means[component]
     if mixture.factors is None:
         return differences / mixture.scales[component]
@@ -68,7 +68,7 @@ def _whitened(mixture: Triangular, component: int, rows: Rows) -> Rows:
 
 
 def _quantile(u: Any, log_weights: Any, means: Any, scales: Any) -> Float[np.ndarray, " n"]:
-    """Where a mixture in one dimension has as much below it as N(0, 1) has below u, by halving an interval.
+    """Finds where a one-dimensional mixture has as much mass below it as N(0, 1) has below u, by bisection.
 
     A quantile of a mixture lies between those of its components.
     """
@@ -76,7 +76,7 @@ def _quantile(u: Any, log_weights: Any, means: Any, scales: Any) -> Float[np.nda
     low, high = each.min(axis=1), each.max(axis=1)
     sign = np.where(u > 0, -1.0, 1.0)
     target = log_ndtr(-np.abs(u))
-    for _ in range(HALVINGS):
+    for _ in range(BISECTIONS):
         middle = 0.5 * (low + high)
         if np.all((middle == low) | (middle == high)):
             break

@@ -1,7 +1,7 @@
-"""How smooth a path is: how much longer than it need be, and whether it goes in jumps.
+"""Smoothness of a path: how much longer it is than necessary, and whether it jumps.
 
-Of any curve of points: the length along it over the distance of its ends, 1 for one that never turns, and its largest
-step over the mean one, 1 for one at constant speed and the number of steps for one that is a single jump.
+For any curve of points: the arc length over the distance between the ends, 1 for a straight curve; and the largest step
+over the mean step, 1 at constant speed and the number of steps for a single jump.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,14 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-STEPS = 32  # Of each stretch, whatever number of pictures is shown: the figures of two reports can be compared.
-
-
-NOTHING = 1e-6  # A length below this, in pixels or in probability, is rounding: a ratio to it says nothing.
+STEPS_PER_SEGMENT = 32  # Fixed, however many images are shown, so that reports are comparable.
+NEGLIGIBLE_LENGTH = 1e-6  # In pixels or probability; ratios to shorter lengths are rounding error.
 
 
 class Smoothness(NamedTuple):
-    """Lengths in units of the points' metric; the ratios are None where the path or the distance is nothing."""
+    """Lengths in units of the points' metric; a ratio is None if its denominator is negligible."""
 
     arc: float
     chord: float
@@ -25,46 +23,52 @@ class Smoothness(NamedTuple):
     largest_over_mean_step: float | None
 
 
-def of_pictures(pictures: Float[np.ndarray, "n h w c"], joints: Sequence[int] = ()) -> Smoothness:
-    """Of a path of pictures in [0, 1]; a distance is the root-mean-square difference of a pixel.
+def pixel_smoothness(images: Float[np.ndarray, "n h w c"], joints: Sequence[int] = ()) -> Smoothness:
+    """Measures a path of images in [0, 1]; the distance is the root-mean-square difference of pixels.
 
-    `joints` are where the path goes through further ends: the chord is that of the way from each end to the next.
+    Args:
+        images: The images along the path.
+        joints: Indices where the path passes through intermediate ends; the chord is then summed from end to end.
     """
-    rows = pictures.reshape(len(pictures), -1).astype(np.float64)
-    return _of_points(rows / np.sqrt(rows.shape[1]), joints)
+    rows = images.reshape(len(images), -1).astype(np.float64)
+    return _smoothness(rows / np.sqrt(rows.shape[1]), joints)
 
 
-def of_probabilities(
+def probability_smoothness(
     probabilities: Mapping[str, Float[np.ndarray, "n k"]], names: Mapping[str, Sequence[str]]
 ) -> dict[str, dict[str, Any]]:
-    """Of each attribute whose most probable class at the two ends of a path differs, in the probability of the last.
+    """Measures each attribute whose most probable class differs at the two ends, by the probability of the final class.
 
-    A probability that only rises has an arc over chord of 1; `largest_setback` is the most that it falls on the way,
-    0 for one that only rises. `names` are the classes of each attribute.
+    If that probability only rises, the arc over the chord is 1 and `largest_setback`, its largest drop along the way,
+    is 0.
+
+    Args:
+        probabilities: Class probabilities along the path, by attribute.
+        names: Names of the classes of each attribute.
     """
     report = {}
-    for name, each in probabilities.items():
-        first, last = int(np.argmax(each[0])), int(np.argmax(each[-1]))
+    for name, curves in probabilities.items():
+        first, last = int(np.argmax(curves[0])), int(np.argmax(curves[-1]))
         if first == last:
             continue
-        curve = each[:, last].astype(np.float64)
+        curve = curves[:, last].astype(np.float64)
         report[name] = {
             "from": names[name][first],
             "to": names[name][last],
             "probability": [float(curve[0]), float(curve[-1])],
-            **_of_points(curve[:, None])._asdict(),
+            **_smoothness(curve[:, None])._asdict(),
             "largest_setback": float(np.max(np.maximum.accumulate(curve) - curve)),
         }
     return report
 
 
-def _of_points(points: Float[np.ndarray, "n d"], joints: Sequence[int] = ()) -> Smoothness:
+def _smoothness(points: Float[np.ndarray, "n d"], joints: Sequence[int] = ()) -> Smoothness:
     steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
     chords = np.linalg.norm(np.diff(points[[0, *joints, len(points) - 1]], axis=0), axis=1)
     arc, chord = float(steps.sum()), float(chords.sum())
     return Smoothness(
         arc,
         chord,
-        arc / chord if chord > NOTHING else None,
-        float(steps.max() / steps.mean()) if arc > NOTHING else None,
+        arc / chord if chord > NEGLIGIBLE_LENGTH else None,
+        float(steps.max() / steps.mean()) if arc > NEGLIGIBLE_LENGTH else None,
     )

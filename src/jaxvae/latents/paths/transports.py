@@ -1,4 +1,4 @@
-"""From each family of priors to N(0, I) and back: the coordinates in which a prior is round."""
+"""Transport between each family of priors and N(0, I)."""
 
 from collections.abc import Callable
 from functools import partial, singledispatch
@@ -19,7 +19,7 @@ Rows = Float[np.ndarray, "n d"]
 
 
 class Transport(NamedTuple):
-    """Maps of rows, float64: `to_normal` carries codes of the prior to N(0, I), `from_normal` back."""
+    """Maps of float64 rows: `to_normal` from codes of the prior to N(0, I), `from_normal` back."""
 
     to_normal: Callable[[Rows], Rows]
     from_normal: Callable[[Rows], Rows]
@@ -27,11 +27,14 @@ class Transport(NamedTuple):
 
 @singledispatch
 def transport(prior: Any) -> Transport:
-    """The transport of a prior, over its codes as `jaxvae.codes.flatten` makes rows of them.
+    """Returns the transport of a prior, over its codes as rows of `jaxvae.codes.flatten`.
 
-    A prior of a new family gets one with `transport.register`; `TypeError` where it has none.
+    Register transports of new families with `transport.register`.
+
+    Raises:
+        TypeError: If the prior's family has no transport.
     """
-    raise TypeError(f"no transport to N(0, I) is known for {type(prior).__name__}.")
+    raise TypeError(f"no transport to N(0, I) is registered for {type(prior).__name__}.")
 
 
 @transport.register
@@ -50,7 +53,7 @@ def _(prior: GaussianMixture) -> Transport:
 
 @transport.register
 def _(prior: Flow) -> Transport:
-    # As arguments, since parameters that a compiled function holds as constants take long to compile.
+    # Passed as arguments because parameters compiled in as constants compile slowly.
     to_normal, from_normal = (jax.jit(each) for each in (Flow.to_normal, Flow.from_normal))
     return Transport(
         lambda rows: _double(to_normal(prior, jnp.asarray(rows, jnp.float32))),
@@ -66,7 +69,7 @@ def _(prior: FullCovarianceMixture) -> Transport:
         log_weights = np.log(weights)
     if rank == units:
         return _by_quantiles(_triangular(log_weights, means, factors))
-    # A mixture within a subspace that all its factors span: by quantiles there, and what lies outside is kept beside.
+    # All factors span one subspace: quantiles inside it, and the component outside is kept unchanged.
     center, basis = weights @ means, np.linalg.qr(factors[0])[0]
     covariances = [basis.T @ factor @ factor.T @ basis for factor in factors]
     within = _by_quantiles(_triangular(log_weights, (means - center) @ basis, np.linalg.cholesky(covariances)))

@@ -1,4 +1,4 @@
-"""How smooth a walk is, in pixels and in what a classifier sees."""
+"""Reports how smooth an interpolation is, in pixels and in a classifier's predictions."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,53 +10,53 @@ from jaxvae.latents.paths import smoothness
 from jaxvae.latents.paths.walks import Walk
 
 
-def measured(made: Walk, names: Sequence[str], prepared: Prepared) -> dict[str, Any]:
-    """The smoothness of a walk as JSON: of all of it in pixels, and of each stretch in pixels and attributes.
+def measure_smoothness(walk: Walk, names: Sequence[str], prepared: Prepared) -> dict[str, Any]:
+    """Returns the smoothness of a walk as JSON: overall in pixels, and per segment in pixels and attributes.
 
     Args:
-        made: a walk that was asked to `measure`.
-        names: of its ends.
-        prepared: the data set, on whose attributes, where it has some, a classifier is trained.
+        walk: A walk created with `measure=True`.
+        names: Names of its ends.
+        prepared: The dataset; if it has attributes, a classifier is trained on them.
     """
-    if made.measured is None:
-        raise ValueError("the walk has nothing to measure: walk(…, measure=True) makes one that has.")
-    starts = [index * smoothness.STEPS for index in range(len(names))]
-    whole = smoothness.of_pictures(made.measured, starts[1:-1])._asdict()
+    if walk.fine_images is None:
+        raise ValueError("the walk has no images to measure; create it with walk(…, measure=True).")
+    starts = [index * smoothness.STEPS_PER_SEGMENT for index in range(len(names))]
+    overall = smoothness.pixel_smoothness(walk.fine_images, starts[1:-1])._asdict()
     probabilities, accuracy, called = {}, {}, {}
     if prepared.attributes:
         classifier = fit_classifier(prepared)
-        probabilities = classifier.probabilities(to_bytes(made.measured))
+        probabilities = classifier.probabilities(to_bytes(walk.fine_images))
         called = class_names(classifier, prepared.info["classes"])
         accuracy = {"classifier_accuracy": dict(classifier.accuracy)}
     stretches = []
     for index, start in enumerate(starts[:-1]):
-        part = slice(start, start + smoothness.STEPS + 1)
-        of_part = {name: each[part] for name, each in probabilities.items()}
+        part = slice(start, start + smoothness.STEPS_PER_SEGMENT + 1)
+        in_segment = {name: curves[part] for name, curves in probabilities.items()}
         stretches.append(
             {
                 "from": names[index],
                 "to": names[index + 1],
-                **smoothness.of_pictures(made.measured[part])._asdict(),
-                "attributes": smoothness.of_probabilities(of_part, called),
+                **smoothness.pixel_smoothness(walk.fine_images[part])._asdict(),
+                "attributes": smoothness.probability_smoothness(in_segment, called),
             }
         )
-    return {"steps_per_stretch": smoothness.STEPS, **whole, "stretches": stretches, **accuracy}
+    return {"steps_per_stretch": smoothness.STEPS_PER_SEGMENT, **overall, "stretches": stretches, **accuracy}
 
 
-def lines(report: dict[str, Any]) -> Iterator[str]:
-    """What `measured` found, for people."""
-    for each in [report, *report["stretches"]] if len(report["stretches"]) > 1 else report["stretches"]:
-        name = f"{each['from']} to {each['to']}" if "from" in each else "the whole path"
-        yield f"{name}, in pixels: {_ratios(each)}"
-        for attribute, said in each.get("attributes", {}).items():
-            first, last = said["probability"]
-            change = f"{attribute} {said['from']} to {said['to']}: probability {first:.3f} to {last:.3f}"
+def format_lines(report: dict[str, Any]) -> Iterator[str]:
+    """Yields the lines of a report by `measure_smoothness` for people."""
+    for part in [report, *report["stretches"]] if len(report["stretches"]) > 1 else report["stretches"]:
+        name = f"{part['from']} to {part['to']}" if "from" in part else "the whole path"
+        yield f"{name}, in pixels: {_ratios(part)}"
+        for attribute, curve in part.get("attributes", {}).items():
+            first, last = curve["probability"]
+            change = f"{attribute} {curve['from']} to {curve['to']}: probability {first:.3f} to {last:.3f}"
             accuracy = f"held-out accuracy {report['classifier_accuracy'][attribute]:.3f}"
-            yield f"  {change}, {_ratios(said)}, largest setback {said['largest_setback']:.3f} ({accuracy})"
+            yield f"  {change}, {_ratios(curve)}, largest setback {curve['largest_setback']:.3f} ({accuracy})"
 
 
-def _ratios(each: dict[str, Any]) -> str:
+def _ratios(part: dict[str, Any]) -> str:
     arc, step = (
-        "none" if each[name] is None else f"{each[name]:.2f}" for name in ("arc_over_chord", "largest_over_mean_step")
+        "none" if part[name] is None else f"{part[name]:.2f}" for name in ("arc_over_chord", "largest_over_mean_step")
     )
     return f"arc over chord {arc}, largest over mean step {step}"

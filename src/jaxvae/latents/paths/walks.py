@@ -1,4 +1,4 @@
-"""Walks: the codes and the pictures along a path through several ends, or on a sheet between four."""
+"""Walks: codes and images along a path through several ends, or on a sheet between four."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,66 +9,79 @@ from jaxtyping import Float, UInt8
 
 from jaxvae.codes import Code
 from jaxvae.data.pixels import to_bytes
-from jaxvae.inference import decoded, means
+from jaxvae.inference import decode_means, decode_to_images
 from jaxvae.latents.paths import smoothness
-from jaxvae.latents.paths.interpolation import Path, across, through
+from jaxvae.latents.paths.interpolation import Path, codes_along, sheet_codes
 from jaxvae.vae import VAE, Params
 
 
 class Walk(NamedTuple):
-    """`codes`, a pytree of [n, ...], at `degrees` [n] from 0 to 1; their `pictures` uint8 [n, h, w, c].
+    """A decoded path.
 
-    `measured` are pictures in [0, 1] of smoothness.STEPS steps from each end to the next, where they were asked for.
+    Attributes:
+        degrees: [n], from 0 to 1.
+        codes: A pytree of [n, ...].
+        images: Decoded codes, uint8 [n, h, w, c].
+        fine_images: In [0, 1], smoothness.STEPS_PER_SEGMENT steps from each end to the next; None unless requested.
     """
 
     degrees: Float[np.ndarray, " n"]
     codes: Code
-    pictures: UInt8[np.ndarray, "n h w c"]
-    measured: Float[np.ndarray, "m h w c"] | None
+    images: UInt8[np.ndarray, "n h w c"]
+    fine_images: Float[np.ndarray, "m h w c"] | None
 
 
-def evenly(steps: int, ends: int) -> Float[np.ndarray, " n"]:
-    """Degrees of a path through so many ends, `steps` from each to the next, both included; a joint counts once."""
+def even_degrees(steps: int, ends: int) -> Float[np.ndarray, " n"]:
+    """Returns degrees of a path through `ends` ends, `steps` per segment including both; joints count once."""
     return np.linspace(0.0, 1.0, (ends - 1) * (steps - 1) + 1)
 
 
 def walk(
     vae: VAE, params: Params, path: Path, ends: Sequence[Code], degrees: Float[np.ndarray, " n"], measure: bool = False
 ) -> Walk:
-    """Walks along `path` through `ends`; the pictures that `measure` asks for come from the same path, made once."""
-    fine = evenly(smoothness.STEPS + 1, len(ends)) if measure else np.zeros(0)
-    z = through(path, ends, np.concatenate([degrees, fine]))
-    pictures, count = means(vae, params, z), len(degrees)
+    """Walks along a path.
+
+    Args:
+        vae: The model.
+        params: Its parameters.
+        path: Joins two codes.
+        ends: The codes to pass through.
+        degrees: Where to decode.
+        measure: Whether to decode `fine_images` too, from the same path.
+    """
+    fine = even_degrees(smoothness.STEPS_PER_SEGMENT + 1, len(ends)) if measure else np.zeros(0)
+    z = codes_along(path, ends, np.concatenate([degrees, fine]))
+    images, count = decode_means(vae, params, z), len(degrees)
     shown = jax.tree.map(lambda leaf: leaf[:count], z)
-    return Walk(degrees, shown, to_bytes(pictures[:count]), pictures[count:] if measure else None)
+    return Walk(degrees, shown, to_bytes(images[:count]), images[count:] if measure else None)
 
 
 def sheet(vae: VAE, params: Params, path: Path, corners: Sequence[Code], degrees: Float[np.ndarray, " k"]) -> Walk:
-    """The sheet of `across` between four codes, row by row: k² codes and pictures."""
-    z = across(path, corners, degrees)
-    return Walk(degrees, z, decoded(vae, params, z), None)
+    """Decodes the sheet of `sheet_codes` between four codes, row by row: k² codes and images."""
+    z = sheet_codes(path, corners, degrees)
+    return Walk(degrees, z, decode_to_images(vae, params, z), None)
 
 
-def arrays(made: Walk) -> dict[str, np.ndarray]:
-    """A walk as named arrays: `degrees`, `pictures`, and `codes`, or `codes_0` … where a code has several parts."""
-    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(made.codes)]
+def to_arrays(result: Walk) -> dict[str, np.ndarray]:
+    """Returns a walk as arrays `degrees`, `pictures` and `codes`, or `codes_0` … for codes of several arrays."""
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(result.codes)]
     parts = {"codes": leaves[0]} if len(leaves) == 1 else {f"codes_{i}": leaf for i, leaf in enumerate(leaves)}
-    return {"degrees": made.degrees, "pictures": made.pictures, **parts}
+    return {"degrees": result.degrees, "pictures": result.images, **parts}
 
 
-def stretch_rows(
-    originals: UInt8[np.ndarray, "e h w c"], pictures: UInt8[np.ndarray, "n h w c"]
+def segment_rows(
+    originals: UInt8[np.ndarray, "e h w c"], images: UInt8[np.ndarray, "n h w c"]
 ) -> UInt8[np.ndarray, "m h w c"]:
-    """A row for each stretch of a walk by `evenly`: the original it starts from, its pictures, the one it ends at."""
-    stretches = len(originals) - 1
-    between = (len(pictures) - 1) // stretches
+    """Returns a row per segment of a walk by `even_degrees`: its images between the originals of its ends."""
+    segments = len(originals) - 1
+    between = (len(images) - 1) // segments
     return np.concatenate(
         [
             part
-            for index in range(stretches)
+            for index in range(segments)
             for part in (
                 originals[index : index + 1],
-                pictures[index * between : (index + 1) * between + 1],
+                images[index * between : (index + 1) * between + 1],
                 originals[index + 1 : index + 2],
             )
         ]

@@ -1,1 +1,1 @@
-"""TODO package."""
+"""Latent units: their names, rates, prior marginals and traversals."""

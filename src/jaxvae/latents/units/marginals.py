@@ -1,7 +1,7 @@
-"""One unit of the prior at a time: quantiles of its marginal distribution.
+"""Quantiles of the prior's marginal distribution of each unit.
 
-Over N(0, I), or any Gaussian with diagonal covariance, and over mixtures of them the marginals have closed forms. A
-flow's have none: draws stand for it. An autoencoder has no prior: the codes of pictures stand for it.
+The marginals of a diagonal Gaussian, and of mixtures of them, have closed forms. A flow's do not, so samples stand in
+for them. An autoencoder has no prior; the codes of images stand in for it.
 """
 
 from typing import Any, NamedTuple
@@ -16,33 +16,31 @@ from jaxvae.codes import flatten
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.distributions.gaussian_mixture import GaussianMixture
 
-DRAWS, DRAWS_AT_ONCE = 8192, 1024
-
-
-HALVINGS = 60  # Of an interval of a few deviations: to the last digit of float64.
+DRAWS, DRAWS_PER_BATCH = 8192, 1024
+BISECTIONS = 60  # Bisects an interval of a few standard deviations to float64 precision.
 
 
 class Gaussians(NamedTuple):
-    """Marginals that are mixtures of m Gaussians with common weights, for each of d units."""
+    """Marginals that are mixtures of m Gaussians with shared weights, for each of d units."""
 
     weights: Float[np.ndarray, " m"]
     means: Float[np.ndarray, "m d"]
     deviations: Float[np.ndarray, "m d"]
 
     def quantiles(self, probabilities: Float[np.ndarray, " q"]) -> Float[np.ndarray, "q d"]:
-        """Where each unit's distribution function reaches these probabilities, by bisection between the components."""
+        """Returns the quantiles of each unit, by bisection of the distribution function."""
         of_one = ndtri(probabilities)[:, None, None]
         each = self.means[None] + self.deviations[None] * of_one
         # A quantile of a mixture lies between the smallest and the largest of its components' quantiles.
         low, high = each.min(axis=1), each.max(axis=1)
-        for _ in range(HALVINGS if len(self.weights) > 1 else 0):
+        for _ in range(BISECTIONS if len(self.weights) > 1 else 0):
             middle = 0.5 * (low + high)
             below = self.distribution_function(middle) < probabilities[:, None]
             low, high = np.where(below, middle, low), np.where(below, high, middle)
         return 0.5 * (low + high)
 
     def distribution_function(self, values: Float[np.ndarray, "q d"]) -> Float[np.ndarray, "q d"]:
-        """P(unit ≤ value) of each."""
+        """Returns P(unit ≤ value) for each unit."""
         total = np.zeros(values.shape)
         for weight, mean, deviation in zip(*self, strict=True):
             total += weight * ndtr((values - mean[None]) / deviation[None])
@@ -50,24 +48,24 @@ class Gaussians(NamedTuple):
 
 
 class Draws(NamedTuple):
-    """Marginals known by draws [n, d] alone."""
+    """Marginals represented by samples [n, d]."""
 
     values: Float[np.ndarray, "n d"]
 
     def quantiles(self, probabilities: Float[np.ndarray, " q"]) -> Float[np.ndarray, "q d"]:
-        """Those of the draws, interpolated."""
+        """Returns the interpolated quantiles of the samples."""
         return np.quantile(self.values, probabilities, axis=0)
 
 
 class Marginals(NamedTuple):
-    """The marginals of some units, and what they are, in words."""
+    """The marginals of some units, and a description for people."""
 
-    of: Gaussians | Draws
+    distribution: Gaussians | Draws
     description: str
 
 
 def prior_marginals(prior: Any, units: np.ndarray) -> Marginals:
-    """Those of these units (numbers of columns of `codes.flatten`) of a prior over codes."""
+    """Returns a prior's marginals of the given units (column indices of `codes.flatten`)."""
     if isinstance(prior, Normal):
         mean, log_variance = (_rows(leaf[None])[:, units] for leaf in (prior.mean, prior.log_variance))
         standard = not mean.any() and not log_variance.any()
@@ -79,15 +77,17 @@ def prior_marginals(prior: Any, units: np.ndarray) -> Marginals:
         means, log_variances = (_rows(leaf)[:, units] for leaf in (prior.means, prior.log_variances))
         described = f"the marginal of the prior's {len(weights)} Gaussians"
         return Marginals(Gaussians(weights / weights.sum(), means, np.exp(0.5 * log_variances)), described)
-    draw = jax.jit(lambda key: flatten(prior.sample(key, (DRAWS_AT_ONCE,)))[:, jnp.asarray(units)])
-    keys = jax.random.split(jax.random.key(0), DRAWS // DRAWS_AT_ONCE)
+    draw = jax.jit(lambda key: flatten(prior.sample(key, (DRAWS_PER_BATCH,)))[:, jnp.asarray(units)])
+    keys = jax.random.split(jax.random.key(0), DRAWS // DRAWS_PER_BATCH)
     values = np.concatenate([np.asarray(draw(key), np.float64) for key in keys])
-    return Marginals(Draws(values), f"{DRAWS} draws from the prior, whose marginals have no closed form")
+    return Marginals(Draws(values), f"{DRAWS} samples from the prior, whose marginals have no closed form")
 
 
 def code_marginals(mean: Any, units: np.ndarray) -> Marginals:
-    """Those of posterior means [n, ...], for a model without a prior."""
-    return Marginals(Draws(_rows(mean)[:, units]), f"the codes of {len(_rows(mean))} pictures, as there is no prior")
+    """Returns the marginals of posterior means [n, ...], for a model without a prior."""
+    return Marginals(
+        Draws(_rows(mean)[:, units]), f"the codes of {len(_rows(mean))} images, because the model has no prior"
+    )
 
 
 def _rows(code: Any) -> Float[np.ndarray, "n d"]:

@@ -1,4 +1,4 @@
-"""Names of the units of a code: `12` of a vector, `(row, column, channel)` of a map."""
+"""Names of latent units: `12` in a vector, `(row, column, channel)` in a feature map."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def unit_names(like: Any) -> list[str]:
-    """The name of each unit in the order of `codes.flatten`; `like` is a pytree of the shape of one code."""
+    """Returns the name of each unit in the order of `codes.flatten`; `like` has the shape of one code."""
     leaves = jax.tree_util.tree_flatten_with_path(like)[0]
     return [f"{jax.tree_util.keystr(path)}{place}" for path, leaf in leaves for place in _places(leaf.shape)]
 

@@ -1,4 +1,4 @@
-"""What each unit of the code costs: its rate, by which units are ordered."""
+"""The rate of each latent unit, by which units are ordered."""
 
 from typing import Any, NamedTuple
 
@@ -13,18 +13,22 @@ from jaxvae.data.batches import epoch_batches, example_keys, gather
 from jaxvae.data.pixels import to_float
 from jaxvae.distributions.base import LOG_2PI
 from jaxvae.distributions.gaussian import Normal
-from jaxvae.inference import COMPILED_BATCH
+from jaxvae.inference import BATCH_SIZE
 from jaxvae.latents.units.marginals import Draws, Gaussians, prior_marginals
 from jaxvae.runs.run import Loaded
 
-NODES = 16  # Of Gauss-Hermite quadrature: exact for polynomials up to degree 31.
+NODES = 16  # Gauss-Hermite nodes: exact for polynomials up to degree 31.
 
 
 class UnitRates(NamedTuple):
-    """A number for each unit, in the order of `codes.flatten`; the larger, the more the unit says of a picture.
+    """The rate of each unit, in the order of `codes.flatten`: a unit with more says more about an image.
 
-    `values` are KL(q(z_j|x) ‖ p(z_j)) in nats, means over pictures, or for an autoencoder, which has no KL, the
-    variances of the codes; `name` and `description` say which and how. `mean` [n, d] are the codes they are of.
+    Attributes:
+        values: KL(q(z_j|x) ‖ p(z_j)) in nats, averaged over images; for an autoencoder, which has no KL, the variance
+            of the codes.
+        name: Which of the two `values` are, as a JSON key.
+        description: How they were computed.
+        mean: The codes [n, d] they were computed from.
     """
 
     values: Float[np.ndarray, " d"]
@@ -34,37 +38,42 @@ class UnitRates(NamedTuple):
 
     @property
     def order(self) -> np.ndarray:
-        """Numbers of the units, the largest rate first; equals in their own order."""
+        """Indices of the units by decreasing rate; ties keep their order."""
         return np.argsort(-self.values, kind="stable")
 
 
 def unit_rates(loaded: Loaded, images: np.ndarray) -> UnitRates:
-    """The rates of all units over pictures uint8 [n, h, w, c].
+    """Computes the rate of each unit over uint8 images [n, h, w, c].
 
-    Where the prior is a Gaussian with diagonal covariance these are the parts of the KL, and equal to what `evaluate`
-    reports as `rate_per_unit_nats`. Where it is a mixture, each is the KL to the unit's marginal, by quadrature; where
-    it is a flow, the KL to a Gaussian with the mean and variance of the marginal. Such parts do not add up to the KL.
+    For a diagonal Gaussian prior these are the terms of the KL, equal to `rate_per_unit_nats` of `evaluate`. For a
+    mixture each is the KL to the unit's marginal, by quadrature; for a flow, the KL to a Gaussian with the marginal's
+    mean and variance. In the last two cases they do not sum to the KL.
     """
     vae, params, info = loaded
-    posterior = _as_seen(loaded, images)
+    posterior = _posterior_rows(loaded, images)
     mean, log_variance = np.asarray(posterior.mean, np.float64), np.asarray(posterior.log_variance, np.float64)
     every = np.arange(mean.shape[1])
     if not info.config.objective.variational:
-        return UnitRates(np.var(mean, axis=0), "variance", "variance of the codes, as an autoencoder has no KL", mean)
+        return UnitRates(
+            np.var(mean, axis=0), "variance", "variance of the codes, because an autoencoder has no KL", mean
+        )
     prior = jax.jit(vae.prior)(params)
     marginals = prior_marginals(prior, every)
-    if isinstance(marginals.of, Draws):
-        values = _closed_form(mean, log_variance, _gaussian(marginals.of))
-        how = "KL to a Gaussian of the marginal's mean and variance"
-    elif len(marginals.of.weights) == 1:
-        values, how = _closed_form(mean, log_variance, marginals.of), "KL(q(z_j|x) || p(z_j)) in closed form"
+    if isinstance(marginals.distribution, Draws):
+        values = _closed_form(mean, log_variance, _gaussian(marginals.distribution))
+        how = "KL to a Gaussian with the marginal's mean and variance"
+    elif len(marginals.distribution.weights) == 1:
+        values, how = _closed_form(mean, log_variance, marginals.distribution), "KL(q(z_j|x) || p(z_j)) in closed form"
     else:
-        values, how = _by_quadrature(mean, log_variance, marginals.of), "KL to the unit's marginal, by quadrature"
+        values, how = (
+            _by_quadrature(mean, log_variance, marginals.distribution),
+            "KL to the unit's marginal, by quadrature",
+        )
     return UnitRates(values, "rate_nats", how, mean)
 
 
-def _as_seen(loaded: Loaded, images: np.ndarray) -> Normal:
-    """The posteriors as rows [n, d], of pixels as the model sees them: those of `evaluate` at its default seed."""
+def _posterior_rows(loaded: Loaded, images: np.ndarray) -> Normal:
+    """Returns the posteriors as rows [n, d], from the same pixel values as `evaluate` at its default seed."""
     vae, params, info = loaded
 
     def one(params: Any, key: Array, image: Array) -> Normal:
@@ -72,7 +81,7 @@ def _as_seen(loaded: Loaded, images: np.ndarray) -> Normal:
         return Normal(flatten(posterior.mean)[0], flatten(posterior.log_variance)[0], 1)
 
     batch, key, parts = jax.jit(jax.vmap(one, (None, 0, 0))), jax.random.split(jax.random.key(0), 2)[0], []
-    for indices, real in epoch_batches(len(images), min(COMPILED_BATCH, len(images))):
+    for indices, real in epoch_batches(len(images), min(BATCH_SIZE, len(images))):
         rows = jax.device_get(batch(params, example_keys(key, indices), gather(images, indices)))
         parts.append(jax.tree.map(lambda leaf, real=real: leaf[:real], rows))
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
@@ -89,7 +98,7 @@ def _closed_form(mean: np.ndarray, log_variance: np.ndarray, prior: Gaussians) -
 
 
 def _by_quadrature(mean: np.ndarray, log_variance: np.ndarray, prior: Gaussians) -> Float[np.ndarray, " d"]:
-    """E_q[log q − log p] of each unit; the first in closed form, the second at nodes chosen for each posterior."""
+    """Returns E_q[log q − log p] per unit: the first term in closed form, the second by Gauss-Hermite quadrature."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
     log_weights = jnp.log(jnp.asarray(prior.weights))[None]
 

@@ -1,4 +1,4 @@
-"""A walk along each unit of the code alone, the others held where a picture's code has them."""
+"""Traversal of single latent units, with the other units held at the code of an image."""
 
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ from jaxtyping import Float, UInt8
 
 from jaxvae.codes import flatten, unflatten
 from jaxvae.errors import UserError
-from jaxvae.inference import codes, decoded
+from jaxvae.inference import decode_to_images, encode_means
 from jaxvae.latents.units.marginals import code_marginals, prior_marginals
 from jaxvae.latents.units.names import unit_names
 from jaxvae.latents.units.rates import UnitRates
@@ -18,13 +18,18 @@ from jaxvae.vae import code_shape
 
 
 class Traversal(NamedTuple):
-    """Pictures [u, q, h, w, c] of u units, the largest rate first, at q quantiles.
+    """Decoded images [u, q, h, w, c] of u units, by decreasing rate, at q quantiles.
 
-    `units` and `names` say which they are, `rates` what each costs, `values` [u, q] where its quantiles are, and
-    `description` whose quantiles those are.
+    Attributes:
+        images: The decoded images.
+        units: Indices of the units.
+        names: Names of the units.
+        rates: Rates of the units.
+        values: The quantiles [u, q].
+        description: Whose quantiles they are.
     """
 
-    pictures: UInt8[np.ndarray, "u q h w c"]
+    images: UInt8[np.ndarray, "u q h w c"]
     units: np.ndarray
     names: list[str]
     rates: Float[np.ndarray, " u"]
@@ -35,41 +40,41 @@ class Traversal(NamedTuple):
 def traverse(
     loaded: Loaded, start: np.ndarray | None, rates: UnitRates, probabilities: Float[np.ndarray, " q"], units: int
 ) -> Traversal:
-    """Walks the leading units through quantiles of the prior's marginals.
+    """Traverses the units of the highest rates through the quantiles of the prior's marginals.
 
     Args:
-        loaded: the model.
-        start: the picture uint8 [h, w, c] to start from; None for the mean of the codes that `rates` is of.
-        rates: from `unit_rates`.
-        probabilities: those of the quantiles, between 0 and 1.
-        units: how many, the largest rate first.
+        loaded: The model.
+        start: The image uint8 [h, w, c] to start from; None for the mean of the codes in `rates`.
+        rates: From `unit_rates`.
+        probabilities: Probabilities of the quantiles, between 0 and 1.
+        units: Number of units.
 
     Raises:
-        UserError: for more units than a code has.
+        UserError: If codes have fewer units than that.
     """
     vae, params, info = loaded
     like = code_shape(vae, params)
     if units > len(rates.values):
-        raise UserError(f"{units} units are asked for, but a code of {info.run} has {len(rates.values)}.")
+        raise UserError(f"requested {units} units, but codes of {info.run} have only {len(rates.values)}.")
     chosen = rates.order[:units]
     if not info.config.objective.variational:
         marginals = code_marginals(rates.mean, chosen)
     else:
         marginals = prior_marginals(jax.jit(vae.prior)(params), chosen)
-    values = marginals.of.quantiles(probabilities).T
-    first = rates.mean.mean(axis=0) if start is None else np.asarray(flatten(codes(vae, params, start[None])))[0]
+    values = marginals.distribution.quantiles(probabilities).T
+    first = rates.mean.mean(axis=0) if start is None else np.asarray(flatten(encode_means(vae, params, start[None])))[0]
     walks = np.tile(first.astype(np.float32), (units, len(probabilities), 1))
     walks[np.arange(units), :, chosen] = values
-    pictures = decoded(vae, params, unflatten(jnp.asarray(walks.reshape(-1, len(first))), like))
+    images = decode_to_images(vae, params, unflatten(jnp.asarray(walks.reshape(-1, len(first))), like))
     names = unit_names(like)
     return Traversal(
-        pictures.reshape(units, len(probabilities), *pictures.shape[1:]),
+        images.reshape(units, len(probabilities), *images.shape[1:]),
         chosen, [names[unit] for unit in chosen], rates.values[chosen], values, marginals.description,
     )  # fmt: skip
 
 
 def summary(traversal: Traversal, name: str) -> list[dict[str, Any]]:
-    """The numbers of each unit, for JSON; `name` is that of its rate."""
+    """Returns the numbers of each unit for JSON; `name` is the key of its rate."""
     rows = zip(traversal.names, traversal.units, traversal.rates, traversal.values, strict=True)
     return [
         {"unit": unit, "index": int(index), name: float(rate), "values": values.tolist()}
