@@ -11,7 +11,7 @@ from PIL import Image
 
 TOUR = Path(__file__).parents[1] / "docs" / "tutorials" / "tour.ipynb"
 STEPS = 12
-IMAGES = 9
+IMAGES = 8
 
 
 def results(notebook):

@@ -49,8 +49,18 @@ def homes(public: dict[str, ModuleType]) -> dict[int, tuple[str, str]]:
 def summary(thing: Any) -> str:
     """Returns the first sentence of a docstring, for a cell of a table."""
     first = (inspect.getdoc(thing) or "").split("\n\n")[0]
-    sentence = re.split(r"(?<=[.:])\s", " ".join(first.split()))[0]
+    sentence = re.split(r"(?<=\.)(?<!al\.)\s", " ".join(first.split()))[0]
     return sentence.replace("|", "\\|").replace("*", "\\*").replace("<", "&lt;")
+
+
+def functions_first(names: dict[str, Any]) -> dict[str, Any]:
+    """Returns functions, then classes, then configs, each in the order in which they were."""
+
+    def rank(name: str) -> int:
+        thing = names[name]
+        return 0 if not inspect.isclass(thing) else 1 if type(thing) is type else 2
+
+    return {name: names[name] for name in sorted(names, key=rank)}
 
 
 def described(module: str, name: str, thing: Any) -> list[str]:
@@ -59,9 +69,13 @@ def described(module: str, name: str, thing: Any) -> list[str]:
         if is_dataclass(thing) and type(thing) is not type:  # The metaclass of configs hides the fields.
             arguments = ", ".join(["*", *(field.name for field in fields(thing))])
             return [f".. autoclass:: {name}({arguments})", "   :members:", ""]
-        hidden = [*getattr(thing, "_fields", ()), "count", "index"] if issubclass(thing, tuple) else []
-        options = ["   :members:", *([f"   :exclude-members: {', '.join(hidden)}"] if hidden else [])]
-        return [f".. autoclass:: {name}", *options, ""]
+        if not issubclass(thing, tuple):
+            return [f".. autoclass:: {name}", "   :members:", ""]
+        names = getattr(thing, "_fields", ())
+        # The docstring says what the fields are; types of functions would bury their names.
+        signature = f"({', '.join(names)})" if "Attributes:" in (thing.__doc__ or "") else ""
+        hidden = ", ".join([*names, "count", "index"])
+        return [f".. autoclass:: {name}{signature}", "   :members:", f"   :exclude-members: {hidden}", ""]
     kind = "autofunction" if callable(thing) and hasattr(thing, "__name__") else "autodata"
     return [f".. {kind}:: {name}", ""]
 
@@ -69,7 +83,7 @@ def described(module: str, name: str, thing: Any) -> list[str]:
 def module_page(module: str, names: dict[str, Any]) -> str:
     """Returns the page of one module with the objects that are at home there."""
     lines = [f"# {module}", "", "```{eval-rst}", f".. automodule:: {module}", ""]
-    for name, thing in names.items():
+    for name, thing in functions_first(names).items():
         lines += described(module, name, thing)
     return "\n".join([*lines, "```", ""])
 
@@ -77,7 +91,7 @@ def module_page(module: str, names: dict[str, Any]) -> str:
 def write_api(app: Sphinx) -> None:
     """Writes the pages."""
     public = public_modules()
-    home = homes(public)
+    home, jaxvae = homes(public), public["jaxvae"]
     pages = []
     for module, content in public.items():
         things = {name: getattr(content, name) for name in content.__all__}
@@ -86,8 +100,7 @@ def write_api(app: Sphinx) -> None:
             write_page(app, f"api/{module}.md", module_page(module, own))
             pages.append(module)
     rows = []
-    for name in public["jaxvae"].__all__:
-        thing = getattr(public["jaxvae"], name)
+    for name, thing in functions_first({name: getattr(jaxvae, name) for name in jaxvae.__all__}).items():
         rows.append(f"| {{py:obj}}`{name} <{'.'.join(home[id(thing)])}>` | {summary(thing)} |")
     toc = "\n".join(f"api/{module}" for module in pages)
     text = (
