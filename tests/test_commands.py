@@ -233,7 +233,7 @@ def test_the_package_lists_its_commands():
     out = subprocess.run([sys.executable, "-m", "jaxvae"], capture_output=True, text=True, check=True).stdout
     readme = (EXPERIMENTS.parent / "README.md").read_text()
     for name in COMMANDS:
-        assert f"python -m jaxvae.{name}" in out
+        assert f"\n  jaxvae {name} " in out
         assert f"| `python -m jaxvae.{name}" in readme
         assert (EXPERIMENTS.parent / "src" / "jaxvae" / f"{name}.py").exists()
 

@@ -164,7 +164,7 @@ def test_parquet_without_pyarrow_names_the_extra(call, dense_run, monkeypatch):
 
 def test_bad_requests_of_encode(call, dense_run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pictures")
-    mistake(call(encode, dense_run, folder, "--out", "c.npz"), "there are no image files", str(folder))
+    mistake(call(encode, dense_run, folder, "--out", "c.npz"), "no image files", str(folder))
     (folder / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\nand no more")
     mistake(call(encode, dense_run, folder, "--out", "c.npz"), "torn.png cannot be read as an image")
     mistake(call(encode, dense_run, "nowhere.png", "--out", "c.npz"), "no image matches 'nowhere.png'")

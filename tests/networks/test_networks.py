@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -139,7 +141,7 @@ def test_bfloat16_computes_close_to_float32_with_float32_parameters_and_results(
     x = jnp.asarray(RANDOM.uniform(size=(3, 8, 8, 3)), jnp.float32)
     results = []
     for dtype in ("float32", "bfloat16"):
-        config = flat_model(**{**vars(MODELS[name]), "dtype": dtype})
+        config = replace(MODELS[name], dtype=dtype)
         networks = config.networks((8, 8, 3), 3)
         params = jax.jit(networks.init)(*jax.random.split(jax.random.key(0)))
         assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}
