@@ -75,9 +75,9 @@ BAD = {
     "seed": (["--seed", 2**32], "--seed is 4294967296"),
     "split": (["--split", "nowhere"], "nowhere"),
     "prior": (["--prior", "nowhere"], "nowhere"),
-    "features": (["--features", "nowhere"], "there are no features 'nowhere'"),
-    "json": (["--out", "x.txt"], "x.txt, but must end in .json"),
-    "arrays": (["--per-example", "x.json"], "x.json, but must end in .npz"),
+    "features": (["--features", "nowhere"], "unknown features 'nowhere'"),
+    "json": (["--out", "x.txt"], "x.txt must end in .json"),
+    "arrays": (["--per-example", "x.json"], "x.json must end in .npz"),
     "data": (["--data", "nowhere"], "no prepared dataset in nowhere"),
 }
 

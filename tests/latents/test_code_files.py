@@ -174,7 +174,7 @@ def test_bad_requests_of_encode(call, dense_run, tmp_path_factory):
     mistake(call(encode, folder / "torn.png", "--out", "c.npz"), "torn.png is a file, not a run")
     precious = folder / "c.npz"
     precious.write_text("precious")
-    mistake(call(encode, dense_run, "test:0", "--out", precious), "c.npz exists")
+    mistake(call(encode, dense_run, "test:0", "--out", precious), "c.npz already exists")
     assert precious.read_text() == "precious"
     assert call(encode, dense_run, "test:0", "--out", precious, "--overwrite")[0] == 0
 
