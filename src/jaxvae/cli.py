@@ -202,8 +202,9 @@ def choose_kinds(config: Config, arguments: Sequence[str]) -> tuple[Config, list
     raw, rest = take_flag(rest, "data.raw")
     for family, base in FAMILIES.items():
         value, rest = take_flag(rest, family)
-        if family == "data.source" and (value or name or raw) is not None:
-            source = source_named(name or value or config.data.source.dataset_name(), raw)
+        if family == "data.source" and not (value is None and name is None and raw is None):
+            named = next((each for each in (name, value) if each is not None), config.data.source.dataset_name())
+            source = source_named(named, raw)
             config = _with_part(config, "data.source", source)
         elif value is not None:
             before: Kind = functools.reduce(getattr, family.split("."), config)  # type: ignore[assignment]

@@ -1,6 +1,5 @@
 """Checks of a config's fields when it is constructed; every message names the field."""
 
-import math
 import sys
 from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType, UnionType
@@ -105,14 +104,14 @@ def typed(kind: Any, value: Any, name: str) -> Any:
         right = isinstance(value, list | tuple) and (free or len(value) == len(parts))
         require(right, name, value, "a list" if free else f"a list of {len(parts)}")
         kinds = [parts[0]] * len(value) if free else parts
-        return tuple(typed(part, one, name) for part, one in zip(kinds, value, strict=True))
+        return tuple(typed(part, one, f"{name}[{i}]") for i, (part, one) in enumerate(zip(kinds, value, strict=True)))
     if isinstance(kind, type) and issubclass(kind, Checked):
         coerced = kind.coerce(value, name) if hasattr(kind, "coerce") else value
         require(isinstance(coerced, kind), name, value, f"a {kind.__name__}")
         return coerced
     if kind is float:
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        require(number and math.isfinite(value) and abs(value) <= LARGEST, name, value, "a finite number")
+        require(number and -LARGEST <= value <= LARGEST, name, value, "a finite number")
         return float(value)
     if kind in EXPECTED:
         require(type(value) is kind, name, value, EXPECTED[kind])

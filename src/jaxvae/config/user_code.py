@@ -30,12 +30,16 @@ def import_file(path: Path, what: str = "file") -> ModuleType:
         raise UserError(f"the {what} {path} is not a Python file; its name must end in .py.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    # No cache next to the user's file, which might also be stale for a file edited twice within a second.
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         spec.loader.exec_module(module)
-    except UserError:
+    except UserError as error:
         del sys.modules[name]
-        raise
+        raise UserError(f"the {what} {path} cannot be read: {error}") from error
     except (SyntaxError, NameError, TypeError, ValueError, AttributeError, ImportError) as error:
         del sys.modules[name]
         raise UserError(f"the {what} {path} cannot be read: {type(error).__name__}: {error}.") from error
+    finally:
+        sys.dont_write_bytecode = before
     return module

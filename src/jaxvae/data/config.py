@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from jaxvae.config.checks import Checked
+from jaxvae.config.checks import Checked, require
 from jaxvae.data.sources.kinds import Avatars, SourceConfig, source_named
 
 
@@ -45,7 +45,10 @@ class DataConfig(Checked):
         rest = {name: value for name, value in values.items() if name not in ("name", "raw")}
         before = rest.get("source", Avatars())
         name = values.get("name", before.dataset_name() if isinstance(before, SourceConfig) else before)
-        return rest | {"source": source_named(name, values.get("raw"))}
+        raw = values.get("raw")
+        require(isinstance(name, str), "data.name", name, "a string")
+        require(raw is None or isinstance(raw, str), "data.raw", raw, "a string")
+        return rest | {"source": source_named(name, raw)}
 
     def check(self) -> None:
         """Refuses sizes below 1 and shares outside [0, 1]."""

@@ -29,6 +29,11 @@ class DiscrepancyTerms(NamedTuple):
         """q(z|x)."""
         return self.inference.posterior
 
+    @property
+    def kl_units(self) -> Any | None:
+        """The KL unit by unit; None where there is no closed form."""
+        return self.inference.kl_units
+
 
 def discrepancy_terms(vae: VAE, params: Params, key: Array, x: Float[Array, "b h w c"]) -> DiscrepancyTerms:
     """Returns the terms of the bound and as many draws from the prior."""

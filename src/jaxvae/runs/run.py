@@ -13,7 +13,7 @@ import jax
 
 from jaxvae.codes import STATISTICS_TREE, CodeStatistics
 from jaxvae.data.prepared import Prepared, metadata_error
-from jaxvae.errors import UserError
+from jaxvae.errors import UserError, suggest
 from jaxvae.experiment import Config, differences, from_json, to_json
 from jaxvae.models import build
 from jaxvae.priors.fitted import KINDS, Fitted
@@ -120,6 +120,8 @@ def prior_of(loaded: Loaded, kind: str) -> Prior:
     if kind == "model":
         own: Prior = vae.prior(params)
         return own
+    if kind not in KINDS:
+        raise UserError(f"there is no prior {kind!r}: {suggest(kind, ('model', *KINDS))}")
     if kind not in info.fitted.kinds:
         flag = {"fitted_mixture": "mixture-components", "fitted_flow": "fitted-flow-steps"}[kind]
         others = " or ".join(["model", *info.fitted.kinds])
