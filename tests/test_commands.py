@@ -125,7 +125,7 @@ def test_a_run_without_a_mixture_names_the_way_out(call, disc_run, tmp_path_fact
     run = tmp_path_factory.mktemp("early") / "run"
     shutil.copytree(disc_run, run)
     shutil.rmtree(run / "checkpoints" / "40")
-    mistake(call(sample, run), "has no fitted mixture", "--train.mixture-components", "--prior model is there instead")
+    mistake(call(sample, run), "has no fitted mixture", "--train.mixture-components", "use --prior model")
     mistake(call(sample, run, "--prior", "fitted_flow"), "has no fitted flow", "--train.fitted-flow-steps")
 
 

@@ -96,7 +96,7 @@ def test_a_prior_that_was_not_fitted_names_those_that_are_there(call, mlp_run, t
     run = shutil.copytree(mlp_run, tmp_path_factory.mktemp("early") / "run")
     shutil.rmtree(run / "checkpoints" / "20")  # The last one alone holds fitted priors.
     result = call(evaluate, run, *QUICK, "--prior", "fitted_flow", "--out", "x.json")
-    mistake(result, "has no fitted flow", "--train.fitted-flow-steps", "--prior model is there instead")
+    mistake(result, "has no fitted flow", "--train.fitted-flow-steps", "use --prior model")
 
 
 @pytest.mark.parametrize("flag", ["--out", "--per-example"])

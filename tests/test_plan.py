@@ -110,7 +110,7 @@ def test_pictures_of_unknown_size_are_asked_for(monkeypatch, tmp_path):
 
 
 def test_a_plan_is_refused_what_training_would_be():
-    with pytest.raises(UserError, match=r"devices\.count is 9, but there are 8 here"):
+    with pytest.raises(UserError, match=r"devices\.count is 9, but this machine has 8"):
         estimate(CONFIG, SHAPE, 160, EIGHT, DevicesConfig(count=9))
     summed = tiny_config(model=CONFIG.model, train=CONFIG.train, objective=ELBO(free_nats=1.0))
     with pytest.raises(UserError, match=r"devices\.accumulate is 2, but must be 1 for objective"):

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
+from jaxvae.annotations import ArrayLike
 from jaxvae.annotations import Params as Params
 from jaxvae.codes import Code as Code
 from jaxvae.distributions.gaussian import Normal
@@ -78,6 +79,7 @@ class Inference(NamedTuple):
         return self.log_likelihood + self.log_prior - self.log_posterior
 
 
+@runtime_checkable
 class Infer(Protocol):
     """The fused pass from images to codes and the terms of the bound."""
 
@@ -85,7 +87,7 @@ class Infer(Protocol):
         self,
         params: Params,
         key: Array,
-        x: Float[Array, "b h w c"],
+        x: Float[ArrayLike, b * x],
         samples: int | None = None,
         path_weights: Float[Array, "k b"] | None = None,
         prior: Any | None = None,
@@ -136,7 +138,7 @@ def sample(key: Array, posterior: Distribution) -> Code:
 
 def compose(
     init: Callable[[Array], Params],
-    encode: Callable[[Params, Array], Any],
+    encode: Callable[[Params, Any], Any],
     decode: Callable[[Params, Code], Any],
     own_prior: Callable[[Params], Any],
 ) -> VAE:
@@ -145,7 +147,7 @@ def compose(
     def infer(
         params: Params,
         key: Array,
-        x: Float[Array, "b h w c"],
+        x: Float[ArrayLike, b * x],
         samples: int | None = None,
         path_weights: Float[Array, "k b"] | None = None,
         prior: Any | None = None,
@@ -195,7 +197,7 @@ def rematerialized(vae: VAE) -> VAE:
     def infer(
         params: Params,
         key: Array,
-        x: Float[Array, "b h w c"],
+        x: Float[ArrayLike, b * x],
         samples: int | None = None,
         path_weights: Float[Array, "k b"] | None = None,
         prior: Any | None = None,

@@ -118,7 +118,7 @@ def test_objectives_of_a_whole_batch_are_not_computed_in_parts(disc_set, tmp_pat
     ("choices", "told"),
     [
         ({"count": 5}, r"train.batch_size is 48, but must be a multiple of 5: 5 devices"),
-        ({"count": 99}, r"devices.count is 99, but there are \d+ here"),
+        ({"count": 99}, r"devices.count is 99, but this machine has \d+"),
         ({"count": 4, "accumulate": 5}, r"must be a multiple of 20: 4 devices, and devices.accumulate 5"),
     ],
 )

@@ -277,7 +277,7 @@ def test_a_run_does_not_go_on_with_other_pictures(disc_set, disc_run, tmp_path):
     run = shutil.copytree(disc_run, tmp_path / "run")
     splits = {name: {**part, "sha256": {}} for name, part in disc_set.info["splits"].items()}
     info = {**disc_set.info, "splits": splits}
-    with pytest.raises(UserError, match=r"does not hold the pictures that the run in .* was trained on"):
+    with pytest.raises(UserError, match=r"does not hold the images that the run in .* was trained on"):
         loop.train(tiny_config(), dataclasses.replace(disc_set, info=info), run)
 
 

@@ -3,14 +3,16 @@
 log p(x)  ≥  E_q(z|x) [log p(x|z)]  −  KL(q(z|x) ‖ p(z))  =  ELBO          (Kingma & Welling 2014, equation 3)
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jax import Array
 from jaxtyping import Float
 
+from jaxvae.annotations import ArrayLike
 from jaxvae.vae import VAE, Inference, Params
 
 
+@runtime_checkable
 class BoundTerms(Protocol):
     """Terms that a bound with an analytic or sampled KL is made of, in nats per example."""
 
@@ -23,7 +25,7 @@ class BoundTerms(Protocol):
         """KL(q(z|x) ‖ p(z))."""
 
 
-def variational_terms(vae: VAE, params: Params, key: Array, x: Float[Array, "b h w c"]) -> Inference:
+def variational_terms(vae: VAE, params: Params, key: Array, x: Float[ArrayLike, "b *x"]) -> Inference:
     """Returns the terms of the bound at one reparameterised draw per image, in nats."""
     return vae.infer(params, key, x)
 

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
+from jaxvae.annotations import ArrayLike
 from jaxvae.objectives.bounds import bound_metrics
 from jaxvae.vae import VAE, Code, Inference, Params
 
@@ -39,7 +40,9 @@ def bound(log_weights: Float[Array, "k b"]) -> Float[Array, " b"]:
     return jax.nn.logsumexp(log_weights, axis=0) - jnp.log(log_weights.shape[0])
 
 
-def doubly_reparameterized(vae: VAE, params: Params, key: Array, x: Float[Array, "b h w c"], samples: int) -> Inference:
+def doubly_reparameterized(
+    vae: VAE, params: Params, key: Array, x: Float[ArrayLike, "b *x"], samples: int
+) -> Inference:
     """Returns `vae.infer` with a gradient of the bound whose signal does not fade as K grows.
 
     The score of q is dropped and the path of each draw is weighted by its normalised weight once more
@@ -53,7 +56,7 @@ def doubly_reparameterized(vae: VAE, params: Params, key: Array, x: Float[Array,
 
 
 def importance_terms(
-    vae: VAE, params: Params, key: Array, x: Float[Array, "b h w c"], *, samples: int, doubly: bool
+    vae: VAE, params: Params, key: Array, x: Float[ArrayLike, "b *x"], *, samples: int, doubly: bool
 ) -> ImportanceTerms:
     """Returns the terms of `samples` weighted draws per image; `doubly` chooses the gradient of Tucker et al. 2019."""
     draw = partial(doubly_reparameterized, vae) if doubly else vae.infer

@@ -92,7 +92,7 @@ def _continued(
     if about["data"]["splits"] != prepared.info["splits"]:
         raise UserError(
             f"{prepared.path} does not hold the images that the run in {folder.parent} was trained on; "
-            "--fresh starts another beside it."
+            "--fresh starts another next to it."
         )
     like = place.of(jax.eval_shape(lambda: trees(init_state(keys, vae, config.train))))
     guarded = about["format_version"] >= FIRST_WITH_GUARD
