@@ -106,7 +106,7 @@ def test_a_file_is_not_replaced_unless_asked(call, mlp_run, flag):
     before = everything(mlp_run)
     code, _, err = call(evaluate, mlp_run, *QUICK, flag, name)
     assert (code, len(err.splitlines()), Path(name).read_text()) == (2, 1, "precious")
-    assert f"{name} exists" in err
+    assert f"{name} already exists" in err
     assert everything(mlp_run) == before
     assert call(evaluate, mlp_run, *QUICK, "--out", "x.json", flag, name, "--overwrite")[0] == 0
     assert Path(name).read_bytes() != b"precious"
