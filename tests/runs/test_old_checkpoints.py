@@ -11,7 +11,7 @@ from jaxvae.runs import checkpoint
 from jaxvae.runs.run import completed, load, read_config
 from jaxvae.training import loop
 
-# Each was written when its format was the newest, by a run of 20 steps on the discs, of which the checkpoint of step 10 is kept.
+# Each was written when its format was the newest, by a run of 20 steps on the discs; the checkpoint of step 10 is kept.
 KEPT = Path(__file__).parents[1] / "checkpoints"
 CONFIG = tiny_config(model=MLP(hidden=(8,), latent=3), train=train_config(steps=20, validate_every=10))
 
