@@ -18,7 +18,7 @@ from contest import Contestant, Side, on_accelerator, record, take_turns
 from ours import FOREVER, contestant, start_of
 
 from jaxvae import MLP, TFDS, BernoulliLikelihood, Config, DataConfig, TrainConfig
-from jaxvae.data import prepare
+from jaxvae.data.prepare import prepare
 
 UNITS = ((784, 400), (400, 40), (20, 400), (400, 784))
 

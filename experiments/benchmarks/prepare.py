@@ -14,7 +14,7 @@ from contest import Contestant, Side, record, take_turns
 from PIL import Image
 
 from jaxvae import DataConfig, Folder
-from jaxvae.data import prepare
+from jaxvae.data.prepare import prepare
 from jaxvae.system.processes import cpu_count
 
 COUNT, CROP, SIZE = 20_000, 140, 64

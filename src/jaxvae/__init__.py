@@ -4,12 +4,10 @@ Importing this costs little: JAX is imported when the first function that needs 
 """
 
 import importlib
-import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
 from jaxvae.config import DevicesConfig, TrainConfig
 from jaxvae.data.config import DataConfig
-from jaxvae.data.sources.base import Example, Source
 from jaxvae.data.sources.kinds import TFDS, Arrays, Avatars, Folder, SourceConfig
 from jaxvae.errors import UserError
 from jaxvae.experiment import Config
@@ -28,15 +26,18 @@ from jaxvae.objectives import ELBO, IWAE, MMD, Autoencoder, BetaTCVAE, Objective
 from jaxvae.priors import FlowPrior, LearnedPrior, MixturePrior, PriorConfig, StandardNormal, VampPrior
 
 if TYPE_CHECKING:
+    from jaxvae.data.sources.base import Example, Source
     from jaxvae.library import Run, fit, load, prepare_dataset
     from jaxvae.networks import Networks, flax_networks
     from jaxvae.vae import VAE, Inference, compose
 
 # Imported on first use: they need JAX, which takes a second, and an experiment file and `--help` do without.
 _LAZY = {
+    "Example": "jaxvae.data.sources.base",
     "Inference": "jaxvae.vae",
     "Networks": "jaxvae.networks",
     "Run": "jaxvae.library",
+    "Source": "jaxvae.data.sources.base",
     "VAE": "jaxvae.vae",
     "compose": "jaxvae.vae",
     "fit": "jaxvae.library",
@@ -45,8 +46,6 @@ _LAZY = {
     "prepare_dataset": "jaxvae.library",
 }
 _PACKAGES = ("distributions", "likelihoods", "models", "objectives", "priors")
-
-__version__ = importlib.metadata.version("jaxvae")
 
 __all__ = [
     "ELBO",
@@ -102,6 +101,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return getattr(importlib.import_module(_LAZY[name]), name)
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version("jaxvae")
     if name in _PACKAGES:
         return importlib.import_module(f"jaxvae.{name}")
     raise AttributeError(f"module 'jaxvae' has no attribute {name!r}")

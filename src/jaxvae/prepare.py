@@ -30,8 +30,8 @@ def prepare(
         color: Colours of the prepared images; `keep` is grey only if every image of the source is.
         skip_share: Largest share of unreadable files tolerated in a folder.
     """
-    from jaxvae.data import prepare as prepare_data
     from jaxvae.data.config import DataConfig
+    from jaxvae.data.prepare import prepare as prepare_data
     from jaxvae.data.sources.kinds import source_named
     from jaxvae.data.summary import describe
 

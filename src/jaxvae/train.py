@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> None:
     config = parsed.config
 
     # Imported after the arguments have been checked: JAX and Orbax take seconds.
-    from jaxvae.data import prepare
+    from jaxvae.data.prepare import prepare
     from jaxvae.data.summary import check_ranges, describe
     from jaxvae.runs.run import beside, ended_before
     from jaxvae.training.loop import train

@@ -7,7 +7,7 @@ import pytest
 from corpus import npy, pickled, sentence, trapped_arrays, write
 
 from jaxvae import DataConfig
-from jaxvae.data import prepare as prepare_data
+from jaxvae.data.prepare import prepare as prepare_data
 from jaxvae.errors import UserError
 from jaxvae.prepare import prepare
 

@@ -11,7 +11,7 @@ from corpus import pictures, sentence, tree, untrained_run, write
 from PIL import Image
 
 from jaxvae import DataConfig
-from jaxvae.data import prepare as prepare_data
+from jaxvae.data.prepare import prepare as prepare_data
 from jaxvae.errors import UserError
 from jaxvae.evaluate import evaluate
 from jaxvae.interpolate import interpolate

@@ -20,8 +20,8 @@ from corpus import (
 from PIL import Image
 
 from jaxvae import DataConfig
-from jaxvae.data import prepare as prepare_data
 from jaxvae.data.images import read_image
+from jaxvae.data.prepare import prepare as prepare_data
 from jaxvae.data.select import from_file
 from jaxvae.errors import UserError
 from jaxvae.interpolate import interpolate

@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 
 from jaxvae import DataConfig
-from jaxvae.data import open_prepared, prepare
-from jaxvae.data.prepare import prepared_path
-from jaxvae.data.prepared import write_prepared
+from jaxvae.data.prepare import prepare, prepared_path
+from jaxvae.data.prepared import open_prepared, write_prepared
 from jaxvae.data.sources.base import SPLITS, Example, Source
 from jaxvae.errors import UserError
 from jaxvae.system.files import temp_dir

@@ -1,6 +1,4 @@
-"""Datasets: images from any source, converted to one prepared format."""
+"""Images from any source, in one prepared format.
 
-from jaxvae.data.prepare import prepare
-from jaxvae.data.prepared import Prepared, Split, open_prepared
-
-__all__ = ["Prepared", "Split", "open_prepared", "prepare"]
+Nothing is imported here, so that configs load without NumPy: `from jaxvae.data.prepare import prepare`.
+"""

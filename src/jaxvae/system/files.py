@@ -9,12 +9,14 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-import numpy as np
 import psutil
 
 from jaxvae.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MAX_STEM_BYTES = 80  # File systems allow 255 for the whole name.
 
@@ -146,7 +148,9 @@ def write_json(path: Path, value: Any) -> None:
         file.write((text + "\n").encode())
 
 
-def write_arrays(path: Path, values: Mapping[str, np.ndarray]) -> None:
+def write_arrays(path: Path, values: "Mapping[str, np.ndarray]") -> None:
     """Writes named arrays to a compressed .npz file, without pickling."""
+    import numpy as np  # Here, since command lines are parsed without it.
+
     with atomic_write(path) as file:
         np.savez_compressed(file, allow_pickle=False, **values)

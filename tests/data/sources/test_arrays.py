@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from jaxvae import DataConfig
-from jaxvae.data import prepare
+from jaxvae.data.prepare import prepare
 from jaxvae.data.sources.base import SPLITS
 from jaxvae.errors import UserError
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from jaxvae import DataConfig
-from jaxvae.data import prepare
+from jaxvae.data.prepare import prepare
 from jaxvae.data.sources.base import SPLITS
 from jaxvae.errors import UserError
 

@@ -13,8 +13,8 @@ import pytest
 from raw_celeba import ATTRIBUTES, face, make
 
 from jaxvae import DataConfig
-from jaxvae.data import prepare
 from jaxvae.data.images import crop_and_resize
+from jaxvae.data.prepare import prepare
 from jaxvae.data.sources.tfds.files import RawFiles
 from jaxvae.data.sources.tfds.source import tfds_source
 from jaxvae.errors import UserError
