@@ -30,7 +30,7 @@ from jaxvae.runs import checkpoint
 Inject = Callable[[Path, str, float, random.Random], bool]  # Returns whether the fault hit before the run finished.
 STEPS = 600
 SETTINGS = {
-    "model.network": "mlp", "model.hidden": "200", "model.latent": "8", "model.likelihood": "bernoulli",
+    "model": "mlp", "model.hidden": "200", "model.latent": "8", "model.likelihood": "bernoulli",
     "data.pixels": "binarized", "train.steps": str(STEPS), "train.batch-size": "32", "train.validate-every": "60",
     "train.picture-every": "200", "train.log-every": "20", "train.fitted-flow-steps": "20",
     "train.mixture-components": "3",

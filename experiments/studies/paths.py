@@ -1,7 +1,7 @@
 """Compares the four paths between codes under a VAE and under an autoencoder: which are smooth?
 
 make train
-make train ARGS="--objective.name autoencoder --run runs/autoencoder"
+make train ARGS="--objective autoencoder --run runs/autoencoder"
 python experiments/studies/paths.py runs/avatars runs/autoencoder
 """
 

@@ -24,25 +24,26 @@ def evaluate(
     per_example: Path | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Measures bounds on log p(x), rate and distortion, codes and pictures, and says what looks wrong.
+    """Measures bounds on log p(x), rate and distortion, codes and image quality, and diagnoses problems.
 
-    Writes one JSON file, whose fields experiments/README.md explains, and prints a table. Each picture counts once,
-    with noise of its own, so that the numbers depend on neither the batch size nor K.
+    Writes one JSON file, whose fields docs/reference/evaluation.md explains, and prints a table. Each image counts
+    once, with its own noise, so the numbers depend on neither the batch size nor K. For example:
+    python -m jaxvae.evaluate runs/avatars --k 100
 
     Args:
-        run: The run's folder; the newest in runs/ when left out.
-        step: The checkpoint of this step; the last one when left out.
-        split: The pictures to measure on.
-        k: Importance samples for log p(x), whose bound is shown at 1, 10, 100, ... up to it; on a CPU 100 serve a
-            convolutional model.
-        prior: p(z): the prior of the model, or one fitted to the training codes when training ended.
+        run: The run folder; the newest in runs/ by default.
+        step: The step of the checkpoint; the last one by default.
+        split: The images to measure.
+        k: Importance samples for log p(x), whose bound is shown at 1, 10, 100, ... up to it; on a CPU use 100 for
+            a convolutional model.
+        prior: p(z): the prior of the model, or one fitted to the training codes after training.
         features: For the Frechet distance: pixels, inception (needs jaxvae[fid]), or FILE.py:FUNCTION of your own.
-        n: Measure the first so many pictures only.
-        seed: Of all draws.
-        batch_size: Pictures at a time; chosen by their size when left out.
-        data: The prepared data set, where it is no longer where the run found it.
-        out: The JSON file; one in the run's folder, named after what was asked, when left out.
-        per_example: An .npz file for the numbers of each picture.
+        n: Measure only the first n images.
+        seed: Seed of all draws.
+        batch_size: Images at a time; chosen by their size by default.
+        data: The prepared data set, if it has moved since the run.
+        out: The JSON file; by default one in the run folder, named after the arguments.
+        per_example: An .npz file for the numbers of each image.
         overwrite: Replace the files that --out and --per-example name.
     """
     from jaxvae.data.select import data_set

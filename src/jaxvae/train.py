@@ -61,8 +61,8 @@ def main(arguments: Sequence[str]) -> None:
         return
     prepared = first_then_others(lambda: prepare(config.data))
     tell(*describe(prepared).splitlines(), *(f"  doubtful    {doubt}" for doubt in check_ranges(prepared)))
-    pictures = train(config, prepared, run, parsed.devices)
-    tell("", "pictures:", *(f"  {path}" for path in pictures), "", *suggestions(run, config))
+    images = train(config, prepared, run, parsed.devices)
+    tell("", "images:", *(f"  {path}" for path in images), "", *suggestions(run, config))
 
 
 def silent(*_: object) -> None:

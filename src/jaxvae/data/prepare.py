@@ -1,4 +1,4 @@
-"""One door in: the name of a data set to its prepared folder."""
+"""Prepares a data set, from any source, in one folder of one format."""
 
 import glob
 import hashlib
@@ -17,7 +17,7 @@ LONGEST = 100  # Bytes of the readable part of a folder's name.
 
 
 def prepare(config: DataConfig) -> Prepared:
-    """Opens the prepared data set that the config describes, and writes it first where it is missing.
+    """Opens the prepared data set that the config describes, writing it first if it is missing.
 
     Raises `UserError` for an unknown name and for missing, unreadable or damaged files; nothing is then left behind.
     """
@@ -29,13 +29,13 @@ def prepare(config: DataConfig) -> Prepared:
 
 
 def already_prepared(config: DataConfig) -> Prepared | None:
-    """The prepared data set that the config describes, where it is there."""
+    """Returns the prepared data set that the config describes, or None if there is none yet."""
     path = _kept(config) or prepared_path(config)
     return open_prepared(path) if path.exists() else None
 
 
 def recipe(config: DataConfig) -> dict[str, Any]:
-    """Everything that the prepared pixels depend on, as JSON; `files` is a digest of the user's own files."""
+    """Returns what the prepared pixels depend on, as JSON; `files` is a digest of the user's own files."""
     source = config.source.recipe()
     raw = str(_resolved(expand_user(source["raw"]))) if source["raw"] else None
     files = _digest(_own_files(config))
@@ -44,7 +44,7 @@ def recipe(config: DataConfig) -> dict[str, Any]:
 
 
 def prepared_path(config: DataConfig) -> Path:
-    """Where the data set is kept: a readable name and a hash of its recipe."""
+    """Returns where the data set is kept: a readable name and a hash of its recipe."""
     digest = hashlib.sha256(json.dumps(recipe(config), sort_keys=True).encode()).hexdigest()
     return Path(config.root) / f"{_readable(config)}-{digest[:8]}"
 
@@ -57,7 +57,7 @@ def _readable(config: DataConfig) -> str:
 
 
 def _own_files(config: DataConfig) -> Path | None:
-    """The file or folder of the user's that the pictures come from."""
+    """Returns the user's file or folder that the images come from; None if it does not exist."""
     own = config.source.own_files()
     if own is None:
         return None
@@ -73,7 +73,7 @@ def _resolved(path: Path) -> Path:
 
 
 def _digest(path: Path | None) -> str | None:
-    """Of names, sizes and times of change, so that edited files are prepared anew."""
+    """Returns a digest of names, sizes and modification times, so that edited files are prepared again."""
     if path is None:
         return None
     try:
@@ -85,7 +85,7 @@ def _digest(path: Path | None) -> str | None:
 
 
 def _kept(config: DataConfig) -> Path | None:
-    """The newest data set prepared by the same recipe from files that have been deleted since."""
+    """Returns the newest data set prepared by the same recipe from files that have since been deleted."""
     if _own_files(config) is not None:
         return None
     wanted = recipe(config)

@@ -25,13 +25,13 @@ LONGEST_STRETCH = 100
 
 
 def fits_on_device(images: np.ndarray) -> bool:
-    """Whether the set takes at most a quarter of the accelerator's memory; never on a CPU, whose memory it is in."""
+    """Returns whether the set fits in a quarter of the accelerator's memory; never on a CPU, where it is already."""
     statistics = jax.local_devices()[0].memory_stats() or {}
     return bool(images.nbytes <= RESIDENT_SHARE * statistics.get("bytes_limit", 0))
 
 
 def stretch(config: Config, step: int, *, resident: bool) -> int:
-    """How many steps are made at once from `step` on: one, or as many as nothing is looked at between.
+    """Returns how many steps to run in one dispatch: one, or all up to the next that is logged, validated or drawn.
 
     A step of a dense network takes a CPU as long as its dispatch does, and is scanned over, and so is any step on an
     accelerator that holds the set (`resident`). A convolutional one on a CPU does not notice its dispatch, and inside a
@@ -43,7 +43,7 @@ def stretch(config: Config, step: int, *, resident: bool) -> int:
 
 
 def next_event(settings: TrainConfig, step: int) -> int:
-    """The first step after `step` at which something is written down, measured or drawn."""
+    """Returns the first step after `step` that is logged, validated or drawn."""
     every = (settings.log_every, settings.validate_every, settings.picture_every)
     return min(settings.steps, *(each * (step // each + 1) for each in every))
 
@@ -52,7 +52,7 @@ def next_event(settings: TrainConfig, step: int) -> int:
 def feeding(
     train_step: TrainStep, config: Config, images: np.ndarray, place: Placement, *, resident: bool
 ) -> Iterator[Advance]:
-    """The function (state, step) -> (state, metrics [s]) that makes the next `stretch` of s steps, compiled.
+    """Yields the compiled function (state, step) -> (state, metrics [s]) that runs the next `stretch` of s steps.
 
     The state is donated: the one handed in must not be used again. Of each batch this process gathers what its own
     devices hold.
