@@ -32,7 +32,7 @@ from jaxvae.cli import told
 from jaxvae import DevicesConfig
 from jaxvae.experiment import from_json
 from jaxvae.data.prepared import open_prepared
-from jaxvae.training.hosts import join
+from jaxvae.training.multihost import join
 from jaxvae.training.loop import train
 
 config, prepared, run, coordinator, process = sys.argv[1:]
