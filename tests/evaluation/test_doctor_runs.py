@@ -4,7 +4,7 @@ import jax
 import pytest
 from conftest import discs, flat_objective, tiny_config, train_config, untrained
 
-from jaxvae import MLP, DataConfig
+from jaxvae import MLP, DataConfig, NormalLikelihood
 from jaxvae.data.prepared import write_prepared
 from jaxvae.data.sources.base import SPLITS, Example, Source
 from jaxvae.distributions.gaussian import Normal
@@ -95,7 +95,9 @@ def test_pixels_that_do_not_suit_the_likelihood(disc_set, likelihood, pixels, na
 
 
 def test_scales_and_variances_at_their_bounds_are_seen(disc_set):
-    loaded = untrained(config(model=dataclasses.replace(MODEL, scale="per_pixel")), disc_set)
+    loaded = untrained(
+        config(model=dataclasses.replace(MODEL, likelihood=NormalLikelihood(scale="per_pixel"))), disc_set
+    )
     large = {name: jax.tree.map(lambda leaf: 1e3 * leaf, loaded.params[name]) for name in ("encoder", "decoder")}
     params = loaded.params | large
     found = doctor(loaded._replace(params=params), disc_set, n=5)[1]
