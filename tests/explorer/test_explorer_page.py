@@ -165,7 +165,7 @@ def test_a_bad_file_is_answered_with_a_sentence_and_a_good_one_is_taken(page, tm
     page.set_input_files(".end[data-end=first] .file", bad)
     page.wait_for_selector("#error:not([hidden])")
     assert page.inner_text("#error") == (
-        "letter.png cannot be read as an image; give a PNG, JPEG or another file that Pillow opens."
+        "letter.png cannot be read as an image; expected a PNG, JPEG or another format that Pillow supports."
     )
     assert page.get_attribute(".end[data-end=first] img", "src") == source
     assert changed_by(page, lambda: page.set_input_files(".end[data-end=first] .file", good))
