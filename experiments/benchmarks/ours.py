@@ -12,7 +12,7 @@ from contest import Contestant, Side
 from jaxvae import Config
 from jaxvae.data.batches import batch_indices
 from jaxvae.data.pixels import to_float
-from jaxvae.models import build
+from jaxvae.models import GaussianModel, build
 from jaxvae.system.processes import TUNABLES
 from jaxvae.training.input_pipeline import feeding, fits_on_device
 from jaxvae.training.sharding import place, share_cores
@@ -27,11 +27,12 @@ def start_of(config: Config, images: np.ndarray) -> dict[str, Any]:
     keys, size = split_root(config.seed), config.train.batch_size
     pixel_key, _, noise_key = jax.random.split(jax.random.fold_in(keys.train, 0), 3)
     first = images[batch_indices(config.seed, 0, size, len(images))]
-    latent = getattr(config.model, "latent")  # noqa: B009
+    if not isinstance(config.model, GaussianModel):
+        raise TypeError(f"the benchmark needs a model with a Gaussian posterior, not {config.model.kind}")
     start = {
         "params": build(config.model, images.shape[1:]).init(keys.init),
         "x": to_float(pixel_key, first, config.data.pixels),
-        "noise": jax.random.normal(noise_key, (size, latent)),
+        "noise": jax.random.normal(noise_key, (size, config.model.latent)),
     }
     return jax.tree.map(np.asarray, start)
 

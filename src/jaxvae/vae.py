@@ -20,22 +20,8 @@ from jaxtyping import Float
 from jaxvae.annotations import ArrayLike
 from jaxvae.annotations import Params as Params
 from jaxvae.codes import Code as Code
+from jaxvae.distributions.base import Distribution as Distribution
 from jaxvae.distributions.gaussian import Normal
-
-
-@runtime_checkable
-class Distribution(Protocol):
-    """What posteriors and likelihoods have in common; log-probabilities are in nats per example."""
-
-    @property
-    def mean(self) -> Any:
-        """The expected value."""
-
-    def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Any:
-        """Returns a draw."""
-
-    def log_prob(self, value: Any) -> Array:
-        """Returns the log-density or log-probability of each example."""
 
 
 @runtime_checkable

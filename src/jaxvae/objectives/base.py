@@ -41,7 +41,7 @@ class Objective(NamedTuple):
         weight: step -> the weight of the KL, or of whatever else is annealed.
     """
 
-    terms: Callable[[VAE, Params, Array, Float[Array, "b h w c"]], Any]
+    terms: Callable[[VAE, Params, Array, Float[Array, "b h w c"]], Terms]
     value: Callable[[Any, Array], Float[Array, " b"]]
     metrics: Callable[[Any], dict[str, Float[Array, " b"]]]
     weight: Callable[[Array], Float[Array, ""]]
