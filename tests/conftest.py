@@ -152,7 +152,7 @@ def call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.Capture
         code = 0
         try:
             if command == "train":
-                told(lambda: jaxvae.train.main(sys.argv[1:]))
+                told(lambda: jaxvae.train.run_training(jaxvae.train.parse_arguments(sys.argv[1:])))
             else:
                 run_command(command, command.__name__)
         except SystemExit as leaving:

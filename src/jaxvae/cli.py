@@ -110,14 +110,19 @@ def parse(what: Callable[..., Result], name: str, arguments: Sequence[str], **op
         raise UserError(" ".join(str(error).split())) from error
 
 
-def run_command(function: Callable[..., None], name: str) -> None:
-    """Runs a command's function with its arguments from the command line."""
+def run_command(function: Callable[..., None], name: str, start: Callable[[], None] = lambda: None) -> None:
+    """Runs a command's function with its arguments from the command line; `start` is called once they are parsed."""
 
     @functools.wraps(function)
     def bound(*args: Any, **kwargs: Any) -> Callable[[], None]:
         return functools.partial(function, *args, **kwargs)
 
-    told(lambda: parse(bound, name, import_code(sys.argv[1:]))())
+    def body() -> None:
+        command = parse(bound, name, import_code(sys.argv[1:]))
+        start()
+        command()
+
+    told(body)
 
 
 def told(body: Callable[[], Any]) -> None:

@@ -76,5 +76,4 @@ def evaluate(
 
 
 if __name__ == "__main__":
-    use_large_pages()
-    run_command(evaluate, "evaluate")
+    run_command(evaluate, "evaluate", use_large_pages)

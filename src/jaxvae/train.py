@@ -33,9 +33,13 @@ class Arguments:
     """Start a new run next to an existing one: runs/NAME-2 and so on."""
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Parses the command line, prepares the data, trains, and prints where the images are."""
-    parsed = parse_with_experiment(Arguments, "train", arguments, DESCRIPTION)
+def parse_arguments(arguments: Sequence[str]) -> Arguments:
+    """Returns the command line as checked values."""
+    return parse_with_experiment(Arguments, "train", arguments, DESCRIPTION)
+
+
+def run_training(parsed: Arguments) -> None:
+    """Prepares the data, trains, and prints where the images are."""
     config = parsed.config
 
     # Imported after the arguments have been checked: JAX and Orbax take seconds.
@@ -65,6 +69,13 @@ def main(arguments: Sequence[str]) -> None:
     tell("", "images:", *(f"  {path}" for path in images), "", *suggestions(run, config))
 
 
+def main() -> None:
+    """Runs the command; help and mistakes are reported before the process starts again with large pages."""
+    parsed = parse_arguments(sys.argv[1:])
+    use_large_pages()
+    run_training(parsed)
+
+
 def silent(*_: object) -> None:
     """Prints nothing."""
 
@@ -84,5 +95,4 @@ def suggestions(run: Path, config: Config) -> list[str]:
 
 
 if __name__ == "__main__":
-    use_large_pages()
-    told(lambda: main(sys.argv[1:]))
+    told(main)

@@ -81,7 +81,7 @@ def test_the_command_says_that_a_run_stopped_early_is_complete(stopped, monkeypa
     run, _ = stopped
     monkeypatch.setattr(jaxvae.cli, "read_experiment", lambda path: patient())
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
-    jaxvae.train.main(["here.py", "--run", str(run)])
+    jaxvae.train.run_training(jaxvae.train.parse_arguments(["here.py", "--run", str(run)]))
     assert f"{run} is complete: it has stopped at step 20, when its patience had run out" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
 

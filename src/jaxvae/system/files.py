@@ -11,8 +11,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-import psutil
-
 from jaxvae.errors import UserError
 
 if TYPE_CHECKING:
@@ -96,6 +94,8 @@ def temp_dir(path: Path) -> Iterator[Path]:
     Raises:
         UserError: if the folder cannot be created.
     """
+    import psutil  # Here, because importing it takes a tenth of the time of `--help`.
+
     for stale in path.parent.glob(f"{path.name}-*"):
         number = stale.name.rpartition("-")[2]
         if number.isdecimal() and not psutil.pid_exists(int(number)):

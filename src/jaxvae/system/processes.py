@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import TypeVar
-
-from loky import ProcessPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
 
 from jaxvae.errors import UserError
+
+if TYPE_CHECKING:
+    from loky import ProcessPoolExecutor
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -37,7 +38,7 @@ class ParallelMap:
     """
 
     def __init__(self) -> None:
-        self._pool: ProcessPoolExecutor | None = None
+        self._pool: "ProcessPoolExecutor | None" = None
 
     def map(self, function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
         """Yields `function(item)` in order, with warnings suppressed; short sequences are mapped in this process.
@@ -67,7 +68,9 @@ class ParallelMap:
             self._pool.shutdown(kill_workers=True)
 
 
-def _start_pool() -> ProcessPoolExecutor:
+def _start_pool() -> "ProcessPoolExecutor":
+    from loky import ProcessPoolExecutor  # Here, because importing it takes time that `--help` does not have.
+
     # Neither fork nor spawn: JAX's threads may hold locks, which would stay locked forever in a forked process, and
     # the standard library's spawned workers run the user's script again unless it has a `__main__` guard.
     return ProcessPoolExecutor(cpu_count(), initializer=_ignore_interrupts)
