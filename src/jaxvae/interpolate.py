@@ -66,6 +66,7 @@ def interpolate(
     from jaxvae.data.select import data_set, select, walk_ends
     from jaxvae.errors import UserError
     from jaxvae.inference import encode_means, sample_codes, unstack
+    from jaxvae.keys import key_for
     from jaxvae.latents.paths.build import build_path
     from jaxvae.latents.paths.walk_report import format_lines, measure_smoothness
     from jaxvae.latents.paths.walks import even_degrees, segment_rows, sheet, to_arrays, walk
@@ -102,7 +103,7 @@ def interpolate(
     z = (
         encode_means(vae, params, originals)
         if seed is None
-        else sample_codes(vae, params, jax.random.key(seed), originals)
+        else sample_codes(vae, params, key_for("interpolate", seed), originals)
     )
     order = [*range(len(names)), *[0] * loop]
     names, originals, ends = [names[i] for i in order], originals[order], [unstack(z)[i] for i in order]

@@ -23,7 +23,9 @@ from jaxvae.data.prepared import Prepared
 from jaxvae.data.sources.kinds import SourceConfig, source_named
 from jaxvae.errors import UserError
 from jaxvae.evaluation.log_likelihood import importance_bounds
+from jaxvae.evaluation.report import evaluation_keys
 from jaxvae.experiment import Config
+from jaxvae.keys import key_for
 from jaxvae.latents.paths.build import PathName, build_path
 from jaxvae.latents.paths.interpolation import codes_along
 from jaxvae.models import ModelConfig
@@ -80,9 +82,9 @@ class Run(runs.Loaded):
         """
         if n < 1:
             raise UserError(f"n is {n}, but must be at least 1.")
-        kind = prior or next(iter(self.info.fitted.kinds), "model")
+        kind = prior or runs.default_prior(self)
         chosen = runs.prior_of(self, kind)
-        return inference.sample_images(self.vae, self.params, chosen, jax.random.key(seed), n, temperature)
+        return inference.sample_images(self.vae, self.params, chosen, key_for("sample", seed), n, temperature)
 
     def interpolate(self, first: Any, second: Any, steps: int = 9, *, path: PathName = "linear") -> Images:
         """Returns the decoded path between two images, their reconstructions at its ends.
@@ -118,7 +120,7 @@ class Run(runs.Loaded):
         if not self.info.config.objective.variational:
             raise UserError(f"{self.info.run} is a plain autoencoder, which gives no probabilities to images.")
         prior, pixels = self.vae.prior(self.params), self.info.config.data.pixels
-        bounds = importance_bounds(self.vae, pixels, self.params, prior, jax.random.key(seed), self._images(images), k)
+        bounds = importance_bounds(self.vae, pixels, self.params, prior, evaluation_keys(seed)[0], self._images(images), k)
         return bounds.log_likelihood_nats[-1]
 
     def _images(self, images: Any) -> Images:

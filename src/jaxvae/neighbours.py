@@ -15,7 +15,7 @@ def neighbours(
     space: Literal["pixels", "codes"] = "pixels",
     compared: int = 200,
     seed: int = 0,
-    prior: Literal["fitted_mixture", "fitted_flow", "model"] = "fitted_mixture",
+    prior: Literal["fitted_mixture", "fitted_flow", "model"] | None = None,
     data: Path | None = None,
     output: Annotated[Output, tyro.conf.arg(name="")] = Output(),
 ) -> None:
@@ -35,7 +35,7 @@ def neighbours(
         compared: Maximum number of samples and of held-out images in the medians.
         seed: Seed of the samples and of the choice of held-out images.
         prior: fitted_mixture or fitted_flow, fitted to the training codes at the end of training; or model, the prior
-            the model was trained with.
+            the model was trained with. By default the first of these that the run has.
         data: The prepared dataset, if it has moved since the run was trained.
     """
     from jaxvae.errors import UserError
@@ -46,25 +46,24 @@ def neighbours(
     if not 0 <= seed < 2**32:
         raise UserError(f"--seed is {seed}, but must be between 0 and 2**32 - 1.")
 
-    import jax
-    import numpy as np
-
     from jaxvae.data.select import data_set
     from jaxvae.inference import reconstruct, sample_images
+    from jaxvae.keys import key_for
     from jaxvae.latents.attributes.labels import random_subset
     from jaxvae.latents.neighbours import DISTANCES, feature_space, nearest_neighbours
     from jaxvae.rendering.captions import labelled_grid
     from jaxvae.rendering.grid import save_png
-    from jaxvae.runs.run import load, prior_of
+    from jaxvae.runs.run import default_prior, load, prior_of
 
     loaded = load(run)
     vae, params, info = loaded
+    prior = prior or default_prior(loaded)
     target = output.place(info.run / "samples" / f"neighbours-{space}-{prior}-n{n}-k{k}-seed{seed}.png")
     drawn_from, prepared = prior_of(loaded, prior), data_set(info.data, data)
     train, test = prepared.split("train").images, prepared.split("test").images
     if k > len(train):
         raise UserError(f"--k is {k}, but {prepared.info['name']} has only {len(train)} training images.")
-    samples = sample_images(vae, params, drawn_from, jax.random.key(seed), max(n, compared))
+    samples = sample_images(vae, params, drawn_from, key_for("neighbours", seed), max(n, compared))
     held_out = test[random_subset(len(test), compared, seed)]
     kinds = {"samples": samples, "reconstructions": reconstruct(vae, params, held_out), "held_out": held_out}
     nearest = nearest_neighbours(

@@ -14,7 +14,7 @@ def sample(
     n: int = 64,
     temperature: float = 1.0,
     seed: int = 0,
-    prior: Literal["fitted_mixture", "fitted_flow", "model"] = "fitted_mixture",
+    prior: Literal["fitted_mixture", "fitted_flow", "model"] | None = None,
     output: Annotated[Output, tyro.conf.arg(name="")] = Output(),
 ) -> None:
     """Samples codes from a prior and decodes them into a grid of new images.
@@ -28,14 +28,13 @@ def sample(
             varied.
         seed: Seed of the samples.
         prior: fitted_mixture or fitted_flow, fitted to the training codes at the end of training; or model, the prior
-            the model was trained with (N(0, I) unless --model.prior was set).
+            the model was trained with (N(0, I) unless --model.prior was set). By default the first of these that the run has.
     """
-    import jax
-
     from jaxvae.errors import UserError
     from jaxvae.inference import sample_images
+    from jaxvae.keys import key_for
     from jaxvae.rendering.grid import grid, save_png
-    from jaxvae.runs.run import load, prior_of
+    from jaxvae.runs.run import default_prior, load, prior_of
 
     if n < 1:
         raise UserError(f"--n is {n}, but must be at least 1.")
@@ -45,9 +44,10 @@ def sample(
         raise UserError(f"--seed is {seed}, but must be between 0 and 2**32 - 1.")
     loaded = load(run)
     vae, params, info = loaded
+    prior = prior or default_prior(loaded)
     name = f"samples-{prior}-n{n}-t{temperature:g}-seed{seed}.png"
     target = output.place(info.run / "samples" / name)
-    images = sample_images(vae, params, prior_of(loaded, prior), jax.random.key(seed), n, temperature)
+    images = sample_images(vae, params, prior_of(loaded, prior), key_for("sample", seed), n, temperature)
     save_png(grid(images, columns=max(1, round(n**0.5))), target)
     output.report(picture=target, run=info.run, step=info.step, n=n, prior=prior, temperature=temperature, seed=seed)
 

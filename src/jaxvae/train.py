@@ -86,7 +86,7 @@ def suggestions(run: Path, config: Config) -> list[str]:
     walk = [part for flag, which in ends if which for part in (flag, which)]
     commands = [
         ["interpolate", str(run), *walk, "--gif"],
-        ["sample", str(run), "--n", "64", *([] if config.train.mixture_components else ["--prior", "model"])],
+        ["sample", str(run), "--n", "64"],
         ["reconstruct", str(run)],
     ]
     told_commands = [f"  python -m jaxvae.{shlex.join(command)}" for command in commands]

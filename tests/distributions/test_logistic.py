@@ -1,3 +1,4 @@
+import decimal
 import itertools
 
 import jax
@@ -230,3 +231,16 @@ def test_gradients_of_the_mixture_agree_with_finite_differences():
 
     parameters = (distribution.logits, distribution.locations, distribution.log_scales, distribution.couplings)
     check_grads(value, parameters, order=1, modes=["rev"], rtol=2e-2)
+
+
+def test_the_mean_of_the_continuous_bernoulli_and_its_gradient_are_right_at_every_logit():
+    logits = np.concatenate([[0.0], *(sign * np.geomspace(1e-4, 1e4, 41) for sign in (-1.0, 1.0))])
+    value, gradient = jax.vmap(jax.value_and_grad(lambda eta: ContinuousBernoulli(eta, 0).mean))(jnp.asarray(logits))
+    exact, slope = [], []
+    with decimal.localcontext(prec=60):  # The formulas, which cancel, with digits to spare.
+        for eta in map(decimal.Decimal, logits.astype(np.float32).tolist()):
+            half = eta / 2
+            exact.append(float(1 / (1 - (-eta).exp()) - 1 / eta) if eta else 0.5)
+            slope.append(float(1 / eta**2 - 1 / (half.exp() - (-half).exp()) ** 2) if eta else 1 / 12)
+    np.testing.assert_allclose(value, exact, rtol=1e-5)
+    np.testing.assert_allclose(gradient, slope, rtol=2e-4)

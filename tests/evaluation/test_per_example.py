@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import flat_objective, tiny_config
 
-from jaxvae import MLP, Autoencoder
+from jaxvae import MLP, Autoencoder, BernoulliLikelihood, DataConfig
 from jaxvae.data.pixels import scale
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.distributions.gaussian_mixture import GaussianMixture
@@ -120,6 +120,30 @@ def test_codes_are_drawn_for_each_picture_in_order(images):
 
 
 def test_the_codes_of_an_autoencoder_are_its_means(images):
-    config, vae, params = start(objective=Autoencoder())
+    config, vae, params = start(objective=Autoencoder(), data=DataConfig(name="discs", pixels="scaled"))
     rows = build_draw_codes(vae, config)(params, KEY, images)
     np.testing.assert_allclose(rows, vae.encode(params, scale(images)).mean, rtol=1e-4, atol=1e-5)
+
+
+def test_the_codes_of_a_binarised_model_are_those_of_coins_and_not_of_grey_pixels():
+    model = MLP(hidden=(12,), latent=3, likelihood=BernoulliLikelihood())
+    config = tiny_config(model=model, data=DataConfig(name="discs", pixels="binarized"))
+    vae, grey = build(model, (16, 16, 1)), np.full((40, 16, 16, 1), 128, np.uint8)
+    params = vae.init(jax.random.key(1))
+    # With tiny variances the codes are the means: of grey images all alike, of their coins all different.
+    sharp = vae._replace(encode=lambda params, x: Normal(vae.encode(params, x).mean, jnp.full((len(x), 3), -20.0), 1))
+    codes = build_draw_codes(sharp, config)(params, KEY, grey)
+    assert np.std(codes, axis=0).min() > 1e-3
+
+
+@pytest.mark.parametrize("name", ["elbo", "iwae", "autoencoder"])
+def test_the_objective_is_measured_with_its_last_weight(images, name):
+    options = {"beta": 4.0, "warmup_steps": 10} if name == "elbo" else {}
+    config, vae, params = start(objective=flat_objective(name=name, **options))
+    values = build_measure(vae, config, 5)(params, KEY, images).values
+    expected = {
+        "elbo": lambda: values["log_likelihood_nats"] - 4.0 * values["kl_nats"],
+        "iwae": lambda: values["iwae_nats"],
+        "autoencoder": lambda: values["log_likelihood_nats"],
+    }[name]()
+    np.testing.assert_allclose(values["objective_nats"], expected, rtol=1e-6)

@@ -47,7 +47,7 @@ def test_a_report_is_json_with_a_protocol(whole, loaded, disc_set):
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert set(report) == {
         "format_version", "protocol", "elbo_nats", "rate_nats", "distortion_nats", "log_likelihood_nats",
-        "bits_per_dim", "codes", "pictures", "doctor",
+        "bits_per_dim", "codes", "pictures", "doctor", "notes",
     }  # fmt: skip
     assert set(report["pictures"]) == {"psnr_db", "ssim", "frechet_reconstructions", "frechet_samples"}
     assert {"active_units", "rate_per_unit_nats", "mutual_information_nats", "aggregate_kl_nats"} < set(report["codes"])
@@ -160,7 +160,7 @@ def test_whatever_was_made_large_in_training_the_bound_itself_is_measured(disc_s
 
 def test_an_autoencoder_is_evaluated_without_bounds(disc_set, tmp_path):
     report, arrays = evaluated(trained(Autoencoder(), disc_set, tmp_path), disc_set, k=5)
-    assert set(report) == {"format_version", "protocol", "distortion_nats", "pictures", "doctor"}
+    assert set(report) == {"format_version", "protocol", "distortion_nats", "pictures", "doctor", "notes"}
     assert set(arrays) == {"log_likelihood_nats", "psnr_db", "ssim"}
     assert report["distortion_nats"]["mean"] == pytest.approx(-arrays["log_likelihood_nats"].mean(), rel=1e-6)
 

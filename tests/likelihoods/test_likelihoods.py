@@ -133,9 +133,8 @@ def test_a_likelihood_that_does_not_fit_the_pixels_is_refused(likelihood, pixels
         Config(model=Conv(likelihood=likelihood), data=DataConfig(pixels=pixels))
 
 
-@pytest.mark.parametrize(
-    "likelihood", [pytest.param("discretized_logistic_mixture", marks=pytest.mark.slow), "continuous_bernoulli"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("likelihood", ["discretized_logistic_mixture", "continuous_bernoulli"])
 def test_training_with_other_likelihoods_reaches_pictures(disc_set, tmp_path, likelihood):
     base = tiny_config()
     config = tiny_config(

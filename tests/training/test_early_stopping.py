@@ -5,11 +5,13 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from conftest import flat_objective, tiny_config, train_config
+from conftest import flat_objective, metric_lines, tiny_config, train_config
 
 import jaxvae.cli
 import jaxvae.train
-from jaxvae import ELBO, MLP, Config, FlowPrior, MixturePrior, VampPrior
+from jaxvae import ELBO, MLP, MMD, BetaTCVAE, Config, FlowPrior, MixturePrior, VampPrior
+from jaxvae.data.pixels import to_float
+from jaxvae.errors import UserError
 from jaxvae.runs import checkpoint
 from jaxvae.runs.run import completed, load
 from jaxvae.training import loop
@@ -33,10 +35,11 @@ def scripted(monkeypatch, values):
     seen = []
     validate = loop.validate
 
-    def noted(measure, params, keys, prepared, split, step, record):
+    def noted(*arguments):
+        *_, split, step, _ = arguments
         seen.append((split, step))
-        measured = validate(measure, params, keys, prepared, split, step, record)
-        return measured | {ELBO.score: values[step]} if split == "validation" else measured
+        measured = validate(*arguments)
+        return measured | {"objective_nats": values[step]} if split == "validation" else measured
 
     monkeypatch.setattr(loop, "validate", noted)
     return seen
@@ -208,3 +211,34 @@ def test_of_two_equally_good_validations_the_first_is_kept(disc_set, tmp_path, m
     assert (loaded.info.step, loaded.info.parameters) == (25, "best")
     best = checkpoint.read_tree(tmp_path / "run" / "checkpoints", 5, "params")
     assert jax.tree.all(jax.tree.map(np.array_equal, loaded.params, best))
+
+
+@pytest.mark.parametrize("values", [{5: 1.0, 10: float("nan"), 15: 3.0}, {5: float("nan"), 10: 3.0, 15: 2.0}])
+def test_a_validation_that_is_not_a_number_is_never_the_best(disc_set, tmp_path, monkeypatch, values):
+    scripted(monkeypatch, values)
+    loop.train(patient(patience=4, steps=15), disc_set, tmp_path)
+    best = next(step for step, value in values.items() if value == 3.0)
+    assert load(tmp_path).info.parameters == "best"
+    assert equal(load(tmp_path).params, checkpoint.read_tree(tmp_path / "checkpoints", best, "params"))
+
+
+def test_validations_that_are_never_numbers_end_in_a_sentence(disc_set, tmp_path, monkeypatch):
+    scripted(monkeypatch, dict.fromkeys(range(5, 31, 5), float("nan")))
+    with pytest.raises(UserError, match="no best validation to keep: objective_nats was not a number in any"):
+        loop.train(patient(), disc_set, tmp_path)
+
+
+@pytest.mark.parametrize("objective", [MMD(beta=0.0), BetaTCVAE(beta=3.0), ELBO(free_nats=1.0)], ids=lambda o: o.kind)
+def test_the_best_is_by_the_objective_that_is_trained(disc_set, tmp_path, objective):
+    loop.train(patient(patience=5, steps=10, objective=objective), disc_set, tmp_path)
+    images, keys = disc_set.split("validation").images, loop.split_root(0)
+    vae, _, info = load(tmp_path)
+    for row in metric_lines(tmp_path, "validation"):
+        params = checkpoint.read_tree(tmp_path / "checkpoints", row["step"], "params")
+        batches, built = [], objective.build(160)
+        for number in range(len(images) // 16):
+            pixel_key, noise_key = jax.random.split(jax.random.fold_in(jax.random.clone(keys.validation), number))
+            x = to_float(pixel_key, images[16 * number : 16 * (number + 1)], "dequantized")
+            batches.append(np.mean(built.value(built.terms(vae, params, noise_key, x), 10)))
+        assert row["objective_nats"] == pytest.approx(np.mean(batches), rel=1e-5)
+        assert checkpoint.read_about(tmp_path / "checkpoints", row["step"])["objective"] == row["objective_nats"]

@@ -47,7 +47,7 @@ def halved(run, to):
     ("first", "then"),
     [
         pytest.param({"count": 8}, {"count": 1}, marks=pytest.mark.slow),
-        ({"count": 8}, {"count": 3}),
+        pytest.param({"count": 8}, {"count": 3}, marks=pytest.mark.slow),
         ({"count": 1}, {"count": 8}),
         pytest.param({"count": 3}, {"count": 8, "fsdp": True}, marks=pytest.mark.slow),
         pytest.param({"count": 8, "fsdp": True}, {"count": 1}, marks=pytest.mark.slow),

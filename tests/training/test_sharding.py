@@ -86,6 +86,21 @@ def test_parts_of_a_batch_make_the_same_steps_on_any_devices(count, accumulate, 
     alike(stepped(1, accumulate=2), stepped(count, accumulate=accumulate, fsdp=fsdp))
 
 
+@pytest.mark.parametrize("log_every", [1, 10, 100])
+def test_metrics_are_whole_on_every_device_however_many_steps_they_are_of(log_every):
+    settings = train_config(batch_size=48, steps=100, log_every=log_every, validate_every=100, picture_every=100)
+    config = tiny_config(model=MLP(hidden=(8,) * 5, latent=4), train=settings)
+    vae, placement = build(config.model, (16, 16, 3)), over(jax.devices(), config, DevicesConfig(fsdp=True))
+    state = init_state(split_root(0), vae, config.train)
+    state = jax.tree.map(lambda leaf, like: jax.device_put(leaf, like.sharding), state, placement.of(state))
+    with feeding(build_train_step(vae, config, 160), config, IMAGES, placement, resident=False) as advance:
+        _, metrics = advance(state, 0)
+    assert metrics["update"].layer_norms.shape[0] == log_every
+    assert all(leaf.sharding.is_fully_replicated for leaf in jax.tree.leaves(metrics))
+    # Long enough to be cut over the devices if they were laid out like the state.
+    assert log_every < 100 or metrics["update"].layer_norms.size >= 1024
+
+
 def test_networks_computed_anew_make_the_same_steps():
     alike(stepped(2), stepped(2, rematerialize=True))
 

@@ -119,6 +119,25 @@ def test_gradients_above_the_norm_are_scaled_down():
     np.testing.assert_allclose(moved[0][1][0].mu["w"], moved[1][1][0].mu["w"], rtol=1e-6)
 
 
+def test_weight_decay_leaves_the_likelihood_and_the_prior_alone():
+    params = {"encoder": {"w": jnp.ones(2)}, "likelihood": {"log_variance": jnp.ones(())}, "prior": {"x": jnp.ones(3)}}
+    still = jax.tree.map(jnp.zeros_like, params)
+    optimizer = build_optimizer(TrainConfig(weight_decay=0.1, learning_rate=0.01, warmup_steps=0))
+    moved, _ = optimizer.update(still, optimizer.init(params), params)
+    np.testing.assert_allclose(moved["encoder"]["w"], -0.1 * 0.01 * np.ones(2), rtol=1e-5)
+    assert not np.any(moved["likelihood"]["log_variance"])
+    assert not np.any(moved["prior"]["x"])
+
+
+def test_without_likelihood_and_prior_it_is_adamw():
+    params = {"w": jnp.asarray([1.0, -2.0])}
+    gradients = {"w": jnp.asarray([0.3, 0.4])}
+    config = TrainConfig(weight_decay=0.1, learning_rate=0.01, clip_norm=None)
+    ours, theirs = build_optimizer(config), optax.adamw(learning_rate(config), weight_decay=0.1)
+    mine, others = (each.update(gradients, each.init(params), params)[0] for each in (ours, theirs))
+    np.testing.assert_array_equal(mine["w"], others["w"])
+
+
 def test_mirroring_turns_some_pictures_left_to_right_and_leaves_the_rest():
     x = jnp.broadcast_to(jnp.arange(3.0)[None, None, :, None], (200, 2, 3, 1))
     turned = np.asarray(flip_half(jax.random.key(0), x))

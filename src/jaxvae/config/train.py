@@ -23,7 +23,7 @@ class TrainConfig(Checked):
     warmup_steps: int = 100
     """Updates over which the learning rate rises linearly."""
     weight_decay: float = 0.0
-    """Decoupled weight decay (AdamW)."""
+    """Decoupled weight decay (AdamW) of the networks; the scale of the likelihood and the prior have none."""
     clip_norm: float | None = 100.0
     """Clip the gradient to this global norm; the objective is summed over pixels, so norms are large."""
     most_not_finite: int = 10
@@ -40,7 +40,7 @@ class TrainConfig(Checked):
     validate_every: int = 500
     """Measure the whole validation split and save a checkpoint every this many updates."""
     patience: int = 0
-    """Stop after this many validations without improvement and keep the best parameters; 0 never stops early."""
+    """Stop after this many validations without a better objective and keep the best parameters; 0 never stops early."""
     picture_every: int = 500
     """Draw images every this many updates."""
     mixture_components: int = 10

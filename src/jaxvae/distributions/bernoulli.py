@@ -13,8 +13,8 @@ from jaxvae.annotations import ArrayLike, Parameter, PRNGKey, PRNGKeys
 from jaxvae.distributions.base import align, align_flat, draw_noise, safe_sqrt, sum_event
 
 # |logits| of the continuous Bernoulli below which a series replaces the closed form, which divides 0 by 0 at 0. The
-# variance and the entropy cancel more digits than the mean and the normaliser, and their series are longer.
-NEAR_ZERO, VARIANCE_NEAR_ZERO, ENTROPY_NEAR_ZERO = 1e-2, 1.0, 0.5
+# mean (in its gradient), the variance and the entropy cancel more digits than the normaliser; their series are longer.
+NEAR_ZERO, MEAN_NEAR_ZERO, VARIANCE_NEAR_ZERO, ENTROPY_NEAR_ZERO = 1e-2, 1.0, 1.0, 0.5
 
 
 @partial(register_dataclass, data_fields=["logits"], meta_fields=["event_ndim"])
@@ -88,8 +88,13 @@ class ContinuousBernoulli:
     @property
     def mean(self) -> Float[Array, "..."]:
         """1 / (1 - e^(-η)) - 1 / η, which is not λ."""
-        eta, small = self._safe()
-        return jnp.where(small, 0.5 + self.logits / 12.0, 1.0 / -jnp.expm1(-eta) - 1.0 / eta)
+        # At -|η|, and 1 less that for positive η: nothing overflows, and small means keep their digits.
+        size = jnp.abs(self.logits)
+        small = size < MEAN_NEAR_ZERO
+        near, far = jnp.where(small, self.logits, 0.0), jnp.where(small, 1.0, size)
+        series = 0.5 + near / 12.0 - near**3 / 720.0 + near**5 / 30240.0 - near**7 / 1209600.0
+        closed = 1.0 / far + jnp.exp(-far) / jnp.expm1(-far)
+        return jnp.where(small, series, jnp.where(self.logits > 0.0, 1.0 - closed, closed))
 
     @property
     def variance(self) -> Float[Array, "..."]:

@@ -21,6 +21,11 @@ WIDE_VARIANCE = 2.0  # Of a unit's codes, where the prior's is 1.
 AT_BOUND_SHARE = 0.05
 GAP_ERRORS, GAP_SHARE = 4.0, 0.02
 BAD_SAMPLES, GOOD_PSNR_DB = 4.0, 15.0
+# A Fréchet distance that nobody would see, whatever that of the reconstructions: where all originals are alike, both
+# are near 0 and their ratio means nothing.
+SMALL_FRECHET = 0.01
+FEW_IMAGES = 100
+SATURATED = 0.95  # Share of its largest possible value above which the mutual information is taken to have reached it.
 
 
 class Finding(NamedTuple):
@@ -146,7 +151,7 @@ def gap(facts: Facts) -> Iterator[Finding]:
 def samples(facts: Facts) -> Iterator[Finding]:
     """Yields a finding about draws from the prior that the decoder was not trained on."""
     own, drawn = facts.frechet_reconstructions, facts.frechet_samples
-    if own is None or drawn is None or facts.psnr_db < GOOD_PSNR_DB or drawn <= BAD_SAMPLES * own:
+    if own is None or drawn is None or facts.psnr_db < GOOD_PSNR_DB or drawn <= max(BAD_SAMPLES * own, SMALL_FRECHET):
         return
     sentence = (
         f"Reconstructions are good ({facts.psnr_db:.1f} dB), samples are not: their Fréchet distance is {drawn:.3g}, "
@@ -155,6 +160,25 @@ def samples(facts: Facts) -> Iterator[Finding]:
     fitted = facts.prior != "model"
     flag = towards_the_prior(facts.config) if fitted else "sample --prior fitted_mixture"
     yield Finding("bad_samples", sentence, flag)
+
+
+def notes(count: int, codes: dict[str, Any] | None) -> Iterator[str]:
+    """Yields what the numbers cannot say because the images are few.
+
+    Args:
+        count: number of images measured.
+        codes: the part `codes` of the report; None if the model has no prior.
+    """
+    if count < FEW_IMAGES:
+        yield f"{count} images are few: the distances and the parts of the rate say little about others."
+    if codes is None:
+        return
+    information = codes["mutual_information_nats"]
+    if information["mean"] > SATURATED * information["at_most"] > 0.0:
+        yield (
+            f"mutual_information_nats has reached log n, which is the most that {count} images can show, so that "
+            "aggregate_kl_nats is the rate less log n and does not measure how far the codes are from the prior."
+        )
 
 
 def against_collapse(config: Config) -> str:

@@ -41,6 +41,9 @@ Measure = Callable[[Params, Array, np.ndarray], PerExample]
 DrawCodes = Callable[[Params, Array, np.ndarray], Float[np.ndarray, "n d"]]
 
 
+OBJECTIVE = "objective_nats"  # The name of the objective's value among the others.
+
+
 def psnr(x: Float[Array, "b h w c"], reconstruction: Float[Array, "b h w c"]) -> Float[Array, " b"]:
     """Returns the peak signal-to-noise ratio in decibels, for images in [0, 1]; larger is better."""
     error = jnp.mean(jnp.square(x - jnp.clip(reconstruction, 0.0, 1.0)), axis=(1, 2, 3))
@@ -50,8 +53,10 @@ def psnr(x: Float[Array, "b h w c"], reconstruction: Float[Array, "b h w c"]) ->
 def build_measure(vae: VAE, config: Config, batch_size: int | None = None) -> Measure:
     """Returns the function (params, key, images uint8 [n, h, w, c]) -> PerExample of all n, each counted once.
 
-    The terms are those of training, with β = 1. Reconstructions are the likelihood's mean at the posterior mean.
+    The terms are those of training, with β = 1. The value of the objective itself has its weights of the last step, and
+    is missing where it compares the images of a batch. Reconstructions are the likelihood's mean at the posterior mean.
     """
+    last = jnp.asarray(config.train.steps)
     objective, bits = config.objective.build(1), config.model.likelihood.stored_bits(config.data.pixels)
 
     def one(params: Params, prior: Any, key: Array, image: Array) -> PerExample:
@@ -59,6 +64,8 @@ def build_measure(vae: VAE, config: Config, batch_size: int | None = None) -> Me
         x, clean = to_float(pixel_key, image[None], config.data.pixels), scale(image[None])
         terms = objective.terms(with_prior(vae, prior), params, noise_key, x)
         values = with_bits_per_dim(objective.metrics(terms), bits, x[0].size)
+        if config.objective.per_example:
+            values[OBJECTIVE] = objective.value(terms, last)
         values["psnr_db"] = psnr(clean, vae.decode(params, vae.encode(params, clean).mean).mean)
         whole = PerExample(values, terms.posterior, terms.z, getattr(terms, "kl_units", None))
         return jax.tree.map(lambda leaf: leaf[0], whole)
@@ -97,8 +104,10 @@ def build_draw_codes(vae: VAE, config: Config) -> DrawCodes:
 
     @jax.jit
     def rows(params: Params, key: Array, images: Array) -> Array:
-        posterior = vae.encode(params, scale(images))
-        return flatten(posterior.mean if mean_alone else posterior.sample(key))
+        # Pixels as in training: of grey pixels a model of binarised ones would have codes that it was never trained on.
+        pixel_key, noise_key = jax.random.split(key)
+        posterior = vae.encode(params, to_float(pixel_key, images, config.data.pixels))
+        return flatten(posterior.mean if mean_alone else posterior.sample(noise_key))
 
     def each(params: Params, key: Array, images: np.ndarray) -> Iterator[np.ndarray]:
         for batch, (indices, real) in enumerate(epoch_batches(len(images), config.train.batch_size)):

@@ -7,21 +7,28 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxvae.annotations import PRNGKeys
 from jaxvae.data.prepared import Prepared
 from jaxvae.errors import printable
-from jaxvae.evaluation.doctor import Facts, diagnose, posterior_at_bound, scale_at_bound, widest_variance
+from jaxvae.evaluation.doctor import Facts, diagnose, notes, posterior_at_bound, scale_at_bound, widest_variance
 from jaxvae.evaluation.features import Features
 from jaxvae.evaluation.image_quality import measure_images
 from jaxvae.evaluation.log_likelihood import importance_bounds
 from jaxvae.evaluation.numbers import bound_numbers, code_numbers, likelihood_numbers, mean
-from jaxvae.evaluation.per_example import PerExample, build_measure
+from jaxvae.evaluation.per_example import OBJECTIVE, PerExample, build_measure
 from jaxvae.evaluation.streaming import count_active_units
+from jaxvae.keys import key_for
 from jaxvae.models import GaussianModel
 from jaxvae.objectives import ELBO
 from jaxvae.runs.run import Info, Loaded, prior_of, versions
 from jaxvae.vae import with_prior
 
 FORMAT_VERSION = 1
+
+
+def evaluation_keys(seed: int) -> PRNGKeys:
+    """Returns the keys of an evaluation: for the terms of the bounds, and for samples from the prior."""
+    return jax.random.split(key_for("evaluate", seed), 2)
 
 
 class Options(NamedTuple):
@@ -46,7 +53,7 @@ def evaluate_run(loaded: Loaded, prepared: Prepared, options: Options, features:
     """Measures a trained model on a split, counting each image once, whatever the batch size."""
     vae, params, info = loaded
     images = prepared.split(options.split).images[: options.n]
-    keys = list(jax.random.split(jax.random.key(options.seed), 2))
+    keys = evaluation_keys(options.seed)
     has_prior = info.config.objective.variational
     # The bound itself, whatever objective it was trained with.
     config = replace(info.config, objective=ELBO()) if has_prior else info.config
@@ -55,7 +62,7 @@ def evaluate_run(loaded: Loaded, prepared: Prepared, options: Options, features:
     measured = measure(params, keys[0], images)
     report: dict[str, Any] = {"format_version": FORMAT_VERSION}
     report["protocol"] = protocol(info, prepared, options, len(images))
-    per_example = {name: each for name, each in measured.values.items() if name != "bits_per_dim"}
+    per_example = {name: each for name, each in measured.values.items() if name not in ("bits_per_dim", OBJECTIVE)}
     if has_prior:
         bits = config.model.likelihood.stored_bits(config.data.pixels)
         bounds = importance_bounds(
@@ -75,6 +82,7 @@ def evaluate_run(loaded: Loaded, prepared: Prepared, options: Options, features:
     trained = measure(params, keys[0], training) if has_prior and options.split != "train" else None
     facts = _facts(loaded, prepared, images, measured, trained, report, options)
     report["doctor"] = [finding._asdict() for finding in diagnose(facts)]
+    report["notes"] = list(notes(len(images), report.get("codes")))
     return Evaluation(report, per_example)
 
 
@@ -149,7 +157,8 @@ def table(report: dict[str, Any]) -> str:
     )
     rows = [f"  {name:<34} {value}" for name, value in _rows(report)]
     found = [f"  {each['name']}: {each['sentence']}\n    try {each['flag']}" for each in report["doctor"]]
-    return "\n".join([printable(head), "", *rows, "", "doctor:", *(found or ["  nothing looks wrong"])])
+    remarks = ["", *(f"note: {note}" for note in report["notes"])] if report["notes"] else []
+    return "\n".join([printable(head), "", *rows, "", "doctor:", *(found or ["  nothing looks wrong"]), *remarks])
 
 
 def _rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:

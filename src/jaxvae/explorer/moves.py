@@ -11,6 +11,7 @@ from jaxtyping import Float, UInt8
 from jaxvae.codes import Code, flatten, unflatten
 from jaxvae.errors import UserError, suggest
 from jaxvae.inference import decode_to_images, encode_means
+from jaxvae.keys import key_for
 from jaxvae.latents.attributes.directions import Direction
 from jaxvae.latents.paths.build import build_path
 from jaxvae.latents.paths.interpolation import Path
@@ -131,7 +132,7 @@ def build_sampler(loaded: Loaded, name: str) -> Callable[[int, float], Float[np.
     prior = prior_of(loaded, check_known(name, prior_names(loaded), "prior"))
     # Passed as an argument because parameters compiled in as constants compile slowly.
     draw = jax.jit(lambda prior, key, temperature: flatten(prior.sample(key, (DRAW_SIZE,), temperature)))
-    return lambda seed, temperature: np.asarray(draw(prior, jax.random.key(seed), jnp.float32(temperature)))
+    return lambda seed, temperature: np.asarray(draw(prior, key_for("explore", seed), jnp.float32(temperature)))
 
 
 def check_known(name: str, known: Mapping[str, Slider] | Sequence[str], kind: str) -> str:

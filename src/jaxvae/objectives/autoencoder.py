@@ -26,7 +26,6 @@ class AutoencoderTerms(NamedTuple):
 class Autoencoder(ObjectiveConfig):
     """log p(x|z) at the posterior mean: nothing is drawn, and no KL holds the codes together."""
 
-    score = "log_likelihood_nats"
     variational = False
 
     def weight(self, step: Array) -> Float[Array, ""]:

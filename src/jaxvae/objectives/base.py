@@ -52,11 +52,9 @@ class ObjectiveConfig(Kind, family="objective"):
     """Base of the objectives; a kind of your own overrides `build`.
 
     Attributes:
-        score: the metric that the best checkpoint is chosen by; larger is better.
         variational: whether the model it trains has a meaningful posterior and prior. Without, codes are the means.
     """
 
-    score: ClassVar[str] = "elbo_nats"
     variational: ClassVar[bool] = True
 
     def build(self, examples: int) -> Objective:

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 class IWAE(ObjectiveConfig):
     """The importance-weighted bound on log p(x), tighter with every sample."""
 
-    score = "iwae_nats"
-
     samples: int = 5
     """Importance samples per image."""
     doubly_reparameterized: bool = False

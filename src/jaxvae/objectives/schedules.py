@@ -21,9 +21,11 @@ def annealed(beta: float, warmup_steps: int, cycles: int, step: Array) -> Float[
         return jnp.full((), beta)
     period = 2 * warmup_steps
     cycle = jnp.minimum(step // period, cycles - 1)
-    return beta * jnp.minimum(1.0, (step - cycle * period + 1.0) / warmup_steps)
+    return beta * jnp.minimum(1.0, (step - cycle * period) / warmup_steps)
 
 
 def capacity_at(capacity_nats: float, rising_steps: int, step: Array) -> Float[Array, ""]:
     """Returns the target KL in nats: a linear rise, then constant (Burgess et al. 2018, section 4)."""
-    return capacity_nats * jnp.minimum(1.0, (step + 1.0) / max(rising_steps, 1))
+    if not rising_steps:
+        return jnp.full((), capacity_nats)
+    return capacity_nats * jnp.minimum(1.0, step / rising_steps)

@@ -26,6 +26,7 @@ from jaxvae.annotations import ArrayLike, Params, PRNGKey, Scalar
 from jaxvae.codes import Code, flatten, unflatten
 from jaxvae.config import TrainConfig
 from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture
+from jaxvae.keys import key_for
 from jaxvae.priors.flow import Flow, build_flow
 
 KINDS = ("fitted_mixture", "fitted_flow")
@@ -38,6 +39,7 @@ MAX_CODES = 20_000  # More add seconds, not accuracy.
 # The flow.
 FLOW_PAIRS, FLOW_HIDDEN = 4, 128
 FLOW_ROUNDS, FLOW_BATCH_SIZE, FLOW_LEARNING_RATE = 10, 256, 1e-3
+FEWEST_FLOW_CODES = 20
 HELD_OUT_SHARE = 0.1  # Share of the codes that selects the best round: a flow of this size can memorise codes.
 
 
@@ -155,11 +157,11 @@ def fit_flow(codes: Float[np.ndarray, "n d"], steps: int, seed: int) -> Params |
         seed: Seed of the split, the initialisation and the batches.
 
     Returns:
-        The parameters after the round with the highest mean log-density of held-out codes; None for fewer than twenty
-        codes or two units.
+        The parameters after the round with the highest mean log-density of held-out codes; None for fewer than
+        FEWEST_FLOW_CODES codes or two units.
     """
     count, units = codes.shape
-    if count < 20 or units < 2:
+    if count < FEWEST_FLOW_CODES or units < 2:
         return None
     rows = jnp.asarray(codes[np.random.default_rng(seed).permutation(count)], jnp.float32)
     held_out, rows = jnp.split(rows, [max(1, int(HELD_OUT_SHARE * count))])
@@ -185,7 +187,7 @@ def fit_flow(codes: Float[np.ndarray, "n d"], steps: int, seed: int) -> Params |
         (params, state), _ = jax.lax.scan(update, (params, state), jax.random.split(key, per_round))
         return params, state, mean_log_prob(params, held_out)
 
-    init_key, *keys = jax.random.split(jax.random.key(seed), FLOW_ROUNDS + 1)
+    init_key, *keys = jax.random.split(key_for("fitted_flow", seed), FLOW_ROUNDS + 1)
     params = jax.jit(family.init)(init_key)
     spread = jnp.std(rows, axis=0)
     params |= {"center": jnp.mean(rows, axis=0), "log_scale": jnp.log(jnp.maximum(spread, 1e-6 + 1e-3 * spread.max()))}

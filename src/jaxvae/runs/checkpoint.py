@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 import sys
 import warnings
@@ -68,9 +69,10 @@ def save(
         step: number of updates made.
         trees: pytrees of arrays by name.
         about: JSON metadata that makes the checkpoint self-describing.
-        objective: selects the best checkpoint, larger is better; None if it was not measured.
+        objective: selects the best checkpoint, larger is better; None or not a number if it was not measured.
         complete: whether this is the final checkpoint of the run.
     """
+    objective = None if objective is None or math.isnan(objective) else objective
     checkpointer.wait()  # Orbax would delete a step to overwrite even while it is still being written.
     write_missing_checksums(Path(checkpointer.directory))
     checkpointer.save_checkpointables_async(

@@ -16,7 +16,7 @@ from jaxvae.data.prepared import Prepared, metadata_error
 from jaxvae.errors import UserError, suggest
 from jaxvae.experiment import Config, differences, from_json, to_json
 from jaxvae.models import build
-from jaxvae.priors.fitted import KINDS, Fitted
+from jaxvae.priors.fitted import FEWEST_FLOW_CODES, KINDS, Fitted
 from jaxvae.runs import checkpoint
 from jaxvae.runs.checkpoint import DamagedError, read_about
 from jaxvae.runs.formats import upgraded
@@ -114,6 +114,11 @@ def _last_whole(folder: Path, known: list[int]) -> int:
     return last
 
 
+def default_prior(loaded: Loaded) -> str:
+    """Returns the name of the prior to sample from: the first fitted one that the run has, or else the model's own."""
+    return next(iter(loaded.info.fitted.kinds), "model")
+
+
 def prior_of(loaded: Loaded, kind: str) -> Prior:
     """Returns a prior by name: "model" for the one trained with the model, or one fitted after training."""
     vae, params, info = loaded
@@ -124,10 +129,15 @@ def prior_of(loaded: Loaded, kind: str) -> Prior:
         raise UserError(f"there is no prior {kind!r}: {suggest(kind, ('model', *KINDS))}")
     if kind not in info.fitted.kinds:
         flag = {"fitted_mixture": "mixture-components", "fitted_flow": "fitted-flow-steps"}[kind]
+        needed = f"--train.{flag} is above 0"
+        if kind == "fitted_flow":
+            needed += f", there are at least {FEWEST_FLOW_CODES} training images and codes have at least two units"
+        else:
+            needed += " and there are at least two training images"
         others = " or ".join(["model", *info.fitted.kinds])
         raise UserError(
-            f"{info.run} has no {kind.replace('_', ' ')}: it is fitted after training if --train.{flag} is above "
-            f"0 and there are enough codes; use --prior {others}."
+            f"{info.run} has no {kind.replace('_', ' ')}: it is fitted at the end of training if {needed}; "
+            f"use --prior {others}."
         )
     return info.fitted.prior(kind, code_shape(vae, params))
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from jaxvae.codes import STATISTICS_TREE as STATISTICS
 from jaxvae.config import DevicesConfig
 from jaxvae.data.prepared import Prepared
 from jaxvae.errors import UserError
-from jaxvae.evaluation.per_example import DrawCodes, Measure, build_draw_codes, build_measure
+from jaxvae.evaluation.per_example import OBJECTIVE, DrawCodes, Measure, build_draw_codes, build_measure
 from jaxvae.experiment import Config
 from jaxvae.inference import code_statistics
 from jaxvae.models import build
@@ -46,7 +45,7 @@ from jaxvae.training.skipping import SkippedStep, write_report
 from jaxvae.training.snapshots import ends, fitted, show
 from jaxvae.training.state import Keys, TrainState, split_root
 from jaxvae.training.step import build_train_step, layers
-from jaxvae.training.validation import Best, out_of_patience, validate
+from jaxvae.training.validation import BatchObjective, Best, build_batch_objective, out_of_patience, validate
 from jaxvae.vae import VAE, Params
 
 
@@ -91,6 +90,7 @@ class Trainer:
     keys: Keys
     placement: Placement
     measure: Measure
+    batch_objective: BatchObjective
     draw_codes: DrawCodes
 
     @property
@@ -150,7 +150,8 @@ def set_up(config: Config, prepared: Prepared, run: Path, devices: DevicesConfig
         write_config(run, config)
     wait_for_all("run begun")
     measure, draw_codes = build_measure(vae, config), build_draw_codes(vae, config)
-    return Trainer(config, prepared, run, devices, vae, keys, placement, measure, draw_codes), state
+    batch_objective = build_batch_objective(vae, config, prepared.info["splits"]["train"]["n"])
+    return Trainer(config, prepared, run, devices, vae, keys, placement, measure, batch_objective, draw_codes), state
 
 
 @contextmanager
@@ -195,7 +196,8 @@ def run_steps(session: Session, state: TrainState) -> TrainState:
         if validates:
             validate_and_save(session, state, step)
             if out_of_patience(config, session.best, step):
-                print_line(record, f"stopping at step {step}: the best validation was that of step {session.best.step}")
+                best = f"the best validation by {OBJECTIVE} was that of step {session.best.step}"
+                print_line(record, f"stopping at step {step}: {best}")
                 break
         if draws:
             draw_snapshot(session, state, step)
@@ -241,13 +243,21 @@ def give_up(session: Session, state: TrainState, trouble: SkippedStep) -> None:
     )
 
 
+def measure_split(session: Session, params: Params, split: str, step: int) -> dict[str, float]:
+    """Measures a split and logs the means."""
+    trainer = session.trainer
+    return validate(
+        trainer.measure, trainer.batch_objective, params, trainer.keys, trainer.prepared, split, step, session.record
+    )
+
+
 def validate_and_save(session: Session, state: TrainState, step: int) -> None:
     """Measures the validation split and saves a checkpoint with its score."""
     trainer = session.trainer
     params = one_copy(trainer.placement, state.evaluated)
-    measured = validate(trainer.measure, params, trainer.keys, trainer.prepared, "validation", step, session.record)
-    session.score = broadcast_from_first(measured[trainer.config.objective.score])
-    session.best = max(session.best, Best(step, session.score), key=attrgetter("objective"))
+    measured = measure_split(session, params, "validation", step)
+    session.score = broadcast_from_first(measured[OBJECTIVE])
+    session.best = session.best.or_better(step, session.score)
     session.save(step, trees(state), objective=session.score)
     session.saved = step
 
@@ -271,7 +281,7 @@ def finish(session: Session, state: TrainState) -> list[Path]:
         trainer.vae, trainer.config, trainer.placement, trainer.keys, trainer.prepared,
     )  # fmt: skip
     params, kept = best_params(session, state)
-    validate(trainer.measure, params, keys, prepared, "test", session.saved, session.record)
+    measure_split(session, params, "test", session.saved)
     priors = fitted(trainer.draw_codes, params, keys, config.train, config, trainer.images)
     statistics = code_statistics(vae, params, trainer.images)._asdict()
     extra = kept | everywhere(placement, priors.trees | {STATISTICS: statistics})
@@ -282,10 +292,19 @@ def finish(session: Session, state: TrainState) -> list[Path]:
 
 
 def best_params(session: Session, state: TrainState) -> tuple[Params, dict[str, Any]]:
-    """Returns the parameters to evaluate, and with `train.patience` the best ones as a tree to keep."""
+    """Returns the parameters to evaluate, and with `train.patience` the best ones as a tree to keep.
+
+    Raises:
+        UserError: there is no best validation, because none was a number.
+    """
     trainer = session.trainer
     if not trainer.config.train.patience:
         return one_copy(trainer.placement, state.evaluated), {}
+    if session.best.objective == -math.inf:
+        raise UserError(
+            f"{trainer.run} has no best validation to keep: {OBJECTIVE} was not a number in any. "
+            "A smaller --train.learning-rate often helps; without --train.patience the last parameters are kept."
+        )
     session.checkpointer.wait()
     name = "params" if state.ema is None else "ema"
     params = checkpoint.read_tree(trainer.checkpoints, session.best.step, name)

@@ -44,6 +44,10 @@ class Placement(NamedTuple):
         """Constrains the state to those shardings, inside a compiled function."""
         return jax.tree.map(lambda leaf: jax.lax.with_sharding_constraint(leaf, self._of(leaf)), state)
 
+    def replicated(self, metrics: Any) -> Any:
+        """Constrains metrics to be whole on every device, inside a compiled function, so that each process has them."""
+        return jax.tree.map(lambda leaf: jax.lax.with_sharding_constraint(leaf, self.whole), metrics)
+
     def _of(self, leaf: Any) -> NamedSharding:
         count = self.mesh.size
         axes = [axis for axis, size in enumerate(leaf.shape) if size % count == 0]

@@ -1,5 +1,6 @@
 """The train state and its optimizer."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -10,6 +11,9 @@ from jax import Array
 from jaxvae.config import TrainConfig
 from jaxvae.training.skipping import SkipState, init_skip_state
 from jaxvae.vae import VAE, Params
+
+
+UNDECAYED = ("likelihood", "prior")  # Parts of the parameters without weight decay.
 
 
 class Keys(NamedTuple):
@@ -61,11 +65,27 @@ def learning_rate(config: TrainConfig) -> optax.Schedule:
 
 
 def build_optimizer(config: TrainConfig) -> optax.GradientTransformation:
-    """Returns AdamW (Adam if there is no weight decay), after clipping the gradient's global norm if requested."""
+    """Returns AdamW (Loshchilov & Hutter 2019), after clipping the gradient's global norm if requested."""
     return optax.chain(
         optax.identity() if config.clip_norm is None else optax.clip_by_global_norm(config.clip_norm),
-        optax.adamw(learning_rate(config), weight_decay=config.weight_decay),
+        optax.chain(
+            optax.scale_by_adam(),
+            optax.stateless(partial(decay_networks, config.weight_decay)),
+            optax.scale_by_learning_rate(learning_rate(config)),
+        ),
     )
+
+
+def decay_networks(weight_decay: float, updates: Params, params: Params) -> Params:
+    """Adds the weight decay to the updates of the networks.
+
+    The scale of the likelihood and the prior are not decayed: 0 is not their neutral value. Decay would pull a learned
+    log-variance towards a variance of 1, and pseudo-inputs towards black.
+    """
+    return {
+        part: update if part in UNDECAYED else optax.tree.add_scale(update, weight_decay, params[part])
+        for part, update in updates.items()
+    }
 
 
 def init_state(keys: Keys, vae: VAE, config: TrainConfig) -> TrainState:

@@ -118,7 +118,7 @@ def compile_step(train_step: TrainStep, placement: Placement) -> Any:
         else:
             state, metrics = one(state, batches[0])
             metrics = jax.tree.map(lambda metric: jnp.asarray(metric)[None], metrics)
-        return placement.laid(state), placement.laid(metrics)
+        return placement.laid(state), placement.replicated(metrics)
 
     return jax.jit(steps, donate_argnums=0)
 

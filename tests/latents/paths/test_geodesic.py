@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from jax.tree_util import Partial
 
+from jaxvae.distributions.bernoulli import ContinuousBernoulli
 from jaxvae.latents.paths.geodesic import energy, geodesic, length
 from jaxvae.latents.paths.interpolation import linear
 
@@ -79,3 +80,27 @@ def test_its_energy_is_never_above_that_of_the_straight_line():
         straight, found = (creased(way(first, second, NODES)) for way in (linear, path))
         assert float(energy(found)) <= float(energy(straight)) * (1 + 1e-5)
         assert np.isfinite(found).all()
+
+
+def test_a_gradient_that_is_not_finite_is_reported(caplog):
+    def kinked(z):
+        return jnp.where(z > 10.0, jnp.sqrt(z - 10.0), z)  # Its gradient is NaN below 10, though its value is not.
+
+    with caplog.at_level("WARNING", logger="jaxvae"):
+        codes = geodesic(kinked)(jnp.zeros(2), jnp.ones(2), NODES)
+    assert "gradient that is not finite" in caplog.text
+    np.testing.assert_allclose(codes, np.tile(NODES[:, None], 2), atol=1e-6)
+    caplog.clear()
+    with caplog.at_level("WARNING", logger="jaxvae"):
+        geodesic(bent)(jnp.asarray([-1.5, 0.1]), jnp.asarray([1.5, 0.1]), NODES)
+    assert not caplog.text
+
+
+def test_it_leaves_the_straight_line_under_a_continuous_bernoulli_with_dark_pixels():
+    def decode(z):
+        height = -120.0 + 150.0 * jnp.exp(-2.0 * jnp.sum(jnp.square(z), axis=1, keepdims=True))
+        return ContinuousBernoulli(jnp.concatenate([height, 3.0 * z], axis=1), 1).mean
+
+    first, second = jnp.asarray([-1.5, 0.1]), jnp.asarray([1.5, 0.1])
+    codes = geodesic(decode)(first, second, NODES)
+    assert float(length(decode(codes))) < 0.95 * float(length(decode(linear(first, second, NODES))))

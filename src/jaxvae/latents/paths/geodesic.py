@@ -7,6 +7,7 @@ the ends. The path of minimal energy is a shortest path traversed at constant sp
 ≤ energy, with equality if all steps have the same length.
 """
 
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -25,6 +26,10 @@ Decode = Callable[[Code], Float[Array, "b *x"]]
 
 SEGMENTS, UPDATES = 16, 40
 LINE_SEARCH_STEPS = 10
+NOT_FINITE = (
+    "the geodesic is not the shortest path: the decoder has a gradient that is not finite along it, where the "
+    "optimisation stopped."
+)
 
 
 def energy(images: Float[Array, "b *x"]) -> Float[Array, ""]:
@@ -54,30 +59,38 @@ def geodesic(decode: Decode, segments: int = SEGMENTS, updates: int = UPDATES) -
     def path(first: Code, second: Code, degrees: Float[Array, " b"]) -> Code:
         first, second = (jax.tree.map(jnp.asarray, end) for end in (first, second))
         scale = _distance_per_unit(first, second)
-        return _wave_path(first, second, scale, fit(decode, first, second, scale), jnp.asarray(degrees, jnp.float32))
+        waves, finite = fit(decode, first, second, scale)
+        if not finite:
+            logging.getLogger("jaxvae").warning(NOT_FINITE)
+        return _wave_path(first, second, scale, waves, jnp.asarray(degrees, jnp.float32))
 
     return path
 
 
-def _fit(segments: int, updates: int, decode: Decode, first: Code, second: Code, scale: Array) -> Code:
-    """Returns the waves of `_wave_path` of lowest energy during the optimisation, starting from the straight line."""
+def _fit(segments: int, updates: int, decode: Decode, first: Code, second: Code, scale: Array) -> tuple[Code, Array]:
+    """Returns the waves of `_wave_path` of lowest energy during the optimisation, starting from the straight line, and
+    whether all gradients were finite.
+    """
     optimizer = optax.lbfgs(linesearch=optax.scale_by_zoom_linesearch(LINE_SEARCH_STEPS))
     nodes = jnp.linspace(0.0, 1.0, segments + 1)
 
     def energy_of(waves: Code) -> Array:
         return energy(decode(_wave_path(first, second, scale, waves, nodes)))
 
-    def update(carry: tuple[Code, Any, Code, Array], _: None) -> tuple[tuple[Code, Any, Code, Array], None]:
+    Carry = tuple[Code, Any, Code, Array]
+
+    def update(carry: Carry, _: None) -> tuple[Carry, Array]:
         waves, state, best, lowest = carry
         value, gradient = optax.value_and_grad_from_state(energy_of)(waves, state=state)
+        finite = jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves((value, gradient))])
         best = jax.tree.map(lambda new, old: jnp.where(value < lowest, new, old), waves, best)
         updates, state = optimizer.update(gradient, state, waves, value=value, grad=gradient, value_fn=energy_of)
-        return (optax.apply_updates(waves, updates), state, best, jnp.where(value < lowest, value, lowest)), None
+        return (optax.apply_updates(waves, updates), state, best, jnp.where(value < lowest, value, lowest)), jnp.all(finite)
 
     straight = jax.tree.map(lambda leaf: jnp.zeros((segments - 1, *leaf.shape)), first)
     start = (straight, optimizer.init(straight), straight, jnp.asarray(jnp.inf))
-    (_, _, best, _), _ = jax.lax.scan(update, start, length=updates + 1)
-    return best
+    (_, _, best, _), finite = jax.lax.scan(update, start, length=updates + 1)
+    return best, jnp.all(finite)
 
 
 def _wave_path(first: Code, second: Code, scale: Array, waves: Code, degrees: Float[Array, " b"]) -> Code:

@@ -38,12 +38,14 @@ def prior_path(prior: Prior) -> Path:
 def matched_line(
     first: Float[np.ndarray, " d"], second: Float[np.ndarray, " d"], t: Float[np.ndarray, "b 1"]
 ) -> Float[np.ndarray, "b d"]:
-    """Returns ((1 − t) a + t b) / √((1 − t)² + t² + 2 t (1 − t) ρ), which is N(0, I) at every t if the ends are.
+    """Returns ((1 − t) a + t b) / √((1 − t)² + t² + 2 t (1 − t) ρ), where ρ is the cosine between the ends, at least 0.
 
-    With ρ = 0, for independent ends, this is the map of Agustsson et al. (2019, table 1). The ends of an interpolation
-    may be similar, and that map would then move too far out: ρ is the cosine between them, i.e. the correlation of
-    their units, so that a path from a code to itself stays there. Ends at obtuse angles keep ρ = 0. No point is further
-    out than the further end: its squared norm is at most a mean of |a|², |b|² and |a| |b|.
+    If the units of the ends are N(0, 1) with correlation ρ, so are those of every point. With ρ = 0, for independent
+    ends, this is the map of Agustsson et al. (2019, table 1). The ends of an interpolation may be similar, and that map
+    would then move too far out; with the cosine as an estimate of the correlation, a path from a code to itself stays
+    there. For independent ends the estimate is above 0 by chance: half-way, the mean square of a unit is 0.90 for 16
+    units and 0.975 for 256, where the straight line has 0.5. No point is further out than the further end: its squared
+    norm is at most a mean of |a|², |b|² and |a| |b|.
     """
     norms = np.linalg.norm(first) * np.linalg.norm(second)
     cosine = float(first @ second / norms) if norms > 0 else 0.0
