@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from jaxvae.cli import Output, report, run_command
+from jaxvae.cli import Output, check_count, report, run_command, say
 from jaxvae.system.files import file_stem
 
 if TYPE_CHECKING:
@@ -72,8 +72,7 @@ class LabelSource:
         from jaxvae.latents.attributes.labels import labelled_split
         from jaxvae.latents.attributes.labels_csv import load_labelled_files
 
-        if self.n < 1:
-            raise UserError(f"--n is {self.n}, but must be at least 1.")
+        check_count("--n", self.n, 2**31 - 1, "no set has more images")
         if self.labels:
             return load_labelled_files(self.labels, self.folder or self.labels.parent, loaded.info.data, self.n)
         if self.folder:
@@ -133,7 +132,7 @@ class List:
         origin = {"run": loaded.info.run, "of": labelled.origin, "n": len(labelled.images)}
         report(self.json, **origin, **({"attributes": counts, "names": direction_names(labelled)} if self.json else {}))
         if not self.json:
-            print("\n".join(counts_table(counts)))
+            say(*counts_table(counts))
 
 
 @dataclass(frozen=True)
@@ -244,10 +243,9 @@ class Measure:
         from contextlib import suppress
 
         from jaxvae.errors import UserError
-        from jaxvae.system.files import new_file, write_json
+        from jaxvae.system.files import new_file, own_file, write_json
 
-        if self.pictures < 1:
-            raise UserError(f"--pictures is {self.pictures}, but must be at least 1.")
+        check_count("--pictures", self.pictures, 2**31 - 1, "no set has more images")
         if not math.isfinite(self.degree):
             raise UserError(f"--degree is {self.degree:g}, but must be a finite number.")
         target = new_file(self.out, ".json", self.overwrite)
@@ -282,7 +280,7 @@ class Measure:
         if not edits:
             raise UserError(f"no attribute of {source.origin} has enough examples to measure.")
         stem = result_name(self.names, self.remove, how, self.source, [], [self.degree])
-        target = target or info.run / "evaluation" / f"{stem}.json"
+        target = target or own_file(info.run, info.run / "evaluation" / f"{stem}.json")
         result = {
             "run": str(info.run), "step": info.step, "of": source.origin, "learned_from": len(source.images),
             "method": how.method, "step_at_degree_1": how.step, "orthogonal_to": list(how.orthogonal_to),
@@ -292,7 +290,7 @@ class Measure:
         if self.json:
             report(True, file=target, **result)
         else:
-            print("\n".join(edits_table(edits, judge.classifier_report())))
+            say(*edits_table(edits, judge.classifier_report()))
             report(False, file=target, run=info.run, step=info.step)
 
 

@@ -26,11 +26,13 @@ from jaxvae.likelihoods import LikelihoodConfig
 from jaxvae.models import ModelConfig
 from jaxvae.objectives import ObjectiveConfig
 from jaxvae.priors import PriorConfig
-from jaxvae.system.files import check_writable, require_inside
+from jaxvae.system.files import check_writable, own_file
+
+LONGEST_DEFECT = 300  # Characters of an unexpected exception's message that are shown.
 
 Result = TypeVar("Result")
 
-MISTAKE, INTERRUPTED, READER_GONE = 2, 130, 141
+MISTAKE, DEFECT, INTERRUPTED, READER_GONE = 2, 70, 130, 141
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Output:
             UserError: it exists, or cannot be written.
         """
         if self.out is None:
-            return require_inside(default.parents[1], default)
+            return own_file(default.parents[1], default)
         if self.out.suffix.lower() != ".png":
             raise UserError(f"--out is {self.out}, but must end in .png.")
         self._refuse_existing(self.out)
@@ -85,6 +87,20 @@ def report(as_json: bool, **result: Any) -> None:
 def say(*lines: str) -> None:
     """Prints lines; control characters in file names are escaped."""
     print("\n".join(map(printable, lines)), flush=True)
+
+
+def check_count(flag: str, value: int | None, most: int, why: str, least: int = 1) -> None:
+    """Raises UserError unless the count that a flag gives, if any, is between `least` and `most`."""
+    if value is not None and value < least:
+        raise UserError(f"{flag} is {value}, but must be at least {least}.")
+    if value is not None and value > most:
+        raise UserError(f"{flag} is {value}, but must be at most {most}: {why}.")
+
+
+def check_seed(seed: int | None) -> None:
+    """Raises UserError unless the seed, if any, is one that JAX and NumPy take."""
+    if seed is not None and not 0 <= seed < 2**32:
+        raise UserError(f"--seed is {seed}, but must be between 0 and 2**32 - 1.")
 
 
 def parse(what: Callable[..., Result], name: str, arguments: Sequence[str], **options: Any) -> Result:
@@ -126,7 +142,12 @@ def run_command(function: Callable[..., None], name: str, start: Callable[[], No
 
 
 def told(body: Callable[[], Any]) -> None:
-    """Calls `body`; a `UserError` prints its sentence and exits with code 2, an interrupt its message and 130."""
+    """Calls `body`; a `UserError` prints its sentence and exits with code 2, an interrupt its message and 130.
+
+    Any other exception is a defect of ours, or memory that ran out: one sentence and code 70. `--debug` shows where.
+    """
+    debug = "--debug" in sys.argv[1:]
+    sys.argv = [word for word in sys.argv if word != "--debug"]
     handler = logging.StreamHandler()
     handler.setFormatter(_OneLine("%(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
@@ -146,8 +167,21 @@ def told(body: Callable[[], Any]) -> None:
         # The reader of the output is gone, as with `| head`; keep Python from meeting the closed pipe again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(READER_GONE)
+    except Exception as error:
+        if debug:
+            raise
+        print(f"error: {printable(_describe_defect(error))}", file=sys.stderr)
+        sys.exit(DEFECT)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _describe_defect(error: Exception) -> str:
+    what = " ".join(str(error).split())
+    what = f"{type(error).__name__}: {what[:LONGEST_DEFECT]}" if what else type(error).__name__
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in what:
+        return f"out of memory ({what}); use fewer or smaller images, a smaller batch or a smaller model."
+    return f"this should not have happened ({what}); please report it with the output of the same command and --debug."
 
 
 class _OneLine(logging.Formatter):
@@ -197,12 +231,14 @@ def choose_kinds(config: Config, arguments: Sequence[str]) -> tuple[Config, list
     """Returns the config with the kinds that flags such as `--model mlp` name, and the remaining arguments.
 
     Whether the parts go together is checked later, when all arguments are known. `--data.name NAME` and
-    `--data.raw DIR` are short for a source.
+    `--data.raw DIR` are short for a source, `--model.from RUN` is for `--model.start-from RUN`.
 
     Raises:
         UserError: there is no such kind, with the nearest name.
     """
     rest = list(arguments)
+    other_run, rest = take_flag(rest, "model.from")
+    rest = rest if other_run is None else [*rest, "--model.start-from", other_run]
     name, rest = take_flag(rest, "data.name")
     raw, rest = take_flag(rest, "data.raw")
     for family, base in FAMILIES.items():

@@ -6,6 +6,7 @@ from typing import Annotated
 import tyro
 
 from jaxvae.cli import report, run_command
+from jaxvae.system.files import file_stem, own_file
 
 MAX_SHEET_IMAGES = 4096
 
@@ -50,7 +51,7 @@ def decode(
     vae, params, info = load(run or source_run(codes))
     saved = read_codes(codes, code_shape(vae, params))
     count = len(saved.names)
-    target = out or info.run / "samples" / f"decoded-{codes.stem}.png"
+    target = out or own_file(info.run, info.run / "samples" / f"decoded-{_name(codes, info.run)}.png")
     if target.suffix.lower() == ".png" and count > MAX_SHEET_IMAGES:
         raise UserError(
             f"{codes} contains {count} codes, but a sheet has at most {MAX_SHEET_IMAGES}; give a folder as --out."
@@ -62,6 +63,12 @@ def decode(
     else:
         write_folder(target, images, saved.names)
         report(json, folder=target, run=info.run, step=info.step, n=count)
+
+
+def _name(codes: Path, run: Path) -> str:
+    """Returns what the result is called: after the file, and also after its folder unless that is the run's own."""
+    own = codes.resolve().parent == (run / "codes").resolve()
+    return codes.stem if own else file_stem([str(codes)])
 
 
 if __name__ == "__main__":

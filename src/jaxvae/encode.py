@@ -36,7 +36,7 @@ def encode(
         json: Print the result as one line of JSON.
     """
     from jaxvae.errors import UserError
-    from jaxvae.system.files import new_file
+    from jaxvae.system.files import new_file, own_file
 
     if which and split:
         raise UserError(f"cannot combine --split {split} with the image {which[0]}; give images or a split.")
@@ -60,6 +60,8 @@ def encode(
     names = expand_folders(which)
     loaded = load(run)
     info = loaded.info
+    marks = [file_stem(which) if which else split or "test", *(["standardized"] if standardize else [])]
+    target = target or own_file(info.run, info.run / "codes" / f"{'-'.join(marks)}.npz")
     about = {**info.data, "path": str(data)} if data else info.data
     # First, so that missing statistics are reported before the encoding.
     statistics = training_statistics(loaded, about) if standardize else None
@@ -69,8 +71,6 @@ def encode(
         encoded = encode_split(loaded, data_set(info.data, data), split or "test")
     if statistics:
         encoded = standardize_codes(encoded, statistics)
-    marks = [file_stem(which) if which else split or "test", *(["standardized"] if standardize else [])]
-    target = target or info.run / "codes" / f"{'-'.join(marks)}.npz"
     origin = {"run": str(info.run.resolve()), "step": info.step, "data": info.data["name"]}
     write_codes(target, encoded, origin)
     units = flatten(jax.tree.map(lambda leaf: leaf[:1], encoded.mean)).shape[1]

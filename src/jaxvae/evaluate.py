@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from jaxvae.cli import run_command, say
+from jaxvae.cli import check_count, check_seed, run_command, say
 from jaxvae.system.processes import use_large_pages
 
 
@@ -47,23 +47,22 @@ def evaluate(
         overwrite: Replace the files that --out and --per-example name.
     """
     from jaxvae.data.select import data_set
-    from jaxvae.errors import UserError
     from jaxvae.evaluation.features import build_features
     from jaxvae.evaluation.report import Options, evaluate_run, table
     from jaxvae.runs.run import load
-    from jaxvae.system.files import new_file, require_inside, write_arrays, write_json
+    from jaxvae.system.files import file_stem, new_file, own_file, write_arrays, write_json
 
-    for flag, value in (("--k", k), ("--n", n), ("--batch-size", batch_size)):
-        if value is not None and value < 1:
-            raise UserError(f"{flag} is {value}, but must be at least 1.")
-    if not 0 <= seed < 2**32:
-        raise UserError(f"--seed is {seed}, but must be between 0 and 2**32 - 1.")
+    check_count("--k", k, 1_000_000, "the bound hardly rises beyond, and would take days")
+    check_count("--n", n, 2**31 - 1, "no split has more images")
+    check_count("--batch-size", batch_size, 2**16, "larger batches need more memory and are no faster")
+    check_seed(seed)
     extract = build_features(features)
     loaded = load(run, step)
     marks = [f"{mark}{value}" for mark, value in (("n", n), ("step", step)) if value is not None]
+    marks += [file_stem([features])] if features != "pixels" else []
     name = "-".join([split, prior, f"k{k}", f"seed{seed}", *marks])
     own = loaded.info.run / "evaluation" / f"{name}.json"
-    target = new_file(out, ".json", overwrite) or require_inside(loaded.info.run, own)
+    target = new_file(out, ".json", overwrite) or own_file(loaded.info.run, own)
     arrays = new_file(per_example, ".npz", overwrite)
     prepared = data_set(loaded.info.data, data)
     options = Options(split, k, prior, seed, n, batch_size)
@@ -71,7 +70,7 @@ def evaluate(
     write_json(target, report)
     if arrays:
         write_arrays(arrays, values)
-    print(table(report))
+    say(*table(report).splitlines())
     say("", f"numbers: {target}", *([f"per example: {arrays}"] if arrays else []))
 
 

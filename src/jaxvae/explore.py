@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from jaxvae.cli import run_command
+from jaxvae.cli import check_count, run_command, say
 
 if TYPE_CHECKING:
     import socket
 
 HOST = "127.0.0.1"
+MAX_CONNECTIONS = 100  # A browser opens six.
 
 
 def explore(
@@ -37,8 +38,7 @@ def explore(
 
     if not 1 <= port <= 65535:
         raise UserError(f"--port is {port}, but must be between 1 and 65535.")
-    if units < 1:
-        raise UserError(f"--units is {units}, but must be at least 1.")
+    check_count("--units", units, 1000, "nobody moves more sliders")
     try:
         import starlette  # noqa: F401
         import uvicorn
@@ -56,16 +56,16 @@ def explore(
 
     with listen(port) as listener:  # First, because the rest takes some seconds.
         loaded = load(run)
-        print(f"opening {loaded.info.run}, this takes some seconds", flush=True)
+        say(f"opening {loaded.info.run}, this takes some seconds")
         session = open_session(loaded, data, units)
         warm_up(session)
         address = f"http://{HOST}:{port}"
-        print(f"exploring {session.loaded.info.run} on {address}; press Ctrl-C to stop", flush=True)
+        say(f"exploring {session.loaded.info.run} on {address}; press Ctrl-C to stop")
         if open_:
             webbrowser.open(address)  # Requests before the server runs wait in the listener's queue.
         config = uvicorn.Config(
             build_app(session), log_level="warning", access_log=False, lifespan="off", ws="none",
-            server_header=False, timeout_graceful_shutdown=1,
+            server_header=False, timeout_graceful_shutdown=1, limit_concurrency=MAX_CONNECTIONS,
         )  # fmt: skip
         with suppress(KeyboardInterrupt):  # Ctrl-C; whether the server passes it on depends on timing.
             uvicorn.Server(config).run(sockets=[listener])

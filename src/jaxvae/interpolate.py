@@ -5,10 +5,12 @@ from typing import Annotated, Literal
 
 import tyro
 
-from jaxvae.cli import Output, run_command
+from jaxvae.cli import Output, check_count, check_seed, run_command, say
 from jaxvae.system.files import file_stem
 
 Which = Annotated[str | None, tyro.conf.arg(metavar="WHICH")]
+
+MOST_STEPS = 10_000
 
 
 def interpolate(
@@ -60,7 +62,6 @@ def interpolate(
         mp4: Also write it as a video; needs jaxvae[video].
         npz: Also write the codes and images of the path as arrays.
     """
-    import jax
     import numpy as np
 
     from jaxvae.data.select import data_set, select, walk_ends
@@ -140,14 +141,13 @@ def interpolate(
         **({"smoothness": smoothness} if output.json and report else {}),
     )
     if report and not output.json:
-        print("\n".join(format_lines(smoothness)))
+        say(*format_lines(smoothness))
 
 
 def _check(steps: int, degree: float | None, seed: int | None, animations: list[str], report: bool) -> None:
     from jaxvae.errors import UserError
 
-    if steps < 2:
-        raise UserError(f"--steps is {steps}, but must be at least 2: the two ends.")
+    check_count("--steps", steps, MOST_STEPS, "a longer strip cannot be looked at", least=2)
     if degree is not None and not 0 <= degree <= 1:
         raise UserError(f"--degree is {degree:g}, but must be between 0 (the first image) and 1 (the last).")
     if degree is not None and animations:
@@ -155,8 +155,7 @@ def _check(steps: int, degree: float | None, seed: int | None, animations: list[
         raise UserError(f"{flag} animates a path, but --degree selects a single image; use only one of them.")
     if degree is not None and report:
         raise UserError("--report measures a path, but --degree selects a single image; use only one of them.")
-    if seed is not None and not 0 <= seed < 2**32:
-        raise UserError(f"--seed is {seed}, but must be between 0 and 2**32 - 1.")
+    check_seed(seed)
 
 
 if __name__ == "__main__":

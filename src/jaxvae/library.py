@@ -31,6 +31,7 @@ from jaxvae.latents.paths.interpolation import codes_along
 from jaxvae.models import ModelConfig
 from jaxvae.objectives import ObjectiveConfig
 from jaxvae.runs import run as runs
+from jaxvae.runs.changes import ended_before
 from jaxvae.training.loop import train
 from jaxvae.training.metric_log import Callback
 from jaxvae.training.sharding import share_cores
@@ -120,7 +121,9 @@ class Run(runs.Loaded):
         if not self.info.config.objective.variational:
             raise UserError(f"{self.info.run} is a plain autoencoder, which gives no probabilities to images.")
         prior, pixels = self.vae.prior(self.params), self.info.config.data.pixels
-        bounds = importance_bounds(self.vae, pixels, self.params, prior, evaluation_keys(seed)[0], self._images(images), k)
+        bounds = importance_bounds(
+            self.vae, pixels, self.params, prior, evaluation_keys(seed)[0], self._images(images), k
+        )
         return bounds.log_likelihood_nats[-1]
 
     def _images(self, images: Any) -> Images:
@@ -195,6 +198,7 @@ def fit(
     run: str | Path | None = None,
     model: ModelConfig | None = None,
     objective: ObjectiveConfig | None = None,
+    change: bool = False,
     devices: DevicesConfig = DevicesConfig(),
     callback: Callback | None = None,
 ) -> Run:
@@ -206,6 +210,8 @@ def fit(
         run: the run folder; by default runs/NAME. A complete run is opened as it is.
         model: replaces the model of the config.
         objective: replaces the objective of the config.
+        change: continue the run of the folder with this config where it was trained with another, such as one of fewer
+            steps.
         devices: which devices to train on, and how.
         callback: called with (step, kind, metrics) for each line of metrics.jsonl.
 
@@ -226,6 +232,6 @@ def fit(
     if data is not None and not config.name:
         config = replace(config, name=data.info["name"])
     folder = Path(run) if run is not None else Path("runs") / config.title
-    if runs.ended_before(folder, config) is None:
+    if ended_before(folder, config, change) is None:
         train(config, prepare(config.data) if data is None else data, folder, devices, callback)
     return load(folder)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from jaxvae.cli import Output, run_command
+from jaxvae.cli import Output, check_count, check_seed, run_command
 from jaxvae.system.files import file_stem
 
 
@@ -39,11 +39,9 @@ def draw_map(
     from jaxvae.errors import UserError
     from jaxvae.rendering.scatter import import_figure
 
-    for flag, value in (("--n", n), ("--steps", steps)):
-        if value < 1:
-            raise UserError(f"{flag} is {value}, but must be at least 1.")
-    if not 0 <= seed < 2**32:
-        raise UserError(f"--seed is {seed}, but must be between 0 and 2**32 - 1.")
+    check_count("--n", n, 10_000_000, "a plot of more points cannot be looked at")
+    check_count("--steps", steps, 1000, "a sheet of more images cannot be looked at")
+    check_seed(seed)
     if manifold and attribute:
         raise UserError("--manifold draws images, which --attribute cannot colour; use only one of them.")
     if not manifold:

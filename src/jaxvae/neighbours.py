@@ -5,7 +5,9 @@ from typing import Annotated, Literal
 
 import tyro
 
-from jaxvae.cli import Output, run_command
+from jaxvae.cli import Output, check_count, check_seed, run_command
+
+MOST_ROWS = 1000
 
 
 def neighbours(
@@ -38,15 +40,15 @@ def neighbours(
             the model was trained with. By default the first of these that the run has.
         data: The prepared dataset, if it has moved since the run was trained.
     """
-    from jaxvae.errors import UserError
+    check_count("--n", n, MOST_ROWS, "a sheet of more rows cannot be looked at")
+    check_count("--k", k, MOST_ROWS, "a row of more images cannot be looked at")
+    check_count("--compared", compared, 100_000, "their distances to all training images would take hours")
+    check_seed(seed)
 
-    for flag, value in (("--n", n), ("--k", k), ("--compared", compared)):
-        if value < 1:
-            raise UserError(f"{flag} is {value}, but must be at least 1.")
-    if not 0 <= seed < 2**32:
-        raise UserError(f"--seed is {seed}, but must be between 0 and 2**32 - 1.")
+    import numpy as np
 
     from jaxvae.data.select import data_set
+    from jaxvae.errors import UserError
     from jaxvae.inference import reconstruct, sample_images
     from jaxvae.keys import key_for
     from jaxvae.latents.attributes.labels import random_subset
@@ -57,9 +59,9 @@ def neighbours(
 
     loaded = load(run)
     vae, params, info = loaded
-    prior = prior or default_prior(loaded)
-    target = output.place(info.run / "samples" / f"neighbours-{space}-{prior}-n{n}-k{k}-seed{seed}.png")
-    drawn_from, prepared = prior_of(loaded, prior), data_set(info.data, data)
+    source = prior or default_prior(loaded)
+    target = output.place(info.run / "samples" / f"neighbours-{space}-{source}-n{n}-k{k}-seed{seed}.png")
+    drawn_from, prepared = prior_of(loaded, source), data_set(info.data, data)
     train, test = prepared.split("train").images, prepared.split("test").images
     if k > len(train):
         raise UserError(f"--k is {k}, but {prepared.info['name']} has only {len(train)} training images.")
@@ -83,7 +85,8 @@ def neighbours(
     over = ["sample", "nearest", *map(str, range(2, k + 1))]
     save_png(labelled_grid(rows.reshape(-1, *train.shape[1:]), k + 1, over=over, under=under, title=title), target)
     output.report(
-        picture=target, run=info.run, step=info.step, prior=prior, seed=seed, distance=DISTANCES[space], n=n, **medians,
+        picture=target, run=info.run, step=info.step, prior=source, seed=seed, distance=DISTANCES[space], n=n,
+        **medians,
         pictures=[
             {"train": indices.tolist(), "distances": distances.tolist()}
             for indices, distances in zip(nearest.indices[:n], nearest.distances[:n], strict=True)

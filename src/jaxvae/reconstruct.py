@@ -5,7 +5,7 @@ from typing import Annotated
 
 import tyro
 
-from jaxvae.cli import Output, run_command
+from jaxvae.cli import Output, check_count, run_command
 from jaxvae.system.files import file_stem
 
 
@@ -29,14 +29,12 @@ def reconstruct(
 
     from jaxvae.data.pixels import scale
     from jaxvae.data.select import data_set, select
-    from jaxvae.errors import UserError
     from jaxvae.evaluation.per_example import psnr
     from jaxvae.inference import reconstruct as reconstruct_images
     from jaxvae.rendering.grid import over_under, save_png
     from jaxvae.runs.run import load
 
-    if n < 1:
-        raise UserError(f"--n is {n}, but must be at least 1.")
+    check_count("--n", n, 100_000, "a sheet of more cannot be looked at")
     vae, params, info = load(run)
     target = output.place(info.run / "samples" / f"reconstructions-{file_stem(which or (f'test-{n}',))}.png")
     if which:

@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 import tyro
 
-from jaxvae.cli import Output, run_command
+from jaxvae.cli import Output, check_count, check_seed, run_command
+
+MOST_IMAGES = 100_000
 
 
 def sample(
@@ -28,28 +30,29 @@ def sample(
             varied.
         seed: Seed of the samples.
         prior: fitted_mixture or fitted_flow, fitted to the training codes at the end of training; or model, the prior
-            the model was trained with (N(0, I) unless --model.prior was set). By default the first of these that the run has.
+            the model was trained with (N(0, I) unless --model.prior was set). By default the
+            first of these that the run has.
     """
     from jaxvae.errors import UserError
     from jaxvae.inference import sample_images
     from jaxvae.keys import key_for
-    from jaxvae.rendering.grid import grid, save_png
+    from jaxvae.rendering.grid import check_size, grid, save_png
     from jaxvae.runs.run import default_prior, load, prior_of
 
-    if n < 1:
-        raise UserError(f"--n is {n}, but must be at least 1.")
+    check_count("--n", n, MOST_IMAGES, "a sheet of more cannot be looked at")
     if not 0 <= temperature < math.inf:
         raise UserError(f"--temperature is {temperature}, but must be at least 0 and finite.")
-    if not 0 <= seed < 2**32:
-        raise UserError(f"--seed is {seed}, but must be between 0 and 2**32 - 1.")
+    check_seed(seed)
     loaded = load(run)
     vae, params, info = loaded
-    prior = prior or default_prior(loaded)
-    name = f"samples-{prior}-n{n}-t{temperature:g}-seed{seed}.png"
+    kind = prior or default_prior(loaded)
+    name = f"samples-{kind}-n{n}-t{temperature:g}-seed{seed}.png"
     target = output.place(info.run / "samples" / name)
-    images = sample_images(vae, params, prior_of(loaded, prior), key_for("sample", seed), n, temperature)
-    save_png(grid(images, columns=max(1, round(n**0.5))), target)
-    output.report(picture=target, run=info.run, step=info.step, n=n, prior=prior, temperature=temperature, seed=seed)
+    columns = max(1, round(n**0.5))
+    check_size(n, columns, info.shape)
+    images = sample_images(vae, params, prior_of(loaded, kind), key_for("sample", seed), n, temperature)
+    save_png(grid(images, columns), target)
+    output.report(picture=target, run=info.run, step=info.step, n=n, prior=kind, temperature=temperature, seed=seed)
 
 
 if __name__ == "__main__":

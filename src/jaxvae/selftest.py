@@ -2,7 +2,7 @@
 
 import sys
 
-from jaxvae.cli import run_command
+from jaxvae.cli import check_seed, run_command
 
 
 def selftest(seed: int = 0) -> None:
@@ -13,11 +13,9 @@ def selftest(seed: int = 0) -> None:
     """
     import jax
 
-    from jaxvae.errors import UserError
     from jaxvae.evaluation.closed_forms import run_checks
 
-    if not 0 <= seed < 2**32:
-        raise UserError(f"--seed is {seed}, but must be between 0 and 2**32 - 1.")
+    check_seed(seed)
     print(
         f"{'':4}  {'measured':>12}  {'from':>12}  {'to':>12}  claim   (jax {jax.__version__}, {jax.default_backend()})"
     )

@@ -31,6 +31,9 @@ class Arguments:
     """Run folder; runs/NAME by default."""
     fresh: bool = False
     """Start a new run next to an existing one: runs/NAME-2 and so on."""
+    change: bool = False
+    """Continue the run with the values given here although it was trained with others so far: with more
+    --train.steps, another --train.learning-rate, --train.batch-size or objective."""
 
 
 def parse_arguments(arguments: Sequence[str]) -> Arguments:
@@ -45,7 +48,8 @@ def run_training(parsed: Arguments) -> None:
     # Imported after the arguments have been checked: JAX and Orbax take seconds.
     from jaxvae.data.prepare import prepare
     from jaxvae.data.summary import check_ranges, describe
-    from jaxvae.runs.run import beside, ended_before
+    from jaxvae.runs.changes import ended_before
+    from jaxvae.runs.run import beside
     from jaxvae.training.loop import train
     from jaxvae.training.multihost import first_then_others, is_first, join, wait_for_all
     from jaxvae.training.sharding import share_cores
@@ -56,12 +60,13 @@ def run_training(parsed: Arguments) -> None:
     tell = say if is_first() else silent
     run = parsed.run or Path("runs") / config.title
     run = beside(run) if parsed.fresh else run
-    ended = ended_before(run, config)
+    ended = ended_before(run, config, parsed.change)
     wait_for_all("run folder looked at")  # Before one of them writes into it.
     if ended:
         steps = config.train.steps
         how = f"made its {steps} steps" if ended == steps else f"stopped at step {ended}, when its patience had run out"
-        tell(f"{run} is complete: it has {how}. --fresh starts another next to it.")
+        more = f"--change --train.steps {2 * steps} continues it, --fresh starts another next to it."
+        tell(f"{run} is complete: it has {how}. {more}")
         return
     prepared = first_then_others(lambda: prepare(config.data))
     tell(*describe(prepared).splitlines(), *(f"  doubtful    {doubt}" for doubt in check_ranges(prepared)))

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from jaxvae.cli import Output, run_command
+from jaxvae.cli import Output, check_count, run_command
 from jaxvae.system.files import file_stem
 
 DEFAULT_UNITS = 10
@@ -43,10 +43,8 @@ def traverse(
     """
     from jaxvae.errors import UserError
 
-    if units is not None and units < 1:
-        raise UserError(f"--units is {units}, but must be at least 1.")
-    if steps < 2:
-        raise UserError(f"--steps is {steps}, but must be at least 2: the two ends.")
+    check_count("--units", units, 100_000, "a sheet of more rows cannot be looked at")
+    check_count("--steps", steps, 1000, "a longer row cannot be looked at", least=2)
     low, high = quantiles
     if not 0 < low < high < 1:
         raise UserError(f"--quantiles are {low:g} and {high:g}, but must be increasing and between 0 and 1.")

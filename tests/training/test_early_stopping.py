@@ -232,7 +232,7 @@ def test_validations_that_are_never_numbers_end_in_a_sentence(disc_set, tmp_path
 def test_the_best_is_by_the_objective_that_is_trained(disc_set, tmp_path, objective):
     loop.train(patient(patience=5, steps=10, objective=objective), disc_set, tmp_path)
     images, keys = disc_set.split("validation").images, loop.split_root(0)
-    vae, _, info = load(tmp_path)
+    vae = load(tmp_path).vae
     for row in metric_lines(tmp_path, "validation"):
         params = checkpoint.read_tree(tmp_path / "checkpoints", row["step"], "params")
         batches, built = [], objective.build(160)

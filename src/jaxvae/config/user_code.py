@@ -9,6 +9,8 @@ from types import ModuleType
 
 from jaxvae.errors import UserError, suggest
 
+LARGEST = 64 * 2**20
+
 
 def import_file(path: Path, what: str = "file") -> ModuleType:
     """Runs a Python file that the user named, once per process, and returns it as a module.
@@ -22,6 +24,8 @@ def import_file(path: Path, what: str = "file") -> ModuleType:
         folders = [folder for folder in (path.parent, Path("experiments")) if os.path.isdir(folder)]
         others = sorted({str(other) for folder in folders for other in folder.glob("*.py")})
         raise UserError(f"there is no {what} {path}: {suggest(str(path), others)}")
+    if (size := os.path.getsize(path)) > LARGEST:
+        raise UserError(f"the {what} {path} has {size:,} bytes, which is no program; expected at most {LARGEST:,}.")
     resolved = path.resolve()
     # A module of its own rather than `runpy`: its classes must find their annotations later.
     name = f"_jaxvae_user_{resolved.stem}_{hashlib.sha256(str(resolved).encode()).hexdigest()[:8]}"
@@ -37,9 +41,21 @@ def import_file(path: Path, what: str = "file") -> ModuleType:
     except UserError as error:
         del sys.modules[name]
         raise UserError(f"the {what} {path} cannot be read: {error}") from error
-    except (SyntaxError, NameError, TypeError, ValueError, AttributeError, ImportError) as error:
+    except (Exception, SystemExit) as error:  # Whatever the user's code raises is about the user's code.
         del sys.modules[name]
-        raise UserError(f"the {what} {path} cannot be read: {type(error).__name__}: {error}.") from error
+        raise UserError(f"the {what} {path} cannot be read: {describe_error(error)}.") from error
     finally:
         sys.dont_write_bytecode = before
     return module
+
+
+def describe_error(error: BaseException) -> str:
+    """Returns the kind and message of an error of the user's code, and the line that raised it, in one sentence."""
+    line = ""
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_next is None or "importlib" not in trace.tb_frame.f_code.co_filename:
+            line = f", in line {trace.tb_lineno} of {Path(trace.tb_frame.f_code.co_filename).name}"
+        trace = trace.tb_next
+    what = " ".join(str(error).split())
+    return f"{type(error).__name__}{f': {what}' if what else ''}{line}"

@@ -8,10 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxvae.system.processes import free_memory
+from jaxvae.system.small_files import check_regular
+
 # What NumPy and its underlying readers raise for a damaged file or one of another format; a damaged header may also
 # request more memory than is available.
 UNREADABLE = (OSError, ValueError, TypeError, EOFError, LookupError, ArithmeticError, RuntimeError, MemoryError,
-              SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error)  # fmt: skip
+              SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error, RecursionError)  # fmt: skip
+
+LARGEST_FILE = 2**46  # Bytes; what claims more is a sparse file, or nothing that fits in memory.
 
 
 def is_safe_to_open(path: Path) -> bool:
@@ -29,3 +34,25 @@ def memory_map(path: Path) -> np.ndarray:
         raise OSError(f"{path} is not a regular file")
     with np.errstate(over="ignore"):  # An impossibly large shape overflows before it raises its own error.
         return np.asarray(np.lib.format.open_memmap(path, mode="r"))
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    """Returns the arrays of an .npz file by name.
+
+    Raises:
+        UNREADABLE: one of these exceptions if the file is not an archive of plain arrays, or would unpack to more than
+            the free memory.
+    """
+    check_regular(path, LARGEST_FILE)
+    # Opened here because NumPy does not close a damaged file.
+    with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+        unpacked, free = sum(member.file_size for member in archive.infolist()), free_memory()
+        if unpacked > free:
+            raise OSError(f"it unpacks to {unpacked / 1e9:.3g} GB, and {free / 1e9:.3g} GB of memory are free")
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as loaded:
+            arrays = {name: loaded[name] for name in loaded.files}
+    strange = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]
+    if strange:
+        raise ValueError(f"its member {strange[0]!r} is not an array")
+    return arrays

@@ -16,9 +16,11 @@ import numpy as np
 
 from jaxvae.data.numpy_files import UNREADABLE, memory_map
 from jaxvae.data.sources.base import SPLITS, Example, Source
+from jaxvae.data.verified import verify
 from jaxvae.errors import UserError
 from jaxvae.system.checksums import sha256
 from jaxvae.system.files import temp_dir
+from jaxvae.system.small_files import read_text
 
 FORMAT_VERSION = 1
 MAX_SIDE = 2**16
@@ -57,7 +59,11 @@ class Prepared:
         return {**self.info, "path": str(self.path.resolve())}
 
     def split(self, name: str) -> Split:
-        """Opens the images and attributes of `train`, `validation` or `test`."""
+        """Opens the images and attributes of `train`, `validation` or `test`.
+
+        Raises:
+            UserError: there is no such split, or a file was changed after the data set was prepared.
+        """
         if name not in SPLITS:
             raise UserError(f"unknown split {name!r}; expected one of {', '.join(SPLITS)}.")
         count = self.info["splits"][name]["n"]
@@ -69,6 +75,7 @@ class Prepared:
                 raise UserError(
                     f"{self.path} is damaged: {file} does not match dataset.json; delete it and prepare it again."
                 )
+        verify(self.path, list(files), self.info["splits"][name]["sha256"])
         return Split(*arrays)
 
 
@@ -79,7 +86,7 @@ def open_prepared(path: Path) -> Prepared:
         UserError: if the dataset is missing, damaged, or was written by a newer version.
     """
     try:
-        info = json.loads((path / "dataset.json").read_text())
+        info = json.loads(read_text(path / "dataset.json"))
     except FileNotFoundError as error:
         if path.exists():
             raise UserError(f"{path} is damaged: it has no dataset.json; delete it and prepare it again.") from error

@@ -1,6 +1,5 @@
 """Image features for the Fréchet distance between their distributions."""
 
-import runpy
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -8,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from jaxvae.config.user_code import describe_error, import_file
 from jaxvae.errors import UserError, suggest
 
 Extract = Callable[[UInt8[np.ndarray, "n h w c"]], Float[np.ndarray, "n f"]]
@@ -102,17 +102,17 @@ def _inception() -> Features:
 def _from_file(name: str, path: Path, function: str) -> Features:
     if not path.is_file():
         raise UserError(f"features {name!r} require the file {path}, which does not exist.")
-    try:
-        defined = runpy.run_path(str(path))
-    except (SyntaxError, NameError, TypeError, ValueError, AttributeError, ImportError) as error:
-        raise UserError(f"cannot run the features file {path}: {type(error).__name__}: {error}.") from error
+    defined = vars(import_file(path, "features file"))
     features = defined.get(function)
     if not callable(features):
         functions = [key for key, value in defined.items() if callable(value) and not key.startswith("_")]
         raise UserError(f"{path} does not define a function {function!r}; {suggest(function, functions)}")
 
     def extract(images: np.ndarray) -> np.ndarray:
-        result = features(images)
+        try:
+            result = features(images)
+        except (Exception, SystemExit) as error:  # Whatever the user's code raises is about the user's code.
+            raise UserError(f"{name} cannot be computed: {describe_error(error)}.") from error
         try:
             rows = np.asarray(result, np.float64)
         except (TypeError, ValueError, RuntimeError) as error:

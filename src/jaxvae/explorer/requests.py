@@ -71,6 +71,8 @@ def read_text(fields: dict[str, Any], name: str) -> str:
     value = fields.get(name)
     if not isinstance(value, str):
         raise UserError(f"{name} is {str(value)[:MAX_SHOWN]}, but must be text.")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise UserError(f"{name} holds half of a surrogate pair, which is not text.")
     return value
 
 

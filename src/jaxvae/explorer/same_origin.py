@@ -44,7 +44,14 @@ _REFUSAL = JSONResponse({"error": "the explorer only answers its own page."}, 40
 
 
 def _is_same_origin(headers: Headers) -> bool:
-    host, origin = headers.get("host", ""), headers.get("origin")
-    if urlsplit(f"//{host}").hostname not in LOCAL_HOSTS:
+    host, origin, site = headers.get("host", ""), headers.get("origin"), headers.get("sec-fetch-site")
+    try:
+        name = urlsplit(f"//{host}").hostname
+    except ValueError:  # Such as "[".
         return False
-    return origin is None or origin == f"http://{host}"
+    if name not in LOCAL_HOSTS:
+        return False
+    if origin is None:
+        # Browsers say here where a request comes from even when they send no Origin; "none" is the user's own.
+        return site in (None, "same-origin", "none")
+    return origin == f"http://{host}"

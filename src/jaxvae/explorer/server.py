@@ -1,5 +1,6 @@
 """HTTP endpoints of the explorer's page, returning JSON, PNG and GIF."""
 
+import asyncio
 import base64
 import io
 import tempfile
@@ -26,6 +27,7 @@ from jaxvae.rendering.grid import grid
 
 PAGE = Path(__file__).parent / "page"
 MAX_REQUEST_BYTES = 100_000  # Except for uploads.
+MAX_REQUEST_SECONDS = 30  # For a body to arrive; the browser is on the same machine.
 ANIMATION_FRAMES = 41
 DRAWS_PER_ROW = 6
 
@@ -128,15 +130,20 @@ def _png(images: np.ndarray, columns: int = 1) -> bytes:
 
 async def _body(request: Request, largest: int) -> bytes:
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > largest:
-            raise UserError(f"the request is larger than the limit of {largest / 1e6:.3g} MB.")
+    try:
+        async with asyncio.timeout(MAX_REQUEST_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > largest:
+                    raise UserError(f"the request is larger than the limit of {largest / 1e6:.3g} MB.")
+    except TimeoutError as error:
+        raise UserError(f"the request took longer than {MAX_REQUEST_SECONDS} s to arrive.") from error
     return bytes(body)
 
 
 async def _user_error(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": str(error)}, 400)
+    # Closed, since the body of a refused request may not have been read to its end.
+    return JSONResponse({"error": str(error)}, 400, headers={"Connection": "close"})
 
 
 async def _failure(request: Request, error: Exception) -> Response:

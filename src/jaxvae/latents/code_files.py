@@ -12,16 +12,15 @@ everything else in its metadata.
 """
 
 import json
-import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
-from zipfile import BadZipFile
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxvae.codes import Code, CodeStatistics, flatten, unflatten
+from jaxvae.data.numpy_files import UNREADABLE, memory_map, read_npz
 from jaxvae.errors import UserError
 from jaxvae.latents.encoding import Encoded
 from jaxvae.system.files import atomic_write, write_arrays
@@ -68,10 +67,10 @@ def require_parquet() -> tuple[Any, Any]:
 
 
 def read_codes(path: Path, like: Code) -> SavedCodes:
-    """Reads codes from an .npz file, written by `write_codes` or anything else, and undoes standardisation.
+    """Reads codes from an .npz or .npy file, written by `write_codes` or anything else, and undoes standardisation.
 
     Args:
-        path: The file. Only the array `mean` is required.
+        path: The file. Only the array `mean` is required; a file of one array needs no name for it.
         like: A pytree with the shape of one code of the model that will decode them.
 
     Raises:
@@ -79,7 +78,10 @@ def read_codes(path: Path, like: Code) -> SavedCodes:
     """
     arrays = _read(path)
     if "mean" not in arrays:
-        raise UserError(f"{path} has no array 'mean'; expected an .npz file written by python -m jaxvae.encode.")
+        raise UserError(
+            f"{path} has the arrays {', '.join(arrays) or 'none'}; expected codes named 'mean', as python -m "
+            "jaxvae.encode writes them, or a single array."
+        )
     mean = _to_code(arrays["mean"], like, path)
     scales = [f"code_{field}" for field in CodeStatistics._fields]
     present = [name for name in scales if name in arrays]
@@ -98,25 +100,25 @@ def source_run(path: Path) -> Path | None:
     about = str(_read(path).get("about", "{}"))
     try:
         run = Path(json.loads(about)["run"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return run if run.is_dir() else None
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
+    """Returns the arrays of an .npz file; the one array of an .npy file, or of an archive that has one, is `mean`."""
     try:
-        # Opened explicitly because np.load leaks the file handle if the file is not a valid archive.
-        with path.open("rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError("it holds a single array")
-            return {name: archive[name] for name in archive.files}
+        if path.suffix == ".npy":
+            return {"mean": memory_map(path)}
+        arrays = read_npz(path)
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist; create it with python -m jaxvae.encode.") from error
-    except (OSError, ValueError, EOFError, KeyError, BadZipFile, zlib.error) as error:
+    except UNREADABLE as error:
+        what = " ".join(str(error).split()) or type(error).__name__
         raise UserError(
-            f"{path} is not a readable .npz file of plain arrays; create one with python -m jaxvae.encode."
+            f"{path} is not a readable .npz file of plain arrays ({what}); create one with python -m jaxvae.encode."
         ) from error
+    return {"mean": next(iter(arrays.values()))} if len(arrays) == 1 else arrays
 
 
 def _to_code(array: np.ndarray, like: Code, path: Path) -> Code:

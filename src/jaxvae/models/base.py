@@ -30,6 +30,8 @@ class ModelConfig(Kind, family="model"):
     """p(x|z), the distribution that the decoder describes for each pixel."""
     prior: PriorConfig = field(default_factory=StandardNormal)
     """p(z), the distribution that codes are drawn from."""
+    start_from: str | None = None
+    """Run whose parameters a new run begins with; `--model.from RUN` is short for it. None begins with random ones."""
 
     def networks(self, shape: tuple[int, int, int], outputs: int) -> Networks:
         """Returns encoder and decoder for images [h, w, c]; the decoder yields `outputs` numbers per pixel."""

@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from jaxvae.errors import UserError
 from jaxvae.system.files import atomic_write
 
 MIN_SIDE = 128  # Smaller grids are enlarged to about this, by repeating pixels.
 GAP = 2
 MAX_OPTIMIZED_PIXELS = 2_000_000
+LARGEST_SHEET = 178_956_970  # Pixels; Pillow, for one, refuses to open larger files.
 
 
 def to_pil(array: np.ndarray) -> Image.Image:
@@ -18,9 +20,20 @@ def to_pil(array: np.ndarray) -> Image.Image:
     return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
 
 
+def check_size(count: int, columns: int, shape: tuple[int, int, int]) -> None:
+    """Raises UserError if the sheet of `count` images of this shape would be larger than other programs open."""
+    pixels = -(-count // columns) * (shape[0] + GAP) * columns * (shape[1] + GAP)
+    if pixels > LARGEST_SHEET:
+        raise UserError(
+            f"a sheet of {count} images of {shape[0]} x {shape[1]} would have {pixels:,} pixels, but must have at most "
+            f"{LARGEST_SHEET:,}, which is what most programs open; ask for fewer images."
+        )
+
+
 def grid(images: np.ndarray, columns: int) -> Image.Image:
     """Arranges images uint8 [n, h, w, c] in rows of `columns`, on white."""
     count, height, width, channels = images.shape
+    check_size(count, columns, (height, width, channels))
     rows = -(-count // columns)
     sheet = np.full((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, channels), 255, np.uint8)
     for i, image in enumerate(images):

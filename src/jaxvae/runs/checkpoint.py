@@ -145,10 +145,10 @@ def read_about(folder: Path, step: int) -> dict[str, Any]:
     return about
 
 
-def best(folder: Path) -> tuple[int, float] | None:
-    """Returns the step and objective of the best readable checkpoint; None if none has an objective."""
+def best(folder: Path, since: int = 0) -> tuple[int, float] | None:
+    """Returns the step and objective of the best readable checkpoint after step `since`; None if there is none."""
     measured = []
-    for step in steps(folder):
+    for step in (each for each in steps(folder) if each > since):
         with suppress(DamagedError):
             measured.append((step, read_about(folder, step)["objective"]))
     return max(((step, value) for step, value in measured if value is not None), key=lambda pair: pair[1], default=None)

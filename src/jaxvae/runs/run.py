@@ -5,6 +5,8 @@ import json
 import logging
 import os
 import platform
+from collections.abc import Sequence
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,12 +16,13 @@ import jax
 from jaxvae.codes import STATISTICS_TREE, CodeStatistics
 from jaxvae.data.prepared import Prepared, metadata_error
 from jaxvae.errors import UserError, suggest
-from jaxvae.experiment import Config, differences, from_json, to_json
+from jaxvae.experiment import Config, from_json, to_json
 from jaxvae.models import build
 from jaxvae.priors.fitted import FEWEST_FLOW_CODES, KINDS, Fitted
 from jaxvae.runs import checkpoint
 from jaxvae.runs.checkpoint import DamagedError, read_about
 from jaxvae.runs.formats import upgraded
+from jaxvae.system.small_files import read_text
 from jaxvae.vae import VAE, Params, Prior, code_shape
 
 RUNS = Path("runs")
@@ -165,33 +168,17 @@ def completed(run: Path) -> int | None:
         return None  # Its last steps are trained again, from the checkpoint before.
 
 
-def ended_before(run: Path, config: Config) -> int | None:
-    """Returns the step at which the run ended; None where it is to be started or continued.
-
-    Raises:
-        UserError: the folder holds a run with another configuration.
-    """
-    before = read_config(run)
-    if before is None:
-        return None
-    if before != config:
-        raise UserError(
-            f"{run} holds a run with another configuration ({'; '.join(differences(before, config))}). "
-            "Give the same values to continue it, --fresh to start next to it, or another --run."
-        )
-    return completed(run)
-
-
 def beside(run: Path) -> Path:
     """Returns a folder for a new run next to an existing one: NAME-2, NAME-3, …"""
     numbered = (run if number == 1 else run.with_name(f"{run.name}-{number}") for number in count(1))
     return next(path for path in numbered if not os.path.lexists(path))
 
 
-def about(config: Config, prepared: Prepared) -> dict[str, Any]:
-    """Returns the JSON that makes a checkpoint self-contained."""
+def about(config: Config, prepared: Prepared, changes: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    """Returns the JSON that makes a checkpoint self-contained; `changes` are those of `jaxvae.runs.changes`."""
     return {
         "config": to_json(config), "data": prepared.data, "versions": versions(), "backend": jax.default_backend(),
+        "changes": list(changes),
     }  # fmt: skip
 
 
@@ -202,12 +189,17 @@ def versions() -> dict[str, str]:
 
 
 def read_config(run: Path) -> Config | None:
-    """Returns the config that a run folder was started with, or None if there is no run."""
+    """Returns the config that a run was trained with so far, or None if there is no run.
+
+    That of the last checkpoint counts: config.json, which anybody can edit, only before there is one.
+    """
+    folder = run / "checkpoints"
+    for step in reversed(checkpoint.steps(folder)):
+        with suppress(DamagedError):
+            return from_json(upgraded(described(folder, step)["config"]))
     try:
-        return from_json(upgraded(json.loads((run / "config.json").read_text())))
+        return from_json(upgraded(json.loads(read_text(run / "config.json"))))
     except FileNotFoundError:
-        if checkpoint.steps(run / "checkpoints"):
-            raise UserError(f"{run} has checkpoints but no config.json; restore it, or give another --run.") from None
         return None
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{run / 'config.json'} cannot be read: {error}") from error
@@ -248,7 +240,7 @@ def described(folder: Path, step: int) -> dict[str, Any]:
 def check_fit(where: Path, vae: VAE, params: Params, fitted: Fitted) -> None:
     """Raises `DamagedError` if the arrays are not those of the model that the config describes."""
     wanted = jax.eval_shape(vae.init, jax.random.key(0))
-    if not _same(params, wanted):
+    if not same_shapes(params, wanted):
         raise DamagedError(f"the checkpoint {where} is damaged: its parameters are not those of its configuration.")
     units = sum(leaf.size for leaf in jax.tree.leaves(code_shape(vae, params)))
     for kind in fitted.kinds:
@@ -256,6 +248,7 @@ def check_fit(where: Path, vae: VAE, params: Params, fitted: Fitted) -> None:
             raise DamagedError(f"the checkpoint {where} is damaged: its {kind} does not fit codes of {units} units.")
 
 
-def _same(tree: Any, wanted: Any) -> bool:
+def same_shapes(tree: Any, wanted: Any) -> bool:
+    """Returns whether two trees have the same structure, and leaves of the same shapes and types."""
     have, want = (jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), each) for each in (tree, wanted))
     return bool(have == want)

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 from jaxvae.system.files import atomic_write
+from jaxvae.system.small_files import read_text
 
 FILE_NAME = "checksums.json"
 
@@ -17,7 +19,7 @@ def sha256(path: Path) -> str:
 
 def has_checksums(folder: Path) -> bool:
     """Whether the folder has a checksum file."""
-    return (folder / FILE_NAME).exists()
+    return os.path.lexists(folder / FILE_NAME)
 
 
 def write_checksums(folder: Path) -> None:
@@ -35,7 +37,7 @@ def find_mismatch(folder: Path) -> str | None:
     if not has_checksums(folder):
         return None
     try:
-        before = json.loads((folder / FILE_NAME).read_text())
+        before = json.loads(read_text(folder / FILE_NAME))
     except (OSError, ValueError, RecursionError):
         return FILE_NAME
     if not isinstance(before, dict):
@@ -46,5 +48,7 @@ def find_mismatch(folder: Path) -> str | None:
 
 
 def _checksums(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != FILE_NAME)
+    # Not the file itself, nor what a process left that was killed while it wrote it.
+    ours = (FILE_NAME, f".{FILE_NAME}.partial")
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in ours)
     return {path.relative_to(folder).as_posix(): sha256(path) for path in files}

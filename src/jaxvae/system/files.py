@@ -76,6 +76,20 @@ def require_inside(folder: Path, path: Path) -> Path:
     return path
 
 
+def own_file(folder: Path, path: Path) -> Path:
+    """Returns the path of a result in a run's folder, checked before the work whose result it will hold.
+
+    Raises:
+        UserError: a symlink makes it point outside the folder, or it is not writable.
+    """
+    require_inside(folder, path)
+    try:
+        check_writable(path)
+    except UserError as error:
+        raise UserError(f"{str(error).removesuffix('.')}; choose another file with --out.") from error
+    return path
+
+
 def expand_user(name: str) -> Path:
     """Returns the path with `~` or `~user` expanded; raises UserError for an unknown user."""
     try:

@@ -38,7 +38,7 @@ class ParallelMap:
     """
 
     def __init__(self) -> None:
-        self._pool: "ProcessPoolExecutor | None" = None
+        self._pool: ProcessPoolExecutor | None = None
 
     def map(self, function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
         """Yields `function(item)` in order, with warnings suppressed; short sequences are mapped in this process.
@@ -89,6 +89,13 @@ def _ignore_interrupts() -> None:
 def cpu_count() -> int:
     """Returns the number of CPU cores that this process may use; on systems other than Linux, of all cores."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def free_memory() -> int:
+    """Returns the bytes of memory that are free for this process to take."""
+    import psutil  # Here, because importing it takes time that `--help` does not have.
+
+    return int(psutil.virtual_memory().available)
 
 
 def use_large_pages() -> None:

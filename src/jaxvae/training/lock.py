@@ -10,6 +10,10 @@ from filelock import FileLock, Timeout
 from jaxvae.errors import UserError
 
 LOCK_FILE = ".lock"
+PARTS = {
+    **dict.fromkeys((LOCK_FILE, ".owner", "config.json", "metrics.jsonl"), "file"),
+    **dict.fromkeys(("checkpoints", "samples", "tensorboard"), "folder"),
+}
 
 
 @contextmanager
@@ -21,7 +25,7 @@ def lock_run(run: Path) -> Iterator[None]:
     Raises:
         UserError: if another process holds the lock (names its process ID), or the folder is not writable.
     """
-    _refuse_outside_links(run)
+    check_folder(run)
     owner, new = run / ".owner", [folder for folder in (run, *run.parents) if not folder.exists()]
     try:
         run.mkdir(parents=True, exist_ok=True)
@@ -49,13 +53,26 @@ def lock_run(run: Path) -> Iterator[None]:
                     folder.rmdir()
 
 
-def _refuse_outside_links(run: Path) -> None:
-    """Raises UserError if a symlink in an untrusted run points outside of it; the run itself may be a symlink."""
+def check_folder(run: Path) -> None:
+    """Checks a run folder, which may come from a stranger, before anything is written into it.
+
+    Raises:
+        UserError: a symlink in it points outside, so that files there would be overwritten; or it holds something that
+            is neither a file nor a folder, or a folder where a file belongs, or the reverse.
+    """
     home = os.path.realpath(run)
-    for path in sorted(run.iterdir()) if os.path.isdir(run) else []:
-        target = Path(os.path.realpath(path))
-        if path.is_symlink() and not target.is_relative_to(home):
-            raise UserError(f"{path} is a symlink to {target}, outside of the run; remove it first.")
+    for folder, folders, files in os.walk(run):
+        for name in sorted([*folders, *files]):
+            path = Path(folder, name)
+            target = Path(os.path.realpath(path))
+            if path.is_symlink() and not target.is_relative_to(home):
+                raise UserError(f"{path} is a symlink to {target}, outside of the run; remove it first.")
+            if not (path.is_file() or path.is_dir() or path.is_symlink()):
+                raise UserError(f"{path} is neither a file nor a folder; remove it first.")
+    for name, expected in PARTS.items():
+        path = run / name
+        if os.path.lexists(path) and path.is_dir() != (expected == "folder"):
+            raise UserError(f"{path} must be a {expected}, but is not; remove it first.")
 
 
 def _owner(path: Path) -> str:

@@ -23,6 +23,7 @@ from jaxvae.experiment import Config
 from jaxvae.inference import code_statistics
 from jaxvae.models import build
 from jaxvae.runs import checkpoint
+from jaxvae.runs.changes import all_changes, changes_objective
 from jaxvae.runs.run import about, write_config
 from jaxvae.training.failures import report_disk_full, report_lost_process
 from jaxvae.training.input_pipeline import Advance, feeding, fits_on_device
@@ -37,6 +38,7 @@ from jaxvae.training.metric_log import (
     log,
     open_log,
     print_line,
+    write_change,
 )
 from jaxvae.training.multihost import any_process, broadcast_from_first, is_first, wait_for_all
 from jaxvae.training.resume import start, trees
@@ -118,6 +120,7 @@ class Session:
         saved: the step of the last checkpoint.
         score: what the last validation gave; None before the first.
         best: the best validation so far.
+        changes: the values that changed on the way, at which steps.
         pending: metrics that have not been fetched from the device yet.
         clock: when the metrics were last fetched.
     """
@@ -131,13 +134,14 @@ class Session:
     saved: int
     score: float | None
     best: Best
+    changes: list[dict[str, Any]]
     pending: Pending = field(default_factory=list)
     clock: float = field(default_factory=time.monotonic)
 
     def save(self, step: int, named: dict[str, Any], **options: Any) -> None:
         """Starts saving a checkpoint, after the metrics that led to it are on the disk."""
         flush_to_disk(self.record)
-        described = about(self.trainer.config, self.trainer.prepared)
+        described = about(self.trainer.config, self.trainer.prepared, self.changes)
         checkpoint.save(self.checkpointer, step, named, about=described, **options)
 
 
@@ -160,7 +164,10 @@ def open_run(trainer: Trainer, first: int, callback: Callback | None) -> Iterato
     config, run, folder = trainer.config, trainer.run, trainer.checkpoints
     settings, placement, images = config.train, trainer.placement, trainer.images
     score = checkpoint.read_about(folder, first)["objective"] if first else None
-    best = Best(*(checkpoint.best(folder) or (first, -math.inf)))
+    changes = all_changes(run, first, config)
+    # Under another objective the validations so far were of something else.
+    since = max((change["step"] for change in changes if changes_objective(change)), default=0)
+    best = Best(*(checkpoint.best(folder, since) or (first, -math.inf)))
     train_step = build_train_step(trainer.vae, config, len(images), trainer.devices, placement.mesh)
     with (
         checkpoint.open_checkpoints(folder) as checkpointer,
@@ -172,7 +179,9 @@ def open_run(trainer: Trainer, first: int, callback: Callback | None) -> Iterato
     ):
         if first:
             print_line(record, f"continuing {run} at step {first} of {settings.steps}")
-        yield Session(trainer, checkpointer, record, advance, stop, first, first or -1, score, best)
+        if changes and changes[-1]["step"] == first:
+            write_change(record, first, changes[-1]["changed"])
+        yield Session(trainer, checkpointer, record, advance, stop, first, first or -1, score, best, changes)
 
 
 def run_steps(session: Session, state: TrainState) -> TrainState:

@@ -6,7 +6,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +85,14 @@ def write(record: MetricLog, step: int, kind: str, metrics: dict[str, float]) ->
         record.callback(step, kind, dict(metrics))
 
 
+def write_change(record: MetricLog, step: int, changed: Mapping[str, Sequence[Any]]) -> None:
+    """Appends a line of kind "change": the fields of the config that the steps after this one have other values of."""
+    record.lines.write(json.dumps({"step": step, "kind": "change", "changed": dict(changed)}) + "\n")
+    record.lines.flush()
+    told = ", ".join(f"{name} {before!r} -> {after!r}" for name, (before, after) in changed.items())
+    print_line(record, f"from here on: {told}")
+
+
 def flush_to_disk(record: MetricLog) -> None:
     """Flushes all lines to disk: if the machine fails, a checkpoint must not survive without the lines before it."""
     if record.board is not None:
@@ -121,17 +129,19 @@ def print_line(record: MetricLog, text: str) -> None:
 def _drop_later_lines(path: Path, step: int) -> None:
     if not path.exists():
         return
-    kept = [line for line in path.read_text(errors="replace").splitlines(keepends=True) if _is_kept(line, step)]
     partial = path.with_suffix(".jsonl.partial")
-    partial.write_text("".join(kept))
+    with path.open(errors="replace") as lines, partial.open("w") as kept:
+        kept.writelines(line for line in lines if _is_kept(line, step))
     os.replace(partial, path)
 
 
 def _is_kept(line: str, step: int) -> bool:
     try:
         numbers = json.loads(line)
-        # The test split is measured at the end of training: a run that continues measures it again.
-        return bool(numbers["step"] <= step and numbers["kind"] != "test")
+        # The test split is measured at the end of training: a run that continues measures it again. A change at this
+        # very step is one that no checkpoint knows of yet; it is made again, or not made after all.
+        last = step - 1 if numbers["kind"] == "change" else step
+        return bool(numbers["step"] <= last and numbers["kind"] != "test")
     except (ValueError, LookupError, TypeError, RecursionError):
         return False  # A line truncated by a crash, or not written by us.
 

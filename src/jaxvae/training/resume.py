@@ -12,14 +12,15 @@ from jaxvae.data.batches import batch_indices
 from jaxvae.data.pixels import scale
 from jaxvae.data.prepared import Prepared
 from jaxvae.errors import UserError
-from jaxvae.experiment import Config
+from jaxvae.experiment import Config, flatten
+from jaxvae.models import ModelConfig
 from jaxvae.runs import checkpoint
-from jaxvae.runs.run import described
+from jaxvae.runs.run import described, load, same_shapes
 from jaxvae.training.multihost import is_first, wait_for_all
 from jaxvae.training.sharding import Placement, everywhere
 from jaxvae.training.skipping import SkipState, init_skip_state
 from jaxvae.training.state import Keys, TrainState, init_state
-from jaxvae.vae import VAE
+from jaxvae.vae import VAE, Params
 
 logger = logging.getLogger("jaxvae")
 
@@ -72,17 +73,35 @@ def _begun(keys: Keys, vae: VAE, config: Config, prepared: Prepared, place: Plac
         )
     first = batch_indices(config.seed, 0, needed, len(train)) if needed else None
     images = None if first is None else np.asarray(scale(train[np.sort(first)]))
+    trained = _trained_params(config.model, vae, keys)
 
-    def begin(keys: Keys) -> TrainState:
+    def begin(keys: Keys, trained: Params | None) -> TrainState:
         state = init_state(keys, vae, config.train)
-        if images is None:
+        if trained is None and images is None:
             return state
-        params = vae.start(state.params, images)
+        params = vae.start(state.params, images) if trained is None else trained
         return state._replace(params=params, ema=None if state.ema is None else jax.tree.map(jnp.copy, params))
 
     # Each device initialises its own share, so that a state too large for one device never has to fit on one.
-    shapes = place.of(jax.eval_shape(begin, keys))
-    return jax.jit(begin, out_shardings=jax.tree.map(lambda leaf: leaf.sharding, shapes))(keys)
+    shapes = place.of(jax.eval_shape(begin, keys, trained))
+    return jax.jit(begin, out_shardings=jax.tree.map(lambda leaf: leaf.sharding, shapes))(keys, trained)
+
+
+def _trained_params(config: ModelConfig, vae: VAE, keys: Keys) -> Params | None:
+    """Returns the parameters of the run that `model.start_from` names, as NumPy arrays; None if it names none."""
+    if config.start_from is None:
+        return None
+    loaded = load(config.start_from)
+    wanted = jax.eval_shape(vae.init, keys.init)
+    if not same_shapes(loaded.params, wanted):
+        old, new = flatten(loaded.info.config.model.to_json()), flatten(config.to_json())
+        names = [name for name in {**old, **new} if old.get(name) != new.get(name) and name != "start_from"]
+        differing = "; ".join(f"model.{name} is {old.get(name)!r} there and {new.get(name)!r} here" for name in names)
+        raise UserError(
+            f"model.start_from is {config.start_from!r}, whose parameters are not those of this model: "
+            f"{differing or f'its images are {list(loaded.info.shape)}'}."
+        )
+    return jax.tree.map(np.asarray, loaded.params)
 
 
 def _continued(

@@ -12,7 +12,6 @@ from jaxvae.config import TrainConfig
 from jaxvae.training.skipping import SkipState, init_skip_state
 from jaxvae.vae import VAE, Params
 
-
 UNDECAYED = ("likelihood", "prior")  # Parts of the parameters without weight decay.
 
 

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
+from jaxtyping import Float, UInt8
 
 from jaxvae.annotations import PRNGKey
 from jaxvae.data.batches import gather
@@ -16,7 +18,6 @@ from jaxvae.experiment import Config
 from jaxvae.training.metric_log import MetricLog, print_line, write
 from jaxvae.training.state import Keys
 from jaxvae.vae import VAE, Params
-
 
 BatchObjective = Callable[[Params, PRNGKey, np.ndarray], float]
 
@@ -46,7 +47,7 @@ def build_batch_objective(vae: VAE, config: Config, examples: int) -> BatchObjec
     objective, last = config.objective.build(examples), jnp.asarray(config.train.steps)
 
     @jax.jit
-    def batch_mean(params: Params, key: PRNGKey, images: np.ndarray) -> jax.Array:
+    def batch_mean(params: Params, key: PRNGKey, images: UInt8[Array, "b h w c"]) -> Float[Array, ""]:
         pixel_key, noise_key = jax.random.split(key)
         terms = objective.terms(vae, params, noise_key, to_float(pixel_key, images, config.data.pixels))
         return jnp.mean(objective.value(terms, last))
@@ -55,7 +56,7 @@ def build_batch_objective(vae: VAE, config: Config, examples: int) -> BatchObjec
         size = min(config.train.batch_size, len(images))
         batches = np.arange(len(images) // size * size).reshape(-1, size)
         values = [
-            batch_mean(params, jax.random.fold_in(key, number), gather(images, rows))
+            batch_mean(params, jax.random.fold_in(key, number), jnp.asarray(gather(images, rows)))
             for number, rows in enumerate(batches)
         ]
         return float(np.mean(jax.device_get(values), dtype=np.float64))

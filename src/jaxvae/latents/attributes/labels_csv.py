@@ -17,8 +17,10 @@ from jaxvae.data.select import from_file
 from jaxvae.errors import UserError
 from jaxvae.latents.attributes.labels import UNKNOWN, Labelled, random_subset
 from jaxvae.system.progress import progress
+from jaxvae.system.small_files import check_regular
 
 FILE_COLUMN = "file"
+LARGEST_TABLE = 2**30  # Bytes.
 MAX_MISSING_SHOWN = 3  # Missing files listed in an error.
 
 
@@ -64,6 +66,7 @@ def hold_out(labelled: Labelled, every: int = 5) -> tuple[Labelled, Labelled]:
 
 def _table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     try:
+        check_regular(path, LARGEST_TABLE)
         with path.open(newline="", encoding="utf-8-sig") as file:
             lines = [line for line in csv.reader(file, strict=True) if any(cell.strip() for cell in line)]
     except FileNotFoundError as error:
@@ -92,5 +95,7 @@ def _column(cells: list[str]) -> tuple[np.ndarray, list[str]]:
     """Returns an attribute's values, and their names unless they are 0 and 1."""
     known = sorted(set(cells) - {""})
     called = [] if set(known) <= {"0", "1"} else known
+    if len(called) > np.iinfo(np.int16).max:
+        raise UserError(f"a column has {len(called)} different values, but can have at most {np.iinfo(np.int16).max}.")
     number = {name: value for value, name in enumerate(called or ["0", "1"])}
     return np.asarray([number.get(cell, UNKNOWN) for cell in cells], np.int16), called

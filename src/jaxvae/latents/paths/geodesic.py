@@ -85,7 +85,9 @@ def _fit(segments: int, updates: int, decode: Decode, first: Code, second: Code,
         finite = jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves((value, gradient))])
         best = jax.tree.map(lambda new, old: jnp.where(value < lowest, new, old), waves, best)
         updates, state = optimizer.update(gradient, state, waves, value=value, grad=gradient, value_fn=energy_of)
-        return (optax.apply_updates(waves, updates), state, best, jnp.where(value < lowest, value, lowest)), jnp.all(finite)
+        return (optax.apply_updates(waves, updates), state, best, jnp.where(value < lowest, value, lowest)), jnp.all(
+            finite
+        )
 
     straight = jax.tree.map(lambda leaf: jnp.zeros((segments - 1, *leaf.shape)), first)
     start = (straight, optimizer.init(straight), straight, jnp.asarray(jnp.inf))
