@@ -125,8 +125,14 @@ def test_a_run_without_a_mixture_names_the_way_out(call, disc_run, tmp_path_fact
     run = tmp_path_factory.mktemp("early") / "run"
     shutil.copytree(disc_run, run)
     shutil.rmtree(run / "checkpoints" / "40")
-    mistake(call(sample, run), "has no fitted mixture", "--train.mixture-components", "use --prior model")
+    mistake(
+        call(sample, run, "--prior", "fitted_mixture"),
+        "has no fitted mixture", "--train.mixture-components", "use --prior model",
+    )  # fmt: skip
     mistake(call(sample, run, "--prior", "fitted_flow"), "has no fitted flow", "--train.fitted-flow-steps")
+    code, out, _ = call(sample, run)
+    assert code == 0
+    assert "prior: model" in out
 
 
 def test_no_run_and_a_run_without_a_checkpoint(call, tmp_path_factory):
@@ -253,9 +259,10 @@ def test_a_run_folder_that_cannot_be_one(call, disc_set, disc_run, tmp_path_fact
     mistake(call("train", *arguments, "--run", place / "file"), "file")
     bare = shutil.copytree(disc_run, place / "bare")
     (bare / "config.json").unlink()
-    mistake(call("train", *arguments, "--run", bare), "has checkpoints but no config.json")
+    # The checkpoints say what it was trained with.
+    mistake(call("train", *arguments, "--run", bare), "holds a run with another configuration")
     (bare / "config.json").write_text("[1]")
-    mistake(call("train", *arguments, "--run", bare), "not a JSON object")
+    mistake(call("train", *arguments, "--run", bare), "holds a run with another configuration")
 
 
 def test_three_pictures_are_enough_to_train_and_walk(call, tmp_path_factory):

@@ -1,4 +1,3 @@
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -8,6 +7,7 @@ from jaxvae import Autoencoder, Conv
 from jaxvae.errors import UserError
 from jaxvae.explorer import moves
 from jaxvae.inference import decode_to_images, reconstruct
+from jaxvae.keys import key_for
 from jaxvae.latents.attributes.directions import attribute_directions
 from jaxvae.latents.paths.interpolation import spherical
 from jaxvae.latents.units.rates import unit_rates
@@ -80,7 +80,7 @@ def test_more_units_than_a_code_has_are_all_of_them(disc_set):
 def test_draws_are_those_of_the_prior_and_spread_with_the_temperature(loaded):
     draw = moves.build_sampler(loaded, "model")
     rows = draw(7, 1.0)
-    codes = loaded.vae.prior(loaded.params).sample(jax.random.key(7), (moves.DRAW_SIZE,))
+    codes = loaded.vae.prior(loaded.params).sample(key_for("explore", 7), (moves.DRAW_SIZE,))
     np.testing.assert_allclose(rows, np.asarray(codes).reshape(moves.DRAW_SIZE, -1), rtol=1e-6)
     np.testing.assert_allclose(draw(7, 0.5), rows / 2, rtol=1e-5)
     expected = decode_to_images(loaded.vae, loaded.params, codes)

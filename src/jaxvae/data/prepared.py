@@ -16,7 +16,7 @@ import numpy as np
 
 from jaxvae.data.numpy_files import UNREADABLE, memory_map
 from jaxvae.data.sources.base import SPLITS, Example, Source
-from jaxvae.data.verified import verify
+from jaxvae.data.verified import mark, verify
 from jaxvae.errors import UserError
 from jaxvae.system.checksums import sha256
 from jaxvae.system.files import temp_dir
@@ -161,6 +161,7 @@ def write_prepared(path: Path, name: str, recipe: dict[str, Any], source: Source
             info["splits"][split] = counts
         info["origin"] = source.origin  # Last: a source may have recorded skipped files while it was read.
         (partial / "dataset.json").write_text(json.dumps(info, indent=2) + "\n")
+        mark(partial, [name for counts in info["splits"].values() for name in counts["sha256"]])
     return open_prepared(path)
 
 

@@ -17,6 +17,12 @@ from jaxvae.system.small_files import read_text
 FILE_NAME = "verified.json"
 
 
+def mark(folder: Path, files: Sequence[str]) -> None:
+    """Notes that files are as they were written, whose checksums have just been computed."""
+    with atomic_write(folder / FILE_NAME) as file:
+        file.write(json.dumps({name: _marks(folder / name) for name in files}).encode())
+
+
 def verify(folder: Path, files: Sequence[str], checksums: Mapping[str, str]) -> None:
     """Verifies files of a prepared data set.
 

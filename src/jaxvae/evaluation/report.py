@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxvae.annotations import PRNGKeys
+from jaxvae.annotations import PRNGKey
 from jaxvae.data.prepared import Prepared
 from jaxvae.errors import printable
 from jaxvae.evaluation.doctor import Facts, diagnose, notes, posterior_at_bound, scale_at_bound, widest_variance
@@ -26,9 +26,9 @@ from jaxvae.vae import with_prior
 FORMAT_VERSION = 1
 
 
-def evaluation_keys(seed: int) -> PRNGKeys:
+def evaluation_keys(seed: int) -> list[PRNGKey]:
     """Returns the keys of an evaluation: for the terms of the bounds, and for samples from the prior."""
-    return jax.random.split(key_for("evaluate", seed), 2)
+    return list(jax.random.split(key_for("evaluate", seed), 2))
 
 
 class Options(NamedTuple):

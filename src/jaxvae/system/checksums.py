@@ -1,4 +1,4 @@
-"""SHA-256 checksums of the files in a folder, stored in the folder itself to detect later changes."""
+"""Sizes and SHA-256 checksums of the files in a folder, stored in the folder itself to detect later changes."""
 
 import hashlib
 import json
@@ -23,8 +23,9 @@ def has_checksums(folder: Path) -> bool:
 
 
 def write_checksums(folder: Path) -> None:
-    """Writes the checksums of all files in the folder."""
-    text = json.dumps(_checksums(folder), indent=1) + "\n"
+    """Writes the sizes and checksums of all files in the folder."""
+    sums = {name: {"size": path.stat().st_size, "sha256": sha256(path)} for name, path in _files(folder).items()}
+    text = json.dumps(sums, indent=1) + "\n"
     with atomic_write(folder / FILE_NAME) as file:
         file.write(text.encode())
 
@@ -42,13 +43,25 @@ def find_mismatch(folder: Path) -> str | None:
         return FILE_NAME
     if not isinstance(before, dict):
         return FILE_NAME
-    now = _checksums(folder)
-    differing = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
-    return differing[0] if differing else None
+    files = _files(folder)
+    different = sorted(before.keys() ^ files.keys())
+    # Sizes first: reading a file that claims to be huge would take for ever.
+    different = different or [name for name, path in files.items() if not _has_size(path, before[name])]
+    different = different or [name for name, path in files.items() if sha256(path) != _sum(before[name])]
+    return different[0] if different else None
 
 
-def _checksums(folder: Path) -> dict[str, str]:
+def _has_size(path: Path, entry: object) -> bool:
+    # Before format 3 the entry was the checksum alone.
+    return not isinstance(entry, dict) or entry.get("size") == path.stat().st_size
+
+
+def _sum(entry: object) -> object:
+    return entry.get("sha256") if isinstance(entry, dict) else entry
+
+
+def _files(folder: Path) -> dict[str, Path]:
     # Not the file itself, nor what a process left that was killed while it wrote it.
     ours = (FILE_NAME, f".{FILE_NAME}.partial")
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in ours)
-    return {path.relative_to(folder).as_posix(): sha256(path) for path in files}
+    return {path.relative_to(folder).as_posix(): path for path in files}
