@@ -21,7 +21,7 @@ from PIL import Image
 from jaxvae import Autoencoder
 from jaxvae.errors import UserError
 from jaxvae.explore import explore, listen
-from jaxvae.explorer import ends, moves
+from jaxvae.explorer import ends, moves, server
 from jaxvae.explorer.requests import read_draw, read_move
 from jaxvae.explorer.server import build_app
 from jaxvae.explorer.session import open_session, warm_up
@@ -227,6 +227,10 @@ def test_other_pages_may_not_ask(address):
     assert asked(address, "/move", MOVE, Origin=f"http://127.0.0.1:{int(port) - 1}")[0] == 403
     assert asked(address, "/move", MOVE, Origin=address)[0] == 200
     assert asked(address, "/about", Host=f"localhost:{port}")[0] == 200
+    assert asked(address, "/about", Host="[")[0] == 403
+    # Without an Origin, what the browser says of the site counts.
+    for site, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200)):
+        assert asked(address, "/move", MOVE, **{"Sec-Fetch-Site": site})[0] == status
 
 
 def test_a_failure_is_told_and_does_not_end_the_server(session):
@@ -305,3 +309,21 @@ def test_the_command_serves_a_run_folder_that_was_moved_until_it_is_interrupted(
         it.send_signal(signal.SIGINT)
         out, err = it.communicate(timeout=30)
     assert (it.returncode, out.strip(), "Traceback" in err) == (0, "stopped", False)
+
+
+def test_half_a_surrogate_pair_is_refused(address):
+    body = json.dumps({**MOVE, "first": "\ud800"}).encode()
+    refused(asked(address, "/move", body), "first holds half of a surrogate pair")
+
+
+def test_an_upload_that_dribbles_is_cut(address, monkeypatch):
+    monkeypatch.setattr(server, "MAX_REQUEST_SECONDS", 0.2)
+    host, port = address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        head = f"POST /upload?name=x HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 1000000\r\n\r\nx"
+        connection.sendall(head.encode())
+        answer = b""
+        while chunk := connection.recv(4096):  # Ends when the server closes the connection.
+            answer += chunk
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"took longer than" in answer
