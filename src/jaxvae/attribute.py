@@ -172,6 +172,7 @@ class Add:
         import numpy as np
 
         from jaxvae.data.select import expand_folders, select
+        from jaxvae.evaluation.unlike import warn_of_unlike_images
         from jaxvae.inference import decode_to_images, encode_means
         from jaxvae.latents.attributes.directions import LabelledCodes
         from jaxvae.latents.attributes.edits import Edit, edit
@@ -186,6 +187,7 @@ class Add:
         target = self.output.place(info.run / "samples" / f"{name}.png")
         which = expand_folders(self.to)
         originals = np.stack([select(each, self.source.data_description(loaded)) for each in which])
+        warn_of_unlike_images(loaded, which, originals)
         learned = LabelledCodes.encode(loaded, self.source.labelled_images(loaded), self.learning.method)
         keep = self.learning.orthogonal_to
         edits = [

@@ -66,6 +66,7 @@ def interpolate(
 
     from jaxvae.data.select import data_set, select, walk_ends
     from jaxvae.errors import UserError
+    from jaxvae.evaluation.unlike import warn_of_unlike_images
     from jaxvae.inference import encode_means, sample_codes, unstack
     from jaxvae.keys import key_for
     from jaxvae.latents.paths.build import build_path
@@ -101,6 +102,7 @@ def interpolate(
     extra_files = {suffix: output.place_beside(target, suffix) for suffix in animations + [".npz"] * npz}
 
     originals = np.stack([select(name, info.data) for name in names])
+    warn_of_unlike_images(loaded, names, originals)
     z = (
         encode_means(vae, params, originals)
         if seed is None
