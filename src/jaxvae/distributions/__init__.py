@@ -21,7 +21,7 @@ A quantity without a closed form is absent, so that `hasattr(distribution, "entr
     >>> posterior.kl(standard_normal((d,)))                   # [b]
 """
 
-from jaxvae.distributions.base import Distribution
+from jaxvae.distributions.base import Distribution, register_distribution
 from jaxvae.distributions.bernoulli import Bernoulli, ContinuousBernoulli
 from jaxvae.distributions.gaussian import Normal, standard_normal
 from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture, GaussianMixture
@@ -38,5 +38,6 @@ __all__ = [
     "GaussianMixture",
     "Laplace",
     "Normal",
+    "register_distribution",
     "standard_normal",
 ]

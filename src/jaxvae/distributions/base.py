@@ -1,16 +1,20 @@
 """The interface of a distribution, and what the distributions share: alignment, noise, sums over events."""
 
-from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.tree_util import GetAttrKey, register_pytree_with_keys
 from jaxtyping import Float
 
 from jaxvae.annotations import ArrayLike, Parameter, PRNGKey, PRNGKeys
 
 LOG_2PI = 1.8378770664093453
+
+Class = TypeVar("Class", bound=type[Any])
 
 
 @runtime_checkable
@@ -26,6 +30,36 @@ class Distribution(Protocol):
 
     def log_prob(self, value: Float[ArrayLike, "..."]) -> Float[Array, "..."]:
         """Returns the log-density or log-probability [*k, *b] of values [*k, *b, *event], in nats."""
+
+
+def register_distribution(*static: str) -> Callable[[Class], Class]:
+    """Makes a dataclass a pytree: its fields are the children, except those named, which are part of the structure.
+
+    Put it above `@dataclass(frozen=True)`, as in `@register_distribution("event_ndim")`.
+    """
+
+    def register(kind: Class) -> Class:
+        dynamic = [field.name for field in fields(kind) if field.name not in static]
+
+        def flatten(instance: Any) -> tuple[list[Any], tuple[Any, ...]]:
+            return [getattr(instance, name) for name in dynamic], tuple(getattr(instance, name) for name in static)
+
+        def flatten_with_keys(instance: Any) -> tuple[list[tuple[GetAttrKey, Any]], tuple[Any, ...]]:
+            children, structure = flatten(instance)
+            return [(GetAttrKey(name), child) for name, child in zip(dynamic, children, strict=True)], structure
+
+        def unflatten(structure: tuple[Any, ...], children: Iterable[Any]) -> Any:
+            # JAX also rebuilds a pytree around placeholders: axes of vmap, shapes, None. A constructor that checks its
+            # arguments, as ours do in the tests, would refuse them, so it is not called.
+            instance = object.__new__(kind)
+            for name, value in zip((*dynamic, *static), (*children, *structure), strict=True):
+                object.__setattr__(instance, name, value)
+            return instance
+
+        register_pytree_with_keys(kind, flatten_with_keys, unflatten, flatten)
+        return kind
+
+    return register
 
 
 def align(parameter: Float[Parameter, "..."], value: Float[ArrayLike, "..."]) -> Float[Array, "..."]:

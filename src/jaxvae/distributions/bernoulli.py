@@ -6,18 +6,17 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.tree_util import register_dataclass
 from jaxtyping import Bool, Float
 
 from jaxvae.annotations import ArrayLike, Parameter, PRNGKey, PRNGKeys
-from jaxvae.distributions.base import align, align_flat, draw_noise, safe_sqrt, sum_event
+from jaxvae.distributions.base import align, align_flat, draw_noise, register_distribution, safe_sqrt, sum_event
 
 # |logits| of the continuous Bernoulli below which a series replaces the closed form, which divides 0 by 0 at 0. The
 # mean (in its gradient), the variance and the entropy cancel more digits than the normaliser; their series are longer.
 NEAR_ZERO, MEAN_NEAR_ZERO, VARIANCE_NEAR_ZERO, ENTROPY_NEAR_ZERO = 1e-2, 1.0, 1.0, 0.5
 
 
-@partial(register_dataclass, data_fields=["logits"], meta_fields=["event_ndim"])
+@register_distribution("event_ndim")
 @dataclass(frozen=True)
 class Bernoulli:
     """Independent bits, each 1 with probability sigmoid(logits); `logits` are [*b, *event]."""
@@ -70,7 +69,7 @@ class Bernoulli:
         return sum_event(jnp.log1p(jnp.exp(-size)) + size * jax.nn.sigmoid(-size), self.event_ndim)
 
 
-@partial(register_dataclass, data_fields=["logits"], meta_fields=["event_ndim"])
+@register_distribution("event_ndim")
 @dataclass(frozen=True)
 class ContinuousBernoulli:
     """The density proportional to λ^x (1 - λ)^(1 - x) on [0, 1], λ = sigmoid(logits), normalised.

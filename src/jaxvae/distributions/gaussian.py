@@ -6,14 +6,21 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.tree_util import register_dataclass
 from jaxtyping import Float
 
 from jaxvae.annotations import ArrayLike, Parameter, PRNGKey, PRNGKeys, Scalar
-from jaxvae.distributions.base import LOG_2PI, align, align_flat, draw_noise, scale_noise, sum_event
+from jaxvae.distributions.base import (
+    LOG_2PI,
+    align,
+    align_flat,
+    draw_noise,
+    register_distribution,
+    scale_noise,
+    sum_event,
+)
 
 
-@partial(register_dataclass, data_fields=["mean", "log_variance"], meta_fields=["event_ndim"])
+@register_distribution("event_ndim")
 @dataclass(frozen=True)
 class Normal:
     """A Gaussian with diagonal covariance; `mean` and `log_variance` have the same shape [*b, *event]."""

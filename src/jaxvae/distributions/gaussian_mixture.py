@@ -7,15 +7,14 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.tree_util import register_dataclass
 from jaxtyping import Float
 
 from jaxvae.annotations import ArrayLike, Parameter, PRNGKey, Scalar
-from jaxvae.distributions.base import LOG_2PI
+from jaxvae.distributions.base import LOG_2PI, register_distribution
 from jaxvae.errors import UserError
 
 
-@partial(register_dataclass, data_fields=["logits", "means", "log_variances"], meta_fields=[])
+@register_distribution()
 @dataclass(frozen=True)
 class GaussianMixture:
     """m Gaussians with diagonal covariances over codes of one shape, weighted by softmax(logits)."""
@@ -109,7 +108,7 @@ def _weighted_squares(
 scaled_squares.defvjp(_forward, _backward)
 
 
-@partial(register_dataclass, data_fields=["weights", "means", "factors"], meta_fields=[])
+@register_distribution()
 @dataclass(frozen=True)
 class FullCovarianceMixture:
     """m Gaussians over rows: samples are means + factors · ε with ε standard normal in r dimensions.

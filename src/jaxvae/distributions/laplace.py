@@ -7,14 +7,13 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.tree_util import register_dataclass
 from jaxtyping import Float
 
 from jaxvae.annotations import ArrayLike, Parameter, PRNGKey, PRNGKeys
-from jaxvae.distributions.base import align_flat, draw_noise, scale_noise, sum_event
+from jaxvae.distributions.base import align_flat, draw_noise, register_distribution, scale_noise, sum_event
 
 
-@partial(register_dataclass, data_fields=["mean", "log_scale"], meta_fields=["event_ndim"])
+@register_distribution("event_ndim")
 @dataclass(frozen=True)
 class Laplace:
     """The density exp(-|x - mean| / b) / 2b with b = exp(log_scale): robust to single pixels that are far off.

@@ -7,11 +7,18 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.tree_util import register_dataclass
 from jaxtyping import Float
 
 from jaxvae.annotations import ArrayLike, Parameter, PRNGKey, PRNGKeys
-from jaxvae.distributions.base import align, align_flat, draw_noise, safe_sqrt, scale_noise, sum_event
+from jaxvae.distributions.base import (
+    align,
+    align_flat,
+    draw_noise,
+    register_distribution,
+    safe_sqrt,
+    scale_noise,
+    sum_event,
+)
 
 
 def log_logistic_bin(
@@ -47,7 +54,7 @@ def round_to_level(value: Float[Array, "*shape"], levels: int) -> Float[Array, "
     return jnp.clip(jnp.round(value * (levels - 1)), 0, levels - 1) / (levels - 1)
 
 
-@partial(register_dataclass, data_fields=["location", "log_scale"], meta_fields=["event_ndim", "levels"])
+@register_distribution("event_ndim", "levels")
 @dataclass(frozen=True)
 class DiscretizedLogistic:
     """Probabilities of the `levels` values v / (levels - 1): a logistic, cut into bins.
@@ -118,7 +125,7 @@ class DiscretizedLogistic:
         return total
 
 
-@partial(register_dataclass, data_fields=["logits", "locations", "log_scales", "couplings"], meta_fields=["levels"])
+@register_distribution("levels")
 @dataclass(frozen=True)
 class DiscretizedLogisticMixture:
     """Probabilities of images whose values are v / (levels - 1); m logistics for each pixel, shared by its channels.

@@ -11,7 +11,6 @@ References:
 
 import warnings
 from dataclasses import dataclass, fields
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -19,12 +18,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
-from jax.tree_util import register_dataclass
 from jaxtyping import Float
 
 from jaxvae.annotations import ArrayLike, Params, PRNGKey, Scalar
 from jaxvae.codes import Code, flatten, unflatten
 from jaxvae.config import TrainConfig
+from jaxvae.distributions.base import register_distribution
 from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture
 from jaxvae.keys import key_for
 from jaxvae.priors.flow import Flow, build_flow
@@ -43,7 +42,7 @@ FEWEST_FLOW_CODES = 20
 HELD_OUT_SHARE = 0.1  # Share of the codes that selects the best round: a flow of this size can memorise codes.
 
 
-@partial(register_dataclass, data_fields=["rows", "like"], meta_fields=[])
+@register_distribution()
 @dataclass(frozen=True)
 class FittedPrior:
     """A distribution over rows as one over codes; `like` is a pytree of the shape of one code."""

@@ -10,21 +10,20 @@ References:
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.tree_util import register_dataclass
 from jaxtyping import Float
 
 from jaxvae.annotations import ArrayLike, Params, PRNGKey, Scalar
+from jaxvae.distributions.base import register_distribution
 from jaxvae.distributions.gaussian import standard_normal
 from jaxvae.networks.coupling import Coupling, build_coupling
 
 
-@partial(register_dataclass, data_fields=["params"], meta_fields=["odd", "even", "shape"])
+@register_distribution("odd", "even", "shape")
 @dataclass(frozen=True)
 class Flow:
     """A distribution over codes of one `shape`; `odd` and `even` are the couplings that transform those units.
