@@ -4,12 +4,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from jax import Array
-from jaxtyping import Float, Key
+from jaxtyping import Float, Int, Key
 
 ArrayLike: TypeAlias = Array | np.ndarray
 PRNGKey: TypeAlias = Key[Array, ""]  # A typed key, as of `jax.random.key`.
 PRNGKeys: TypeAlias = Key[Array, " b"]  # One key per example, as of `jax.random.split`.
 Scalar: TypeAlias = float | Float[Array, ""]  # A number, of Python or computed under jit.
+Step: TypeAlias = int | Int[ArrayLike, ""]  # A number of updates.
+Tree: TypeAlias = Any  # A pytree of arrays.
 Params: TypeAlias = dict[str, Any]  # Parameters: nested dicts of arrays.
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 from jaxtyping import Float
 
+from jaxvae.annotations import PRNGKey
 from jaxvae.codes import Code, CodeStatistics, flatten, unflatten
 from jaxvae.data.batches import epoch_batches, gather
 from jaxvae.data.pixels import scale, to_bytes
@@ -37,7 +37,7 @@ def encode_means(vae: VAE, params: Params, images: np.ndarray) -> Code:
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
 
 
-def sample_codes(vae: VAE, params: Params, key: Array, images: np.ndarray) -> Code:
+def sample_codes(vae: VAE, params: Params, key: PRNGKey, images: np.ndarray) -> Code:
     """Samples one code from the posterior of each image."""
     return jax.jit(lambda params, key, images: vae.encode(params, scale(images)).sample(key))(params, key, images)
 
@@ -67,7 +67,7 @@ def unstack(z: Code) -> list[Code]:
 
 
 def sample_images(
-    vae: VAE, params: Params, prior: Prior, key: Array, count: int, temperature: float = 1.0
+    vae: VAE, params: Params, prior: Prior, key: PRNGKey, count: int, temperature: float = 1.0
 ) -> np.ndarray:
     """Decodes `count` samples from a prior.
 

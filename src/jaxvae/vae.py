@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from jaxvae.annotations import ArrayLike
+from jaxvae.annotations import ArrayLike, PRNGKey
 from jaxvae.annotations import Params as Params
 from jaxvae.codes import Code as Code
 from jaxvae.distributions.base import Distribution as Distribution
@@ -28,7 +28,7 @@ from jaxvae.distributions.gaussian import Normal
 class Prior(Protocol):
     """A distribution over codes, one event being one code."""
 
-    def sample(self, key: Array, shape: tuple[int, ...] = (), temperature: float = 1.0) -> Code:
+    def sample(self, key: PRNGKey, shape: tuple[int, ...] = (), temperature: float = 1.0) -> Code:
         """Returns codes [*shape, ...]; `temperature` multiplies the spread of the draws."""
 
     def log_prob(self, value: Code) -> Array:
@@ -72,11 +72,11 @@ class Infer(Protocol):
     def __call__(
         self,
         params: Params,
-        key: Array,
-        x: Float[ArrayLike, b * x],
+        key: PRNGKey,
+        x: Float[ArrayLike, "b *x"],
         samples: int | None = None,
         path_weights: Float[Array, "k b"] | None = None,
-        prior: Any | None = None,
+        prior: Prior | None = None,
     ) -> Inference:
         """Draws codes and returns the terms at them.
 
@@ -107,7 +107,7 @@ class VAE(NamedTuple):
         start: (params, images float32 [start_images, h, w, c]) -> params to begin training with.
     """
 
-    init: Callable[[Array], Params]
+    init: Callable[[PRNGKey], Params]
     encode: Callable[[Params, Float[Array, "b h w c"]], Any]
     decode: Callable[[Params, Code], Any]
     prior: Callable[[Params], Any]
@@ -117,13 +117,13 @@ class VAE(NamedTuple):
     start: Callable[[Params, Any], Params] = lambda params, images: params
 
 
-def sample(key: Array, posterior: Distribution) -> Code:
+def sample(key: PRNGKey, posterior: Distribution) -> Code:
     """Returns the reparameterised draw z = μ + σ·ε, ε ~ N(0, I) from `key` (Kingma & Welling 2014, section 2.4)."""
     return posterior.sample(key)
 
 
 def compose(
-    init: Callable[[Array], Params],
+    init: Callable[[PRNGKey], Params],
     encode: Callable[[Params, Any], Any],
     decode: Callable[[Params, Code], Any],
     own_prior: Callable[[Params], Any],
@@ -132,11 +132,11 @@ def compose(
 
     def infer(
         params: Params,
-        key: Array,
-        x: Float[ArrayLike, b * x],
+        key: PRNGKey,
+        x: Float[ArrayLike, "b *x"],
         samples: int | None = None,
         path_weights: Float[Array, "k b"] | None = None,
-        prior: Any | None = None,
+        prior: Prior | None = None,
     ) -> Inference:
         posterior, p_z = encode(params, x), own_prior(params) if prior is None else prior
         z = sample(key, posterior) if samples is None else posterior.sample(key, (samples,))
@@ -164,7 +164,7 @@ def _scale_gradient(factor: Float[Array, "k b"], leaf: Array) -> Array:
     return factor * leaf + jax.lax.stop_gradient((1.0 - factor) * leaf)
 
 
-def with_prior(vae: VAE, prior: Any) -> VAE:
+def with_prior(vae: VAE, prior: Prior) -> VAE:
     """Returns the model with another distribution as its prior, or with its own computed once and for all."""
     return vae._replace(prior=lambda params: prior, infer=partial(vae.infer, prior=prior))
 
@@ -182,13 +182,13 @@ def rematerialized(vae: VAE) -> VAE:
 
     def infer(
         params: Params,
-        key: Array,
-        x: Float[ArrayLike, b * x],
+        key: PRNGKey,
+        x: Float[ArrayLike, "b *x"],
         samples: int | None = None,
         path_weights: Float[Array, "k b"] | None = None,
-        prior: Any | None = None,
+        prior: Prior | None = None,
     ) -> Inference:
-        def once(params: Params, key: Array, x: Array, path_weights: Any, prior: Any) -> Inference:
+        def once(params: Params, key: PRNGKey, x: Array, path_weights: Any, prior: Prior) -> Inference:
             return vae.infer(params, key, x, samples, path_weights, prior)
 
         return jax.checkpoint(once)(params, key, x, path_weights, prior)

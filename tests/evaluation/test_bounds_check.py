@@ -39,7 +39,7 @@ def test_the_share_of_posterior_variances_near_a_bound():
 
 
 def decoding_to(distribution):
-    return compose(lambda key: {}, None, lambda params, z: distribution, None)
+    return compose(lambda key: {}, lambda params, x: None, lambda params, z: distribution, lambda params: None)
 
 
 SHAPE = (4, 2, 2, 1)

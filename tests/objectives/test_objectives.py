@@ -65,7 +65,7 @@ def test_the_config_chooses_terms_and_value():
     terms = half.terms(pca(), {}, jax.random.key(0), X)
     np.testing.assert_allclose(half.value(terms, step), elbo(terms, 0.5))
     warming = ELBO(beta=0.5, warmup_steps=4).build(10)
-    np.testing.assert_allclose(warming.value(terms, step), elbo(terms, 0.125))
+    np.testing.assert_allclose(warming.value(terms, step + 1), elbo(terms, 0.125))
     assert MMD().build(10).terms(pca(), {}, jax.random.key(0), X).prior_draw.shape == (6, 2)
 
 

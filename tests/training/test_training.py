@@ -23,7 +23,8 @@ from jaxvae.runs.run import completed, load
 from jaxvae.training import loop
 from jaxvae.training.input_pipeline import feeding, stretch
 from jaxvae.training.sharding import place
-from jaxvae.training.state import build_optimizer, init_state, learning_rate, split_root
+from jaxvae.training.skipping import init_skip_state
+from jaxvae.training.state import TrainState, build_optimizer, init_state, learning_rate, split_root
 from jaxvae.training.step import build_train_step, flip_half, running_mean
 from jaxvae.vae import compose
 
@@ -154,16 +155,16 @@ def test_both_ways_of_feeding_run_the_same_batches(disc_set, resident, network):
     images = disc_set.split("train").images
 
     def first_pixels(state, batch):
-        return state + 1, {"loss": batch.astype(jnp.float32).sum()}
+        return state._replace(step=state.step + 1), {"loss": batch.astype(jnp.float32).sum()}
 
     with feeding(first_pixels, config, images, place(config), resident=resident) as advance:
-        state, sums, lengths = jnp.zeros(()), [], []
+        state, sums, lengths = TrainState(jnp.zeros(()), {}, None, (), split_root(0).train, init_skip_state()), [], []
         while len(sums) < 13:
             state, metrics = advance(state, len(sums))
             lengths.append(len(metrics["loss"]))
             sums += metrics["loss"].tolist()
     assert lengths == ([1] * 13 if network == "conv" and not resident else [4, 4, 4, 4])
-    assert float(state) == len(sums)
+    assert float(state.step) == len(sums)
     expected = [float(images[batch_indices(3, step, 14, len(images))].sum()) for step in range(len(sums))]
     assert sums == pytest.approx(expected)
 

@@ -44,7 +44,10 @@ class CheckedFields(type):
         for field in fields(cls):
             if field.name not in values and field.default is MISSING and field.default_factory is MISSING:
                 raise UserError(f"{prefix}{field.name} is missing; {cls.__name__} has no default for it.")
-        return super().__call__(**values)
+        types = get_type_hints(cls)
+        return super().__call__(
+            **{name: typed(types[name], value, f"{prefix}{name}") for name, value in values.items()}
+        )
 
 
 class Checked(metaclass=CheckedFields):
@@ -57,11 +60,7 @@ class Checked(metaclass=CheckedFields):
     prefix = ""
 
     def __post_init__(self) -> None:
-        """Checks types and ranges of all fields, then what `check` adds."""
-        types = get_type_hints(type(self))
-        for field in fields(self):  # type: ignore[arg-type]
-            name, value = field.name, getattr(self, field.name)
-            object.__setattr__(self, name, typed(types[name], value, f"{self.prefix}{name}"))
+        """Checks what `check` adds to the types."""
         self.check()
 
     def check(self) -> None:

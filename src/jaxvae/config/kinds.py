@@ -7,10 +7,12 @@ enough: the command line, JSON and checkpoints find it by name.
 
 import re
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, TypeVar
 
 from jaxvae.config.checks import Checked, require
 from jaxvae.errors import UserError, suggest
+
+Own = TypeVar("Own", bound="Kind")  # Not `Self`, which beartype knows only in classes that it decorates whole.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,7 @@ class Kind(Checked):
         cls.kinds[cls.kind] = cls
 
     @classmethod
-    def named(cls, name: object, where: str | None = None) -> type[Self]:
+    def named(cls: type[Own], name: object, where: str | None = None) -> type[Own]:
         """Returns the kind of this family with this name.
 
         Raises:
@@ -73,7 +75,7 @@ class Kind(Checked):
         return {"kind": self.kind} | fields_to_json(self)
 
     @classmethod
-    def from_json(cls, values: dict[str, Any], where: str) -> Any:
+    def from_json(cls, values: Any, where: str) -> Any:
         """Returns the kind that `to_json` described.
 
         Raises:

@@ -10,11 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxvae.annotations import PRNGKey
+
 MAX_RESIDENT_BYTES = 100_000_000  # Memory-mapped arrays up to this size may stay in memory.
 GATHER_CHUNK = 16  # Images read at a time from a larger array.
 
 
-def example_keys(key: Array, indices: np.ndarray) -> Array:
+def example_keys(key: PRNGKey, indices: np.ndarray) -> Array:
     """Returns one key per image, derived from its index in the split: its noise does not depend on the batching."""
     return jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.asarray(indices))
 

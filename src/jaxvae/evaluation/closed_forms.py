@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
+from jaxvae.annotations import PRNGKey
 from jaxvae.distributions.bernoulli import ContinuousBernoulli
 from jaxvae.distributions.gaussian import Normal, standard_normal
 from jaxvae.distributions.logistic import log_logistic_bin
@@ -40,7 +41,7 @@ def check_close(claim: str, measured: Any, expected: Any, tolerance: float) -> C
     return Check(claim, float(measured), float(expected) - tolerance, float(expected) + tolerance)
 
 
-def run_checks(key: Array) -> Iterator[Check]:
+def run_checks(key: PRNGKey) -> Iterator[Check]:
     """Runs all checks in turn; `key` seeds those that draw samples."""
     bounds_key, train_key, kl_key, gradient_key = jax.random.split(key, 4)
     yield from bounds(bounds_key)
@@ -50,7 +51,7 @@ def run_checks(key: Array) -> Iterator[Check]:
     yield from gradients(gradient_key)
 
 
-def bounds(key: Array) -> Iterator[Check]:
+def bounds(key: PRNGKey) -> Iterator[Check]:
     """Checks that ELBO ≤ IWAE-K ≤ exact log-likelihood on probabilistic PCA, and that the gap shrinks with K."""
     data_key, key = jax.random.split(key)
     x = _data(data_key, 64)
@@ -68,7 +69,7 @@ def bounds(key: Array) -> Iterator[Check]:
     yield check_close("… and converges to log p(x)", previous, exact, 0.02)
 
 
-def maximum_likelihood(key: Array) -> Iterator[Check]:
+def maximum_likelihood(key: PRNGKey) -> Iterator[Check]:
     """Checks that a linear VAE trained on the ELBO reaches the likelihood of the best probabilistic PCA."""
     data_key, init_key, key = jax.random.split(key, 3)
     x = _data(data_key, 512)
@@ -76,7 +77,7 @@ def maximum_likelihood(key: Array) -> Iterator[Check]:
     vae = learned_vae(4, 2)
     optimizer = optax.adam(optax.cosine_decay_schedule(0.02, 6000))
 
-    def step(carry: tuple[Params, Any], key: Array) -> tuple[tuple[Params, Any], None]:
+    def step(carry: tuple[Params, Any], key: PRNGKey) -> tuple[tuple[Params, Any], None]:
         params, state = carry
         gradient = jax.grad(lambda params: -jnp.mean(elbo(variational_terms(vae, params, key, x))))(params)
         updates, state = optimizer.update(gradient, state)
@@ -89,7 +90,7 @@ def maximum_likelihood(key: Array) -> Iterator[Check]:
     yield check_close("a linear VAE trained on the ELBO reaches the best PCA's log p(x)", reached, _best(x), 5e-3)
 
 
-def kl_divergence(key: Array) -> Iterator[Check]:
+def kl_divergence(key: PRNGKey) -> Iterator[Check]:
     """Checks the closed form of the KL against the mean of sampled log-ratios."""
     first = Normal(jnp.asarray([[0.7, -0.2]]), jnp.asarray([[-1.2, 0.3]]), 1)
     second = Normal(jnp.asarray([[-0.3, 0.1]]), jnp.asarray([[0.4, -0.5]]), 1)
@@ -113,7 +114,7 @@ def normalisation() -> Iterator[Check]:
         yield check_close(f"continuous Bernoulli of logit {logit:g} integrates to 1", jnp.mean(density), 1.0, 1e-3)
 
 
-def gradients(key: Array) -> Iterator[Check]:
+def gradients(key: PRNGKey) -> Iterator[Check]:
     """Checks gradient estimators against a known gradient: ELBO' is x - 2m for q = N(m, 1), p(x|z) = N(z, 1)."""
     x, m = jnp.full((1, 1), 2.0), jnp.asarray(0.4)
     vae = compose(
@@ -143,7 +144,7 @@ def _error(values: Array) -> float:
     return 5.0 * float(jnp.std(values)) / len(values) ** 0.5
 
 
-def _data(key: Array, count: int) -> Array:
+def _data(key: PRNGKey, count: int) -> Array:
     z_key, noise_key = jax.random.split(key)
     z = jax.random.normal(z_key, (count, LOADING.shape[1]))
     return z @ LOADING.T + NOISE**0.5 * jax.random.normal(noise_key, (count, LOADING.shape[0]))
@@ -153,6 +154,6 @@ def _best(x: Array) -> Array:
     return largest_log_likelihood(x, LOADING.shape[1])
 
 
-def _mean_bound(vae: VAE, key: Array, x: Array, samples: int) -> float:
+def _mean_bound(vae: VAE, key: PRNGKey, x: Array, samples: int) -> float:
     values = jax.vmap(lambda key: bound(vae.infer({}, key, x, samples).log_weights))(jax.random.split(key, 200))
     return float(jnp.mean(values))

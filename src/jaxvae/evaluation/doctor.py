@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxvae.codes import Code
 from jaxvae.data.summary import check_range
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.evaluation.streaming import unit_means, unit_variances
@@ -207,7 +208,7 @@ def posterior_at_bound(posterior: Normal, config: GaussianModel) -> float:
     return float(np.mean(near))
 
 
-def scale_at_bound(vae: VAE, params: Params, z: Any) -> float | None:
+def scale_at_bound(vae: VAE, params: Params, z: Code) -> float | None:
     """Returns the share of the scales of p(x|z) within NEAR of a bound, at the first codes; None if not predicted."""
     likelihood = vae.decode(params, jax.tree.map(lambda leaf: jnp.asarray(leaf[:EXAMPLES]), z))
     if isinstance(likelihood, Normal):

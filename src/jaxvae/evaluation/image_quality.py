@@ -3,8 +3,8 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from jax import Array
 
+from jaxvae.annotations import PRNGKey
 from jaxvae.evaluation.features import Features
 from jaxvae.evaluation.frechet import frechet_distance
 from jaxvae.evaluation.numbers import mean
@@ -21,7 +21,7 @@ class ImageQuality(NamedTuple):
 
 
 def measure_images(
-    vae: VAE, params: Params, prior: Prior | None, key: Array, images: np.ndarray, features: Features
+    vae: VAE, params: Params, prior: Prior | None, key: PRNGKey, images: np.ndarray, features: Features
 ) -> ImageQuality:
     """Measures SSIM of the reconstructions, and Fréchet distances of reconstructions and samples to the originals.
 

@@ -9,6 +9,7 @@ from jax import Array
 from jax.scipy.stats import multivariate_normal
 from jaxtyping import Float
 
+from jaxvae.annotations import PRNGKey
 from jaxvae.distributions.gaussian import Normal, standard_normal
 from jaxvae.vae import VAE, Params, compose
 
@@ -40,7 +41,7 @@ def exact_vae(loading: Float[Array, "p d"], noise: float, shift: float = 0.0) ->
 def learned_vae(pixels: int, latent: int) -> VAE:
     """Builds the model with all parameters trainable: linear encoder, one variance per unit, linear decoder, noise."""
 
-    def init(key: Array) -> Params:
+    def init(key: PRNGKey) -> Params:
         encoder, decoder = jax.random.split(key)
         return {
             "encoder": 0.1 * jax.random.normal(encoder, (pixels, latent)),

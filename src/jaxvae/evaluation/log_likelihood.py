@@ -1,17 +1,18 @@
 """Lower bounds on log p(x) of each image: the importance-weighted bound, streamed over samples."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
 from jax import Array
 from jaxtyping import Float
 
+from jaxvae.annotations import PRNGKey
 from jaxvae.data.batches import epoch_batches, example_keys, gather
 from jaxvae.data.pixels import to_float
 from jaxvae.system.progress import progress
-from jaxvae.vae import VAE, Params
+from jaxvae.vae import VAE, Params, Prior
 
 # Samples drawn at once: a constant, so that the first K samples are the same whatever K is requested.
 CHUNK = 50
@@ -36,8 +37,8 @@ def importance_bounds(
     vae: VAE,
     pixels: str,
     params: Params,
-    prior: Any,
-    key: Array,
+    prior: Prior,
+    key: PRNGKey,
     images: np.ndarray,
     samples: int,
     batch_size: int | None = None,
@@ -48,7 +49,7 @@ def importance_bounds(
     from a key of its own, so neither the batch size nor K changes the draws.
     """
 
-    def one(params: Params, prior: Any, key: Array, image: Array, chunk: Array) -> Float[Array, " k"]:
+    def one(params: Params, prior: Prior, key: PRNGKey, image: Array, chunk: Array) -> Float[Array, " k"]:
         pixel_key, noise_key = jax.random.split(key)
         x = to_float(pixel_key, image[None], pixels)
         drawn = vae.infer(params, jax.random.fold_in(noise_key, chunk), x, CHUNK, prior=prior)

@@ -12,6 +12,7 @@ from jaxvae.evaluation.rate_decomposition import decompose
 from jaxvae.evaluation.streaming import unit_means, unit_variances
 from jaxvae.likelihoods import StoredBits
 from jaxvae.objectives.metrics import ACTIVE_VARIANCE, bits_per_dim
+from jaxvae.vae import Prior
 
 
 def mean(values: Float[np.ndarray, " n"]) -> dict[str, float | None]:
@@ -21,7 +22,7 @@ def mean(values: Float[np.ndarray, " n"]) -> dict[str, float | None]:
     return {"mean": float(np.mean(values)), "standard_error": error}
 
 
-def bound_numbers(measured: PerExample, prior: Any) -> dict[str, Any]:
+def bound_numbers(measured: PerExample, prior: Prior) -> dict[str, Any]:
     """Returns the ELBO and its two parts: elbo = −distortion − rate."""
     estimator = "closed form" if isinstance(prior, Normal) else "log q(z|x) - log p(z) at one sample"
     return {
@@ -47,7 +48,7 @@ def likelihood_numbers(bounds: Bounds, bits: StoredBits | None, dimensions: int)
     return numbers
 
 
-def code_numbers(measured: PerExample, prior: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def code_numbers(measured: PerExample, prior: Prior) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Returns statistics of the latent space, and the parts of the rate per image."""
     variances = unit_variances(measured.posterior.mean)
     active = np.sort(variances)[::-1]

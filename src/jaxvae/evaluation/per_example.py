@@ -9,14 +9,15 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
-from jaxvae.codes import flatten
+from jaxvae.annotations import PRNGKey
+from jaxvae.codes import Code, flatten
 from jaxvae.data.batches import epoch_batches, example_keys, gather
 from jaxvae.data.pixels import scale, to_float
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.evaluation.streaming import allocate, count_active_units
 from jaxvae.experiment import Config
 from jaxvae.objectives.metrics import with_bits_per_dim
-from jaxvae.vae import VAE, Params, with_prior
+from jaxvae.vae import VAE, Params, Prior, with_prior
 
 
 class PerExample(NamedTuple):
@@ -31,7 +32,7 @@ class PerExample(NamedTuple):
 
     values: dict[str, Any]
     posterior: Normal
-    z: Any
+    z: Code
     kl_units: Any | None
 
 
@@ -59,7 +60,7 @@ def build_measure(vae: VAE, config: Config, batch_size: int | None = None) -> Me
     last = jnp.asarray(config.train.steps)
     objective, bits = config.objective.build(1), config.model.likelihood.stored_bits(config.data.pixels)
 
-    def one(params: Params, prior: Any, key: Array, image: Array) -> PerExample:
+    def one(params: Params, prior: Prior, key: PRNGKey, image: Array) -> PerExample:
         pixel_key, noise_key = jax.random.split(key)
         x, clean = to_float(pixel_key, image[None], config.data.pixels), scale(image[None])
         terms = objective.terms(with_prior(vae, prior), params, noise_key, x)
@@ -73,7 +74,7 @@ def build_measure(vae: VAE, config: Config, batch_size: int | None = None) -> Me
     batch = jax.jit(jax.vmap(one, (None, None, 0, 0)))
     prior_of = jax.jit(vae.prior)
 
-    def measure(params: Params, key: Array, images: np.ndarray) -> PerExample:
+    def measure(params: Params, key: PRNGKey, images: np.ndarray) -> PerExample:
         prior, filled, whole = prior_of(params), 0, None
         for indices, real in epoch_batches(len(images), batch_size or config.train.batch_size):
             result = jax.device_get(batch(params, prior, example_keys(key, indices), gather(images, indices)))
@@ -103,13 +104,13 @@ def build_draw_codes(vae: VAE, config: Config) -> DrawCodes:
     mean_alone = not config.objective.variational
 
     @jax.jit
-    def rows(params: Params, key: Array, images: Array) -> Array:
+    def rows(params: Params, key: PRNGKey, images: Array) -> Array:
         # Pixels as in training: of grey pixels a model of binarised ones would have codes that it was never trained on.
         pixel_key, noise_key = jax.random.split(key)
         posterior = vae.encode(params, to_float(pixel_key, images, config.data.pixels))
         return flatten(posterior.mean if mean_alone else posterior.sample(noise_key))
 
-    def each(params: Params, key: Array, images: np.ndarray) -> Iterator[np.ndarray]:
+    def each(params: Params, key: PRNGKey, images: np.ndarray) -> Iterator[np.ndarray]:
         for batch, (indices, real) in enumerate(epoch_batches(len(images), config.train.batch_size)):
             yield np.asarray(rows(params, jax.random.fold_in(key, batch), gather(images, indices)))[:real]
 

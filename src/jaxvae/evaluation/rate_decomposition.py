@@ -8,9 +8,11 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
-from jaxvae.codes import flatten
+from jaxvae.annotations import Tree
+from jaxvae.codes import Code, flatten
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.distributions.gaussian_mixture import GaussianMixture
+from jaxvae.vae import Prior
 
 CHUNK_ROWS = 64  # Codes at a time.
 POSTERIORS_AT_ONCE = 2048  # Of those that make up q(z).
@@ -27,7 +29,7 @@ class Decomposition(NamedTuple):
     aggregate_kl: Float[np.ndarray, " n"]
 
 
-def decompose(z: Any, posterior: Normal, prior: Any) -> Decomposition:
+def decompose(z: Code, posterior: Normal, prior: Prior) -> Decomposition:
     """Decomposes the rate, with q(z) the mixture of the n posteriors, including each code's own.
 
     Args:
@@ -44,7 +46,7 @@ def decompose(z: Any, posterior: Normal, prior: Any) -> Decomposition:
         return mixture.log_prob(rows) + jnp.log(len(means))
 
     @jax.jit
-    def log_own(z: Any, posterior: Normal, prior: Any) -> tuple[Array, Array]:
+    def log_own(z: Code, posterior: Normal, prior: Prior) -> tuple[Array, Array]:
         return posterior.log_prob(z), prior.log_prob(z)
 
     log_posterior, log_prior, joint = (np.empty(count) for _ in range(3))
@@ -61,5 +63,5 @@ def decompose(z: Any, posterior: Normal, prior: Any) -> Decomposition:
     return Decomposition(log_posterior - joint, joint - log_prior)
 
 
-def _take(tree: Any, rows: slice) -> Any:
+def _take(tree: Tree, rows: slice) -> Any:
     return jax.tree.map(lambda leaf: jnp.asarray(leaf[rows]), tree)

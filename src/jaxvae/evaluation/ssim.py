@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
 from jaxvae.errors import UserError
 
@@ -20,13 +20,12 @@ SETTINGS: dict[str, Any] = {
 WINDOW = 11  # Side of the Gaussian window in pixels, to which scikit-image truncates a Gaussian of σ = 1.5.
 
 
-def ssim(
-    originals: UInt8[np.ndarray, "n h w c"], reconstructions: UInt8[np.ndarray, "n h w c"]
-) -> Float[np.ndarray, " n"] | None:
+def ssim(originals: np.ndarray, reconstructions: np.ndarray) -> Float[np.ndarray, " n"] | None:
     """Returns the mean structural similarity of each image pair, between -1 and 1; larger is better, 1 is identical.
 
-    For colour images it is averaged over the channels; the paper defines it for grey only. Returns None for images with
-    a side below 11 pixels: the window does not fit, and a smaller one would be a different measure by the same name.
+    Images are uint8 [n, h, w, c]. Of colour images the channels are averaged; the paper defines it for grey only.
+    Returns None for images with a side below 11 pixels: the window does not fit, and a smaller one would be a different measure
+    by the same name.
 
     Raises:
         UserError: if the images differ in shape or are not uint8.

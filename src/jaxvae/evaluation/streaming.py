@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from jaxvae.codes import flatten
+from jaxvae.codes import Code, flatten
 from jaxvae.objectives.metrics import ACTIVE_VARIANCE
 
 CHUNK_ROWS = 1024
@@ -23,7 +23,7 @@ def allocate(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
         return np.memmap(file, dtype, "w+", shape=shape)
 
 
-def row_chunks(code: Any, size: int = CHUNK_ROWS) -> Iterator[Float[np.ndarray, "b d"]]:
+def row_chunks(code: Code, size: int = CHUNK_ROWS) -> Iterator[Float[np.ndarray, "b d"]]:
     """Yields codes, a pytree of [n, ...], as float64 rows, `size` at a time."""
     count = len(jax.tree.leaves(code)[0])
     for start in range(0, count, size):
@@ -31,7 +31,7 @@ def row_chunks(code: Any, size: int = CHUNK_ROWS) -> Iterator[Float[np.ndarray, 
         yield np.asarray(flatten(part), np.float64)
 
 
-def unit_means(code: Any, function: Callable[[np.ndarray], np.ndarray] = np.asarray) -> Float[np.ndarray, " d"]:
+def unit_means(code: Code, function: Callable[[np.ndarray], np.ndarray] = np.asarray) -> Float[np.ndarray, " d"]:
     """Returns the mean over codes of a function of each unit."""
     total: Any = 0.0
     count = 0
@@ -41,7 +41,7 @@ def unit_means(code: Any, function: Callable[[np.ndarray], np.ndarray] = np.asar
     return np.asarray(total / count)
 
 
-def unit_variances(code: Any) -> Float[np.ndarray, " d"]:
+def unit_variances(code: Code) -> Float[np.ndarray, " d"]:
     """Returns the variance of each unit over codes, a pytree of [n, ...]; it divides by n."""
     center = unit_means(code)
     return unit_means(code, lambda rows: np.square(rows - center[None]))

@@ -9,6 +9,7 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
+from jaxvae.annotations import PRNGKey
 from jaxvae.codes import Code
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.likelihoods.base import LikelihoodHead
@@ -20,7 +21,7 @@ from jaxvae.vae import VAE, Distribution, Params, Prior, compose
 def gaussian_vae(networks: Networks, head: LikelihoodHead, learned_prior: LearnedPrior) -> VAE:
     """Returns the VAE whose encoder gives the mean and log-variance of a Gaussian posterior."""
 
-    def init(key: Array) -> Params:
+    def init(key: PRNGKey) -> Params:
         encoder_key, decoder_key, prior_key = jax.random.split(key, 3)
         learned = {"likelihood": dict(head.params), "prior": learned_prior.init(prior_key)}
         return networks.init(encoder_key, decoder_key) | learned

@@ -10,6 +10,7 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxvae.annotations import Params as Params
+from jaxvae.annotations import PRNGKey
 
 
 class Networks(NamedTuple):
@@ -41,7 +42,7 @@ def flax_networks(
     """
 
     @jax.jit  # Compiled as a whole: layer by layer there are a hundred small programs to compile.
-    def init(encoder_key: Array, decoder_key: Array) -> Params:
+    def init(encoder_key: PRNGKey, decoder_key: PRNGKey) -> Params:
         return {
             "encoder": encoder.init(encoder_key, jnp.zeros((1, *shape)))["params"],
             "decoder": decoder.init(decoder_key, jnp.zeros((1, *latent_shape)))["params"],

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from jax import Array
     from jaxtyping import Float
 
+    from jaxvae.annotations import PRNGKey, Step
     from jaxvae.vae import VAE, Code, Params
 
 
@@ -28,7 +29,7 @@ class Autoencoder(ObjectiveConfig):
 
     variational = False
 
-    def weight(self, step: Array) -> Float[Array, ""]:
+    def weight(self, step: Step) -> Float[Array, ""]:
         """Returns 1: there is no weight to anneal."""
         import jax.numpy as jnp
 
@@ -37,11 +38,11 @@ class Autoencoder(ObjectiveConfig):
     def build(self, examples: int) -> Objective:
         """Returns the objective."""
 
-        def terms(vae: VAE, params: Params, key: Array, x: Float[Array, "b h w c"]) -> AutoencoderTerms:
+        def terms(vae: VAE, params: Params, key: PRNGKey, x: Float[Array, "b h w c"]) -> AutoencoderTerms:
             posterior = vae.encode(params, x)
             return AutoencoderTerms(vae.decode(params, posterior.mean).log_prob(x), posterior, posterior.mean)
 
-        def value(terms: AutoencoderTerms, step: Array) -> Float[Array, " b"]:
+        def value(terms: AutoencoderTerms, step: Step) -> Float[Array, " b"]:
             return terms.log_likelihood
 
         def metrics(terms: AutoencoderTerms) -> dict[str, Float[Array, " b"]]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from jax import Array
     from jaxtyping import Float
 
+    from jaxvae.annotations import PRNGKey, Step
     from jaxvae.models import ModelConfig
     from jaxvae.vae import VAE, Code, Params
 
@@ -41,10 +42,10 @@ class Objective(NamedTuple):
         weight: step -> the weight of the KL, or of whatever else is annealed.
     """
 
-    terms: Callable[[VAE, Params, Array, Float[Array, "b h w c"]], Terms]
-    value: Callable[[Any, Array], Float[Array, " b"]]
+    terms: Callable[[VAE, Params, PRNGKey, Float[Array, "b h w c"]], Terms]
+    value: Callable[[Any, Step], Float[Array, " b"]]
     metrics: Callable[[Any], dict[str, Float[Array, " b"]]]
-    weight: Callable[[Array], Float[Array, ""]]
+    weight: Callable[[Step], Float[Array, ""]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +108,7 @@ class AnnealedObjective(ObjectiveConfig, abstract=True):
         """Steps until the last rise ends."""
         return self.warmup_steps * (2 * self.warmup_cycles - 1)
 
-    def weight(self, step: Array) -> Float[Array, ""]:
+    def weight(self, step: Step) -> Float[Array, ""]:
         """Returns the weight at a step."""
         from jaxvae.objectives.schedules import annealed
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from jax import Array
     from jaxtyping import Float
 
+    from jaxvae.annotations import Step
     from jaxvae.models import ModelConfig
     from jaxvae.vae import Inference
 
@@ -37,7 +38,7 @@ class BetaTCVAE(AnnealedObjective):
         from jaxvae.objectives.bounds import bound_metrics, variational_terms
         from jaxvae.objectives.total_correlation import tcvae_value
 
-        def value(terms: Inference, step: Array) -> Float[Array, " b"]:
+        def value(terms: Inference, step: Step) -> Float[Array, " b"]:
             return tcvae_value(terms, self.weight(step), examples)
 
         return Objective(variational_terms, value, bound_metrics, self.weight)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from jax import Array
     from jaxtyping import Float
 
+    from jaxvae.annotations import Step
     from jaxvae.models import ModelConfig
     from jaxvae.vae import Inference
 
@@ -66,7 +67,7 @@ class ELBO(AnnealedObjective):
         from jaxvae.objectives.free_bits import capacity_value, free_value
         from jaxvae.objectives.schedules import capacity_at
 
-        def value(terms: Inference, step: Array) -> Float[Array, " b"]:
+        def value(terms: Inference, step: Step) -> Float[Array, " b"]:
             beta = self.weight(step)
             if self.free_nats:
                 return free_value(terms, beta, self.free_nats, self.free_groups)

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from jax import Array
     from jaxtyping import Float
 
+    from jaxvae.annotations import Step
+
 
 @dataclass(frozen=True, kw_only=True)
 class IWAE(ObjectiveConfig):
@@ -25,7 +27,7 @@ class IWAE(ObjectiveConfig):
         """Refuses a bound without samples."""
         self.require_at_least(1, "samples")
 
-    def weight(self, step: Array) -> Float[Array, ""]:
+    def weight(self, step: Step) -> Float[Array, ""]:
         """Returns 1: the bound has no weight to anneal."""
         import jax.numpy as jnp
 

@@ -8,14 +8,15 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
+from jaxvae.annotations import ArrayLike
 from jaxvae.likelihoods import StoredBits
 
 ACTIVE_VARIANCE = 0.01
 
 
-def bits_per_dim(log_prob_nats: Float[Array, " b"], bits: StoredBits, dimensions: int) -> Float[Array, " b"]:
+def bits_per_dim(log_prob_nats: Float[ArrayLike, " b"], bits: StoredBits, dimensions: int) -> Float[Array, " b"]:
     """Bits per stored value from log p(x) in nats per example; smaller is better."""
-    return bits.volume - log_prob_nats / (dimensions * math.log(2.0))
+    return bits.volume - jnp.asarray(log_prob_nats) / (dimensions * math.log(2.0))
 
 
 def with_bits_per_dim(

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from jax import Array
     from jaxtyping import Float
 
+    from jaxvae.annotations import Step
     from jaxvae.models import ModelConfig
     from jaxvae.objectives.discrepancy import DiscrepancyTerms
 
@@ -43,7 +44,7 @@ class MMD(AnnealedObjective):
         from jaxvae.objectives.bounds import bound_metrics
         from jaxvae.objectives.discrepancy import discrepancy_terms, mmd_value
 
-        def value(terms: DiscrepancyTerms, step: Array) -> Float[Array, " b"]:
+        def value(terms: DiscrepancyTerms, step: Step) -> Float[Array, " b"]:
             return mmd_value(terms, self.weight(step), self.mmd_weight)
 
         return Objective(discrepancy_terms, value, lambda terms: bound_metrics(terms.inference), self.weight)

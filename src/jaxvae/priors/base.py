@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from jax import Array
     from jaxtyping import Float
 
-    from jaxvae.annotations import Params
+    from jaxvae.annotations import Params, PRNGKey
 
 
 def _unchanged(params: Params, images: Any) -> Params:
@@ -31,7 +31,7 @@ class LearnedPrior(NamedTuple):
         start: (params, images float32 [start_images, h, w, c]) -> params.
     """
 
-    init: Callable[[Array], Params]
+    init: Callable[[PRNGKey], Params]
     distribution: Callable[[Params, Callable[[Array], Any]], Any]
     start_images: int = 0
     start: Callable[[Params, Float[np.ndarray, "m h w c"]], Params] = _unchanged

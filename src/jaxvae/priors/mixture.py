@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 from jaxvae.priors.base import LearnedPrior, PriorConfig
 
 if TYPE_CHECKING:
-    from jax import Array
-
-    from jaxvae.annotations import Params
+    from jaxvae.annotations import Params, PRNGKey
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +31,7 @@ class MixturePrior(PriorConfig):
 
         from jaxvae.distributions.gaussian_mixture import GaussianMixture
 
-        def init(key: Array) -> Params:
+        def init(key: PRNGKey) -> Params:
             shape = (self.components, *latent_shape)
             # Nearly N(0, I), with the components barely apart: in many dimensions all draws are far from one another,
             # and components spread wider would miss each other and the codes.

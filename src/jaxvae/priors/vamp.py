@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from jax import Array
     from jaxtyping import Float
 
-    from jaxvae.annotations import Params
+    from jaxvae.annotations import Params, PRNGKey
     from jaxvae.distributions import GaussianMixture
 
 DARKEST = 0.02  # A pseudo-input that started at exactly 0 or 1 would have no gradient.
@@ -40,7 +40,7 @@ class VampPrior(PriorConfig):
 
         from jaxvae.distributions.gaussian_mixture import GaussianMixture
 
-        def init(key: Array) -> Params:
+        def init(key: PRNGKey) -> Params:
             return {"pseudo_inputs": jax.random.normal(key, (self.components, *image_shape))}
 
         def distribution(params: Params, encode: Callable[[Array], Any]) -> GaussianMixture:

@@ -81,7 +81,9 @@ def legend_groups(coloring: Coloring) -> list[tuple[str, np.ndarray, Any]]:
     if len(values) > MAX_COLORS:
         common = np.sort(values[np.argsort(-counts, kind="stable")[: MAX_COLORS - 1]])
     palette = colormaps["tab10" if len(common) <= 10 else "tab20"].colors  # type: ignore[attr-defined]
-    lines = [(_class_name(coloring, value), coloring.values == value, palette[i]) for i, value in enumerate(common)]
+    lines = [
+        (_class_name(coloring, int(value)), coloring.values == value, palette[i]) for i, value in enumerate(common)
+    ]
     rest = ~np.isin(coloring.values, common)
     if not rest.any():
         return lines

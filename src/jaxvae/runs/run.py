@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from jaxvae.annotations import Tree
 from jaxvae.codes import STATISTICS_TREE, CodeStatistics
 from jaxvae.data.prepared import Prepared, metadata_error
 from jaxvae.errors import UserError, suggest
@@ -248,7 +249,7 @@ def check_fit(where: Path, vae: VAE, params: Params, fitted: Fitted) -> None:
             raise DamagedError(f"the checkpoint {where} is damaged: its {kind} does not fit codes of {units} units.")
 
 
-def same_shapes(tree: Any, wanted: Any) -> bool:
+def same_shapes(tree: Tree, wanted: Any) -> bool:
     """Returns whether two trees have the same structure, and leaves of the same shapes and types."""
     have, want = (jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), each) for each in (tree, wanted))
     return bool(have == want)

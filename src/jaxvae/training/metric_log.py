@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol, runtime_checkable
 
 from tqdm import tqdm
 
@@ -25,6 +25,17 @@ Callback = Callable[[int, str, dict[str, float]], object]  # (step, kind, metric
 Pending = list[tuple[int, Metrics]]  # The last step of each dispatch, and the metrics [s] of its steps.
 
 
+@runtime_checkable
+class Output(Protocol):
+    """Where lines are printed, such as `sys.stdout`."""
+
+    def write(self, text: str, /) -> object:
+        """Writes text."""
+
+    def flush(self) -> object:
+        """Shows what was written."""
+
+
 @dataclass
 class MetricLog:
     """The open files of a run, its progress bar, the output for lines, and the time of the last plain progress line."""
@@ -32,7 +43,7 @@ class MetricLog:
     lines: IO[str]
     board: Any
     bar: Any
-    out: IO[str]
+    out: Output
     line_time: float
     callback: Callback | None = None
 

@@ -13,6 +13,7 @@ import numpy as np
 from jax import Array
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from jaxvae.annotations import Tree
 from jaxvae.config import DevicesConfig
 from jaxvae.errors import UserError
 from jaxvae.experiment import Config
@@ -144,12 +145,12 @@ def spread(sharding: NamedSharding, here: np.ndarray, shape: tuple[int, ...]) ->
     return jax.make_array_from_process_local_data(sharding, here, shape)
 
 
-def everywhere(place: Placement, tree: Any) -> Any:
+def everywhere(place: Placement, tree: Tree) -> Any:
     """Replicates arrays that every process has computed alike over all devices, as saving them together requires."""
     return jax.tree.map(lambda leaf: spread(place.whole, np.asarray(leaf), np.shape(leaf)), tree)
 
 
-def one_copy(place: Placement, tree: Any) -> Any:
+def one_copy(place: Placement, tree: Tree) -> Any:
     """Returns the whole tree on this process's first device, so that what follows runs on one device only."""
     if place.fsdp:
         tree = jax.jit(lambda tree: tree, out_shardings=place.whole)(tree)

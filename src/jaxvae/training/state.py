@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
+from jaxvae.annotations import PRNGKey, Step
 from jaxvae.config import TrainConfig
 from jaxvae.training.skipping import SkipState, init_skip_state
 from jaxvae.vae import VAE, Params
@@ -35,11 +36,11 @@ class TrainState(NamedTuple):
     its number in. `ema` is the running mean of the parameters, or None when it is off.
     """
 
-    step: Array
+    step: Step
     params: Params
     ema: Params | None
     opt_state: Any
-    key: Array
+    key: PRNGKey
     guard: SkipState
 
     def before_the_last(self, count: int) -> "TrainState":

@@ -13,6 +13,7 @@ from jax import Array
 from jax.sharding import Mesh
 from jaxtyping import Bool, Float, Int, Key, UInt8
 
+from jaxvae.annotations import Step, Tree
 from jaxvae.config import DevicesConfig
 from jaxvae.data.pixels import to_float
 from jaxvae.experiment import Config
@@ -53,7 +54,7 @@ def build_train_step(
     if devices.rematerialize:
         vae = rematerialized(vae)
 
-    def loss(params: Params, key: Key[Array, "..."], x: Float[Array, "b h w c"], step: Array) -> tuple[Array, Any]:
+    def loss(params: Params, key: Key[Array, "..."], x: Float[Array, "b h w c"], step: Step) -> tuple[Array, Any]:
         # x ─encode─▶ q(z|x) ─sample(key)─▶ z ─decode─▶ p(x|z): `vae.infer`, in vae.py, unless the objective is of
         # another kind. The terms are per example; their mean is taken here and nowhere else.
         terms = objective.terms(vae, params, key, x)
@@ -123,7 +124,7 @@ def compile_step(train_step: TrainStep, placement: Placement) -> Any:
     return jax.jit(steps, donate_argnums=0)
 
 
-def norm(tree: Params) -> Float[Array, ""]:
+def norm(tree: Tree) -> Float[Array, ""]:
     """Returns the Euclidean norm of all numbers in the tree.
 
     As dot products, which need no temporary array; `optax.global_norm` squares every leaf first.

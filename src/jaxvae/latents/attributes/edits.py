@@ -18,6 +18,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from jaxvae.annotations import ArrayLike
 from jaxvae.codes import Code, flatten
 from jaxvae.errors import UserError
 from jaxvae.latents.attributes.directions import Direction
@@ -70,7 +71,7 @@ def _own_steps(codes: Code, edits: Sequence[Edit]) -> Float[np.ndarray, "n e"]:
     return np.linalg.solve(crossed, np.stack(lacking)).T
 
 
-def _broadcast(amounts: Float[np.ndarray, " n"], leaf: np.ndarray) -> np.ndarray:
+def _broadcast(amounts: Float[np.ndarray, " n"], leaf: ArrayLike) -> np.ndarray:
     return amounts.astype(np.float32).reshape(-1, *(1,) * leaf.ndim)
 
 

@@ -19,6 +19,7 @@ from jax import Array
 from jax.tree_util import Partial
 from jaxtyping import Float
 
+from jaxvae.annotations import ArrayLike
 from jaxvae.codes import Code
 from jaxvae.latents.paths.interpolation import Path
 
@@ -56,7 +57,7 @@ def geodesic(decode: Decode, segments: int = SEGMENTS, updates: int = UPDATES) -
     decode = decode if isinstance(decode, Partial) else Partial(decode)
     fit = jax.jit(partial(_fit, segments, updates))
 
-    def path(first: Code, second: Code, degrees: Float[Array, " b"]) -> Code:
+    def path(first: Code, second: Code, degrees: Float[ArrayLike, " b"]) -> Code:
         first, second = (jax.tree.map(jnp.asarray, end) for end in (first, second))
         scale = _distance_per_unit(first, second)
         waves, finite = fit(decode, first, second, scale)

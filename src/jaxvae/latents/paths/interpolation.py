@@ -4,7 +4,6 @@ A `Path` joins two codes. `codes_along` follows one through several codes; `shee
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,23 +11,25 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
+from jaxvae.annotations import ArrayLike
+from jaxvae.codes import Code
 from jaxvae.inference import decode_to_images, encode_means, unstack
 from jaxvae.vae import VAE, Params
 
-Path = Callable[[Any, Any, Float[Array, " b"]], Any]
+Path = Callable[[Code, Code, Float[ArrayLike, " b"]], Code]
 
 
-def linear(first: Any, second: Any, degrees: Float[Array, " b"]) -> Any:
+def linear(first: Code, second: Code, degrees: Float[ArrayLike, " b"]) -> Code:
     """Interpolates linearly: (1 − t) a + t b, stacked along a new first axis [b, ...]."""
 
     def along(a: Array, b: Array) -> Array:
-        t = degrees.reshape(-1, *(1,) * a.ndim)
+        t = jnp.asarray(degrees).reshape(-1, *(1,) * a.ndim)
         return (1.0 - t) * a[None] + t * b[None]
 
     return jax.tree.map(along, first, second)
 
 
-def spherical(first: Any, second: Any, degrees: Float[Array, " b"]) -> Any:
+def spherical(first: Code, second: Code, degrees: Float[ArrayLike, " b"]) -> Code:
     """Interpolates along the great circle between two directions, and linearly in norm (Shoemake 1985; White 2016).
 
     In high dimensions, samples of N(0, I) lie near a sphere, which a straight line cuts through. If the ends point in
@@ -39,7 +40,7 @@ def spherical(first: Any, second: Any, degrees: Float[Array, " b"]) -> Any:
         norms = jnp.linalg.norm(a), jnp.linalg.norm(b)
         cosine = jnp.sum(a * b) / jnp.maximum(norms[0] * norms[1], 1e-12)
         angle = jnp.arccos(jnp.clip(cosine, -1.0, 1.0))
-        t = degrees.reshape(-1, *(1,) * a.ndim)
+        t = jnp.asarray(degrees).reshape(-1, *(1,) * a.ndim)
         sine = jnp.sin(angle)
         turns = (sine > 1e-3) & (norms[0] * norms[1] > 1e-12)
         safe = jnp.where(turns, sine, 1.0)
@@ -51,7 +52,7 @@ def spherical(first: Any, second: Any, degrees: Float[Array, " b"]) -> Any:
     return jax.tree.map(along, first, second)
 
 
-def codes_along(path: Path, ends: Sequence[Any], degrees: Float[np.ndarray, " b"]) -> Any:
+def codes_along(path: Path, ends: Sequence[Code], degrees: Float[ArrayLike, " b"]) -> Code:
     """Returns codes [b, ...] on the path through several codes; each segment takes an equal share of the degrees.
 
     Args:
@@ -74,7 +75,7 @@ def codes_along(path: Path, ends: Sequence[Any], degrees: Float[np.ndarray, " b"
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[in_order], *parts)
 
 
-def sheet_codes(path: Path, corners: Sequence[Any], degrees: Float[np.ndarray, " b"]) -> Any:
+def sheet_codes(path: Path, corners: Sequence[Code], degrees: Float[ArrayLike, " b"]) -> Code:
     """Returns a sheet of codes between four corners, row by row [b b, ...]: paths from the top edge to the bottom edge.
 
     Args:
@@ -85,7 +86,7 @@ def sheet_codes(path: Path, corners: Sequence[Any], degrees: Float[np.ndarray, "
     t = jnp.asarray(degrees, jnp.float32)
     top, bottom = path(corners[0], corners[1], t), path(corners[2], corners[3], t)
 
-    def column(index: int) -> Any:
+    def column(index: int) -> Code:
         above, below = (jax.tree.map(lambda leaf: leaf[index], side) for side in (top, bottom))
         return path(above, below, t)
 

@@ -3,9 +3,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 from jaxtyping import Float
 
+from jaxvae.annotations import ArrayLike
 from jaxvae.codes import Code, flatten, unflatten
 from jaxvae.latents.paths.interpolation import Path
 from jaxvae.latents.paths.transports import transport
@@ -21,7 +21,7 @@ def prior_path(prior: Prior) -> Path:
     """
     both_ways = transport(prior)
 
-    def path(first: Code, second: Code, degrees: Float[Array, " b"]) -> Code:
+    def path(first: Code, second: Code, degrees: Float[ArrayLike, " b"]) -> Code:
         t = np.asarray(degrees, np.float64)[:, None]
         ends = np.concatenate(
             [np.asarray(flatten(jax.tree.map(lambda leaf: leaf[None], end)), np.float64) for end in (first, second)]

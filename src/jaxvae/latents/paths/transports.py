@@ -14,19 +14,23 @@ from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture, Gaussia
 from jaxvae.latents.paths import rosenblatt
 from jaxvae.priors.fitted import FittedPrior
 from jaxvae.priors.flow import Flow
+from jaxvae.vae import Prior
 
 Rows = Float[np.ndarray, "n d"]
 
 
 class Transport(NamedTuple):
-    """Maps of float64 rows: `to_normal` from codes of the prior to N(0, I), `from_normal` back."""
+    """Maps of float64 rows: `to_normal` from codes of the prior to N(0, I), `from_normal` back.
+
+    Within a subspace of rank r the former returns r more columns.
+    """
 
     to_normal: Callable[[Rows], Rows]
     from_normal: Callable[[Rows], Rows]
 
 
 @singledispatch
-def transport(prior: Any) -> Transport:
+def transport(prior: Prior) -> Transport:
     """Returns the transport of a prior, over its codes as rows of `jaxvae.codes.flatten`.
 
     Register transports of new families with `transport.register`.
@@ -74,11 +78,11 @@ def _(prior: FullCovarianceMixture) -> Transport:
     covariances = [basis.T @ factor @ factor.T @ basis for factor in factors]
     within = _by_quantiles(_triangular(log_weights, (means - center) @ basis, np.linalg.cholesky(covariances)))
 
-    def to_normal(rows: Rows) -> Rows:
+    def to_normal(rows: Rows) -> Float[np.ndarray, "n all"]:
         inside = (rows - center) @ basis
         return np.concatenate([within.to_normal(inside), rows - center - inside @ basis.T], axis=1)
 
-    def from_normal(u: Rows) -> Rows:
+    def from_normal(u: Float[np.ndarray, "n all"]) -> Rows:
         return center + within.from_normal(u[:, :rank]) @ basis.T + u[:, rank:]
 
     return Transport(to_normal, from_normal)

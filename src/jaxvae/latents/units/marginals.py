@@ -12,9 +12,10 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import ndtr, ndtri
 
-from jaxvae.codes import flatten
+from jaxvae.codes import Code, flatten
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.distributions.gaussian_mixture import GaussianMixture
+from jaxvae.vae import Prior
 
 DRAWS, DRAWS_PER_BATCH = 8192, 1024
 BISECTIONS = 60  # Bisects an interval of a few standard deviations to float64 precision.
@@ -64,7 +65,7 @@ class Marginals(NamedTuple):
     description: str
 
 
-def prior_marginals(prior: Any, units: np.ndarray) -> Marginals:
+def prior_marginals(prior: Prior, units: np.ndarray) -> Marginals:
     """Returns a prior's marginals of the given units (column indices of `codes.flatten`)."""
     if isinstance(prior, Normal):
         mean, log_variance = (_rows(leaf[None])[:, units] for leaf in (prior.mean, prior.log_variance))
@@ -90,5 +91,5 @@ def code_marginals(mean: Any, units: np.ndarray) -> Marginals:
     )
 
 
-def _rows(code: Any) -> Float[np.ndarray, "n d"]:
+def _rows(code: Code) -> Float[np.ndarray, "n d"]:
     return np.asarray(flatten(code), np.float64)

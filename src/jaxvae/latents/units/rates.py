@@ -8,6 +8,7 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
+from jaxvae.annotations import Params, PRNGKey
 from jaxvae.codes import flatten
 from jaxvae.data.batches import epoch_batches, example_keys, gather
 from jaxvae.data.pixels import to_float
@@ -76,7 +77,7 @@ def _posterior_rows(loaded: Loaded, images: np.ndarray) -> Normal:
     """Returns the posteriors as rows [n, d], from the same pixel values as `evaluate` at its default seed."""
     vae, params, info = loaded
 
-    def one(params: Any, key: Array, image: Array) -> Normal:
+    def one(params: Params, key: PRNGKey, image: Array) -> Normal:
         posterior = vae.encode(params, to_float(jax.random.split(key)[0], image[None], info.config.data.pixels))
         return Normal(flatten(posterior.mean)[0], flatten(posterior.log_variance)[0], 1)
 

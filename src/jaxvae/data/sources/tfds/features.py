@@ -1,6 +1,6 @@
 """Selects the TFDS features that become the image and the attributes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,7 +55,7 @@ def select_features(name: str, features: Any) -> Selection:
     return Selection(image, columns, tfds.features.FeaturesDict(selected))
 
 
-def _columns(features: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[Column]:
+def _columns(features: Any, above: tuple[str, ...]) -> Iterator[Column]:
     for key, feature in features.items():
         path = (*above, key)
         if isinstance(feature, tfds.features.FeaturesDict):

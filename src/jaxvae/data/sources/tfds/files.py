@@ -23,6 +23,7 @@ from urllib.request import getproxies
 from etils import epath
 from tensorflow_datasets.core.download import extractor, resource
 
+from jaxvae.annotations import Tree
 from jaxvae.errors import UserError
 
 logger = logging.getLogger("jaxvae")
@@ -104,7 +105,7 @@ def _method(archive: Any) -> tuple[Path, Any]:
     return Path(archive.path), archive.extract_method
 
 
-def _leaves(tree: Any) -> Iterator[Any]:
+def _leaves(tree: Tree) -> Iterator[Any]:
     if isinstance(tree, dict):
         tree = list(tree.values())
     if isinstance(tree, list | tuple):
@@ -114,7 +115,7 @@ def _leaves(tree: Any) -> Iterator[Any]:
         yield tree
 
 
-def _map_tree(function: Callable[[Any], Any], tree: Any) -> Any:
+def _map_tree(function: Callable[[Any], Any], tree: Tree) -> Any:
     if isinstance(tree, dict):
         return {key: _map_tree(function, child) for key, child in tree.items()}
     if isinstance(tree, list | tuple):
