@@ -9,14 +9,7 @@ NAME        ?=
 CHROMIUM    ?= $(shell command -v chromium chromium-browser google-chrome | head -n 1)
 BENCHMARKS  := conv64 mlp28 iw_likelihood startup pipeline prepare memory
 
-# What `make test-types` checks. Distributions apart: under vmap JAX rebuilds them with placeholders for arrays.
 comma := ,
-empty :=
-MODEL     := $(subst $(empty) ,$(comma),$(strip jaxvae.networks jaxvae.codes jaxvae.vae jaxvae.models.gaussian \
-    jaxvae.objectives.bounds jaxvae.objectives.importance jaxvae.objectives.free_bits jaxvae.objectives.discrepancy \
-    jaxvae.objectives.total_correlation jaxvae.objectives.schedules jaxvae.objectives.metrics jaxvae.data.pixels \
-    jaxvae.training.step jaxvae.training.accumulation jaxvae.training.skipping))
-DENSITIES := jaxvae.distributions,jaxvae.networks,jaxvae.priors.flow,jaxvae.priors.fitted
 
 BIN := .venv/bin
 EXPERIMENT := experiments/$(DATASET).py
@@ -36,7 +29,7 @@ endif
 READY := .venv/ready-$(JAX_FOR)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup experiment train interpolate sample evaluate selftest reconstruct traverse attribute map neighbours encode decode explore test test-all test-tpu test-browser test-notebook test-docs test-types docs check bench faults clean
+.PHONY: help setup experiment train interpolate sample evaluate selftest reconstruct traverse attribute map neighbours encode decode explore test test-all test-tpu test-browser test-notebook test-docs hostile docs check bench faults clean
 
 help:  ## this text
 	@echo "jaxvae: variational autoencoders in JAX"
@@ -127,9 +120,8 @@ docs: $(READY)  ## build the documentation into build/docs, offline; warnings ar
 	$(BIN)/python -m sphinx -W --keep-going --quiet -b html docs build/docs
 	@echo "open build/docs/index.html"
 
-test-types: $(READY)  ## the shapes in annotations, checked at run time (jaxtyping with beartype)
-	$(BIN)/python -m pytest -n 2 --jaxtyping-packages=$(MODEL),beartype.beartype tests/test_vae.py tests/objectives tests/data/test_pixels.py
-	$(BIN)/python -m pytest -n 2 --jaxtyping-packages=$(DENSITIES),beartype.beartype tests/distributions tests/networks tests/priors
+hostile: $(READY)  ## files, folders, numbers and code from a stranger: the corpus of tests/bad_inputs, and its table
+	$(BIN)/python -m pytest -n 2 -m "slow or not slow" tests/bad_inputs $(ARGS)
 
 check: $(READY)  ## format, lint, types and the direction of imports
 	$(BIN)/ruff format --check src tests experiments docs

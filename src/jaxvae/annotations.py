@@ -9,6 +9,7 @@ from jaxtyping import Float, Int, Key
 ArrayLike: TypeAlias = Array | np.ndarray
 PRNGKey: TypeAlias = Key[Array, ""]  # A typed key, as of `jax.random.key`.
 PRNGKeys: TypeAlias = Key[Array, " b"]  # One key per example, as of `jax.random.split`.
+AnyKey: TypeAlias = PRNGKey | PRNGKeys  # One key for everything, or one per example.
 Scalar: TypeAlias = float | Float[Array, ""]  # A number, of Python or computed under jit.
 Step: TypeAlias = int | Int[ArrayLike, ""]  # A number of updates.
 Tree: TypeAlias = Any  # A pytree of arrays.

@@ -47,7 +47,7 @@ def to_json(config: Config) -> dict[str, Any]:
     return values
 
 
-def from_json(values: dict[str, Any]) -> Config:
+def from_json(values: Any) -> Config:
     """Returns the config that `to_json` wrote; a field that is missing has its default.
 
     Raises:

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from jaxvae.annotations import ArrayLike, PRNGKey
+from jaxvae.annotations import AnyKey, ArrayLike, PRNGKey
 from jaxvae.annotations import Params as Params
 from jaxvae.codes import Code as Code
 from jaxvae.distributions.base import Distribution as Distribution
@@ -72,7 +72,7 @@ class Infer(Protocol):
     def __call__(
         self,
         params: Params,
-        key: PRNGKey,
+        key: AnyKey,
         x: Float[ArrayLike, "b *x"],
         samples: int | None = None,
         path_weights: Float[Array, "k b"] | None = None,
@@ -108,7 +108,7 @@ class VAE(NamedTuple):
     """
 
     init: Callable[[PRNGKey], Params]
-    encode: Callable[[Params, Float[Array, "b h w c"]], Any]
+    encode: Callable[[Params, Float[ArrayLike, "b h w c"]], Any]
     decode: Callable[[Params, Code], Any]
     prior: Callable[[Params], Any]
     infer: Infer
@@ -117,7 +117,7 @@ class VAE(NamedTuple):
     start: Callable[[Params, Any], Params] = lambda params, images: params
 
 
-def sample(key: PRNGKey, posterior: Distribution) -> Code:
+def sample(key: AnyKey, posterior: Distribution) -> Code:
     """Returns the reparameterised draw z = μ + σ·ε, ε ~ N(0, I) from `key` (Kingma & Welling 2014, section 2.4)."""
     return posterior.sample(key)
 
@@ -132,7 +132,7 @@ def compose(
 
     def infer(
         params: Params,
-        key: PRNGKey,
+        key: AnyKey,
         x: Float[ArrayLike, "b *x"],
         samples: int | None = None,
         path_weights: Float[Array, "k b"] | None = None,
@@ -182,13 +182,13 @@ def rematerialized(vae: VAE) -> VAE:
 
     def infer(
         params: Params,
-        key: PRNGKey,
+        key: AnyKey,
         x: Float[ArrayLike, "b *x"],
         samples: int | None = None,
         path_weights: Float[Array, "k b"] | None = None,
         prior: Prior | None = None,
     ) -> Inference:
-        def once(params: Params, key: PRNGKey, x: Array, path_weights: Any, prior: Prior) -> Inference:
+        def once(params: Params, key: AnyKey, x: Array, path_weights: Any, prior: Prior | None) -> Inference:
             return vae.infer(params, key, x, samples, path_weights, prior)
 
         return jax.checkpoint(once)(params, key, x, path_weights, prior)

@@ -17,6 +17,9 @@ from jaxvae.config import Kind
 from jaxvae.errors import UserError
 from jaxvae.experiment import flatten, from_json, to_json
 
+# beartype looks at random items of containers; no strategy of ours draws at random.
+pytestmark = pytest.mark.filterwarnings("ignore:Do not use the .random. module inside strategies")
+
 WORDS = st.text(st.characters(codec="utf-8"), max_size=12)
 
 

@@ -74,7 +74,9 @@ def test_scales_are_looked_at_for_the_first_codes_alone():
         seen.append(z.shape)
         return PREDICTED["normal"]
 
-    scale_at_bound(compose(None, None, decode, None), {}, np.zeros((EXAMPLES + 50, 2)))
+    scale_at_bound(
+        compose(lambda key: {}, lambda params, x: None, decode, lambda params: None), {}, np.zeros((EXAMPLES + 50, 2))
+    )
     assert seen == [(EXAMPLES, 2)]
 
 

@@ -236,5 +236,5 @@ def test_a_missing_function_is_told(own):
 
 def test_a_file_that_cannot_be_read_is_told(own):
     own.write_text("def broken(:")
-    with pytest.raises(UserError, match=r"cannot run the features file .*own\.py: SyntaxError"):
+    with pytest.raises(UserError, match=r"the features file .*own\.py cannot be read: SyntaxError"):
         build_features(f"{own}:broken")

@@ -193,7 +193,10 @@ BAD_CODES = {
     "not finite": ({"mean": np.full((2, 3), np.nan)}, "contains values that are not finite"),
     "words": ({"mean": np.asarray([["a", "b", "c"]])}, "codes of shape (3,) (<U1)"),
     "objects": ({"mean": np.asarray([[None] * 3], object)}, "is not a readable .npz file of plain arrays"),
-    "another name": ({"codes": np.zeros((5, 3))}, "has no array 'mean'"),
+    "another name": (
+        {"codes": np.zeros((5, 3)), "b": np.zeros(5)},
+        "has the arrays codes, b; expected codes named 'mean'",
+    ),
     "half of the statistics": (
         {"mean": np.zeros((5, 3)), "code_mean": np.zeros(3)},
         "only code_mean; standardised codes need code_mean and code_standard_deviation",

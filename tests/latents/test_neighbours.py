@@ -88,7 +88,10 @@ def test_bad_requests_of_neighbours(call, dense_run, tmp_path_factory):
     mistake(call(neighbours, dense_run, *model, "--compared", 0), "--compared is 0")
     mistake(call(neighbours, dense_run, *model, "--seed", 2**32), "--seed is")
     mistake(call(neighbours, dense_run, *model, "--space", "dreams"), "dreams")
-    mistake(call(neighbours, dense_run, "--out", "n.png"), "has no fitted mixture", "use --prior model")
+    mistake(
+        call(neighbours, dense_run, "--prior", "fitted_mixture", "--out", "n.png"),
+        "has no fitted mixture", "use --prior model",
+    )  # fmt: skip
     mistake(call(neighbours, dense_run, *model, "--data", "gone"), "gone")
     precious = tmp_path_factory.mktemp("x") / "n.png"
     precious.write_text("precious")

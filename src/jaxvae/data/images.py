@@ -4,8 +4,8 @@ import struct
 import warnings
 import zlib
 from functools import cache
+from io import BufferedReader, BytesIO
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -25,7 +25,7 @@ def formats() -> tuple[str, ...]:
     return tuple(kind for kind in Image.OPEN if kind != "EPS")
 
 
-def open_image(file: Path | IO[bytes]) -> Image.Image:
+def open_image(file: Path | BytesIO | BufferedReader) -> Image.Image:
     """Opens an image without decoding it.
 
     Raises:

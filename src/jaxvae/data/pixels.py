@@ -8,7 +8,7 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float, UInt8
 
-from jaxvae.annotations import PRNGKey
+from jaxvae.annotations import ArrayLike, PRNGKey
 from jaxvae.errors import UserError
 
 
@@ -17,7 +17,7 @@ def to_bytes(images: np.ndarray) -> np.ndarray:
     return np.rint(np.clip(np.asarray(images, np.float32), 0.0, 1.0) * 255.0).astype(np.uint8)
 
 
-def to_float(key: PRNGKey, images: UInt8[Array, "b h w c"], pixels: str) -> Float[Array, "b h w c"]:
+def to_float(key: PRNGKey, images: UInt8[ArrayLike, "b h w c"], pixels: str) -> Float[Array, "b h w c"]:
     """Converts stored images to the model's input, as configured by `data.pixels`.
 
     Args:
@@ -32,7 +32,7 @@ def to_float(key: PRNGKey, images: UInt8[Array, "b h w c"], pixels: str) -> Floa
         Salakhutdinov & Murray 2008, On the Quantitative Analysis of Deep Belief Networks (binarization).
     """
     if pixels == "dequantized":
-        return (images.astype(jnp.float32) + jax.random.uniform(key, images.shape)) / 256.0
+        return (jnp.asarray(images, jnp.float32) + jax.random.uniform(key, images.shape)) / 256.0
     if pixels == "binarized":
         return jax.random.bernoulli(key, scale(images)).astype(jnp.float32)
     return scale(images)

@@ -9,10 +9,10 @@ from jaxvae.errors import UserError
 def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
     """Returns the squared Fréchet distance |μ₁ - μ₂|² + tr(Σ₁ + Σ₂ - 2 (Σ₁ Σ₂)^½) of the fitted Gaussians.
 
-    The rows are [n, f] and [m, f]. Also known as the squared 2-Wasserstein distance; in squared units of the features, 0
-    for equal moments, smaller is closer. The covariances are normalised by n - 1. With fewer rows than features they are
-    singular, and the distance is still well defined. The estimate is biased upwards, more so for fewer rows: only compare
-    distances computed from equal numbers of rows.
+    The rows are [n, f] and [m, f]. Also known as the squared 2-Wasserstein distance; in squared units of the features,
+    0 for equal moments, smaller is closer. The covariances are normalised by n - 1. With fewer rows than features they
+    are singular, and the distance is still well defined. The estimate is biased upwards, more so for fewer rows: only
+    compare distances computed from equal numbers of rows.
 
     Raises:
         UserError: for fewer than 2 rows, rows of different widths, or values that are not finite.

@@ -9,7 +9,7 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
-from jaxvae.annotations import PRNGKey
+from jaxvae.annotations import ArrayLike, PRNGKey
 from jaxvae.codes import Code, flatten
 from jaxvae.data.batches import epoch_batches, example_keys, gather
 from jaxvae.data.pixels import scale, to_float
@@ -45,7 +45,7 @@ DrawCodes = Callable[[Params, Array, np.ndarray], Float[np.ndarray, "n d"]]
 OBJECTIVE = "objective_nats"  # The name of the objective's value among the others.
 
 
-def psnr(x: Float[Array, "b h w c"], reconstruction: Float[Array, "b h w c"]) -> Float[Array, " b"]:
+def psnr(x: Float[ArrayLike, "b h w c"], reconstruction: Float[Array, "b h w c"]) -> Float[Array, " b"]:
     """Returns the peak signal-to-noise ratio in decibels, for images in [0, 1]; larger is better."""
     error = jnp.mean(jnp.square(x - jnp.clip(reconstruction, 0.0, 1.0)), axis=(1, 2, 3))
     return -10.0 * jnp.log10(jnp.maximum(error, 1e-10))

@@ -24,8 +24,8 @@ def ssim(originals: np.ndarray, reconstructions: np.ndarray) -> Float[np.ndarray
     """Returns the mean structural similarity of each image pair, between -1 and 1; larger is better, 1 is identical.
 
     Images are uint8 [n, h, w, c]. Of colour images the channels are averaged; the paper defines it for grey only.
-    Returns None for images with a side below 11 pixels: the window does not fit, and a smaller one would be a different measure
-    by the same name.
+    Returns None for images with a side below 11 pixels: the window does not fit, and a smaller one would be a different
+    measure by the same name.
 
     Raises:
         UserError: if the images differ in shape or are not uint8.

@@ -6,10 +6,9 @@ from functools import partial
 
 import jax
 import numpy as np
-from jax import Array
 from jaxtyping import Float
 
-from jaxvae.annotations import PRNGKey
+from jaxvae.annotations import ArrayLike, PRNGKey
 from jaxvae.codes import Code
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.likelihoods.base import LikelihoodHead
@@ -26,7 +25,7 @@ def gaussian_vae(networks: Networks, head: LikelihoodHead, learned_prior: Learne
         learned = {"likelihood": dict(head.params), "prior": learned_prior.init(prior_key)}
         return networks.init(encoder_key, decoder_key) | learned
 
-    def encode(params: Params, x: Float[Array, "b h w c"]) -> Normal:
+    def encode(params: Params, x: Float[ArrayLike, "b h w c"]) -> Normal:
         mean, log_variance = networks.encode(params, x)
         return Normal(mean, log_variance, len(networks.latent_shape))
 

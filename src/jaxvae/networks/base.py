@@ -9,8 +9,8 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Float
 
+from jaxvae.annotations import ArrayLike, PRNGKey
 from jaxvae.annotations import Params as Params
-from jaxvae.annotations import PRNGKey
 
 
 class Networks(NamedTuple):
@@ -24,7 +24,7 @@ class Networks(NamedTuple):
     """
 
     init: Callable[[Array, Array], Params]
-    encode: Callable[[Params, Float[Array, "b h w c"]], tuple[Float[Array, "b *d"], Float[Array, "b *d"]]]
+    encode: Callable[[Params, Float[ArrayLike, "b h w c"]], tuple[Float[Array, "b *d"], Float[Array, "b *d"]]]
     decode: Callable[[Params, Float[Array, "b *d"]], Float[Array, "b h w o"]]
     latent_shape: tuple[int, ...]
 
@@ -48,7 +48,7 @@ def flax_networks(
             "decoder": decoder.init(decoder_key, jnp.zeros((1, *latent_shape)))["params"],
         }
 
-    def encode(params: Params, x: Float[Array, "b h w c"]) -> tuple[Float[Array, "b *d"], Float[Array, "b *d"]]:
+    def encode(params: Params, x: Float[ArrayLike, "b h w c"]) -> tuple[Float[Array, "b *d"], Float[Array, "b *d"]]:
         heads: Any = encoder.apply({"params": params["encoder"]}, x)
         mean, log_variance = heads
         return mean, log_variance

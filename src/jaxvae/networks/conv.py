@@ -6,6 +6,7 @@ from jax import Array
 from jax.typing import DTypeLike
 from jaxtyping import Float
 
+from jaxvae.annotations import ArrayLike
 from jaxvae.networks.base import Networks, flax_networks
 from jaxvae.networks.dense import Dense
 from jaxvae.networks.layers import Down, Up, halve, kernel_init, soft_clip
@@ -34,8 +35,8 @@ class ConvEncoder(nn.Module):
     dtype: DTypeLike
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b h w c"]) -> tuple[Float[Array, "b *d"], Float[Array, "b *d"]]:
-        x = (2.0 * x - 1.0).astype(self.dtype)
+    def __call__(self, x: Float[ArrayLike, "b h w c"]) -> tuple[Float[Array, "b *d"], Float[Array, "b *d"]]:
+        x = jnp.asarray(2.0 * x - 1.0, self.dtype)
         for channels in self.channels:
             x = nn.relu(Down(channels, self.down, self.dtype)(x))
         if self.spatial:

@@ -43,7 +43,7 @@ class MLPEncoder(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, "b h w c"]
+        self, x: Float[ArrayLike, "b h w c"]
     ) -> tuple[Float[Array, "b {self.latent}"], Float[Array, "b {self.latent}"]]:
         x = (2.0 * x - 1.0).astype(self.dtype).reshape(x.shape[0], -1)
         for units in self.hidden:

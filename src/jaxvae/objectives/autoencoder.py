@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from jax import Array
     from jaxtyping import Float
 
-    from jaxvae.annotations import PRNGKey, Step
+    from jaxvae.annotations import AnyKey, ArrayLike, Step
     from jaxvae.vae import VAE, Code, Params
 
 
@@ -38,7 +38,7 @@ class Autoencoder(ObjectiveConfig):
     def build(self, examples: int) -> Objective:
         """Returns the objective."""
 
-        def terms(vae: VAE, params: Params, key: PRNGKey, x: Float[Array, "b h w c"]) -> AutoencoderTerms:
+        def terms(vae: VAE, params: Params, key: AnyKey, x: Float[ArrayLike, "b h w c"]) -> AutoencoderTerms:
             posterior = vae.encode(params, x)
             return AutoencoderTerms(vae.decode(params, posterior.mean).log_prob(x), posterior, posterior.mean)
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from jax import Array
     from jaxtyping import Float
 
-    from jaxvae.annotations import PRNGKey, Step
+    from jaxvae.annotations import AnyKey, ArrayLike, Step
     from jaxvae.models import ModelConfig
     from jaxvae.vae import VAE, Code, Params
 
@@ -42,7 +42,7 @@ class Objective(NamedTuple):
         weight: step -> the weight of the KL, or of whatever else is annealed.
     """
 
-    terms: Callable[[VAE, Params, PRNGKey, Float[Array, "b h w c"]], Terms]
+    terms: Callable[[VAE, Params, AnyKey, Float[ArrayLike, "b h w c"]], Terms]
     value: Callable[[Any, Step], Float[Array, " b"]]
     metrics: Callable[[Any], dict[str, Float[Array, " b"]]]
     weight: Callable[[Step], Float[Array, ""]]

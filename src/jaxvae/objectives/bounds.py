@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 from jax import Array
 from jaxtyping import Float
 
-from jaxvae.annotations import ArrayLike, PRNGKey
+from jaxvae.annotations import AnyKey, ArrayLike
 from jaxvae.vae import VAE, Inference, Params
 
 
@@ -25,7 +25,7 @@ class BoundTerms(Protocol):
         """KL(q(z|x) ‖ p(z))."""
 
 
-def variational_terms(vae: VAE, params: Params, key: PRNGKey, x: Float[ArrayLike, "b *x"]) -> Inference:
+def variational_terms(vae: VAE, params: Params, key: AnyKey, x: Float[ArrayLike, "b *x"]) -> Inference:
     """Returns the terms of the bound at one reparameterised draw per image, in nats."""
     return vae.infer(params, key, x)
 

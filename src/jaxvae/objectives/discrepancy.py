@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from jaxvae.annotations import ArrayLike, PRNGKey
+from jaxvae.annotations import AnyKey, ArrayLike
 from jaxvae.codes import flatten
 from jaxvae.vae import VAE, Code, Inference, Params
 
@@ -36,7 +36,7 @@ class DiscrepancyTerms(NamedTuple):
         return self.inference.kl_units
 
 
-def discrepancy_terms(vae: VAE, params: Params, key: PRNGKey, x: Float[ArrayLike, "b *x"]) -> DiscrepancyTerms:
+def discrepancy_terms(vae: VAE, params: Params, key: AnyKey, x: Float[ArrayLike, "b *x"]) -> DiscrepancyTerms:
     """Returns the terms of the bound and as many draws from the prior."""
     key, prior_key = jax.random.split(key)
     drawn = vae.prior(params).sample(prior_key, (len(x),))

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from jaxvae.annotations import ArrayLike, PRNGKey, Step
+from jaxvae.annotations import AnyKey, ArrayLike, Step
 from jaxvae.objectives.bounds import bound_metrics
 from jaxvae.vae import VAE, Code, Inference, Params
 
@@ -41,7 +41,7 @@ def bound(log_weights: Float[Array, "k b"]) -> Float[Array, " b"]:
 
 
 def doubly_reparameterized(
-    vae: VAE, params: Params, key: PRNGKey, x: Float[ArrayLike, "b *x"], samples: int
+    vae: VAE, params: Params, key: AnyKey, x: Float[ArrayLike, "b *x"], samples: int
 ) -> Inference:
     """Returns `vae.infer` with a gradient of the bound whose signal does not fade as K grows.
 
@@ -56,7 +56,7 @@ def doubly_reparameterized(
 
 
 def importance_terms(
-    vae: VAE, params: Params, key: PRNGKey, x: Float[ArrayLike, "b *x"], *, samples: int, doubly: bool
+    vae: VAE, params: Params, key: AnyKey, x: Float[ArrayLike, "b *x"], *, samples: int, doubly: bool
 ) -> ImportanceTerms:
     """Returns the terms of `samples` weighted draws per image; `doubly` chooses the gradient of Tucker et al. 2019."""
     draw = partial(doubly_reparameterized, vae) if doubly else vae.infer

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.sharding import Mesh, PartitionSpec
 
-from jaxvae.annotations import Params, PRNGKey, Step
+from jaxvae.annotations import PRNGKey, Step, Tree
 
 REPLICATED, SHARDED = PartitionSpec(), PartitionSpec("batch")
 
@@ -28,7 +28,7 @@ def accumulate_gradients(gradient: Any, parts: int, mesh: Mesh | None) -> Any:
     # XLA's CPU backend runs convolutions several times slower inside a loop.
     unroll = parts if mesh.devices.flat[0].platform == "cpu" else 1
 
-    def gradient_on_device(params: Params, keys: Array, x: Array, step: Step) -> Any:
+    def gradient_on_device(params: Tree, keys: Array, x: Array, step: Step) -> Any:
         def add(total: Any, microbatch: tuple[Array, Array]) -> tuple[Any, Any]:
             (value, aux), gradients = gradient(params, *microbatch, step)
             return jax.tree.map(jnp.add, total, (value, gradients)), aux
@@ -45,7 +45,7 @@ def accumulate_gradients(gradient: Any, parts: int, mesh: Mesh | None) -> Any:
         in_specs=(REPLICATED, SHARDED, SHARDED, REPLICATED), out_specs=((REPLICATED, SHARDED), REPLICATED),
     )  # fmt: skip
 
-    def accumulated_gradient(params: Params, key: PRNGKey, x: Array, step: Step) -> Any:
+    def accumulated_gradient(params: Tree, key: PRNGKey, x: Array, step: Step) -> Any:
         return sharded(params, jax.random.split(key, len(x)), x, step)
 
     return accumulated_gradient

@@ -86,6 +86,9 @@ def test_a_prior_known_by_draws_is_taken_for_a_gaussian_with_their_moments(disc_
         def sample(self, key, shape):
             return self.center + 2.0 * jax.random.normal(key, (*shape, 3))
 
+        def log_prob(self, value):
+            raise NotImplementedError
+
     images = disc_set.split("test").images
     rates = unit_rates(made(disc_set, MEAN, LOG_VARIANCE, Drawn(jnp.asarray(5.0))), images)
     gaussian = Normal(jnp.full(3, 5.0), jnp.full(3, 2 * jnp.log(2.0)), 1)

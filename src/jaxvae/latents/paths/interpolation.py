@@ -22,7 +22,7 @@ Path = Callable[[Code, Code, Float[ArrayLike, " b"]], Code]
 def linear(first: Code, second: Code, degrees: Float[ArrayLike, " b"]) -> Code:
     """Interpolates linearly: (1 − t) a + t b, stacked along a new first axis [b, ...]."""
 
-    def along(a: Array, b: Array) -> Array:
+    def along(a: ArrayLike, b: ArrayLike) -> Array:
         t = jnp.asarray(degrees).reshape(-1, *(1,) * a.ndim)
         return (1.0 - t) * a[None] + t * b[None]
 
@@ -36,7 +36,7 @@ def spherical(first: Code, second: Code, degrees: Float[ArrayLike, " b"]) -> Cod
     the same or opposite directions, or one is zero, the great circle is undefined and the straight line is used.
     """
 
-    def along(a: Array, b: Array) -> Array:
+    def along(a: ArrayLike, b: ArrayLike) -> Array:
         norms = jnp.linalg.norm(a), jnp.linalg.norm(b)
         cosine = jnp.sum(a * b) / jnp.maximum(norms[0] * norms[1], 1e-12)
         angle = jnp.arccos(jnp.clip(cosine, -1.0, 1.0))

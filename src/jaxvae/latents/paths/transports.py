@@ -14,7 +14,6 @@ from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture, Gaussia
 from jaxvae.latents.paths import rosenblatt
 from jaxvae.priors.fitted import FittedPrior
 from jaxvae.priors.flow import Flow
-from jaxvae.vae import Prior
 
 Rows = Float[np.ndarray, "n d"]
 
@@ -30,7 +29,7 @@ class Transport(NamedTuple):
 
 
 @singledispatch
-def transport(prior: Prior) -> Transport:
+def transport(prior: object) -> Transport:
     """Returns the transport of a prior, over its codes as rows of `jaxvae.codes.flatten`.
 
     Register transports of new families with `transport.register`.

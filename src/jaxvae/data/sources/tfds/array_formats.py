@@ -50,7 +50,7 @@ def read_idx(path: Path) -> np.ndarray:
     return np.frombuffer(data, np.uint8, shape.prod(), header).reshape(shape)
 
 
-def _mnist(builder: Any, num_examples: int, data_path: Path, label_path: Path) -> Examples:
+def _mnist(builder: Any, num_examples: int, data_path: Any, label_path: Any) -> Examples:
     images, labels = read_idx(Path(data_path)), read_idx(Path(label_path))
     if len(images) != len(labels):
         raise UserError(f"{data_path.name} has {len(images)} images, but {label_path.name} has {len(labels)} labels.")
