@@ -10,6 +10,7 @@ import dataclasses
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -190,3 +191,20 @@ def flat_objective(**options):
 
 def plain(options):
     return {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()}
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The table of the hostile and broken input that was tried, and of what held."""
+    tried, held = Counter(), Counter()
+    for outcome in ("passed", "failed", "error"):
+        for report in terminalreporter.getreports(outcome):
+            if "bad_inputs/" in report.nodeid and (report.when == "call" or outcome == "error"):
+                kind = report.nodeid.split("::")[0].rpartition("test_")[2].removesuffix(".py").replace("_", " ")
+                tried[kind] += 1
+                held[kind] += outcome == "passed"
+    if tried:
+        terminalreporter.section("hostile and broken input")
+        terminalreporter.write_line(f"{'kind':<24} {'tried':>6} {'held':>6}")
+        for kind in sorted(tried):
+            terminalreporter.write_line(f"{kind:<24} {tried[kind]:>6} {held[kind]:>6}")
+        terminalreporter.write_line(f"{'all':<24} {tried.total():>6} {held.total():>6}")
