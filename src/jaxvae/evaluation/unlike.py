@@ -10,7 +10,6 @@ from jaxtyping import UInt8
 from jaxvae.data.pixels import scale
 from jaxvae.data.select import data_set
 from jaxvae.errors import UserError
-from jaxvae.evaluation.per_example import psnr
 from jaxvae.inference import reconstruct
 from jaxvae.runs.run import Loaded
 
@@ -47,5 +46,7 @@ def warn_of_unlike_images(loaded: Loaded, names: Sequence[str], images: UInt8[np
 
 
 def _psnr(loaded: Loaded, images: np.ndarray) -> np.ndarray:
+    from jaxvae.evaluation.per_example import psnr  # Here, because most walks are between images of the data set.
+
     reconstructions = reconstruct(loaded.vae, loaded.params, images)
     return np.asarray(psnr(scale(images), scale(reconstructions)))
