@@ -15,7 +15,7 @@ BIN := .venv/bin
 EXPERIMENT := experiments/$(DATASET).py
 RAW_FLAG := $(if $(RAW),--data.raw "$(RAW)")
 
-# What the machine has: an NVIDIA driver (CUDA 13 needs 580 or newer) or a TPU on the PCI bus.
+# Detects the accelerator: an NVIDIA driver (CUDA 13 needs 580 or newer) or a TPU on the PCI bus.
 ifeq ($(ACCELERATOR),cpu)
 JAX_FOR := cpu
 else ifeq ($(ACCELERATOR),tpu)
@@ -31,24 +31,24 @@ READY := .venv/ready-$(JAX_FOR)
 .DEFAULT_GOAL := help
 .PHONY: help setup experiment train interpolate sample evaluate selftest reconstruct traverse attribute map neighbours encode decode explore test test-all test-tpu test-browser test-notebook test-docs hostile docs check bench faults clean
 
-help:  ## this text
+help:  ## print this help
 	@echo "jaxvae: variational autoencoders in JAX"
 	@echo
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1|/' | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
 	@echo
 	@echo "  DATASET=$(DATASET)      an experiment: $(basename $(notdir $(wildcard experiments/*.py)))"
-	@echo '  RAW=DIR              hand-downloaded files of the data set, or the pictures for DATASET=folder'
-	@echo '  ARGS="--seed 1"      handed on to the command; ARGS=--help lists what it takes'
+	@echo '  RAW=DIR              manually downloaded dataset files, or the images for DATASET=folder'
+	@echo '  ARGS="--seed 1"      passed to the command; ARGS=--help lists its options'
 	@echo "  ACCELERATOR=$(ACCELERATOR)     auto, cpu, cuda or tpu: which JAX is installed"
-	@echo "  PYTHON=$(PYTHON)       the interpreter that .venv is made with (3.11 or newer)"
+	@echo "  PYTHON=$(PYTHON)       the interpreter that creates .venv (3.11 or newer)"
 
-setup: $(READY)  ## make .venv and install everything into it
+setup: $(READY)  ## create .venv and install everything into it
 
-# Made once, and again when the dependencies or the accelerator change.
+# Built once, and again when the dependencies or the accelerator change.
 $(READY): pyproject.toml
-	@case "$(ACCELERATOR)" in auto|cpu|cuda|tpu) ;; *) echo "error: ACCELERATOR is $(ACCELERATOR), but must be auto, cpu, cuda or tpu."; exit 2;; esac
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is missing or older than Python 3.11; name another, as in make PYTHON=python3.12."; exit 2; }
-	@echo "making .venv with JAX for: $(JAX_FOR)"
+	@case "$(ACCELERATOR)" in auto|cpu|cuda|tpu) ;; *) echo "error: ACCELERATOR is $(ACCELERATOR); expected auto, cpu, cuda or tpu."; exit 2;; esac
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is missing or older than Python 3.11; choose another, as in make PYTHON=python3.12."; exit 2; }
+	@echo "creating .venv with JAX for: $(JAX_FOR)"
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev$(if $(filter-out cpu,$(JAX_FOR)),$(comma)$(JAX_FOR))]'
 	@touch $@
@@ -59,58 +59,58 @@ train: experiment $(READY)  ## prepare the data, train, show the result
 experiment:
 	@test -f $(EXPERIMENT) || { echo "error: DATASET is $(DATASET), but must be one of: $(basename $(notdir $(wildcard experiments/*.py)))."; exit 2; }
 
-interpolate: $(READY)  ## newest run: a strip from one test picture to another
+interpolate: $(READY)  ## newest run: interpolate between two test images
 	$(BIN)/python -m jaxvae.interpolate $(ARGS)
 
-sample: $(READY)  ## newest run: a grid of new pictures
+sample: $(READY)  ## newest run: a grid of new images
 	$(BIN)/python -m jaxvae.sample $(ARGS)
 
-evaluate: $(READY)  ## newest run: bounds on log p(x), codes, pictures, and what looks wrong
+evaluate: $(READY)  ## newest run: bounds on log p(x), metrics of codes and images, and a diagnosis
 	$(BIN)/python -m jaxvae.evaluate $(ARGS)
 
-selftest: $(READY)  ## check the numbers of this machine against closed forms
+selftest: $(READY)  ## check this machine's numerics against closed forms
 	$(BIN)/python -m jaxvae.selftest $(ARGS)
 
-reconstruct: $(READY)  ## newest run: originals over their reconstructions
+reconstruct: $(READY)  ## newest run: originals above their reconstructions
 	$(BIN)/python -m jaxvae.reconstruct $(ARGS)
 
-traverse: $(READY)  ## newest run: what each of the leading units of the code does
+traverse: $(READY)  ## newest run: vary each of the leading latent units
 	$(BIN)/python -m jaxvae.traverse $(ARGS)
 
-attribute: $(READY)  ## newest run: its attributes (ARGS="add sunglasses --to test:3", ARGS=measure)
+attribute: $(READY)  ## newest run: list, add or measure attributes (ARGS="add sunglasses --to test:3", ARGS=measure)
 	$(BIN)/python -m jaxvae.attribute $(ARGS)
 
-map: $(READY)  ## newest run: the latent space as a picture (ARGS="--attribute NAME")
+map: $(READY)  ## newest run: plot the latent space in the plane (ARGS="--attribute NAME")
 	$(BIN)/python -m jaxvae.map $(ARGS)
 
-neighbours: $(READY)  ## newest run: samples beside the training pictures nearest to them
+neighbours: $(READY)  ## newest run: samples next to their nearest training images
 	$(BIN)/python -m jaxvae.neighbours $(ARGS)
 
-encode: $(READY)  ## newest run: codes of the test pictures, into a file (ARGS="--standardize --out codes.npz")
+encode: $(READY)  ## newest run: write the codes of the test images to a file (ARGS="--standardize --out codes.npz")
 	$(BIN)/python -m jaxvae.encode $(ARGS)
 
-decode: $(READY)  ## a file of codes back to pictures: ARGS="codes.npz --out FOLDER"
+decode: $(READY)  ## decode a file of codes to images: ARGS="codes.npz --out FOLDER"
 	$(BIN)/python -m jaxvae.decode $(ARGS)
 
-explore: $(READY)  ## newest run: a page in the browser to walk, move attributes and draw
+explore: $(READY)  ## newest run: walk, change attributes and sample in the browser
 	$(BIN)/python -m jaxvae.explore $(ARGS)
 
-test: $(READY)  ## the CPU test suite, on eight simulated devices
+test: $(READY)  ## run the CPU test suite on eight simulated devices
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
-test-all: $(READY)  ## the same with the slow tests and those of several processes
+test-all: $(READY)  ## the same plus the slow and multi-process tests
 	$(BIN)/python -m pytest -n 2 -m "not (tpu or browser or notebook)" $(ARGS)
 
-test-tpu: $(READY)  ## compile CelebA's step for a TPU that is not there (installs [tpu-plan])
+test-tpu: $(READY)  ## compile CelebA's train step for a TPU, without one (installs [tpu-plan])
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[tpu-plan]'
 	$(BIN)/python -m pytest -m tpu $(ARGS)
 
-test-browser: $(READY)  ## the explorer in a headless Chromium (CHROMIUM=/usr/bin/chromium)
-	@test -x "$(CHROMIUM)" || { echo "error: there is no Chromium; install it (apt-get install chromium), or name another: CHROMIUM=/path."; exit 2; }
+test-browser: $(READY)  ## test the explorer in a headless Chromium (CHROMIUM=/usr/bin/chromium)
+	@test -x "$(CHROMIUM)" || { echo "error: there is no Chromium; install it (apt-get install chromium) or set CHROMIUM=/path."; exit 2; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browser]'
 	CHROMIUM="$(CHROMIUM)" $(BIN)/python -m pytest -m browser tests/explorer/test_explorer_page.py $(ARGS)
 
-test-notebook: $(READY)  ## the cells of docs/tutorials/tour.ipynb, with a training of some steps
+test-notebook: $(READY)  ## run the cells of docs/tutorials/tour.ipynb with a few training steps
 	$(BIN)/python -m pytest -m notebook tests/test_notebook.py $(ARGS)
 
 test-docs: $(READY)  ## run the code blocks of README and docs, and check the flags of every command in them
@@ -120,24 +120,24 @@ docs: $(READY)  ## build the documentation into build/docs, offline; warnings ar
 	$(BIN)/python -m sphinx -W --keep-going --quiet -b html docs build/docs
 	@echo "open build/docs/index.html"
 
-hostile: $(READY)  ## files, folders, numbers and code from a stranger: the corpus of tests/bad_inputs, and its table
+hostile: $(READY)  ## feed damaged and malicious files, arguments and code (tests/bad_inputs), print a table
 	$(BIN)/python -m pytest -n 2 -m "slow or not slow" tests/bad_inputs $(ARGS)
 
-check: $(READY)  ## format, lint, types and the direction of imports
+check: $(READY)  ## check format, lint, types and import layers
 	$(BIN)/ruff format --check src tests experiments docs
 	$(BIN)/ruff check src tests experiments docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY)  ## measure against PyTorch: NAME=conv64 for one of experiments/benchmarks (installs [bench])
+bench: $(READY)  ## benchmark against PyTorch; NAME=conv64 runs one of experiments/benchmarks (installs [bench])
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@set -e; for name in $(or $(NAME),$(BENCHMARKS)); do $(BIN)/python experiments/benchmarks/$$name.py $(ARGS) \
 	    $$(test $$name != mlp28 || echo $(if $(RAW),--raw $(RAW))); done
 	@$(BIN)/python experiments/benchmarks/table.py
 
-faults: $(READY)  ## end training in every way that machines do and check that nothing is lost (ARGS="--times 20")
+faults: $(READY)  ## interrupt training in every way that machines fail, check that nothing is lost (ARGS="--times 20")
 	$(BIN)/python experiments/studies/faults.py $(ARGS)
 
-clean:  ## remove .venv and what tools left; runs/ and data/ stay
+clean:  ## remove .venv and generated files; keep runs/ and data/
 	rm -rf .venv build dist docs/reference/generated src/*.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find src tests experiments docs -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,9 +1,10 @@
-"""Photographs of faces, 64x64, for a GPU or a TPU.
+"""CelebA: photographs of faces, 64x64, for a GPU or a TPU.
 
     make train DATASET=celeba RAW=/folder/of/the/five/files
 
-The download that TFDS tries first is refused to most people; README.md says which five files RAW must hold. The crop
-is the one of the autoencoder literature, 140x140 around the centre (Ghosh et al. 2020).
+The download that TFDS tries first usually fails, because its host limits it; docs/tutorials/your-pictures.md lists the
+five files that RAW must hold. The crop is that of the autoencoder literature, 140x140 around the centre (Ghosh et al.
+2020).
 """
 
 from jaxvae import TFDS, Config, Conv, DataConfig, TrainConfig

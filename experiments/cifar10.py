@@ -1,4 +1,4 @@
-"""Small photographs of ten kinds of things, 32x32, for a GPU.
+"""CIFAR-10: photographs in ten classes, 32x32, for a GPU.
 
 make train DATASET=cifar10                  (downloads; or RAW=/folder/of/cifar-10-binary.tar.gz)
 """

@@ -1,4 +1,4 @@
-"""Pieces of clothing, pixels drawn as coins at every step (dynamic binarisation), dense layers.
+"""Fashion-MNIST: clothing, with pixels binarised at random at every step (dynamic binarisation), dense layers.
 
 make train DATASET=fashion_mnist              (downloads; or RAW=/folder/of/the/four/files)
 """

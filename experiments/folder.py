@@ -1,4 +1,4 @@
-"""Pictures of your own: any sizes and formats, cut to their centred square and resized.
+"""Your own images: any size and format, cropped to the centred square and resized.
 
 make train DATASET=folder RAW=/my/pictures
 """

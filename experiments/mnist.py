@@ -1,4 +1,4 @@
-"""Handwritten digits, pixels drawn as coins at every step (dynamic binarisation), dense layers.
+"""MNIST: handwritten digits, with pixels binarised at random at every step (dynamic binarisation), dense layers.
 
 make train DATASET=mnist                    (downloads; or RAW=/folder/of/the/four/files)
 """

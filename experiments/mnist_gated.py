@@ -3,8 +3,8 @@
     make train DATASET=mnist_gated RAW=/folder/of/the/four/files
     python -m jaxvae.evaluate runs/mnist_gated --k 5000
 
-Published: log p(x) = -84.45 ± 0.12 nats (Norouzi et al. 2020), with K = 5000. An epoch is 500 steps. The running
-mean of the parameters is ours: it is worth about a nat, as the learning rate stays constant.
+Published: log p(x) = -84.45 ± 0.12 nats (Norouzi et al. 2020), with K = 5000. An epoch is 500 steps. The
+moving average of the parameters is our addition; it is worth about a nat, because the learning rate stays constant.
 """
 
 from jaxvae import ELBO, MLP, TFDS, BernoulliLikelihood, Config, DataConfig, TrainConfig

@@ -83,7 +83,7 @@ def _start(contestant: Contestant) -> Connection:
     os.environ.update(contestant.environment)
     parent, child = context.Pipe()
     context.Process(target=_serve, args=(contestant.make, child)).start()
-    child.close()  # Otherwise a failed contestant would leave us waiting instead of ending the contest.
+    child.close()  # Otherwise a contestant that crashes would block us instead of ending the contest.
     os.environ.clear()
     os.environ.update(before)
     return parent

@@ -1,4 +1,4 @@
-"""Train step of a convolutional VAE on 64x64 images, against PyTorch eager in both layouts and torch.compile.
+"""Train step of a convolutional VAE on 64x64 images, against eager PyTorch in both memory layouts and torch.compile.
 
     make bench NAME=conv64
 

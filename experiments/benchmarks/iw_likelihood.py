@@ -1,4 +1,4 @@
-"""The importance-weighted bound on log p(x), K = 5000, of the gated MLP, against a straightforward PyTorch version.
+"""The importance-weighted bound on log p(x) with K = 5000 for the gated MLP, against a straightforward PyTorch version.
 
     make bench NAME=iw_likelihood
 

@@ -109,7 +109,7 @@ class MLPDecoder(nn.Module):
         self.hidden, self.out = dense(params["Hidden_0"]["Dense_0"]), dense(params["Dense_0"])
 
     def forward(self, z: Tensor) -> Tensor:
-        """From codes [b, d]."""
+        """Decodes codes [b, d]."""
         logits: Tensor = self.out(functional.relu(self.hidden(z)))
         return logits
 
@@ -123,7 +123,7 @@ class GatedDecoder(nn.Module):
         self.out = dense(params["Dense_0"])
 
     def forward(self, z: Tensor) -> Tensor:
-        """From codes [b, d]."""
+        """Decodes codes [b, d]."""
         for layer in self.hidden:
             z = functional.glu(layer(z), dim=-1)
         logits: Tensor = self.out(z)

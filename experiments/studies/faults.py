@@ -1,4 +1,4 @@
-"""Fault injection: interrupts training in every way that machines do, many times, and checks that nothing is lost.
+"""Fault injection: interrupts training repeatedly, in every way that machines fail, and checks that nothing is lost.
 
     make faults                                (python experiments/studies/faults.py --times 20)
 
