@@ -15,7 +15,7 @@ MODELS = {
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_they_are_mean_and_deviation_of_all_codes_whatever_the_batches(disc_set, kind):
+def test_the_statistics_are_mean_and_deviation_of_all_codes_for_any_batching(disc_set, kind):
     vae, params, _ = untrained(tiny_config(model=MODELS[kind]), disc_set)
     images = disc_set.split("train").images[:70]  # A whole batch and a ragged one.
     statistics = code_statistics(vae, params, images)
@@ -30,7 +30,7 @@ def test_they_are_mean_and_deviation_of_all_codes_whatever_the_batches(disc_set,
     np.testing.assert_allclose(statistics.restore(standard), of_all, rtol=1e-4, atol=1e-6)
 
 
-def test_one_picture_has_no_spread_and_is_still_standardised(disc_set):
+def test_a_single_image_has_no_spread_and_can_still_be_standardised(disc_set):
     vae, params, _ = untrained(tiny_config(model=MODELS["vector"]), disc_set)
     statistics = code_statistics(vae, params, disc_set.split("train").images[:1])
     np.testing.assert_array_equal(statistics.standard_deviation, 0.0)
@@ -44,7 +44,7 @@ def test_spreads_are_in_the_units_of_standardised_codes():
     np.testing.assert_allclose(statistics.standardize(np.asarray([[9.0, 2.0]])), [[2.0, 0.0]])
 
 
-def test_a_checkpoint_keeps_them_as_a_tree_of_their_own(disc_set, tmp_path):
+def test_a_checkpoint_stores_the_statistics_as_a_separate_tree(disc_set, tmp_path):
     vae, params, _ = untrained(tiny_config(model=MODELS["spatial"]), disc_set)
     statistics = code_statistics(vae, params, disc_set.split("test").images)
     with checkpoint.open_checkpoints(tmp_path) as checkpointer:

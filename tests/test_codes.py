@@ -21,14 +21,14 @@ def test_flatten_and_unflatten_are_inverse_for_any_pytree():
 
 
 @pytest.mark.parametrize("batch", [(), (3,), (3, 2)])
-def test_any_number_of_batch_axes_may_stand_before_the_code(batch):
+def test_codes_may_have_any_number_of_leading_batch_axes(batch):
     code = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf[0], (*batch, *leaf.shape[1:])), CODE)
     rows = flatten(code, len(batch))
     assert rows.shape == (*batch, 17)
     assert equal(unflatten(rows, LIKE), code)
 
 
-def test_a_single_array_is_a_code_too_and_keeps_its_order():
+def test_a_single_array_is_a_valid_code_and_keeps_its_order():
     z = jnp.arange(12.0).reshape(2, 3, 2)
     np.testing.assert_array_equal(flatten(z), np.arange(12.0).reshape(2, 6))
     np.testing.assert_array_equal(unflatten(flatten(z), z[0]), z)

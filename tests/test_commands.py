@@ -41,7 +41,7 @@ def test_interpolate_shows_originals_at_the_ends_and_the_path_between(call, disc
     np.testing.assert_array_equal(strip[::scale, :side:scale], disc_set.split("test").images[1])
 
 
-def test_interpolate_one_degree_is_one_picture_and_a_gif_is_an_animation(call, disc_run):
+def test_interpolate_with_one_degree_gives_one_image_and_a_gif_an_animation(call, disc_run):
     assert call(interpolate, disc_run, "--degree", "0.5", "--path", "spherical", "--out", "half.png")[0] == 0
     assert picture("half.png").size == (128, 128)
     assert call(interpolate, disc_run, "--steps", 5, "--gif", "--out", "walk.png")[0] == 0
@@ -74,7 +74,7 @@ def test_reconstruct_prints_the_psnr_of_what_it_shows(call, disc_run, disc_set):
     assert result["psnr_db_each"][0] == pytest.approx(by_hand, abs=0.05)
 
 
-def test_an_image_file_of_the_users_own_is_taken(call, disc_run):
+def test_an_image_file_is_a_valid_endpoint(call, disc_run):
     Image.new("RGB", (301, 57), "red").save("mine.jpg")
     assert call(interpolate, disc_run, "--from", "mine.jpg", "--to", "test:0", "--out", "x.png")[0] == 0
 
@@ -88,7 +88,7 @@ def test_results_without_a_name_go_into_the_run_and_the_newest_run_is_the_defaul
     assert path.exists()
 
 
-def test_a_file_is_not_replaced_unless_asked(call, disc_run):
+def test_a_file_is_replaced_only_on_request(call, disc_run):
     Path("x.png").write_text("precious")
     code, _, err = call(sample, disc_run, "--out", "x.png")
     assert (code, Path("x.png").read_text()) == (2, "precious")
@@ -121,7 +121,7 @@ def test_bad_arguments_of_sample(call, disc_run):
     mistake(call(sample, disc_run, "--prior", "modle"), "modle", "fitted_mixture", "fitted_flow", "model")
 
 
-def test_a_run_without_a_mixture_names_the_way_out(call, disc_run, tmp_path_factory):
+def test_a_run_without_a_mixture_names_the_remedy(call, disc_run, tmp_path_factory):
     run = tmp_path_factory.mktemp("early") / "run"
     shutil.copytree(disc_run, run)
     shutil.rmtree(run / "checkpoints" / "40")
@@ -184,7 +184,7 @@ TINY = [
 ]  # fmt: skip
 
 
-def test_train_prepares_trains_continues_and_refuses_another_configuration(call, disc_set, tmp_path_factory):
+def test_train_prepares_trains_continues_and_refuses_a_different_configuration(call, disc_set, tmp_path_factory):
     source = discs_as_npz(tmp_path_factory.mktemp("raw") / "mine.npz", disc_set)
     arguments = ["--data.name", source, *TINY]
     code, out, err = call("train", *arguments, "--train.steps", 3)
@@ -207,7 +207,7 @@ def test_train_prepares_trains_continues_and_refuses_another_configuration(call,
     assert Path("runs/mine-2/samples/samples.png").exists()
 
 
-def test_a_walk_that_no_picture_meets_ends_the_run_before_it_starts(call, disc_set, tmp_path_factory):
+def test_an_endpoint_query_without_matches_stops_the_run_before_it_starts(call, disc_set, tmp_path_factory):
     source = discs_as_npz(tmp_path_factory.mktemp("raw") / "mine.npz", disc_set)
     code, _, err = call("train", "--data.name", source, *TINY, "--data.walk-from", "hat=1")
     assert code == 2
@@ -228,7 +228,7 @@ def test_help_explains_every_field_with_its_default(name):
         assert "Peak learning rate" in out
 
 
-def test_a_reader_that_goes_away_is_no_traceback(disc_run, tmp_path):
+def test_a_closed_pipe_causes_no_traceback(disc_run, tmp_path):
     command = f"{sys.executable} -m jaxvae.sample {disc_run} --n 1 --out {tmp_path / 'x.png'} | true"
     result = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert result.stderr == ""
@@ -244,7 +244,7 @@ def test_the_package_lists_its_commands():
         assert (EXPERIMENTS.parent / "src" / "jaxvae" / f"{name}.py").exists()
 
 
-def test_long_requests_get_short_names_of_their_own():
+def test_long_queries_get_short_distinct_names():
     many = [f"test:{i}" for i in range(60)]
     assert len(file_stem(many)) < 100
     assert file_stem(many) != file_stem([*many[:-1], "test:99"])
@@ -252,7 +252,7 @@ def test_long_requests_get_short_names_of_their_own():
     assert file_stem(["red=0,width=large"]) == "red=0-width=large"
 
 
-def test_a_run_folder_that_cannot_be_one(call, disc_set, disc_run, tmp_path_factory):
+def test_an_invalid_run_folder_is_refused(call, disc_set, disc_run, tmp_path_factory):
     place = tmp_path_factory.mktemp("raw")
     arguments = ["--data.name", discs_as_npz(place / "mine.npz", disc_set), "--data.root", place, *TINY]
     (place / "file").write_text("")
@@ -265,7 +265,7 @@ def test_a_run_folder_that_cannot_be_one(call, disc_set, disc_run, tmp_path_fact
     mistake(call("train", *arguments, "--run", bare), "holds a run with another configuration")
 
 
-def test_three_pictures_are_enough_to_train_and_walk(call, tmp_path_factory):
+def test_three_images_are_enough_to_train_and_interpolate(call, tmp_path_factory):
     path = tmp_path_factory.mktemp("raw") / "three.npy"
     np.save(path, np.random.default_rng(0).integers(0, 256, (3, 9, 6, 1), dtype=np.uint8))
     code, _, err = call("train", "--data.name", path, *TINY, "--train.steps", 4, "--train.picture-every", 2)
@@ -273,7 +273,7 @@ def test_three_pictures_are_enough_to_train_and_walk(call, tmp_path_factory):
     assert Path("runs/three/samples/interpolation.png").exists()
 
 
-def test_edited_pictures_are_prepared_anew(call, tmp_path_factory):
+def test_edited_images_are_prepared_again(call, tmp_path_factory):
     path = tmp_path_factory.mktemp("raw") / "mine.npy"
     for count, low in [(10, 0), (20, 0), (20, 1)]:
         np.save(path, np.full((count, 4, 4), low, np.uint8))
@@ -284,7 +284,7 @@ def test_edited_pictures_are_prepared_anew(call, tmp_path_factory):
     assert len(list(Path("data").iterdir())) == 3
 
 
-def test_every_experiment_file_holds_a_config():
+def test_every_experiment_file_contains_a_config():
     paths = sorted(EXPERIMENTS.glob("*.py"))
     assert {path.stem for path in paths} >= {"avatars", "celeba", "mnist", "fashion_mnist", "cifar10", "folder"}
     for path in paths:

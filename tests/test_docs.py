@@ -183,13 +183,13 @@ def test_the_readme_lists_every_command():
     assert sorted(listed) == sorted(COMMANDS)
 
 
-def test_the_readme_is_short_and_leads_to_the_train_step():
+def test_the_readme_is_short_and_links_to_the_train_step():
     text = (ROOT / "README.md").read_text()
     assert len(text.splitlines()) <= 150
     assert "(src/jaxvae/training/step.py)" in text
 
 
-def test_every_link_leads_to_a_file():
+def test_every_link_points_to_a_file():
     texts = {page: page.read_text() for page in [*PAGES, ROOT / "CHANGELOG.md", *(ROOT / "experiments").rglob("*.md")]}
     for page, text in texts.items():
         for target in LINK.findall(text):

@@ -29,7 +29,7 @@ def everything(folder):
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
 
 
-def test_the_batch_size_changes_no_number(call, mlp_run):
+def test_the_batch_size_does_not_change_the_numbers(call, mlp_run):
     reports, arrays = [], []
     for batch_size in (4, 21):
         out, each = f"{batch_size}.json", f"{batch_size}.npz"
@@ -83,7 +83,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_argument_is_one_sentence_and_nothing_is_written(call, mlp_run, name):
+def test_a_bad_argument_prints_one_sentence_and_writes_nothing(call, mlp_run, name):
     arguments, phrase = BAD[name]
     before = everything(mlp_run)
     result = call(evaluate, mlp_run, "--k", 1, "--n", 2, *arguments)
@@ -92,7 +92,7 @@ def test_a_bad_argument_is_one_sentence_and_nothing_is_written(call, mlp_run, na
     assert everything(mlp_run) == before
 
 
-def test_a_prior_that_was_not_fitted_names_those_that_are_there(call, mlp_run, tmp_path_factory):
+def test_an_unfitted_prior_is_reported_with_the_fitted_ones(call, mlp_run, tmp_path_factory):
     run = shutil.copytree(mlp_run, tmp_path_factory.mktemp("early") / "run")
     shutil.rmtree(run / "checkpoints" / "20")  # The last one alone holds fitted priors.
     result = call(evaluate, run, *QUICK, "--prior", "fitted_flow", "--out", "x.json")
@@ -100,7 +100,7 @@ def test_a_prior_that_was_not_fitted_names_those_that_are_there(call, mlp_run, t
 
 
 @pytest.mark.parametrize("flag", ["--out", "--per-example"])
-def test_a_file_is_not_replaced_unless_asked(call, mlp_run, flag):
+def test_a_file_is_replaced_only_on_request(call, mlp_run, flag):
     name = {"--out": "x.json", "--per-example": "x.npz"}[flag]
     Path(name).write_text("precious")
     before = everything(mlp_run)
@@ -112,7 +112,7 @@ def test_a_file_is_not_replaced_unless_asked(call, mlp_run, flag):
     assert Path(name).read_bytes() != b"precious"
 
 
-def test_other_pictures_are_refused_and_what_differs_is_named(call, mlp_run, tmp_path_factory):
+def test_different_images_are_refused_and_the_difference_is_named(call, mlp_run, tmp_path_factory):
     smaller = {name: (lambda name=name: iter(discs(name, size=8))) for name in SPLITS}
     source = Source(("red", "high", "width"), {}, smaller, {})
     other = write_prepared(tmp_path_factory.mktemp("other") / "discs", "discs", {"name": "small discs"}, source)
@@ -120,7 +120,7 @@ def test_other_pictures_are_refused_and_what_differs_is_named(call, mlp_run, tmp
     mistake(result, "does not contain the images that this run was trained on", "name 'small discs' instead of 'discs'")
 
 
-def test_pictures_that_have_moved_are_found_where_they_are_said_to_be(call, mlp_run, disc_set, tmp_path_factory):
+def test_moved_images_are_found_at_the_given_place(call, mlp_run, disc_set, tmp_path_factory):
     moved = shutil.copytree(disc_set.path, tmp_path_factory.mktemp("moved") / "elsewhere")
     assert call(evaluate, mlp_run, *QUICK, "--data", moved, "--out", "moved.json")[0] == 0
     assert call(evaluate, mlp_run, *QUICK, "--out", "here.json")[0] == 0
@@ -140,7 +140,7 @@ def test_an_interruption_leaves_no_file(call, mlp_run, monkeypatch, step):
     assert everything(mlp_run) == before
 
 
-def test_features_of_the_users_own_are_named_beside_the_distance(call, mlp_run):
+def test_user_defined_features_are_named_next_to_the_distance(call, mlp_run):
     Path("mine.py").write_text("def colours(images):\n    return images.mean(axis=(1, 2))\n")
     code, _, err = call(evaluate, mlp_run, *QUICK, "--features", "mine.py:colours", "--out", "x.json")
     assert code == 0, err

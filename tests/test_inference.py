@@ -23,12 +23,12 @@ def test_color_forces_one_or_three_channels():
     assert as_is(Image.new("RGB", (2, 2), (0, 255, 0)), "grey").tolist() == [[[150], [150]]] * 2
 
 
-def test_one_bit_is_black_and_white():
+def test_one_bit_images_are_black_and_white():
     bits = Image.fromarray(np.array([[0, 255]], np.uint8)).convert("1")
     assert as_is(bits).tolist() == [[[0], [255]]]
 
 
-def test_transparency_is_laid_on_white():
+def test_transparency_is_composited_on_white():
     clear = Image.new("RGBA", (1, 1), (200, 0, 0, 0))
     half = Image.new("RGBA", (1, 1), (0, 0, 0, 128))
     assert as_is(clear).tolist() == [[[255, 255, 255]]]
@@ -73,7 +73,7 @@ def test_wide_integers_and_floats(values, expected):
     assert as_is(Image.fromarray(values))[0, :, 0].tolist() == expected
 
 
-def test_exif_rotation_is_carried_out(tmp_path):
+def test_exif_rotation_is_applied(tmp_path):
     image = Image.new("RGB", (4, 2), "blue")
     image.putpixel((0, 0), (255, 0, 0))
     exif = Image.Exif()
@@ -90,13 +90,13 @@ def test_crop_is_the_centred_square():
     assert cut[:, :, 0].tolist() == [[2, 3, 4]] * 3
 
 
-def test_crop_larger_than_the_picture_takes_the_largest_square():
+def test_a_crop_larger_than_the_image_uses_the_largest_square():
     columns = np.tile(np.arange(7, dtype=np.uint8), (4, 1))
     assert crop_and_resize(Image.fromarray(columns), crop=100, size=None, color="keep").shape == (4, 4, 1)
     assert crop_and_resize(Image.fromarray(columns), crop=100, size=5, color="keep").shape == (5, 5, 1)
 
 
-def test_size_alone_takes_the_largest_square_and_keeps_flat_colours():
+def test_size_alone_uses_the_largest_square_and_keeps_flat_colours():
     picture = Image.new("RGB", (31, 20), (1, 2, 3))
     small = crop_and_resize(picture, crop=None, size=7, color="keep")
     assert small.shape == (7, 7, 3)
@@ -104,7 +104,7 @@ def test_size_alone_takes_the_largest_square_and_keeps_flat_colours():
     assert crop_and_resize(Image.new("L", (1, 1), 9), crop=None, size=8, color="keep").shape == (8, 8, 1)
 
 
-def test_unreadable_files_are_told(tmp_path):
+def test_unreadable_files_are_reported(tmp_path):
     (tmp_path / "text.png").write_text("not a picture")
     with pytest.raises(UserError, match=r"text\.png cannot be read as an image"):
         read_image(tmp_path / "text.png")

@@ -7,7 +7,7 @@ from jaxvae.errors import UserError
 from jaxvae.inference import code_rows, posterior_batches, posteriors
 
 
-def test_every_picture_has_its_own_posterior_in_order(disc_set):
+def test_every_image_has_its_own_posterior_in_order(disc_set):
     vae, params, _ = untrained(tiny_config(model=DENSE), disc_set)
     images = disc_set.split("train").images[:70]
     whole = jax.jit(vae.encode)(params, images / np.float32(255))
@@ -16,7 +16,7 @@ def test_every_picture_has_its_own_posterior_in_order(disc_set):
     np.testing.assert_allclose(posteriors(vae, params, images).log_variance, whole.log_variance, rtol=1e-4, atol=1e-6)
 
 
-def test_codes_that_are_not_finite_are_counted(disc_set):
+def test_non_finite_codes_are_counted(disc_set):
     vae, params, _ = untrained(tiny_config(model=DENSE), disc_set)
     damaged = jax.tree.map(lambda leaf: leaf * np.nan, params)
     with pytest.raises(UserError, match="the codes of 5 of 5 images are not finite"):

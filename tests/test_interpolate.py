@@ -53,7 +53,7 @@ def strip(path: str, side: int = 16) -> np.ndarray:
     return np.asarray(places)
 
 
-def test_a_loop_through_several_pictures_has_a_row_from_each_to_the_next(call, lively, disc_set):
+def test_a_loop_through_several_images_has_a_row_from_each_to_the_next(call, lively, disc_set):
     arguments = ["--from", "test:3", "--via", "test:1", "--to", "test:2", "--loop", "--steps", 4, "--path", "spherical"]
     code, out, err = call(interpolate, lively, *arguments, "--gif", "--npz", "--out", "x.png", "--json")
     assert code == 0, err
@@ -80,7 +80,7 @@ def test_a_loop_through_several_pictures_has_a_row_from_each_to_the_next(call, l
             assert np.abs(shown - np.asarray(picture)).mean() < 4
 
 
-def test_a_sheet_has_the_four_pictures_at_its_corners(call, lively):
+def test_a_sheet_has_the_four_images_at_its_corners(call, lively):
     code, _, err = call(
         interpolate,
         lively,
@@ -132,7 +132,7 @@ def test_every_path_joins_the_same_codes_in_its_own_way(call, lively):
     assert distances.min() > 1e-4
 
 
-def test_codes_are_means_unless_a_seed_asks_for_draws(call, lively):
+def test_codes_are_means_unless_a_seed_requests_samples(call, lively):
     means, again, first, second = (codes_of(call, lively, *each) for each in ([], [], ["--seed", 1], ["--seed", 2]))
     np.testing.assert_array_equal(means, again)
     assert not np.allclose(means, first, atol=1e-3)
@@ -140,7 +140,7 @@ def test_codes_are_means_unless_a_seed_asks_for_draws(call, lively):
     np.testing.assert_array_equal(first, codes_of(call, lively, "--seed", 1))
 
 
-def test_the_report_measures_the_same_path_whatever_number_of_pictures_is_shown(call, lively, disc_set, monkeypatch):
+def test_the_report_does_not_depend_on_the_number_of_images_shown(call, lively, disc_set, monkeypatch):
     classifier = fit_classifier(disc_set)
     monkeypatch.setattr("jaxvae.latents.paths.walk_report.fit_classifier", lambda prepared: classifier)
     found = []
@@ -160,7 +160,7 @@ def test_the_report_measures_the_same_path_whatever_number_of_pictures_is_shown(
     assert few["classifier_accuracy"]["red"] > 0.9
 
 
-def test_files_in_the_run_are_named_after_what_was_asked(call, lively):
+def test_files_in_the_run_are_named_after_the_request(call, lively):
     names = set()
     ends = ["--from", "test:0", "--to", "test:1", "--steps", 2]
     for arguments in (
@@ -189,7 +189,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_mistakes_are_told_in_a_sentence(call, lively, name):
+def test_errors_are_reported_in_one_sentence(call, lively, name):
     arguments, phrase = MISTAKES[name]
     mistake(call(interpolate, lively, "--gif" if name == "nowhere" else "--npz", "--out", "x.png", *arguments), phrase)
 
@@ -201,7 +201,7 @@ def test_an_autoencoder_has_no_posterior_to_draw_from(call, lively, made, monkey
     assert call(interpolate, lively, "--path", "prior", "--steps", 2, "--out", "x.png")[0] == 0
 
 
-def test_no_file_beside_the_picture_is_replaced_unless_asked(call, lively):
+def test_no_file_next_to_the_image_is_replaced_unless_requested(call, lively):
     Path("x.npz").write_text("precious")
     code, _, err = call(interpolate, lively, "--npz", "--out", "x.png")
     assert (code, Path("x.npz").read_text(), Path("x.png").exists()) == (2, "precious", False)

@@ -48,7 +48,7 @@ def test_another_config_in_the_same_folder_is_refused(fitted):
         jv.fit(config(folder), IMAGES, run=folder / "run", objective=jv.IWAE())
 
 
-def test_a_run_answers_in_numpy(fitted):
+def test_a_run_returns_numpy(fitted):
     _, run, _ = fitted
     codes = run.encode(IMAGES[:3])
     assert type(codes) is np.ndarray
@@ -121,7 +121,7 @@ def test_a_run_unpacks_into_pure_functions(fitted):
     assert vae.decode(params, vae.encode(params, IMAGES[:2]).mean).mean.shape == (2, 12, 12, 1)
 
 
-def test_arrays_become_a_prepared_set_with_attributes(tmp_path):
+def test_arrays_become_a_prepared_dataset_with_attributes(tmp_path):
     prepared = jv.prepare_dataset(IMAGES, attributes={"bright": LABELS}, root=str(tmp_path))
     assert prepared.attributes == ("bright",)
     for split in ("train", "validation", "test"):
@@ -154,7 +154,7 @@ def test_arrays_that_cannot_be_prepared_are_refused(tmp_path, images, attributes
     assert not any(tmp_path.iterdir())
 
 
-def test_dir_lists_what_there_is_and_importing_does_not_load_jax():
+def test_dir_lists_public_names_and_importing_does_not_load_jax():
     assert set(jv.__all__) <= set(dir(jv))
     assert all(getattr(jv, name) is not None for name in dir(jv))
     assert not {"train", "sample", "encode", "decode", "interpolate", "evaluate"} & set(jv.__all__)

@@ -8,7 +8,7 @@ def make(*arguments):
     return subprocess.run(["make", *arguments], cwd=ROOT, capture_output=True, text=True)
 
 
-def test_make_alone_prints_the_targets_and_variables():
+def test_make_without_arguments_prints_targets_and_variables():
     out = make().stdout
     for word in (
         "setup",
@@ -38,19 +38,19 @@ def test_the_accelerator_decides_which_jax_is_installed():
         assert extra in make("-n", "-W", "pyproject.toml", "setup", f"ACCELERATOR={accelerator}").stdout
 
 
-def test_a_data_set_without_an_experiment_is_answered_with_the_known_ones():
+def test_an_unknown_experiment_is_reported_with_the_known_ones():
     result = make("train", "DATASET=nope")
     assert result.returncode == 2
     assert "DATASET is nope, but must be one of" in result.stdout
     assert "avatars" in result.stdout
 
 
-def test_arguments_and_raw_files_are_handed_on():
+def test_arguments_and_raw_files_are_passed_on():
     out = make("-n", "train", "DATASET=celeba", "RAW=/my files", "ARGS=--train.steps 5").stdout
     assert 'jaxvae.train experiments/celeba.py --data.raw "/my files" --train.steps 5' in out
 
 
-def test_a_browser_that_is_not_there_is_asked_for():
+def test_a_missing_browser_is_reported():
     result = make("test-browser", "CHROMIUM=/nowhere", "READY=")
     assert result.returncode == 2
     assert "there is no Chromium" in result.stdout

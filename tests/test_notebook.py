@@ -29,7 +29,7 @@ def text(notebook):
     return "\n".join(str(output.get("text", "")) for output in results(notebook))
 
 
-def test_the_tour_is_kept_without_outputs_and_names_no_folder_of_a_machine():
+def test_the_tour_has_no_outputs_and_no_local_paths():
     notebook = nbformat.read(TOUR, as_version=4)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert cells
@@ -37,7 +37,7 @@ def test_the_tour_is_kept_without_outputs_and_names_no_folder_of_a_machine():
     assert not re.search(r"/(tmp|home|work|root|usr|Users|var)\b|\\Users", TOUR.read_text())
 
 
-def test_the_tour_uses_public_names_alone():
+def test_the_tour_uses_only_public_names():
     source = "\n".join(cell.source for cell in nbformat.read(TOUR, as_version=4).cells if cell.cell_type == "code")
     imported = set(re.findall(r"^(?:from|import) (jaxvae[\w.]*)", source, re.MULTILINE))
     assert imported == {"jaxvae", "jaxvae.objectives"}

@@ -30,7 +30,7 @@ def planned(capsys, *arguments):
     return json.loads(capsys.readouterr().out)
 
 
-def test_a_plan_tells_memory_work_and_exchanges(capsys):
+def test_a_plan_reports_memory_flops_and_communication(capsys):
     result = planned(capsys, "--target", "cpu", "--devices.count", "4")
     assert (result["fits"], result["devices"], result["estimated"]) == (True, 4, False)
     assert result["exchanges"]["all-reduce"]["times"] == 2
@@ -38,13 +38,13 @@ def test_a_plan_tells_memory_work_and_exchanges(capsys):
     assert result["flops"] > 6 * 16 * (8 * 8 * 3 * 16 + 16 * 128 + 64 * 16 + 16 * 8 * 8 * 3) * 0.8
 
 
-def test_a_plan_for_a_gpu_is_an_estimate_and_says_so(capsys):
+def test_a_plan_for_a_gpu_is_labelled_as_an_estimate(capsys):
     assert planned(capsys, "--target", "gpu:80")["estimated"]
     told(lambda: main(["--target", "gpu:80", *SMALL]))
     assert "estimated from the CPU program" in capsys.readouterr().out
 
 
-def test_the_state_is_what_parameters_optimizer_and_guard_take():
+def test_the_state_size_is_that_of_parameters_optimizer_and_guard():
     found = estimate(CONFIG, SHAPE, 160, EIGHT, DevicesConfig())
     sizes = [leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state_shapes(CONFIG, SHAPE))]
     assert found.state == sum(sizes)
@@ -52,7 +52,7 @@ def test_the_state_is_what_parameters_optimizer_and_guard_take():
     assert shared.state < found.state / 3
 
 
-def test_parts_are_counted_as_work_once_each():
+def test_each_part_of_a_batch_is_counted_once():
     one, parts = (
         estimate(CONFIG, SHAPE, 160, EIGHT, DevicesConfig(count=2, accumulate=count)).flops for count in (1, 4)
     )
@@ -87,12 +87,12 @@ def test_the_largest_batch_is_one_that_was_compiled(monkeypatch, fixed, each, re
 
 
 @pytest.mark.parametrize("name", ["v9:2x2", "v5e", "gpu", "gpu:big", "tpu"])
-def test_unknown_targets_are_told(name):
+def test_unknown_targets_are_reported(name):
     with pytest.raises(UserError, match=f"unknown --target '{name}'; examples are v5e:2x2"):
         find_target(name)
 
 
-def test_a_missing_compiler_is_asked_for_by_name(monkeypatch):
+def test_a_missing_compiler_is_named(monkeypatch):
     from jax.experimental import topologies
 
     def missing(**_):
@@ -103,13 +103,13 @@ def test_a_missing_compiler_is_asked_for_by_name(monkeypatch):
         find_target("v5e:2x2")
 
 
-def test_pictures_of_unknown_size_are_asked_for(monkeypatch, tmp_path):
+def test_an_unknown_image_size_must_be_given(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="give --shape HEIGHT WIDTH CHANNELS"):
         main(["--data.size", "None", "--target", "cpu"])
 
 
-def test_a_plan_is_refused_what_training_would_be():
+def test_a_plan_refuses_what_training_refuses():
     with pytest.raises(UserError, match=r"devices\.count is 9, but this machine has 8"):
         estimate(CONFIG, SHAPE, 160, EIGHT, DevicesConfig(count=9))
     summed = tiny_config(model=CONFIG.model, train=CONFIG.train, objective=ELBO(free_nats=1.0))
@@ -119,7 +119,7 @@ def test_a_plan_is_refused_what_training_would_be():
 
 @pytest.mark.tpu
 @pytest.mark.parametrize("fsdp", [False, True])
-def test_the_celeba_experiment_compiles_for_a_tpu_that_is_not_there(capsys, fsdp):
+def test_the_celeba_experiment_compiles_for_an_absent_tpu(capsys, fsdp):
     assert find_spec("libtpu"), "install the extra tpu-plan"
     flags = ["--devices.fsdp"] if fsdp else []
     told(lambda: main([str(CELEBA), "--target", "v5e:2x2", "--no-largest", "--json", *flags]))

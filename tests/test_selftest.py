@@ -27,12 +27,12 @@ def test_no_other_parameters_exceed_the_largest_log_likelihood():
 
 
 @pytest.mark.slow
-def test_every_proof_holds():
+def test_every_check_passes():
     failed = [check for check in proofs.run_checks(jax.random.key(7)) if not check.passed]
     assert failed == []
 
 
-def test_a_wrong_kl_is_found_and_told(monkeypatch, capsys):
+def test_a_wrong_kl_is_detected_and_reported(monkeypatch, capsys):
     right = jaxvae.distributions.gaussian.Normal.kl
     monkeypatch.setattr(jaxvae.distributions.gaussian.Normal, "kl", lambda self, other: 1.1 * right(self, other))
     # The two checks of the KL alone: training a linear VAE takes seconds.
@@ -44,7 +44,7 @@ def test_a_wrong_kl_is_found_and_told(monkeypatch, capsys):
     assert "FAIL" in capsys.readouterr().out
 
 
-def test_a_number_that_is_not_finite_fails():
+def test_a_non_finite_number_fails():
     check = proofs.check_close("x", 1.0, 1.0, 0.1)
     assert check.passed
     assert not check._replace(measured=float("nan")).passed

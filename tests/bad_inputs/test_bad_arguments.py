@@ -75,7 +75,7 @@ def test_any_arguments_of_the_other_commands(name, arguments):
     understood(without_work(COMMANDS[name]), name, arguments)
 
 
-def test_right_and_wrong_arguments_are_told_apart():
+def test_valid_and_invalid_arguments_are_distinguished():
     assert understood(without_work(sample), "sample", ["run", "--n", "3"])
     for wrong in (["--n", "three"], ["--m", "3"], ["a", "b"], ["--n"], ["--prior", "a\nb"]):
         assert not understood(without_work(sample), "sample", wrong)
@@ -97,12 +97,12 @@ def test_every_request_has_a_file_name(names):
 
 @quietly(60)
 @given(st.text())
-def test_what_is_printed_is_one_line_that_says_it_all(text):
+def test_errors_are_one_line_with_all_details(text):
     line = printable(text)
     assert line.isprintable()
     assert text == line or not text.isprintable()
 
 
-def test_a_report_of_names_of_any_kind_is_a_line_each(capsys):
+def test_a_report_prints_one_line_per_entry_whatever_the_names(capsys):
     Output().report(picture="a\nb", run="\x1b[31m\udcff", n=3)
     assert capsys.readouterr().out == "picture: a\\nb\nrun: \\x1b[31m\\udcff\nn: 3\n"

@@ -44,7 +44,7 @@ def with_value(value):
         (WHOLE[:1], "has 1 image for training, but needs at least 3"),
     ],
 )
-def test_arrays_that_are_no_pictures(call, tmp_path_factory, array, told):
+def test_arrays_that_are_not_images_are_refused(call, tmp_path_factory, array, told):
     path = tmp_path_factory.mktemp("raw") / "a.npy"
     np.save(path, array)
     sentence(call(prepare, path), "a.npy has" if "has" not in told else "a.npy", told)
@@ -69,13 +69,13 @@ def test_arrays_that_are_no_pictures(call, tmp_path_factory, array, told):
         ({}, "no images to train with"),
     ],
 )
-def test_archives_that_are_no_data_set(call, tmp_path_factory, arrays, told):
+def test_archives_without_a_dataset_are_refused(call, tmp_path_factory, arrays, told):
     path = tmp_path_factory.mktemp("raw") / "a.npz"
     np.savez(path, **arrays)
     sentence(call(prepare, path, "--size", "None"), told)
 
 
-def test_a_split_without_pictures_is_taken_from_train(tmp_path):
+def test_an_empty_split_is_carved_from_train(tmp_path):
     np.savez(tmp_path / "a.npz", x_train=WHOLE, x_test=WHOLE[:0], x_validation=WHOLE[:2])
     prepared = prepare_data(DataConfig(name=str(tmp_path / "a.npz"), size=None, root=str(tmp_path / "data")))
     assert {split: part["n"] for split, part in prepared.info["splits"].items()} == {
@@ -103,7 +103,7 @@ LIES = {
 
 @pytest.mark.parametrize("name", LIES)
 @pytest.mark.parametrize("suffix", [".npy", ".npz"])
-def test_files_that_lie_about_what_they_hold(call, tmp_path_factory, name, suffix):
+def test_files_with_false_headers_are_refused(call, tmp_path_factory, name, suffix):
     path = tmp_path_factory.mktemp("raw") / f"a{suffix}"
     if suffix == ".npz":
         buffer = io.BytesIO()
@@ -113,7 +113,7 @@ def test_files_that_lie_about_what_they_hold(call, tmp_path_factory, name, suffi
 
 
 @pytest.mark.parametrize("save", [np.save, np.savez, np.savez_compressed])
-def test_a_file_damaged_anywhere_is_read_or_told(tmp_path, save):
+def test_a_file_damaged_anywhere_is_read_or_reported(tmp_path, save):
     buffer = io.BytesIO()
     save(buffer, np.random.default_rng(1).integers(0, 256, (5, 4, 4), np.uint8))
     whole, random, told = buffer.getvalue().replace(b"arr_0", b"train"), np.random.default_rng(0), 0
@@ -142,14 +142,14 @@ def test_nothing_is_unpickled(call, tmp_path_factory, suffix):
     assert not mark.exists()
 
 
-def test_the_traps_of_these_tests_work(tmp_path):
+def test_the_trap_fires_when_unpickled(tmp_path):
     path = trapped_arrays(tmp_path / "a.npy", tmp_path / "mark")
     assert not (tmp_path / "mark").exists()
     np.load(path, allow_pickle=True)
     assert (tmp_path / "mark").exists()
 
 
-def test_content_decides_not_the_name(tmp_path):
+def test_the_content_decides_not_the_name(tmp_path):
     np.savez(tmp_path / "whole.npz", images=WHOLE)
     archive_as_npy = write(tmp_path / "a.npy", (tmp_path / "whole.npz").read_bytes())
     array_as_npz = write(tmp_path / "b.npz", npy(content=WHOLE.tobytes()))
@@ -158,7 +158,7 @@ def test_content_decides_not_the_name(tmp_path):
         assert sum(part["n"] for part in prepared.info["splits"].values()) == 5
 
 
-def test_names_in_an_archive_lead_nowhere(call, tmp_path_factory):
+def test_paths_in_an_archive_do_not_escape_it(call, tmp_path_factory):
     folder = tmp_path_factory.mktemp("raw")
     with zipfile.ZipFile(folder / "a.npz", "w") as archive:
         archive.writestr("../../images.npy", npy(content=WHOLE.tobytes()))
@@ -167,7 +167,7 @@ def test_names_in_an_archive_lead_nowhere(call, tmp_path_factory):
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz"])
-def test_a_pipe_is_not_waited_for(call, tmp_path_factory, suffix):
+def test_a_pipe_does_not_block(call, tmp_path_factory, suffix):
     path = tmp_path_factory.mktemp("raw") / f"a{suffix}"
     os.mkfifo(path)
     sentence(call(prepare, path), "is not a file; expected .npy or .npz")

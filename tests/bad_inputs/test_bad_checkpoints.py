@@ -51,7 +51,7 @@ DAMAGES = {
 
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize("sealed", [True, False])
-def test_a_file_missing_or_replaced_is_told(whole_run, tmp_path, capfd, file, sealed):
+def test_a_missing_or_replaced_file_is_reported(whole_run, tmp_path, capfd, file, sealed):
     for name, damage in DAMAGES.items():
         run = shutil.copytree(whole_run, tmp_path / name)
         step = run / "checkpoints" / "3"
@@ -67,7 +67,7 @@ def test_a_file_missing_or_replaced_is_told(whole_run, tmp_path, capfd, file, se
 
 
 @pytest.mark.parametrize("name", ["params", "fitted_mixture"])
-def test_a_tree_missing_or_another_is_told(whole_run, tmp_path, name):
+def test_a_missing_or_different_tree_is_reported(whole_run, tmp_path, name):
     other = {"params": "fitted_mixture", "fitted_mixture": "params"}[name]
     for case in ("missing", "other", "a file"):
         run = shutil.copytree(whole_run, tmp_path / case)
@@ -138,7 +138,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_a_checkpoint_says_of_itself_is_checked(run, name):
+def test_checkpoint_metadata_is_validated(run, name):
     damage, told = WRONG[name]
     damage(run)
     with pytest.raises(UserError) as caught:
@@ -155,7 +155,7 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_tells_it_and_leaves_nothing(call, run, name):
+def test_every_command_reports_it_and_leaves_nothing_behind(call, run, name):
     command, arguments = COMMANDS[name]
     put("config.model.latent", 5)(run)
     before = tree(run)
@@ -171,7 +171,7 @@ def test_every_command_tells_it_and_leaves_nothing(call, run, name):
     assert {name for name in before if not name.startswith("checkpoints")} == set(tree(run)) - {"checkpoints"}
 
 
-def test_lines_of_metrics_that_are_not_ours_end_no_run(tmp_path):
+def test_foreign_lines_in_the_metrics_do_not_stop_a_run(tmp_path):
     from jaxvae.training.metric_log import _drop_later_lines
 
     path = tmp_path / "metrics.jsonl"

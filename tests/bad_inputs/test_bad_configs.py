@@ -61,7 +61,7 @@ def parts_of_configs(draw, kind):
 
 @quietly(60)
 @given(parts_of_configs(Config))
-def test_every_config_comes_back_from_its_json(config):
+def test_every_config_survives_a_json_round_trip(config):
     assert from_json(json.loads(json.dumps(to_json(config)))) == config
 
 
@@ -77,7 +77,7 @@ PARTS = ["train", "data", "data.source", "model", "model.likelihood", "model.pri
 
 @quietly(60)
 @given(st.data())
-def test_any_json_is_a_config_or_told_by_its_field(data):
+def test_any_json_is_a_config_or_its_wrong_field_is_named(data):
     written = to_json(Config())
     path = data.draw(st.sampled_from([*PARTS, *flatten(written)]))
     *above, name = path.split(".")
@@ -137,14 +137,14 @@ def changed(path, value):
         ("trian", {}, "no field 'trian': did you mean 'train'"),
     ],
 )
-def test_a_field_that_will_not_do_is_named(path, value, told):
+def test_an_invalid_field_is_named(path, value, told):
     with pytest.raises(UserError) as caught:
         from_json(changed(path, value))
     assert told in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["", None, 5, ["avatars"]])
-def test_a_short_name_of_a_source_that_will_not_do_is_told(name):
+def test_an_invalid_short_name_of_a_source_is_reported(name):
     with pytest.raises(UserError, match=r"data\.(name|source) is .*, but must be"):
         DataConfig(name=name)
 
@@ -153,7 +153,7 @@ FIELDS = [path for path in flatten(to_json(Config())) if not path.endswith("kind
 
 
 @pytest.mark.parametrize("path", ["data.source", "model.likelihood", "model.prior", "objective", "model"])
-def test_a_kind_that_is_missing_is_told(path):
+def test_a_missing_kind_is_reported(path):
     written = changed(f"{path}.kind", None)
     part = written
     for each in path.split("."):
@@ -164,7 +164,7 @@ def test_a_kind_that_is_missing_is_told(path):
 
 
 @pytest.mark.parametrize("path", [*PARTS, *FIELDS])
-def test_a_field_that_is_missing_has_its_default(path):
+def test_a_missing_field_gets_its_default(path):
     written = to_json(Config())
     *above, name = path.split(".")
     place = written
@@ -174,7 +174,7 @@ def test_a_field_that_is_missing_has_its_default(path):
     assert from_json(written) == Config()
 
 
-def test_numbers_without_a_point_are_numbers():
+def test_integers_are_accepted_as_floats():
     assert from_json(changed("train.learning_rate", 1)).train.learning_rate == 1.0
     assert isinstance(from_json(changed("train.learning_rate", 1)).train.learning_rate, float)
 
@@ -198,7 +198,7 @@ def whole_run(disc_set, tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", WRONG_FILES)
-def test_training_goes_on_from_no_wrong_config(call, whole_run, tmp_path_factory, name):
+def test_training_does_not_resume_from_an_invalid_config(call, whole_run, tmp_path_factory, name):
     # Before there is a checkpoint, whose own config would count.
     run = shutil.copytree(
         whole_run, tmp_path_factory.mktemp("copy") / "run", ignore=shutil.ignore_patterns("checkpoints")
@@ -210,7 +210,7 @@ def test_training_goes_on_from_no_wrong_config(call, whole_run, tmp_path_factory
     assert tree(run) == before
 
 
-def test_the_strategies_reach_what_they_are_for():
+def test_the_strategies_reach_their_targets():
     """Else the properties above would hold of the default config alone."""
     seen = set()
 

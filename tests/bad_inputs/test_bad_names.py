@@ -42,7 +42,7 @@ def shown(text):
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_a_folder_and_pictures_of_any_name_are_prepared(call, tmp_path_factory, name):
+def test_a_folder_and_images_with_any_name_are_prepared(call, tmp_path_factory, name):
     folder = pictures(tmp_path_factory.mktemp("raw") / ODD[name])
     Image.new("RGB", (9, 9), "red").save(folder / f"{ODD[name][:70]}.png")
     for arguments in ((folder,), ("folder", "--raw", folder)):
@@ -55,14 +55,14 @@ def test_a_folder_and_pictures_of_any_name_are_prepared(call, tmp_path_factory, 
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_an_unreadable_picture_of_any_name_is_told_in_one_line(call, tmp_path_factory, name):
+def test_an_unreadable_image_with_any_name_is_reported_in_one_line(call, tmp_path_factory, name):
     folder = pictures(tmp_path_factory.mktemp("raw") / ODD[name])
     write(folder / f"{ODD[name][:70]}.png", b"")
     sentence(call(prepare, folder), printable(f"{ODD[name][:70]}.png"))
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_a_name_that_is_not_there_is_told_in_one_line(call, run, name):
+def test_a_missing_name_is_reported_in_one_line(call, run, name):
     odd = ODD[name]
     sentence(call(prepare, f"./{odd}"), f"folder {printable(odd)} does not exist")
     sentence(call(prepare, f"./{odd}.npy"), "does not exist")
@@ -72,7 +72,7 @@ def test_a_name_that_is_not_there_is_told_in_one_line(call, run, name):
 
 
 @pytest.mark.parametrize("name", [LONG, f"{LONG}.npy", f"{LONG}/{LONG}", "~nobody-of-this-name/pictures"])
-def test_names_that_no_file_can_have(call, run, name):
+def test_impossible_file_names_are_refused(call, run, name):
     sentence(call(prepare, name))
     sentence(call(prepare, "folder", "--raw", name), name[:20])
     sentence(call(prepare, "celeb_a", "--raw", name), name[:20])
@@ -82,7 +82,7 @@ def test_names_that_no_file_can_have(call, run, name):
     sentence(call(reconstruct, run, f"./{name}"), "no image matches")
 
 
-def test_a_result_of_a_name_that_no_file_can_have(call, run):
+def test_a_result_with_an_impossible_file_name_is_refused(call, run):
     for name in (f"{LONG}.png", f"{LONG}/x.png"):
         sentence(call(sample, run, "--n", 1, "--out", name), "cannot be written: File name too long")
     with pytest.raises(UserError, match="cannot be written: File name too long"):
@@ -90,13 +90,13 @@ def test_a_result_of_a_name_that_no_file_can_have(call, run):
     assert os.listdir() == []
 
 
-def test_a_run_of_the_name_of_nobodys_home_is_told(call):
+def test_a_run_named_after_an_unknown_users_home_is_reported(call):
     with pytest.raises(ValueError, match=r"cannot expand .*: no such user"):
         str(Config(data=DataConfig(name="~nobody-of-this-name")).title)
 
 
 @pytest.mark.parametrize("name", ["spaces", "other letters", "option", "quotes", "newline", "terminal"])
-def test_a_run_folder_and_a_picture_of_any_name(call, run, tmp_path, name):
+def test_a_run_folder_and_an_image_may_have_any_name(call, run, tmp_path, name):
     place = shutil.copytree(run, tmp_path / "runs" / ODD[name])
     Image.new("RGB", (30, 20), "red").save(ODD[name] + ".jpg")
     code, out, err = call(interpolate, place, "--from", f"./{ODD[name]}.jpg", "--to", "test:0", "--steps", 2)
@@ -108,7 +108,7 @@ def test_a_run_folder_and_a_picture_of_any_name(call, run, tmp_path, name):
     assert all(shown(printable(line)) for line in jaxvae.train.suggestions(place, Config()))
 
 
-def test_links_in_a_circle(call, run, tmp_path_factory):
+def test_circular_links_are_reported(call, run, tmp_path_factory):
     folder = pictures(tmp_path_factory.mktemp("raw") / "pets")
     (folder / "self").symlink_to(folder)
     (folder / "up").symlink_to("..")
@@ -126,7 +126,7 @@ def test_links_in_a_circle(call, run, tmp_path_factory):
     sentence(call(sample, folder.parent / "circle"), "does not exist")
 
 
-def test_a_folder_too_deep_to_be_read_is_told(call, tmp_path_factory):
+def test_a_folder_too_deep_to_read_is_reported(call, tmp_path_factory):
     """What cannot be entered is not passed over: as root everything else can be."""
     top = tmp_path_factory.mktemp("raw")
     pictures(top)
@@ -142,12 +142,12 @@ def test_a_folder_too_deep_to_be_read_is_told(call, tmp_path_factory):
     assert os.listdir(top) == before
 
 
-def test_builders_that_others_offer_are_not_fetched(call, monkeypatch):
+def test_community_builders_are_not_fetched(call, monkeypatch):
     monkeypatch.setattr("tensorflow_datasets.core.community.community_register", lambda: pytest.fail("was asked"))
     sentence(call(prepare, "huggingface:mnist"), "no dataset, folder or array file", "huggingface:mnist")
 
 
-def test_the_pictures_are_left_as_they_were(call, tmp_path_factory):
+def test_the_source_images_are_left_unchanged(call, tmp_path_factory):
     folder = pictures(tmp_path_factory.mktemp("raw"))
     before = tree(folder)
     assert call(prepare, folder)[0] == 0

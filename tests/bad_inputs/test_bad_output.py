@@ -44,14 +44,14 @@ def unwritable(request, tmp_path_factory):
     return folder
 
 
-def test_nothing_can_be_prepared_there(call, unwritable, tmp_path_factory):
+def test_nothing_is_prepared_in_an_unwritable_folder(call, unwritable, tmp_path_factory):
     folder = pictures(tmp_path_factory.mktemp("raw"))
     sentence(call(prepare, folder, "--root", unwritable), "cannot be written to")
     sentence(call(prepare, folder, "--root", unwritable / "new" / "data"), "cannot be written to")
     sentence(call("train", *TINY, "--data.name", folder, "--data.root", unwritable), "cannot be written to")
 
 
-def test_nothing_can_be_trained_there(call, unwritable, tmp_path_factory):
+def test_nothing_is_trained_in_an_unwritable_folder(call, unwritable, tmp_path_factory):
     place = tmp_path_factory.mktemp("raw")
     folder = pictures(place / "pictures")
     for target in (unwritable / "run", unwritable / "runs" / "run"):
@@ -61,7 +61,7 @@ def test_nothing_can_be_trained_there(call, unwritable, tmp_path_factory):
         assert str(target) in line
 
 
-def test_no_result_can_be_written_there(call, run, unwritable):
+def test_no_result_is_written_to_an_unwritable_folder(call, run, unwritable):
     before = tree(run)
     target = unwritable / "new" / "x.png"
     sentence(call(sample, run, "--n", 1, "--out", target), "x.png cannot be written")
@@ -70,7 +70,7 @@ def test_no_result_can_be_written_there(call, run, unwritable):
     assert tree(run) == before
 
 
-def test_no_numbers_can_be_written_there(call, run, tmp_path_factory):
+def test_evaluate_refuses_invalid_outputs(call, run, tmp_path_factory):
     before, file = tree(run), write(tmp_path_factory.mktemp("place") / "file", b"precious")
     arguments = (evaluate, run, "--k", 1, "--n", 2, "--batch-size", 2)
     sentence(call(*arguments, "--out", file / "x.json"), "x.json cannot be written", "is not a folder")
@@ -81,7 +81,7 @@ def test_no_numbers_can_be_written_there(call, run, tmp_path_factory):
     assert file.read_bytes() == b"precious"
 
 
-def test_outputs_that_are_folders_or_lead_nowhere(call, run, tmp_path_factory):
+def test_outputs_that_are_folders_or_dangling_links_are_refused(call, run, tmp_path_factory):
     place = tmp_path_factory.mktemp("place")
     (place / "folder.png").mkdir()
     (place / "link.png").symlink_to("nowhere/at/all.png")
@@ -104,7 +104,7 @@ def no_file_above(size):
 
 
 @pytest.mark.parametrize("size", [0, 10, 130, 1000, 12_000])
-def test_a_disk_too_small_for_a_data_set(tmp_path, size):
+def test_a_disk_too_small_for_a_dataset(tmp_path, size):
     np.save(tmp_path / "a.npy", np.random.default_rng(0).integers(0, 256, (50, 20, 20), np.uint8))
     with no_file_above(size), pytest.raises(UserError, match=r"data/a-original-\w+ cannot be prepared \(.+\)"):
         prepare_data(DataConfig(name=str(tmp_path / "a.npy"), size=None, root=str(tmp_path / "data")))

@@ -30,7 +30,7 @@ from jaxvae.reconstruct import reconstruct
 
 
 @pytest.mark.parametrize("name", BROKEN_PICTURES)
-def test_a_folder_with_a_broken_picture_names_it(call, tmp_path_factory, name):
+def test_a_broken_image_in_a_folder_is_named(call, tmp_path_factory, name):
     folder = pictures(tmp_path_factory.mktemp("raw"))
     write(folder / name, BROKEN_PICTURES[name]())
     before = tree(folder)
@@ -39,7 +39,7 @@ def test_a_folder_with_a_broken_picture_names_it(call, tmp_path_factory, name):
 
 
 @pytest.mark.parametrize("name", BROKEN_PICTURES)
-def test_a_broken_picture_of_the_users_own_is_named(disc_set, tmp_path, name):
+def test_a_broken_image_given_by_path_is_named(disc_set, tmp_path, name):
     path = write(tmp_path / name, BROKEN_PICTURES[name]())
     with pytest.raises(UserError, match="cannot be read as an image"):
         from_file(path, disc_set.data)
@@ -50,7 +50,7 @@ def run(disc_set, tmp_path_factory):
     return untrained_run(tmp_path_factory.mktemp("runs") / "run", disc_set)
 
 
-def test_commands_name_the_picture_that_they_cannot_read(call, run, tmp_path_factory):
+def test_commands_name_the_image_they_cannot_read(call, run, tmp_path_factory):
     path = write(tmp_path_factory.mktemp("own") / "cut.jpg", BROKEN_PICTURES["cut.jpg"]())
     before = tree(run)
     sentence(call(reconstruct, run, path), "cut.jpg cannot be read as an image")
@@ -60,7 +60,7 @@ def test_commands_name_the_picture_that_they_cannot_read(call, run, tmp_path_fac
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "gif", "tiff", "bmp", "ppm", "tga", "blp", "avif", "webp"])
-def test_a_picture_damaged_anywhere_is_read_or_told(tmp_path, kind):
+def test_an_image_damaged_anywhere_is_read_or_reported(tmp_path, kind):
     random = np.random.default_rng(0)
     if kind == "blp":
         Image.fromarray(random.integers(0, 256, (16, 16), np.uint8)).convert("P").save(tmp_path / "whole", kind)
@@ -96,7 +96,7 @@ def use(folder, tmp_path, **fields):
     ],
     ids=["first frame", "CMYK", "16 bits", "1x1", "20000x1", "RGBA"],
 )
-def test_odd_pictures_are_used_as_what_they_show(tmp_path, make, color):
+def test_unusual_images_are_read_as_displayed(tmp_path, make, color):
     folder = pictures(tmp_path / "raw", count=4)
     make(folder)
     _, images = use(folder, tmp_path)
@@ -106,20 +106,20 @@ def test_odd_pictures_are_used_as_what_they_show(tmp_path, make, color):
     assert sorted(distance)[1] > 3
 
 
-def test_pictures_of_one_pixel_stay_so_where_no_size_is_asked_for(tmp_path):
+def test_one_pixel_images_keep_their_size_unless_one_is_requested(tmp_path):
     prepared, images = use(pictures(tmp_path / "raw", size=(1, 1)), tmp_path, size=None)
     assert prepared.shape == (1, 1, 3)
     assert len(images) == 10
 
 
 @pytest.mark.parametrize(("count", "told"), [(1, "has 1 image for"), (2, "has 2 images for")])
-def test_too_few_pictures_for_three_splits(call, tmp_path_factory, count, told):
+def test_too_few_images_for_three_splits_are_refused(call, tmp_path_factory, count, told):
     folder = pictures(tmp_path_factory.mktemp("few"), count)
     sentence(call(prepare, folder), told, "at least 3: one each for train and validation and test")
     sentence(call("train", "--data.name", folder), told)
 
 
-def test_a_folder_of_broken_pictures_alone(call, tmp_path_factory):
+def test_a_folder_of_only_broken_images_is_refused(call, tmp_path_factory):
     folder = tmp_path_factory.mktemp("raw")
     for i in range(9):
         write(folder / f"{i}.png", b"")
@@ -127,7 +127,7 @@ def test_a_folder_of_broken_pictures_alone(call, tmp_path_factory):
     sentence(call(prepare, folder, "--skip-share", "1"), "has 0 images for training")
 
 
-def test_a_pipe_among_the_pictures_is_not_waited_for(call, tmp_path_factory, disc_set):
+def test_a_pipe_among_the_images_does_not_block(call, tmp_path_factory, disc_set):
     folder = pictures(tmp_path_factory.mktemp("raw"))
     os.mkfifo(folder / "endless.png")
     sentence(call(prepare, folder), "1 of 11 image files", "endless.png")
@@ -154,7 +154,7 @@ def test_postscript_is_not_run(tmp_path, monkeypatch, disc_set):
     assert not (tmp_path / "mark").exists()
 
 
-def test_a_bomb_is_not_decoded(tmp_path, monkeypatch):
+def test_a_decompression_bomb_is_not_decoded(tmp_path, monkeypatch):
     """What may be decoded is bounded by the header alone."""
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda image: pytest.fail("was decoded"))
     with pytest.raises(UserError, match="cannot be read as an image"):

@@ -47,7 +47,7 @@ def metadata(run, change):
 
 
 @pytest.mark.parametrize("path", ["../../home", "/etc", "/dev/null", "~root", "", "n" * 5000, "\x1b[31m\n", "a\0b"])
-def test_pictures_that_are_said_to_be_elsewhere(call, place, path):
+def test_images_claimed_to_be_elsewhere_are_not_read(call, place, path):
     metadata(place / "run", lambda about: about["data"].update(path=path))
     before = tree(place)
     sentence(call(reconstruct, place / "run", "--out", "x.png"))
@@ -56,14 +56,14 @@ def test_pictures_that_are_said_to_be_elsewhere(call, place, path):
     assert tree(place) == before
 
 
-def test_a_recipe_is_shown_and_not_obeyed(call, place):
+def test_a_recipe_is_printed_and_not_executed(call, place):
     recipe = {"raw": "$(touch mark); `touch mark`", "crop": "\x1b[31m", "size": ["rm", "-rf"], "color": "\n"}
     metadata(place / "run", lambda about: about["data"].update(path="nowhere", recipe=recipe, name="; touch mark"))
     sentence(call(reconstruct, place / "run", "--out", "x.png"), "prepare them again with", "'; touch mark'")
 
 
 @pytest.mark.parametrize(("command", "folder"), [(sample, "samples"), (evaluate, "evaluation")])
-def test_a_link_out_of_the_run_is_not_followed(call, place, command, folder):
+def test_a_link_leaving_the_run_is_not_followed(call, place, command, folder):
     for target in ("../home", place / "home", place / "home" / "new"):
         (place / "run" / folder).symlink_to(target)
         before = tree(place)
@@ -73,14 +73,14 @@ def test_a_link_out_of_the_run_is_not_followed(call, place, command, folder):
         (place / "run" / folder).unlink()
 
 
-def test_a_run_may_be_a_link_itself(call, place):
+def test_the_run_folder_may_itself_be_a_link(call, place):
     (place / "link").symlink_to("run")
     assert call(sample, place / "link", "--n", 1)[0] == 0
     with lock_run(place / "link"):
         pass
 
 
-def test_links_in_the_place_of_files_are_replaced(call, place):
+def test_links_instead_of_files_are_replaced(call, place):
     samples = place / "run" / "samples"
     samples.mkdir()
     for name in (ONE, f".{ONE}.partial"):
@@ -97,7 +97,7 @@ def test_links_in_the_place_of_files_are_replaced(call, place):
     "name", ["config.json.partial", "metrics.jsonl", "metrics.jsonl.partial", ".owner", ".lock", "checkpoints",
              "samples", "tensorboard"]
 )  # fmt: skip
-def test_training_follows_no_link_out_of_the_run(place, name):
+def test_training_follows_no_link_leaving_the_run(place, name):
     shutil.rmtree(place / "run" / name, ignore_errors=True)
     (place / "run" / name).symlink_to("../home" if "." not in name else "../home/precious.txt")
     before = tree(place)
@@ -106,7 +106,7 @@ def test_training_follows_no_link_out_of_the_run(place, name):
     assert tree(place) == before
 
 
-def test_checksums_of_files_elsewhere_are_not_taken(call, place, monkeypatch):
+def test_checksums_of_files_elsewhere_are_not_accepted(call, place, monkeypatch):
     step = place / "run" / "checkpoints" / "3"
     asked = []
     sha256 = checksums.sha256
@@ -121,13 +121,13 @@ def test_checksums_of_files_elsewhere_are_not_taken(call, place, monkeypatch):
 
 
 @pytest.mark.parametrize("content", [b"[" * 100_000, b"\xff", b"null", b'{"params/_METADATA": {}}'])
-def test_checksums_that_are_none(place, content):
+def test_invalid_checksums_are_refused(place, content):
     write(place / "run" / "checkpoints" / "3" / checksums.FILE_NAME, content)
     with pytest.raises(UserError, match="3 is damaged"):
         load(place / "run")
 
 
-def test_names_of_arrays_lead_nowhere(place):
+def test_array_names_do_not_escape_the_checkpoint(place):
     step = place / "run" / "checkpoints" / "3"
     path = step / "params" / "_METADATA"
     path.write_text(path.read_text().replace("decoder", "../../../../home/precious.txt"))
@@ -168,7 +168,7 @@ def hostile_tar(path):
 
 
 @pytest.mark.parametrize(("make", "name"), [(hostile_zip, "a.zip"), (hostile_tar, "a.tar.gz")])
-def test_archives_are_unpacked_nowhere_else(tmp_path, make, name):
+def test_archives_are_not_unpacked_outside_their_folder(tmp_path, make, name):
     make(tmp_path / name)
     write(tmp_path / "home" / "precious.txt", b"precious")
     with ExitStack() as stack:
@@ -214,21 +214,21 @@ WRONG_SETS = {
 
 
 @pytest.mark.parametrize("name", WRONG_SETS)
-def test_a_description_that_will_not_do(prepared, name):
+def test_an_invalid_dataset_description_is_refused(prepared, name):
     WRONG_SETS[name](prepared)
     with pytest.raises(UserError, match=r"dataset\.json (is damaged|cannot be read)") as caught:
         open_prepared(prepared)
     assert "\n" not in str(caught.value)
 
 
-def test_more_pictures_than_there_are(prepared):
+def test_a_false_image_count_is_refused(prepared):
     edit_json(prepared / "dataset.json", lambda info: info["splits"]["test"].update(n=10**15))
     with pytest.raises(UserError, match=r"test\.npy does not match"):
         open_prepared(prepared).split("test")
 
 
 @pytest.mark.parametrize("file", ["test.npy", "test.attributes.npy"])
-def test_arrays_of_another_kind_are_refused_and_nothing_is_unpickled(prepared, file):
+def test_arrays_of_the_wrong_kind_are_refused_and_nothing_is_unpickled(prepared, file):
     mark, path = prepared.parent / "mark", prepared / file
     np.savez(prepared / "archive.npz", images=np.zeros(3))
     contents = {
@@ -247,7 +247,7 @@ def test_arrays_of_another_kind_are_refused_and_nothing_is_unpickled(prepared, f
         assert not mark.exists()
 
 
-def test_the_pictures_of_a_set_cannot_be_written_to(prepared):
+def test_the_images_of_a_dataset_are_read_only(prepared):
     before = tree(prepared)
     images = open_prepared(prepared).split("test").images
     with pytest.raises(ValueError, match="read-only"):

@@ -77,7 +77,7 @@ def run(whole, tmp_path_factory):
     ["config.json", "metrics.jsonl", ".owner", "config.json.partial", "metrics.jsonl.partial", "tensorboard", "samples",
      "checkpoints"],
 )  # fmt: skip
-def test_a_file_of_a_run_that_is_replaced_is_refused_or_does_not_matter_to_training(run, disc_set, name, kind):
+def test_a_replaced_file_of_a_run_is_refused_or_does_not_affect_training(run, disc_set, name, kind):
     replace(run / name, kind)
     told = None
     with time_limit():
@@ -98,7 +98,7 @@ CHECKPOINT = ["_CHECKPOINT_METADATA", "checksums.json", ".checksums.json.partial
 
 @pytest.mark.parametrize("kind", REPLACEMENTS)
 @pytest.mark.parametrize("name", CHECKPOINT)
-def test_a_file_of_a_checkpoint_that_is_replaced_is_told(call, run, name, kind):
+def test_a_replaced_checkpoint_file_is_reported(call, run, name, kind):
     replace(run / "checkpoints" / "3" / name, kind)
     with time_limit():
         result = call(sample, run, "--out", "x.png", "--n", 1)
@@ -110,7 +110,7 @@ def test_a_file_of_a_checkpoint_that_is_replaced_is_told(call, run, name, kind):
 
 @pytest.mark.parametrize("kind", REPLACEMENTS)
 @pytest.mark.parametrize("name", ["dataset.json", "test.npy", "test.attributes.npy", "verified.json"])
-def test_a_file_of_a_prepared_set_that_is_replaced_is_told(disc_set, tmp_path, name, kind):
+def test_a_replaced_file_of_a_prepared_dataset_is_reported(disc_set, tmp_path, name, kind):
     folder = tmp_path / "set"
     shutil.copytree(disc_set.path, folder)
     replace(folder / name, kind)
@@ -124,7 +124,7 @@ def test_a_file_of_a_prepared_set_that_is_replaced_is_told(disc_set, tmp_path, n
 
 
 @pytest.mark.parametrize("command", [encode, evaluate])
-def test_pixels_that_changed_are_refused(call, disc_set, tmp_path_factory, command):
+def test_changed_pixels_are_refused(call, disc_set, tmp_path_factory, command):
     place = tmp_path_factory.mktemp("place")
     prepared = open_prepared(shutil.copytree(disc_set.path, place / "set"))
     run = untrained_run(place / "run", prepared)
@@ -137,7 +137,7 @@ def test_pixels_that_changed_are_refused(call, disc_set, tmp_path_factory, comma
         prepared.split("test")
 
 
-def test_files_that_were_only_touched_are_read(disc_set, tmp_path):
+def test_touched_but_unchanged_files_are_read(disc_set, tmp_path):
     prepared = open_prepared(shutil.copytree(disc_set.path, tmp_path / "set"))
     (prepared.path / "test.npy").touch()
     assert len(prepared.split("test").images) == 21
@@ -145,7 +145,7 @@ def test_files_that_were_only_touched_are_read(disc_set, tmp_path):
     assert len(prepared.split("test").images) == 21
 
 
-def test_a_checkpoint_killed_while_it_was_sealed_is_whole(run, call):
+def test_a_checkpoint_killed_while_being_sealed_is_complete(run, call):
     step = run / "checkpoints" / "3"
     shutil.copy(step / "checksums.json", step / ".checksums.json.partial")
     (step / "checksums.json").unlink()
@@ -156,7 +156,7 @@ def test_a_checkpoint_killed_while_it_was_sealed_is_whole(run, call):
 
 
 @pytest.mark.parametrize("folder", ["samples/step-000020", "checkpoints/10", "checkpoints/3/params"])
-def test_training_writes_through_no_link_further_down(run, disc_set, tmp_path, folder):
+def test_training_does_not_write_through_nested_links(run, disc_set, tmp_path, folder):
     outside = tmp_path / "outside"
     outside.mkdir()
     path = run / folder
@@ -170,7 +170,7 @@ def test_training_writes_through_no_link_further_down(run, disc_set, tmp_path, f
 
 
 @pytest.mark.parametrize("folder", ["codes", "evaluation", "samples"])
-def test_commands_write_through_no_link(run, call, tmp_path_factory, folder):
+def test_commands_do_not_write_through_links(run, call, tmp_path_factory, folder):
     outside = tmp_path_factory.mktemp("outside")
     (run / folder).symlink_to(outside)
     command = {"codes": encode, "evaluation": evaluate, "samples": sample}[folder]

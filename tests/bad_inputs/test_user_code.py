@@ -31,7 +31,7 @@ def run(disc_set, tmp_path_factory):
 
 
 @pytest.mark.parametrize("code", FAILURES)
-def test_files_of_the_users_own_that_fail_are_told(call, run, tmp_path_factory, code):
+def test_failing_user_files_are_reported(call, run, tmp_path_factory, code):
     path = tmp_path_factory.mktemp("mine") / "mine.py"
     path.write_text(code)
     sentence(call("train", path), "mine.py cannot be read", FAILURES[code])
@@ -40,7 +40,7 @@ def test_files_of_the_users_own_that_fail_are_told(call, run, tmp_path_factory, 
 
 
 @pytest.mark.parametrize("body", ["return 1 / 0", "import sys; sys.exit()", "return images['x']"])
-def test_features_that_fail_are_told(call, run, tmp_path_factory, body):
+def test_failing_feature_functions_are_reported(call, run, tmp_path_factory, body):
     path = tmp_path_factory.mktemp("mine") / "mine.py"
     path.write_text(f"def f(images):\n    {body}\n")
     sentence(
@@ -57,11 +57,11 @@ COUNTS = [
 
 @pytest.mark.parametrize("value", [10**9 + 7, 2**31, 10**30, 0, -1])
 @pytest.mark.parametrize(("command", "flag"), COUNTS)
-def test_counts_have_bounds(call, command, flag, value):
+def test_counts_are_bounded(call, command, flag, value):
     sentence(call(command, flag, value), f"{flag} is {value}, but must be at")
 
 
-def test_a_sheet_that_no_program_opens_is_refused_before_it_is_made(call, run):
+def test_a_sheet_too_large_to_open_is_refused_before_it_is_made(call, run):
     from jaxvae.rendering.grid import check_size
 
     check_size(100_000, 316, (16, 16, 3))
@@ -78,7 +78,7 @@ def broken(monkeypatch):
     return fail
 
 
-def test_a_defect_is_one_sentence_and_code_70(broken, capsys):
+def test_a_bug_prints_one_sentence_and_exits_with_code_70(broken, capsys):
     with pytest.raises(SystemExit) as leaving:
         run_command(broken, "broken")
     err = capsys.readouterr().err
@@ -89,14 +89,14 @@ def test_a_defect_is_one_sentence_and_code_70(broken, capsys):
     assert "\x1b" not in err
 
 
-def test_debug_shows_where(broken, monkeypatch):
+def test_debug_shows_the_traceback(broken, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["command", "--debug"])
     with pytest.raises(KeyError):
         run_command(broken, "broken")
     assert sys.argv == ["command"]
 
 
-def test_memory_that_ran_out_says_what_was_too_large(broken, monkeypatch, capsys):
+def test_an_out_of_memory_error_names_what_was_too_large(broken, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["command", "--error", "memory"])
     with pytest.raises(SystemExit) as leaving:
         run_command(broken, "broken")

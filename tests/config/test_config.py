@@ -81,7 +81,7 @@ def test_a_wrong_value_is_named_with_its_field(make, field, value):
         (lambda: Conv(prior=StandardNormal(pairs=0)), "model.prior.pairs"),
     ],
 )
-def test_a_field_of_another_kind_is_refused(make, field):
+def test_a_field_of_the_wrong_type_is_refused(make, field):
     with pytest.raises(UserError, match=f"the configuration has no field '{field}'"):
         make()
 
@@ -110,7 +110,7 @@ def test_a_field_that_the_objective_does_not_use_is_refused(name, field):
         from_json({"objective": {"kind": name, field: value}})
 
 
-def test_each_objective_takes_what_it_uses():
+def test_each_objective_accepts_the_fields_it_uses():
     weight = {"beta": 2.0, "warmup_steps": 3, "warmup_cycles": 2}
     ELBO(**weight, free_nats=0.1, free_groups="channel")
     ELBO(**weight, capacity_nats=0.0, capacity_steps=10)
@@ -121,7 +121,7 @@ def test_each_objective_takes_what_it_uses():
 
 
 @pytest.mark.parametrize("prior", ["mixture", "vamp", "flow"])
-def test_objectives_that_look_at_units_need_the_standard_normal_prior(prior):
+def test_per_unit_objectives_require_the_standard_normal_prior(prior):
     model = Conv(prior=prior)
     for objective in (
         ELBO(free_nats=0.1),
@@ -135,7 +135,7 @@ def test_objectives_that_look_at_units_need_the_standard_normal_prior(prior):
         assert Config(model=model, objective=objective).model.prior.kind == prior
 
 
-def test_values_at_their_bounds_are_taken():
+def test_values_at_their_bounds_are_accepted():
     assert TrainConfig(clip_norm=None).clip_norm is None
     assert TrainConfig(patience=0, fitted_flow_steps=0, mixture_components=0).patience == 0
     assert Conv(latent=2, prior="flow").latent == 2
@@ -148,14 +148,14 @@ def test_differences_name_field_and_both_values():
     assert changed == ["train.steps is 3000 there and 5 here"]
 
 
-def test_a_run_is_named_after_the_experiment_or_else_the_data():
+def test_a_run_is_named_after_the_experiment_or_the_data():
     assert Config(name="mine").title == "mine"
     assert Config(data=DataConfig(name="cifar10")).title == "cifar10"
     assert Config(data=DataConfig(name="imagenet_resized/8x8")).title == "imagenet_resized-8x8"
     assert Config(data=DataConfig(name=".")).title == Path.cwd().stem
 
 
-def test_nearest_suggests_what_was_meant():
+def test_nearest_suggests_the_intended_name():
     assert suggest("sunglases", ["sunglasses", "hat"]) == "did you mean 'sunglasses'?"
     assert "hat" in suggest("zzz", ["sunglasses", "hat"])
 
@@ -168,11 +168,11 @@ def test_nearest_suggests_what_was_meant():
         ({"warmup_cycles": 2}, "objective.warmup_cycles", "objective.warmup_steps"),
     ],
 )
-def test_a_field_that_does_nothing_without_another_is_refused(changes, field, other):
+def test_a_field_without_effect_is_refused(changes, field, other):
     with pytest.raises(UserError, match=f"{field} is .* unless {other} is set"):
         ELBO(**changes)
 
 
-def test_an_objective_that_compares_codes_needs_two_of_them():
+def test_an_objective_that_compares_codes_needs_at_least_two():
     with pytest.raises(UserError, match=r"train\.batch_size is 1, but must be at least 2"):
         Config(objective=MMD(), train=TrainConfig(batch_size=1))

@@ -19,7 +19,7 @@ def test_dequantized_pixels_stay_within_their_own_bin():
     assert len(np.unique(values * 256 - np.floor(values * 256))) > 200
 
 
-def test_binarized_pixels_are_coins_with_the_grey_value_as_mean_and_new_at_each_key():
+def test_binarized_pixels_are_bernoulli_with_the_grey_value_as_mean_and_fresh_for_each_key():
     keys = jax.random.split(jax.random.key(0), 4000)
     draws = jax.vmap(lambda key: to_float(key, BYTES, "binarized"))(keys)
     assert set(np.unique(draws)) == {0.0, 1.0}

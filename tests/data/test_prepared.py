@@ -53,7 +53,7 @@ def test_round_trip(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["p"]
 
 
-def test_no_attributes_and_another_number_of_channels(tmp_path):
+def test_a_grey_dataset_without_attributes_round_trips(tmp_path):
     grey = {
         split: (lambda split=split: (e._replace(attributes=()) for e in pictures(split, (2, 2, 1)))) for split in SPLITS
     }
@@ -64,20 +64,20 @@ def test_no_attributes_and_another_number_of_channels(tmp_path):
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, UserError])
-def test_nothing_is_left_when_it_fails(tmp_path, error):
+def test_a_failure_leaves_nothing_behind(tmp_path, error):
     with pytest.raises(error):
         write_prepared(tmp_path / "data" / "p", "mine", {}, source(validation=broken(error("stop"))))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_was_there_before_stays(tmp_path):
+def test_existing_files_are_kept(tmp_path):
     write_prepared(tmp_path / "data" / "first", "mine", {}, source())
     with pytest.raises(KeyboardInterrupt):
         write_prepared(tmp_path / "data" / "second", "mine", {}, source(test=broken(KeyboardInterrupt())))
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["first"]
 
 
-def test_what_a_killed_process_left_is_replaced(tmp_path):
+def test_leftovers_of_a_killed_process_are_replaced(tmp_path):
     stale = tmp_path / ".p.partial-999999999"
     stale.mkdir()
     (stale / "train.npy").write_bytes(b"half")
@@ -87,7 +87,7 @@ def test_what_a_killed_process_left_is_replaced(tmp_path):
     assert not (tmp_path / "p" / "junk.bin").exists()
 
 
-def test_pictures_of_two_shapes_are_refused(tmp_path):
+def test_images_of_two_shapes_are_refused(tmp_path):
     for split in ("train", "test"):
         others = {split: lambda: iter([*pictures("test"), *pictures("test", (5, 4, 3))])}
         with pytest.raises(UserError, match=r"differ in shape: \[4, 5, 3\] and \[5, 4, 3\]"):
@@ -100,7 +100,7 @@ def test_an_empty_split_is_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_newer_format_and_damage_are_told(tmp_path):
+def test_a_newer_format_and_damage_are_reported(tmp_path):
     with pytest.raises(UserError, match="no prepared dataset"):
         open_prepared(tmp_path / "p")
     write_prepared(tmp_path / "p", "mine", {}, source())
@@ -114,7 +114,7 @@ def test_a_newer_format_and_damage_are_told(tmp_path):
         open_prepared(tmp_path / "p")
 
 
-def test_truncated_missing_and_swapped_arrays_are_noticed(tmp_path):
+def test_truncated_missing_and_swapped_arrays_are_detected(tmp_path):
     prepared = write_prepared(tmp_path / "p", "mine", {}, source())
     train, test = tmp_path / "p" / "train.npy", tmp_path / "p" / "test.npy"
     whole = train.read_bytes()
@@ -141,7 +141,7 @@ def test_preparing_again_does_not_read_the_source(tmp_path, monkeypatch):
         prepare(DataConfig(name=str(tmp_path / "a.npy"), size=5, root=str(tmp_path / "data")))
 
 
-def test_each_recipe_has_a_place_of_its_own():
+def test_each_recipe_has_its_own_folder():
     base = {"name": "folder", "raw": "pictures", "size": 8}
     changes = [{}, {"size": 9}, {"size": None}, {"crop": 4}, {"color": "grey"}, {"raw": "others"}, {"name": "celeb_a"}]
     paths = {prepared_path(DataConfig(**(base | change))) for change in changes}
@@ -150,7 +150,7 @@ def test_each_recipe_has_a_place_of_its_own():
     assert prepared_path(DataConfig(**base, flip=True, pixels="binarized")) in paths
 
 
-def test_the_source_is_closed_whatever_happens(tmp_path, monkeypatch):
+def test_the_source_is_always_closed(tmp_path, monkeypatch):
     closed = []
     for number, validation in enumerate([lambda: iter(pictures("validation")), broken(RuntimeError("stop"))]):
         made = source(validation=validation)._replace(close=lambda: closed.append(True))
@@ -164,7 +164,7 @@ def test_the_source_is_closed_whatever_happens(tmp_path, monkeypatch):
     assert closed == [True, True]
 
 
-def test_scratch_needs_a_place(tmp_path):
+def test_scratch_needs_a_writable_folder(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match="cannot be written to"), temp_dir(tmp_path / "file" / "work"):
         pass

@@ -11,11 +11,11 @@ def data(disc_set):
     return disc_set.data
 
 
-def test_a_number_names_a_picture_of_a_split(data, disc_set):
+def test_a_number_selects_an_image_of_a_split(data, disc_set):
     np.testing.assert_array_equal(select("validation:3", data), disc_set.split("validation").images[3])
 
 
-def test_a_wish_is_the_first_test_picture_that_fits_all_its_parts(data, disc_set):
+def test_a_query_selects_the_first_test_image_that_matches_all_its_parts(data, disc_set):
     test = disc_set.split("test")
     expected = int(np.argmax((test.attributes[:, 0] == 1) & (test.attributes[:, 2] == 2)))
     np.testing.assert_array_equal(select("red=1, width=large", data), test.images[expected])
@@ -23,7 +23,7 @@ def test_a_wish_is_the_first_test_picture_that_fits_all_its_parts(data, disc_set
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "CMYK"])
-def test_an_image_file_of_any_size_and_mode_is_brought_to_the_shape(data, tmp_path, mode):
+def test_an_image_file_of_any_size_and_mode_is_converted_to_the_shape(data, tmp_path, mode):
     path = tmp_path / f"x.{'tiff' if mode == 'CMYK' else 'png'}"
     Image.new("RGB", (90, 40), (200, 10, 10)).convert(mode).save(path)
     image = select(str(path), data)
@@ -43,18 +43,18 @@ def test_an_image_file_of_any_size_and_mode_is_brought_to_the_shape(data, tmp_pa
         ("nowhere.png", "no image matches 'nowhere.png'"),
     ],
 )
-def test_what_cannot_be_found_is_named(data, which, sentence):
+def test_images_that_cannot_be_found_are_named(data, which, sentence):
     with pytest.raises(UserError, match=sentence):
         select(which, data)
 
 
-def test_a_file_that_is_no_image_is_named(data, tmp_path):
+def test_a_file_that_is_not_an_image_is_named(data, tmp_path):
     (tmp_path / "x.png").write_text("not a picture")
     with pytest.raises(UserError, match=r"x\.png cannot be read as an image"):
         select(str(tmp_path / "x.png"), data)
 
 
-def test_pictures_that_are_gone_or_others_are_noticed(data, tmp_path):
+def test_missing_or_changed_images_are_detected(data, tmp_path):
     with pytest.raises(UserError, match="no longer in"):
         select("test:0", {**data, "path": str(tmp_path / "gone")})
     with pytest.raises(UserError, match="does not contain the images"):

@@ -9,7 +9,7 @@ def sizes(parts):
     return {split: (part.source_split, len(part.indices)) for split, part in parts.items()}
 
 
-def test_train_alone_is_cut_80_10_10():
+def test_train_alone_is_split_80_10_10():
     parts = make_splits({"train": 105}, "x")
     assert sizes(parts) == {"train": ("train", 85), "validation": ("train", 10), "test": ("train", 10)}
     everything = np.concatenate([part.indices for part in parts.values()])
@@ -28,7 +28,7 @@ def test_validation_is_as_large_as_test_but_at_most_a_fifth():
     assert sizes(make_splits({"train": 50, "validation": 4, "test": 0}, "x"))["test"] == ("train", 4)
 
 
-def test_given_splits_stay_whole_and_in_order():
+def test_given_splits_stay_complete_and_in_order():
     parts = make_splits({"train": 3, "validation": 1, "test": 2}, "x")
     assert [part.indices.tolist() for part in parts.values()] == [[0, 1, 2], [0], [0, 1]]
     assert set(describe_splits(parts).values()) == {"as given"}
@@ -39,7 +39,7 @@ def test_carving_is_deterministic():
     assert all(np.array_equal(first[split].indices, second[split].indices) for split in first)
 
 
-def test_each_part_gets_one_picture_or_it_is_an_error():
+def test_each_split_gets_an_image_or_it_is_an_error():
     assert [size for _, size in sizes(make_splits({"train": 3}, "x")).values()] == [1, 1, 1]
     with pytest.raises(UserError, match="tiny has 2 images for training, but needs at least 3"):
         make_splits({"train": 2}, "tiny")

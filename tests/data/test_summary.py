@@ -3,7 +3,7 @@ import numpy as np
 from jaxvae.data.summary import describe
 
 
-def test_counts_shape_range_classes_and_frequencies_are_told(disc_set):
+def test_counts_shape_range_classes_and_frequencies_are_reported(disc_set):
     text = describe(disc_set)
     train = disc_set.split("train")
     assert "160 train, 50 validation, 21 test; 16x16, colour, values 30 to 230" in text

@@ -12,7 +12,7 @@ from jaxvae.data.summary import check_range, check_ranges
         (7, 7, "are 7"),
     ],
 )  # fmt: skip
-def test_pixels_that_fill_little_of_the_range_are_doubted(low, high, said):
+def test_pixels_with_a_narrow_range_cause_a_warning(low, high, said):
     sentence = check_range(low, high)
     assert sentence is None if said is None else said in sentence
 
@@ -28,7 +28,7 @@ def test_pixels_that_fill_little_of_the_range_are_doubted(low, high, said):
         ),
     ],
 )
-def test_every_split_is_looked_at(disc_set, ranges, found):
+def test_every_split_is_checked(disc_set, ranges, found):
     splits = {name: part | {"range": ranges.get(name, part["range"])} for name, part in disc_set.info["splits"].items()}
     said = check_ranges(dataclasses.replace(disc_set, info=disc_set.info | {"splits": splits}))
     assert [sentence.startswith(start) for sentence, start in zip(said, found, strict=True)] == [True] * len(found)

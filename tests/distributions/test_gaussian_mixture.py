@@ -47,7 +47,7 @@ def test_log_prob_agrees_with_a_mixture_fitted_by_scikit_learn():
 
 @pytest.mark.parametrize("batch", [(), (1,), (5,), (2, 5), (2, 1, 3)])
 @pytest.mark.parametrize("shape", [(3,), (1, 3, 1)])
-def test_any_axes_may_stand_before_the_code_and_the_code_be_a_map(batch, shape):
+def test_codes_may_have_leading_axes_and_be_maps(batch, shape):
     codes = RANDOM.normal(size=(*batch, *shape)).astype(np.float32)
     ours = log_prob(mixture(LOGITS, MEANS.reshape(4, *shape), LOG_VARIANCES.reshape(4, *shape)), codes)
     assert ours.shape == batch
@@ -68,13 +68,13 @@ def narrow() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return means, np.full((4, 3), -12.0, np.float32), near
 
 
-def test_codes_near_means_of_tiny_variance_keep_their_digits():
+def test_codes_near_means_of_tiny_variance_keep_their_precision():
     means, log_variances, near = narrow()
     ours = log_prob(mixture(LOGITS, means, log_variances), near)
     np.testing.assert_allclose(ours, reference(near, LOGITS, means, log_variances), atol=2e-5)
 
 
-def test_gradients_near_means_of_tiny_variance_keep_their_digits():
+def test_gradients_near_means_of_tiny_variance_keep_their_precision():
     means, log_variances, near = narrow()
     total = jax.jit(jax.grad(lambda p, z: jnp.sum(p.log_prob(z)), argnums=(0, 1)))
     gradient = total(mixture(LOGITS, means, log_variances), near)
@@ -105,7 +105,7 @@ def test_the_gradient_of_log_prob_agrees_with_finite_differences():
     check_grads(value, (LOGITS, MEANS, LOG_VARIANCES), order=1, modes=["rev"], rtol=2e-2, atol=2e-2)
 
 
-def test_codes_far_from_every_mean_and_components_of_no_weight_stay_finite():
+def test_codes_far_from_every_mean_and_components_of_zero_weight_stay_finite():
     far = jnp.asarray([[1e4, -1e4, 0.0]])
     logits = np.float32([0.0, -1e4, 1e4, 0.0])
     for each in (mixture(), mixture(logits, MEANS, LOG_VARIANCES - 8.0)):
@@ -143,7 +143,7 @@ def test_mean_and_variance_are_those_of_the_law_of_total_variance():
     np.testing.assert_allclose(maps.variance, variance.reshape(1, 3, 1), rtol=1e-5)
 
 
-def test_temperature_zero_draws_the_means_as_often_as_they_weigh():
+def test_temperature_zero_samples_the_means_by_weight():
     maps = MEANS.reshape(4, 1, 3, 1)
     spatial = mixture(LOGITS, maps, LOG_VARIANCES.reshape(maps.shape))
     draws = np.asarray(draw(spatial, jax.random.key(1), (9000,), 0.0))

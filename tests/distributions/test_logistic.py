@@ -17,7 +17,7 @@ from jaxvae.distributions.logistic import DiscretizedLogistic, DiscretizedLogist
 RANDOM = np.random.default_rng(0)
 
 
-def test_laplace_agrees_with_scipy_and_draws_what_it_says():
+def test_laplace_agrees_with_scipy_and_its_samples_follow_it():
     mean, log_scale, x = RANDOM.normal(size=(3, 4, 5)).astype(np.float32)
     laplace = Laplace(jnp.asarray(mean), jnp.asarray(log_scale), 1)
     expected = scipy.stats.laplace.logpdf(x, mean, np.exp(log_scale)).sum(axis=1)
@@ -66,7 +66,7 @@ def test_the_variance_and_entropy_of_a_continuous_bernoulli_agree_with_quadratur
     assert float(distribution.entropy()) == pytest.approx(np.log(total) - logit * mean, rel=2e-5, abs=2e-7)
 
 
-def test_a_continuous_bernoulli_of_extreme_logits_is_an_exponential_from_its_border():
+def test_a_continuous_bernoulli_with_extreme_logits_is_exponential_near_its_border():
     distribution = ContinuousBernoulli(jnp.asarray([[-1e4], [1e4]]), 1)
     np.testing.assert_allclose(distribution.variance, np.full((2, 1), 1e-8), rtol=1e-5)
     np.testing.assert_allclose(distribution.entropy(), np.full(2, 1.0 - np.log(1e4)), rtol=1e-5)
@@ -80,7 +80,7 @@ def test_the_gradient_of_the_entropy_of_a_continuous_bernoulli_is_minus_the_logi
     np.testing.assert_allclose(gradient, -logits * ContinuousBernoulli(logits, 1).variance, rtol=1e-4, atol=1e-6)
 
 
-def test_continuous_bernoulli_draws_lie_in_the_interval_with_its_mean():
+def test_continuous_bernoulli_samples_are_in_the_interval_with_its_mean():
     distribution = ContinuousBernoulli(jnp.asarray([-300.0, -2.0, 0.0, 3.0, 300.0]), 1)
     draws = distribution.sample(jax.random.key(0), (20_000,))
     assert float(draws.min()) >= 0.0
@@ -211,7 +211,7 @@ def test_draws_of_the_mixture_follow_its_probabilities():
     np.testing.assert_allclose(shares, probabilities, atol=0.012)
 
 
-def test_the_mean_of_the_mixture_is_that_of_its_draws_where_nothing_is_cut_off():
+def test_the_mean_of_the_mixture_is_that_of_its_samples_where_nothing_is_clipped():
     distribution = mixture(3, 256)
     narrow = DiscretizedLogisticMixture(
         distribution.logits, 0.5 + 0.1 * (distribution.locations - 0.5), distribution.log_scales - 3.0,
@@ -233,7 +233,7 @@ def test_gradients_of_the_mixture_agree_with_finite_differences():
     check_grads(value, parameters, order=1, modes=["rev"], rtol=2e-2)
 
 
-def test_the_mean_of_the_continuous_bernoulli_and_its_gradient_are_right_at_every_logit():
+def test_the_mean_of_the_continuous_bernoulli_and_its_gradient_are_correct_at_every_logit():
     logits = np.concatenate([[0.0], *(sign * np.geomspace(1e-4, 1e4, 41) for sign in (-1.0, 1.0))])
     value, gradient = jax.vmap(jax.value_and_grad(lambda eta: ContinuousBernoulli(eta, 0).mean))(jnp.asarray(logits))
     exact, slope = [], []

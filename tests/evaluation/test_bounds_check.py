@@ -24,7 +24,7 @@ def test_the_widest_variance_is_that_of_the_codes_of_one_unit():
     assert widest_variance(Normal(2.0 * means, np.log(variances), 1)) == pytest.approx(4.5)
 
 
-def test_the_widest_variance_is_what_draws_of_the_codes_show():
+def test_the_widest_variance_matches_samples_of_the_codes():
     means, log_variances = np.random.default_rng(0).normal(size=(2, 500, 2, 2, 1)).astype(np.float32)
     posterior = Normal(means, log_variances, 3)
     draws = posterior.sample(jax.random.key(0), (200,)).reshape(-1, 4)
@@ -67,7 +67,7 @@ def test_a_likelihood_without_a_scale_has_no_share():
     assert scale_at_bound(decoding_to(Bernoulli(np.zeros(SHAPE), 3)), {}, np.zeros((4, 2))) is None
 
 
-def test_scales_are_looked_at_for_the_first_codes_alone():
+def test_scales_are_checked_for_the_first_codes_only():
     seen = []
 
     def decode(params, z):
@@ -81,7 +81,7 @@ def test_scales_are_looked_at_for_the_first_codes_alone():
 
 
 @pytest.mark.parametrize("output", [-100.0, 0.0, 100.0])
-def test_a_decoder_that_runs_into_a_bound_is_seen_at_it(output):
+def test_a_decoder_that_reaches_a_bound_is_detected(output):
     model = MLP(hidden=(4,), latent=2, likelihood=NormalLikelihood(scale="per_pixel"))
     vae = build(model, (3, 3, 1))
     params = jax.tree.map(jnp.zeros_like, vae.init(jax.random.key(0)))

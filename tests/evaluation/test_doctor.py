@@ -95,29 +95,29 @@ def found(facts):
 
 
 @pytest.mark.parametrize(("name", "case"), [(name, case) for name in CASES for case in range(len(CASES[name]))])
-def test_a_finding_is_made_on_one_side_of_its_threshold_and_not_on_the_other(name, case):
+def test_a_finding_appears_only_beyond_its_threshold(name, case):
     ill, well = CASES[name][case]
     assert [each.name for each in found(CLEAN._replace(**ill))] == [name]
     assert found(CLEAN._replace(**well)) == []
 
 
-def test_a_clean_model_has_no_finding():
+def test_a_healthy_model_has_no_findings():
     assert found(CLEAN) == []
     assert found(AUTOENCODER) == []
 
 
-def test_the_gap_is_measured_in_errors_of_the_difference():
+def test_the_gap_is_measured_in_standard_errors_of_the_difference():
     # Four times the root of 3² + 4² is 20 nats, and 2 % of 100 are 2.
     for mean, names in [(-79.9, ["train_test_gap"]), (-80.1, [])]:
         facts = CLEAN._replace(elbo_nats=nats(-100.0, 3.0), train_elbo_nats=nats(mean, 4.0))
         assert [each.name for each in found(facts)] == names
 
 
-def test_a_collapsed_posterior_is_not_told_again_as_dead_units():
+def test_a_collapsed_posterior_is_not_reported_again_as_dead_units():
     assert [each.name for each in found(CLEAN._replace(active_units=0, rate_nats=0.0))] == ["posterior_collapse"]
 
 
-def test_several_findings_are_all_told():
+def test_all_findings_are_reported():
     facts = CLEAN._replace(stored_range=(0, 1), widest_variance=9.0, scale_at_bound=1.0)
     assert [each.name for each in found(facts)] == ["narrow_pixels", "over_active_units", "scale_at_bound"]
 
@@ -136,7 +136,7 @@ def test_several_findings_are_all_told():
         ({"config": config("bernoulli", "scaled"), "grey_share": 0.42}, ["42%"]),
     ],
 )
-def test_the_sentence_holds_the_numbers(facts, phrases):
+def test_the_message_contains_the_numbers(facts, phrases):
     (finding,) = found(CLEAN._replace(**facts))
     for phrase in phrases:
         assert phrase in finding.sentence
@@ -157,7 +157,7 @@ def retrained(config, words):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_every_flag_is_one_that_train_takes(name):
+def test_every_suggested_flag_is_a_flag_of_train(name):
     facts = CLEAN._replace(**CASES[name][0][0])
     (finding,) = found(facts)
     assert finding.flag == FLAGS.get(name, finding.flag)
@@ -170,7 +170,7 @@ def test_every_flag_is_one_that_train_takes(name):
     assert retrained(facts.config, words) != facts.config
 
 
-def test_samples_of_a_fitted_prior_that_are_bad_ask_for_another_training():
+def test_bad_samples_of_a_fitted_prior_suggest_retraining():
     (finding,) = found(CLEAN._replace(prior="fitted_flow", frechet_samples=1.0))
     assert finding.flag == "--model.prior vamp"
     assert retrained(config(), finding.flag.split()).model.prior.kind == "vamp"
@@ -189,7 +189,7 @@ OBJECTIVES = (
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("prior", ["standard_normal", "vamp"])
-def test_every_objective_and_prior_takes_the_flags_suggested_to_it(objective, prior):
+def test_every_objective_and_prior_accepts_the_flags_suggested_for_it(objective, prior):
     if prior == "vamp" and (isinstance(objective, BetaTCVAE) or getattr(objective, "free_nats", 0)):
         prior = "standard_normal"  # The two that allow no other.
     facts = CLEAN._replace(config=dataclasses.replace(config(prior=prior), objective=objective), prior="fitted_flow")

@@ -46,7 +46,7 @@ def test_a_heavy_kl_collapses_the_posterior(disc_set, tmp_path):
     assert report["codes"]["active_units"] == 0
 
 
-def test_few_pictures_are_learned_by_heart(tmp_path):
+def test_few_images_are_memorised(tmp_path):
     splits = {
         name: (lambda name=name: (Example(each.image, ()) for each in discs(name)[: 8 if name == "train" else 21]))
         for name in SPLITS
@@ -87,14 +87,14 @@ def test_codes_spread_beyond_the_prior_give_bad_samples_of_a_good_model(disc_set
         ("bernoulli", "binarized", None),
     ],
 )
-def test_pixels_that_do_not_suit_the_likelihood(disc_set, likelihood, pixels, name):
+def test_pixels_that_do_not_fit_the_likelihood_are_reported(disc_set, likelihood, pixels, name):
     model = dataclasses.replace(MODEL, likelihood=likelihood)
     report, found = doctor(untrained(config(pixels=pixels, model=model), disc_set), disc_set, n=5)
     assert {"grey_bernoulli", "density_of_bytes"} & set(found) == ({name} if name else set())
     assert (report["bits_per_dim"] is None) == (name is not None)
 
 
-def test_scales_and_variances_at_their_bounds_are_seen(disc_set):
+def test_scales_and_variances_at_their_bounds_are_detected(disc_set):
     loaded = untrained(
         config(model=dataclasses.replace(MODEL, likelihood=NormalLikelihood(scale="per_pixel"))), disc_set
     )

@@ -100,7 +100,7 @@ def fidelity(monkeypatch):
 
 
 @pytest.mark.parametrize("cuda", [False, True])
-def test_inception_takes_colour_in_batches(fidelity, cuda):
+def test_inception_processes_colour_in_batches(fidelity, cuda):
     fidelity.cuda = cuda
     features = build_features("inception")
     assert features.name == "inception"
@@ -113,7 +113,7 @@ def test_inception_takes_colour_in_batches(fidelity, cuda):
     np.testing.assert_array_equal(measured[:, 3], images[:, 0, -1, 0])
 
 
-def test_inception_takes_grey_as_colour(fidelity):
+def test_inception_converts_grey_to_colour(fidelity):
     images = pictures(3, 28, 28, 1)
     measured = build_features("inception").extract(images)
     np.testing.assert_allclose(measured[:, :3], images.mean(axis=(1, 2)).repeat(3, axis=1), rtol=1e-5)
@@ -128,7 +128,7 @@ def test_a_missing_package_is_named(monkeypatch, missing):
 
 
 @pytest.mark.parametrize("error", [OSError("no route to host"), EOFError("no more input"), Exception("no pickle")])
-def test_weights_that_cannot_be_loaded_are_told(fidelity, error):
+def test_weights_that_cannot_be_loaded_are_reported(fidelity, error):
     fidelity.error = error
     with pytest.raises(UserError) as caught:
         build_features("inception")
@@ -179,7 +179,7 @@ def own(tmp_path):
     return path
 
 
-def test_a_function_of_the_users(own):
+def test_a_user_defined_function_is_used(own):
     features = build_features(f"{own}:brightness")
     assert features.name == f"{own}:brightness"
     assert features.description == f"the function brightness of {own}"
@@ -203,7 +203,7 @@ def test_a_function_of_the_users(own):
         ("nothing", r"own\.py:nothing returned"),
     ],
 )
-def test_results_of_a_wrong_kind_are_told(own, function, message):
+def test_results_of_the_wrong_kind_are_reported(own, function, message):
     with pytest.raises(UserError, match=message):
         build_features(f"{own}:{function}").extract(pictures(4, 5, 7, 1))
 
@@ -220,12 +220,12 @@ def test_results_of_a_wrong_kind_are_told(own, function, message):
         ("absent/own.py:brightness", r"the file absent/own\.py, which does not exist"),
     ],
 )
-def test_other_names_are_told(name, message):
+def test_unknown_names_are_reported(name, message):
     with pytest.raises(UserError, match=message):
         build_features(name)
 
 
-def test_a_missing_function_is_told(own):
+def test_a_missing_function_is_reported(own):
     with pytest.raises(UserError, match=r"own\.py does not define a function 'brightnes'; did you mean 'brightness'"):
         build_features(f"{own}:brightnes")
     with pytest.raises(UserError, match=r"does not define a function 'table'"):
@@ -234,7 +234,7 @@ def test_a_missing_function_is_told(own):
         build_features(f"{own}:")
 
 
-def test_a_file_that_cannot_be_read_is_told(own):
+def test_an_unreadable_file_is_reported(own):
     own.write_text("def broken(:")
     with pytest.raises(UserError, match=r"the features file .*own\.py cannot be read: SyntaxError"):
         build_features(f"{own}:broken")

@@ -36,7 +36,7 @@ def test_two_rows_by_hand():
 
 
 @pytest.mark.parametrize("shape", [(100, 7), (20, 64), (64, 64), (2, 5)])
-def test_equal_sets_have_none_in_any_order(shape):
+def test_equal_sets_have_distance_zero_in_any_order(shape):
     rows = 100.0 * np.random.default_rng(0).normal(size=shape)
     assert 0.0 <= frechet_distance(rows, rows) < 1e-8
     assert 0.0 <= frechet_distance(rows, rows[::-1]) < 1e-8
@@ -62,7 +62,7 @@ def test_singular_covariances(n, m):
     assert frechet_distance(first @ np.eye(5, 40), second @ np.eye(5, 40)) == pytest.approx(expected, rel=1e-9)
 
 
-def test_spreads_at_right_angles_share_nothing():
+def test_orthogonal_spreads_do_not_overlap():
     line = np.linspace(-1, 1, 9)[:, None]
     total = 2 * np.var(line, ddof=1)
     assert frechet_distance(line * [1.0, 0.0, 0.0], line * [0.0, 1.0, 0.0]) == pytest.approx(total, rel=1e-7)
@@ -91,6 +91,6 @@ def test_float32_is_measured_in_float64():
         (np.zeros((5, 3)), np.array([[0.0], [np.nan]]) + np.zeros(3), "not finite"),
     ],
 )
-def test_what_has_no_distance_is_refused(first, second, message):
+def test_inputs_without_a_distance_are_refused(first, second, message):
     with pytest.raises(UserError, match=message):
         frechet_distance(first, second)

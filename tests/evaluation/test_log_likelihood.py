@@ -51,7 +51,7 @@ def test_bounds_and_effective_samples_are_accumulated_over_chunks_of_any_size(ch
 
 
 @pytest.mark.parametrize("level", [-1e4, 0.0, 1e4])
-def test_equal_weights_are_all_effective_and_a_large_one_is_alone(level):
+def test_equal_weights_are_all_effective_and_a_dominant_one_counts_alone(level):
     logs = np.full((2, 12), level)
     logs[1, 3] += 1e3
     measured, effective = accumulated(iter(np.split(logs, 3, axis=1)), (1, 12))
@@ -59,7 +59,7 @@ def test_equal_weights_are_all_effective_and_a_large_one_is_alone(level):
     np.testing.assert_allclose(effective, [[1.0, 1.0], [12.0, 1.0]], rtol=1e-9)
 
 
-def test_sizes_are_the_powers_of_ten_up_to_the_number_asked_for():
+def test_sizes_are_the_powers_of_ten_up_to_the_requested_number():
     assert [sizes(k) for k in (1, 2, 10, 11)] == [(1,), (1, 2), (1, 10), (1, 10, 11)]
     assert sizes(100) == (1, 10, 100)
     assert sizes(5000) == (1, 10, 100, 1000, 5000)
@@ -87,7 +87,7 @@ def test_with_another_posterior_the_bound_rises_to_the_log_likelihood_from_below
     assert np.all(measured.effective_samples[1:] < 0.9 * np.asarray([10, 100, 1000, 2000])[:, None])
 
 
-def test_the_first_samples_are_the_same_whatever_number_is_asked_for():
+def test_the_first_samples_do_not_depend_on_the_requested_number():
     few, many = bounds(30), bounds(120)
     assert (few.samples, many.samples) == ((1, 10, 30), (1, 10, 100, 120))
     np.testing.assert_array_equal(few.log_likelihood_nats[:2], many.log_likelihood_nats[:2])
@@ -95,12 +95,12 @@ def test_the_first_samples_are_the_same_whatever_number_is_asked_for():
     assert not np.allclose(few.log_likelihood_nats[2], many.log_likelihood_nats[2])
 
 
-def test_samples_of_later_chunks_are_others():
+def test_later_chunks_draw_different_samples():
     # Were each chunk the same draws, twice as many would change nothing.
     assert not np.allclose(*(bounds(k).log_likelihood_nats[-1] for k in (CHUNK, 2 * CHUNK)))
 
 
-def test_the_batch_size_changes_nothing():
+def test_the_batch_size_has_no_effect():
     whole = bounds(60)
     for batch_size in (3, 7, 64):
         other = bounds(60, batch_size=batch_size)
@@ -108,14 +108,14 @@ def test_the_batch_size_changes_nothing():
         np.testing.assert_allclose(other.effective_samples, whole.effective_samples, rtol=1e-4)
 
 
-def test_dequantised_pixels_are_drawn_once_for_a_picture_and_not_for_each_sample():
+def test_pixels_are_dequantised_once_per_image_and_not_per_sample():
     keys = jax.vmap(jax.random.fold_in, (None, 0))(KEY, jnp.arange(8))
     noise = jnp.stack([jax.random.uniform(jax.random.split(key)[0], (1, 2, 2, 1))[0] for key in keys])
     measured = bounds(60, shift=0.0, pixels="dequantized")
     np.testing.assert_allclose(measured.log_likelihood_nats, [exact((IMAGES + noise) / 256)] * 3, rtol=1e-4)
 
 
-def test_the_prior_is_the_one_handed_over():
+def test_the_given_prior_is_used():
     moved = Normal(jnp.asarray([0.8, -0.4]), jnp.zeros(2), 1)
     mean = exact_vae(W, NOISE).decode({}, moved.mean[None]).mean[0]
     measured = bounds(3000, shift=0.0, prior=moved)
@@ -123,7 +123,7 @@ def test_the_prior_is_the_one_handed_over():
     assert np.min(np.abs(exact(IMAGES / 255, mean) - exact(IMAGES / 255))) > 0.7
 
 
-def test_what_is_held_at_once_does_not_grow_with_the_samples(monkeypatch):
+def test_memory_does_not_grow_with_the_samples(monkeypatch):
     def watched(chunks, counts):
         def each():
             for chunk in chunks:

@@ -31,11 +31,11 @@ def test_the_mean_and_its_standard_error_by_hand():
     assert mean(np.full(5, 2.0)) == {"mean": 2.0, "standard_error": 0.0}
 
 
-def test_one_picture_has_no_standard_error():
+def test_one_image_has_no_standard_error():
     assert mean(np.asarray([3.5], np.float32)) == {"mean": 3.5, "standard_error": None}
 
 
-def test_means_of_single_precision_are_taken_in_double():
+def test_means_of_single_precision_are_computed_in_double():
     assert mean(np.asarray([1e8, 1.0, -1e8, 3.0], np.float32))["mean"] == 1.0
 
 
@@ -60,7 +60,7 @@ def bounds():
     return Bounds((1, 10, 25), rows, np.asarray([[1.0, 1.0], [3.0, 5.0], [8.0, 10.0]]))
 
 
-def test_the_bound_is_told_at_each_number_of_samples():
+def test_the_bound_is_reported_for_each_number_of_samples():
     numbers = likelihood_numbers(bounds(), None, 4)
     assert numbers["bits_per_dim"] is None
     rows = numbers["log_likelihood_nats"]
@@ -74,7 +74,7 @@ def test_the_bound_is_told_at_each_number_of_samples():
     ("bits", "volume", "dequantisation"),
     [(StoredBits(8, 8), 8.0, "uniform"), (StoredBits(8, 0), 0.0, None), (StoredBits(1, 0), 0.0, None)],
 )
-def test_bits_per_dimension_are_of_the_last_bound(bits, volume, dequantisation):
+def test_bits_per_dimension_use_the_last_bound(bits, volume, dequantisation):
     numbers = likelihood_numbers(bounds(), bits, 4)["bits_per_dim"]
     assert numbers["mean"] == pytest.approx(volume + 94.0 / (4 * math.log(2.0)))
     assert numbers["standard_error"] == pytest.approx(6.0 / (4 * math.log(2.0)))
@@ -95,7 +95,7 @@ def test_the_numbers_of_the_codes():
         assert numbers[name]["mean"] == pytest.approx(np.mean(values), rel=1e-6)
 
 
-def test_the_rate_of_a_map_of_codes_is_told_position_by_position():
+def test_the_rate_of_a_map_of_codes_is_reported_by_position():
     units = RANDOM.uniform(size=(4, 2, 2, 3)).astype(np.float32)
     spatial = Normal(RANDOM.normal(size=units.shape).astype(np.float32), np.zeros_like(units), 3)
     numbers, _ = code_numbers(PerExample({}, spatial, spatial.mean, units), standard_normal((2, 2, 3)))
@@ -103,5 +103,5 @@ def test_the_rate_of_a_map_of_codes_is_told_position_by_position():
     np.testing.assert_allclose(numbers["rate_per_unit_nats"], units.mean(axis=0).ravel(), rtol=1e-6)
 
 
-def test_without_a_closed_form_no_rate_is_told_by_unit():
+def test_without_a_closed_form_no_rate_per_unit_is_reported():
     assert code_numbers(measured(kl_units=None), standard_normal((3,)))[0]["rate_per_unit_nats"] is None

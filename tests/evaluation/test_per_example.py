@@ -36,7 +36,7 @@ def same(first, second):
 @pytest.mark.parametrize(
     ("name", "sizes"), [("elbo", (5, 64)), ("iwae", (5, 64)), ("mmd", (5,)), ("autoencoder", (5,))]
 )
-def test_every_batch_size_gives_each_picture_the_same_numbers(images, name, sizes):
+def test_every_batch_size_gives_each_image_the_same_numbers(images, name, sizes):
     config, vae, params = start(objective=flat_objective(name=name))
     whole = build_measure(vae, config, 21)(params, KEY, images)
     assert {"log_likelihood_nats", "psnr_db"} <= set(whole.values)
@@ -46,14 +46,14 @@ def test_every_batch_size_gives_each_picture_the_same_numbers(images, name, size
         same(build_measure(vae, config, batch_size)(params, KEY, images), whole)
 
 
-def test_each_picture_is_counted_once_and_in_order(images):
+def test_each_image_is_counted_once_and_in_order(images):
     config, vae, params = start()
     measured = build_measure(vae, config, 5)(params, KEY, images)
     each = [psnr(x, vae.decode(params, vae.encode(params, x).mean).mean) for x in scale(images)[:, None]]
     np.testing.assert_allclose(measured.values["psnr_db"], np.concatenate(each), rtol=1e-5)
 
 
-def test_the_numbers_of_a_picture_are_the_terms_at_noise_from_its_own_key(images):
+def test_the_metrics_of_an_image_are_the_terms_at_noise_from_its_own_key(images):
     config, vae, params = start()
     measured = build_measure(vae, config, 5)(params, KEY, images)
     for place in (0, 4, 20):
@@ -66,7 +66,7 @@ def test_the_numbers_of_a_picture_are_the_terms_at_noise_from_its_own_key(images
         np.testing.assert_allclose(np.sum(measured.kl_units[place]), terms.kl[0], rtol=1e-4)
 
 
-def test_the_noise_of_a_picture_depends_on_its_place_alone(images):
+def test_the_noise_of_an_image_depends_only_on_its_index(images):
     config, vae, params = start()
     measure = build_measure(vae, config, 8)
     whole, few = measure(params, KEY, images), measure(params, KEY, images[:9])
@@ -76,7 +76,7 @@ def test_the_noise_of_a_picture_depends_on_its_place_alone(images):
     assert not np.allclose(measure(params, jax.random.key(8), images).z, whole.z)
 
 
-def test_means_are_over_pictures_and_not_over_batches(images):
+def test_means_are_over_images_and_not_over_batches(images):
     config, vae, params = start()
     measured = build_measure(vae, config)(params, KEY, images)  # 16, as in training, and 5.
     summed = means(measured)
@@ -108,7 +108,7 @@ def test_without_a_closed_form_the_rate_is_that_of_the_code_drawn(images):
     np.testing.assert_allclose(measured.values["kl_nats"], expected, rtol=1e-4, atol=1e-4)
 
 
-def test_codes_are_drawn_for_each_picture_in_order(images):
+def test_codes_are_sampled_for_each_image_in_order(images):
     config, vae, params = start()  # Batches of 16, so that the second is ragged.
     posterior = vae.encode(params, scale(images))
     draw = build_draw_codes(vae, config)
@@ -125,7 +125,7 @@ def test_the_codes_of_an_autoencoder_are_its_means(images):
     np.testing.assert_allclose(rows, vae.encode(params, scale(images)).mean, rtol=1e-4, atol=1e-5)
 
 
-def test_the_codes_of_a_binarised_model_are_those_of_coins_and_not_of_grey_pixels():
+def test_a_binarised_model_encodes_binary_and_not_grey_pixels():
     model = MLP(hidden=(12,), latent=3, likelihood=BernoulliLikelihood())
     config = tiny_config(model=model, data=DataConfig(name="discs", pixels="binarized"))
     vae, grey = build(model, (16, 16, 1)), np.full((40, 16, 16, 1), 128, np.uint8)
@@ -137,7 +137,7 @@ def test_the_codes_of_a_binarised_model_are_those_of_coins_and_not_of_grey_pixel
 
 
 @pytest.mark.parametrize("name", ["elbo", "iwae", "autoencoder"])
-def test_the_objective_is_measured_with_its_last_weight(images, name):
+def test_the_objective_is_evaluated_with_its_final_weight(images, name):
     options = {"beta": 4.0, "warmup_steps": 10} if name == "elbo" else {}
     config, vae, params = start(objective=flat_objective(name=name, **options))
     values = build_measure(vae, config, 5)(params, KEY, images).values

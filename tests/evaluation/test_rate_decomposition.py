@@ -46,7 +46,7 @@ def test_the_two_parts_are_those_of_the_mixture_of_all_posteriors(count):
     np.testing.assert_allclose(measured.aggregate_kl, expected[1], rtol=1e-4, atol=1e-4)
 
 
-def test_together_they_are_the_rate_at_each_code_whatever_the_prior():
+def test_the_two_parts_sum_to_the_rate_at_each_code_for_any_prior():
     posterior = posteriors(100, 4)
     z = posterior.sample(jax.random.key(1))
     mixture = GaussianMixture(jnp.asarray([0.3, -0.2]), jnp.asarray([[1.0] * 4, [-2.0] * 4]), jnp.full((2, 4), 0.5))
@@ -56,13 +56,13 @@ def test_together_they_are_the_rate_at_each_code_whatever_the_prior():
         np.testing.assert_allclose(measured.information + measured.aggregate_kl, rate, rtol=1e-5, atol=1e-5)
 
 
-def test_codes_far_apart_tell_the_picture_which_is_log_n_nats():
+def test_codes_far_apart_identify_the_image_which_is_log_n_nats():
     posterior = posteriors(150, 2, spread=1e4)
     measured = decompose(posterior.sample(jax.random.key(2)), posterior, standard_normal((2,)))
     np.testing.assert_allclose(measured.information, np.log(150), atol=1e-3)
 
 
-def test_equal_posteriors_tell_nothing_of_the_picture():
+def test_equal_posteriors_carry_no_information_about_the_image():
     posterior = Normal(jnp.full((70, 2), 0.7), jnp.full((70, 2), -1.0), 1)
     z = posterior.sample(jax.random.key(3))
     measured = decompose(z, posterior, standard_normal((2,)))
@@ -72,14 +72,14 @@ def test_equal_posteriors_tell_nothing_of_the_picture():
 
 
 @pytest.mark.parametrize("spread", [0.1, 1.0, 10.0])
-def test_no_code_tells_more_than_log_n(spread):
+def test_no_code_carries_more_than_log_n(spread):
     posterior = posteriors(80, 3, spread)
     measured = decompose(posterior.sample(jax.random.key(4)), posterior, standard_normal((3,)))
     assert np.max(measured.information) <= np.log(80) + 1e-4
     assert np.mean(measured.information) > 0.0
 
 
-def test_codes_that_are_maps_are_taken_as_their_rows():
+def test_codes_that_are_maps_are_flattened():
     flat = posteriors(70, 8)
     z = flat.sample(jax.random.key(5))
     spatial = Normal(flat.mean.reshape(70, 2, 2, 2), flat.log_variance.reshape(70, 2, 2, 2), 3)

@@ -64,7 +64,7 @@ def test_a_report_is_json_with_a_protocol(whole, loaded, disc_set):
     assert (protocol["likelihood"], protocol["prior"], protocol["backend"]) == ("normal", "standard_normal", "cpu")
 
 
-def test_the_parts_of_a_report_fit_together(whole):
+def test_the_parts_of_a_report_are_consistent(whole):
     report = whole.report
     rate = report["rate_nats"]["mean"]
     assert report["elbo_nats"]["mean"] == pytest.approx(-report["distortion_nats"]["mean"] - rate, rel=1e-6)
@@ -100,7 +100,7 @@ def test_the_numbers_are_the_means_of_the_arrays(whole):
 
 
 @pytest.mark.parametrize("kind", ["fitted_mixture", "fitted_flow"])
-def test_a_fitted_prior_takes_the_place_of_the_models_own(loaded, disc_set, whole, kind):
+def test_a_fitted_prior_replaces_the_models_own(loaded, disc_set, whole, kind):
     report, arrays = evaluated(loaded, disc_set, k=10, prior=kind)
     assert report["protocol"]["prior"] == kind
     # The draws of the codes are the same: the pictures decoded from them are as likely as before.
@@ -118,21 +118,21 @@ def test_a_fitted_prior_takes_the_place_of_the_models_own(loaded, disc_set, whol
     assert np.mean(np.abs(arrays["log_likelihood_bounds_nats"] - own)) > 0.01
 
 
-def test_the_first_pictures_have_the_numbers_that_they_have_among_all(loaded, disc_set, whole):
+def test_a_subset_of_images_gets_the_same_numbers_as_in_the_whole_set(loaded, disc_set, whole):
     report, arrays = evaluated(loaded, disc_set, k=60, n=5)
     assert report["protocol"]["n"] == 5
     for name in ("elbo_nats", "kl_nats", "psnr_db", "ssim", "log_likelihood_bounds_nats", "effective_samples"):
         np.testing.assert_allclose(arrays[name], whole.per_example[name][:5], rtol=1e-4)
 
 
-def test_one_picture_has_no_errors_and_no_distances(loaded, disc_set):
+def test_one_image_has_no_errors_and_no_distances(loaded, disc_set):
     report, _ = evaluated(loaded, disc_set, k=1, n=1)
     assert report["elbo_nats"]["standard_error"] is None
     assert report["pictures"]["frechet_samples"] is report["pictures"]["frechet_reconstructions"] is None
     json.dumps(report, allow_nan=False)
 
 
-def test_another_seed_draws_other_noise(loaded, disc_set, whole):
+def test_another_seed_draws_different_noise(loaded, disc_set, whole):
     _, arrays = evaluated(loaded, disc_set, k=1, seed=1)
     np.testing.assert_allclose(arrays["psnr_db"], whole.per_example["psnr_db"], rtol=1e-5)
     assert np.all(arrays["elbo_nats"] != whole.per_example["elbo_nats"])
@@ -148,7 +148,7 @@ def trained(objective, prepared, run):
 
 
 @pytest.mark.parametrize("name", ["iwae", "beta_tcvae", "mmd"])
-def test_whatever_was_made_large_in_training_the_bound_itself_is_measured(disc_set, tmp_path, name):
+def test_the_bound_is_evaluated_whatever_the_training_objective(disc_set, tmp_path, name):
     loaded = trained(flat_objective(name=name), disc_set, tmp_path)
     report, arrays = evaluated(loaded, disc_set, k=2, n=6)
     assert report["protocol"]["trained_with"] == name

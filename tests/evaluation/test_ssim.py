@@ -43,7 +43,7 @@ def test_equals_the_paper_window_by_window(channels):
 
 
 @pytest.mark.parametrize("shape", [(2, 11, 11, 1), (2, 11, 30, 3), (1, 28, 28, 1)])
-def test_equal_pictures_have_one(shape):
+def test_equal_images_have_ssim_one(shape):
     np.testing.assert_allclose(ssim(pictures(shape), pictures(shape)), 1.0, atol=1e-12)
 
 
@@ -52,7 +52,7 @@ def test_black_against_white_is_the_constant_of_the_luminance():
     np.testing.assert_allclose(ssim(black, white), 2.55**2 / (255**2 + 2.55**2), rtol=1e-9)
 
 
-def test_a_negative_is_below_zero_and_more_noise_is_less_alike():
+def test_a_negative_scores_below_zero_and_more_noise_scores_lower():
     x = pictures((4, 20, 20, 3))
     assert (ssim(x, 255 - x) < 0).all()
     noise = np.random.default_rng(2).normal(0, 1, x.shape)
@@ -61,15 +61,15 @@ def test_a_negative_is_below_zero_and_more_noise_is_less_alike():
 
 
 @pytest.mark.parametrize("shape", [(2, 10, 40, 1), (2, 40, 10, 3), (1, 1, 1, 1)])
-def test_pictures_smaller_than_the_window_have_none(shape):
+def test_images_smaller_than_the_window_have_no_ssim(shape):
     assert ssim(pictures(shape), pictures(shape)) is None
 
 
-def test_no_pictures_have_no_values():
+def test_no_images_yield_no_values():
     assert ssim(pictures((0, 16, 16, 3)), pictures((0, 16, 16, 3))).shape == (0,)
 
 
-def test_the_settings_told_are_those_used():
+def test_the_reported_settings_are_those_used():
     assert SETTINGS["library"] == "scikit-image"
     used = {name: value for name, value in SETTINGS.items() if name != "library"}
     x, y = pictures((1, 16, 16, 1)), pictures((1, 16, 16, 1), seed=1)

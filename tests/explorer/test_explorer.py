@@ -89,7 +89,7 @@ def address(session):
 MOVE = {"first": "test:0", "last": "test:1", "path": "linear", "degree": 0.0, "amounts": {}}
 
 
-def test_the_page_comes_from_here_alone(address):
+def test_the_page_loads_only_from_this_server(address):
     status, content, headers = asked(address, "/")
     assert status == 200
     page = content.decode() + "".join(asked(address, f"/page.{kind}")[1].decode() for kind in ("css", "js"))
@@ -99,7 +99,7 @@ def test_the_page_comes_from_here_alone(address):
     assert asked(address, "/../config.json")[0] == 404
 
 
-def test_the_page_is_told_what_the_run_has(address, fitted_run):
+def test_the_page_receives_what_the_run_offers(address, fitted_run):
     about = json.loads(asked(address, "/about")[1])
     assert (about["run"], about["shape"], about["notes"]) == (fitted_run.name, [16, 16, 3], [])
     assert (about["first"], about["last"], about["test_pictures"]) == ("red=0", "red=1", 21)
@@ -110,7 +110,7 @@ def test_the_page_is_told_what_the_run_has(address, fitted_run):
     assert len(keys["units"]) == 3
 
 
-def test_a_move_shows_the_picture_on_the_way(address, session, disc_set):
+def test_a_move_shows_the_image_on_the_path(address, session, disc_set):
     vae, params, _ = session.loaded
     status, content, headers = asked(address, "/move", MOVE)
     assert (status, headers["Content-Type"]) == (200, "image/png")
@@ -130,14 +130,14 @@ def test_sliders_move_the_code_by_their_amounts(address, session):
     assert not np.array_equal(png(content), png(asked(address, "/move", MOVE)[1]))
 
 
-def test_an_animation_runs_there_and_back(address):
+def test_an_animation_plays_forth_and_back(address):
     status, content, headers = asked(address, "/animation", MOVE)
     assert (status, headers["Content-Type"]) == (200, "image/gif")
     with Image.open(io.BytesIO(content)) as animation:
         assert animation.n_frames > 2
 
 
-def test_a_draw_can_be_an_end_of_a_walk(address, session):
+def test_a_sample_can_be_an_endpoint(address, session):
     draw = {"prior": "fitted_mixture", "seed": 3, "temperature": 0.5}
     drawn = json.loads(asked(address, "/draw", draw)[1])
     assert len(drawn) == moves.DRAW_SIZE
@@ -149,7 +149,7 @@ def test_a_draw_can_be_an_end_of_a_walk(address, session):
     assert sheet.shape[1] > 2 * sheet.shape[0]
 
 
-def test_an_upload_of_any_size_is_an_end(address, session):
+def test_an_upload_of_any_size_can_be_an_endpoint(address, session):
     file = io.BytesIO()
     Image.new("RGB", (300, 90), "red").save(file, "PNG")
     end = json.loads(asked(address, "/upload?name=my%20face.png", file.getvalue())[1])
@@ -158,7 +158,7 @@ def test_an_upload_of_any_size_is_an_end(address, session):
     np.testing.assert_array_equal(session.uploads.get(end["name"]).image, np.full((16, 16, 3), (255, 0, 0)))
 
 
-def test_a_bad_upload_is_answered_with_a_sentence_without_a_path(address, monkeypatch):
+def test_a_bad_upload_gets_an_error_message_without_a_path(address, monkeypatch):
     answer = asked(address, "/upload?name=..%2F..%2Fletter.txt", b"not a picture")
     refused(answer, "letter.txt cannot be read as an image")
     assert "/" not in json.loads(answer[1])["error"]
@@ -170,7 +170,7 @@ def test_a_bad_upload_is_answered_with_a_sentence_without_a_path(address, monkey
     refused(asked(address, "/upload", bytes(ends.MAX_UPLOAD_BYTES + 1)), "limit of 20 MB")
 
 
-def test_uploads_are_forgotten_in_the_order_of_their_use(disc_set, monkeypatch):
+def test_the_least_recently_used_uploads_are_dropped(disc_set, monkeypatch):
     monkeypatch.setattr(ends, "MAX_UPLOADS", 2)
     uploads, made = ends.Uploads(untrained(tiny_config(model=DENSE), disc_set)), []
     for shade in range(3):
@@ -208,11 +208,11 @@ def test_uploads_are_forgotten_in_the_order_of_their_use(disc_set, monkeypatch):
         ("/move", b" " * 100_001, "limit of 0.1 MB"),
     ],
 )
-def test_requests_that_cannot_be_met_are_answered_with_a_sentence(address, path, body, phrase):
+def test_impossible_requests_get_an_error_message(address, path, body, phrase):
     refused(asked(address, path, body), phrase)
 
 
-def test_numbers_that_no_slider_sends_are_refused():
+def test_numbers_no_slider_can_send_are_refused():
     for number in ("NaN", "Infinity", "-Infinity", "1" + "0" * 400, "true", "null"):
         with pytest.raises(UserError, match="degree is"):
             read_move(json.dumps(MOVE).replace('"degree": 0.0', f'"degree": {number}').encode())
@@ -220,7 +220,7 @@ def test_numbers_that_no_slider_sends_are_refused():
         read_draw(b"[" * 100_000)
 
 
-def test_other_pages_may_not_ask(address):
+def test_requests_from_other_pages_are_refused(address):
     port = address.rpartition(":")[2]
     assert asked(address, "/about", Host=f"evil.example:{port}")[0] == 403
     assert asked(address, "/move", MOVE, Origin="http://evil.example")[0] == 403
@@ -233,7 +233,7 @@ def test_other_pages_may_not_ask(address):
         assert asked(address, "/move", MOVE, **{"Sec-Fetch-Site": site})[0] == status
 
 
-def test_a_failure_is_told_and_does_not_end_the_server(session):
+def test_a_failure_is_reported_and_does_not_stop_the_server(session):
     broken = session._replace(path=lambda *names: {}["lost"])
     with served(broken) as at:
         status, content, _ = asked(at, "/move", MOVE)
@@ -241,7 +241,7 @@ def test_a_failure_is_told_and_does_not_end_the_server(session):
         assert asked(at, "/about")[0] == 200
 
 
-def test_without_the_data_set_there_are_draws_and_uploads(fitted_run, tmp_path):
+def test_without_the_dataset_samples_and_uploads_work(fitted_run, tmp_path):
     loaded = load(fitted_run)
     loaded = loaded._replace(info=loaded.info._replace(data=loaded.info.data | {"path": str(tmp_path / "gone")}))
     session = open_session(loaded, None, 10)
@@ -255,14 +255,14 @@ def test_without_the_data_set_there_are_draws_and_uploads(fitted_run, tmp_path):
         open_session(loaded, tmp_path / "nowhere", 10)
 
 
-def test_a_data_set_that_has_moved_is_found_where_it_is_named(fitted_run, disc_set, tmp_path):
+def test_a_moved_dataset_is_found_at_the_given_place(fitted_run, disc_set, tmp_path):
     loaded = load(fitted_run)
     loaded = loaded._replace(info=loaded.info._replace(data=loaded.info.data | {"path": str(tmp_path / "gone")}))
     session = open_session(loaded, disc_set.path, 1)
     np.testing.assert_array_equal(session.end("test:3").image, disc_set.split("test").images[3])
 
 
-def test_an_autoencoder_has_no_draws_and_a_model_that_says_nothing_no_attributes(disc_set):
+def test_an_autoencoder_has_no_samples_and_uninformative_codes_have_no_attributes(disc_set):
     config = tiny_config(model=DENSE, objective=Autoencoder())
     loaded = untrained(config, disc_set)
     silent = loaded._replace(vae=loaded.vae._replace(encode=silenced(loaded.vae.encode)))
@@ -311,12 +311,12 @@ def test_the_command_serves_a_run_folder_that_was_moved_until_it_is_interrupted(
     assert (it.returncode, out.strip(), "Traceback" in err) == (0, "stopped", False)
 
 
-def test_half_a_surrogate_pair_is_refused(address):
+def test_a_lone_surrogate_is_refused(address):
     body = json.dumps({**MOVE, "first": "\ud800"}).encode()
     refused(asked(address, "/move", body), "first holds half of a surrogate pair")
 
 
-def test_an_upload_that_dribbles_is_cut(address, monkeypatch):
+def test_a_slow_upload_is_cut_off(address, monkeypatch):
     monkeypatch.setattr(server, "MAX_REQUEST_SECONDS", 0.2)
     host, port = address.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:

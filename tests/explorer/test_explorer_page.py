@@ -89,7 +89,7 @@ def slide(page, selector, value):
     )
 
 
-def test_the_page_opens_and_asks_nobody_else(page, address):
+def test_the_page_opens_and_requests_nothing_from_elsewhere(page, address):
     assert page.inner_text("#about").startswith("run discs, step 40")
     assert page.locator(".end img[src^='data:image/png']").count() == 2
     assert page.locator("#drawn img").count() == 12
@@ -97,14 +97,14 @@ def test_the_page_opens_and_asks_nobody_else(page, address):
     assert page.is_hidden("#error")
 
 
-def test_the_keys_of_the_walks_slider_change_the_picture(page):
+def test_the_keys_of_the_path_slider_change_the_image(page):
     page.focus("#degree")
     assert changed_by(page, lambda: page.keyboard.press("End"))
     assert page.inner_text("#status") == "100 % of the way"
     assert changed_by(page, lambda: page.keyboard.press("Home"))
 
 
-def test_every_slider_changes_the_picture_and_reset_takes_it_back(page):
+def test_every_slider_changes_the_image_and_reset_undoes_it(page):
     before = shown(page)
     for group in ("attributes", "units"):
         slider = f"#group-{group} .slider input"
@@ -113,7 +113,7 @@ def test_every_slider_changes_the_picture_and_reset_takes_it_back(page):
         assert shown(page) == before
 
 
-def test_a_move_is_answered_within_a_tenth_of_a_second(page):
+def test_a_move_takes_less_than_a_tenth_of_a_second(page):
     times = []
     for percent in range(0, 100, 4):
         changed_by(page, lambda percent=percent: slide(page, "#degree", percent / 100))
@@ -129,7 +129,7 @@ def test_every_path_is_walked(page):
         assert response.value.ok, path
 
 
-def test_pictures_are_chosen_by_name_and_by_chance_and_drawn_ones_by_a_click(page):
+def test_images_are_chosen_by_name_or_at_random_and_samples_by_a_click(page):
     assert changed_by(page, lambda: (page.fill(".end[data-end=first] .name", "test:5"), page.keyboard.press("Tab")))
     with page.expect_response("**/end") as response:
         page.click(".end[data-end=last] .another")
@@ -157,7 +157,7 @@ def test_draws_follow_prior_temperature_and_seed(page):
         page.wait_for_function("old => document.querySelector('#drawn img').src !== old", arg=before)
 
 
-def test_a_bad_file_is_answered_with_a_sentence_and_a_good_one_is_taken(page, tmp_path):
+def test_a_bad_file_gets_an_error_message_and_a_good_one_is_accepted(page, tmp_path):
     bad, good = tmp_path / "letter.png", tmp_path / "face.jpg"
     bad.write_text("no picture at all")
     Image.new("RGB", (70, 50), "red").save(good)

@@ -21,7 +21,7 @@ def loaded(request, disc_set):
     return untrained(tiny_config(model=request.param), disc_set)
 
 
-def test_the_ends_of_a_walk_show_the_reconstructions(loaded, disc_set):
+def test_the_endpoints_of_a_walk_show_the_reconstructions(loaded, disc_set):
     images = disc_set.split("test").images[:2]
     first, last = (moves.code_row(loaded, image) for image in images)
     rows = moves.path_rows(loaded, moves.build_named_path(loaded, "linear"), first, last)
@@ -37,7 +37,7 @@ def test_a_degree_between_two_steps_of_a_path_is_between_their_codes(loaded):
     assert moves.code_at(rows, 1.0)[0] == 10_000
 
 
-def test_every_path_that_is_named_leads_from_end_to_end(fitted_run):
+def test_every_named_path_connects_its_endpoints(fitted_run):
     loaded = load(fitted_run)
     first, last = np.random.default_rng(0).normal(size=(2, 3)).astype(np.float32)
     names = moves.path_names(loaded)
@@ -63,7 +63,7 @@ def test_unit_sliders_move_a_unit_by_the_deviation_of_its_codes(loaded, disc_set
     assert f"{rates.values[rates.order[0]]:.2f} nats" == sliders[0].note
 
 
-def test_attribute_sliders_go_from_the_pictures_without_to_those_with(loaded, disc_set):
+def test_attribute_sliders_go_from_the_images_without_to_those_with(loaded, disc_set):
     images, attributes = disc_set.split("train")
     sliders = moves.attribute_sliders(attribute_directions(loaded, disc_set))
     assert [slider.label for slider in sliders] == ["red", "high", "width=small", "width=medium", "width=large"]
@@ -72,12 +72,12 @@ def test_attribute_sliders_go_from_the_pictures_without_to_those_with(loaded, di
     np.testing.assert_allclose(sliders[0].direction, rows[red].mean(axis=0) - rows[~red].mean(axis=0), atol=1e-5)
 
 
-def test_more_units_than_a_code_has_are_all_of_them(disc_set):
+def test_requesting_more_units_than_a_code_has_returns_all(disc_set):
     loaded = untrained(tiny_config(model=DENSE), disc_set)
     assert len(moves.unit_sliders(loaded, unit_rates(loaded, disc_set.split("test").images), 10)) == 3
 
 
-def test_draws_are_those_of_the_prior_and_spread_with_the_temperature(loaded):
+def test_samples_come_from_the_prior_and_spread_with_the_temperature(loaded):
     draw = moves.build_sampler(loaded, "model")
     rows = draw(7, 1.0)
     codes = loaded.vae.prior(loaded.params).sample(key_for("explore", 7), (moves.DRAW_SIZE,))
@@ -87,7 +87,7 @@ def test_draws_are_those_of_the_prior_and_spread_with_the_temperature(loaded):
     assert np.max(np.abs(moves.decode_rows(loaded, rows).astype(int) - expected)) <= 1
 
 
-def test_an_autoencoder_without_fitted_priors_has_none_to_draw_from(disc_set):
+def test_an_autoencoder_without_fitted_priors_has_no_prior_to_sample(disc_set):
     loaded = untrained(tiny_config(model=DENSE, objective=Autoencoder()), disc_set)
     assert moves.prior_names(loaded) == []
     assert moves.path_names(loaded) == ["linear", "spherical", "geodesic"]
@@ -97,7 +97,7 @@ def test_an_autoencoder_without_fitted_priors_has_none_to_draw_from(disc_set):
     assert "variance" in sliders[0].note
 
 
-def test_what_is_unknown_is_told_with_what_may_be_meant(loaded):
+def test_unknown_names_are_reported_with_suggestions(loaded):
     with pytest.raises(UserError, match="unknown path 'linaer': did you mean 'linear'"):
         moves.build_named_path(loaded, "linaer")
     with pytest.raises(UserError, match="unknown slider 'unit:9'"):

@@ -30,7 +30,7 @@ def picture(path) -> np.ndarray:
 
 
 @pytest.mark.parametrize("scaled", [False, True])
-def test_there_and_back_is_what_reconstruct_shows(disc_set, tmp_path, scaled):
+def test_encoding_and_decoding_match_reconstruct(disc_set, tmp_path, scaled):
     loaded = untrained(tiny_config(model=SPATIAL), disc_set)
     encoded = encode_split(loaded, disc_set, "test")
     assert encoded.mean.shape == (21, 4, 4, 2)
@@ -69,7 +69,7 @@ def test_the_command_and_its_inverse(call, dense_run, disc_set):
     np.testing.assert_array_equal(picture("sheet.png")[:128:8, :128:8], expected[0])
 
 
-def test_folders_files_and_test_pictures_of_any_kind(call, dense_run):
+def test_folders_files_and_test_images_are_encoded(call, dense_run):
     Path("many/below").mkdir(parents=True)
     Image.new("RGBA", (301, 57), (200, 10, 10, 90)).save("many/b.png")
     Image.new("L", (9, 40), 77).save("many/below/a.gif")
@@ -83,7 +83,7 @@ def test_folders_files_and_test_pictures_of_any_kind(call, dense_run):
         assert "attributes" not in file.files
 
 
-def test_standardised_codes_say_with_what_and_decode_undoes_it(call, dense_run, disc_set):
+def test_standardised_codes_record_their_statistics_and_decode_inverts_them(call, dense_run, disc_set):
     assert call(encode, dense_run, "--split", "train", "--standardize", "--out", "s.npz")[0] == 0
     assert call(encode, dense_run, "--split", "train", "--out", "c.npz")[0] == 0
     with np.load("s.npz") as file, np.load("c.npz") as plain:
@@ -98,7 +98,7 @@ def test_standardised_codes_say_with_what_and_decode_undoes_it(call, dense_run, 
     np.testing.assert_allclose(first, second, rtol=1e-5, atol=1e-6)
 
 
-def test_statistics_of_the_checkpoint_come_first(call, dense_run, monkeypatch):
+def test_statistics_of_the_checkpoint_take_precedence(call, dense_run, monkeypatch):
     """A made-up pair, which no pictures could give."""
     loaded = load(dense_run)
     made = CodeStatistics(np.asarray([1.0, 2.0, 3.0], np.float32), np.asarray([10.0, 10.0, 10.0], np.float32))
@@ -118,7 +118,7 @@ def test_a_run_loads_the_statistics_that_its_checkpoint_has(dense_run, disc_set,
     jax.tree.map(np.testing.assert_array_equal, load(tmp_path).info.code_statistics, statistics)
 
 
-def test_without_pictures_or_statistics_there_is_nothing_to_standardise_with(call, dense_run):
+def test_standardising_requires_images_or_statistics(call, dense_run):
     phrases = "no statistics of its training codes", "no longer in gone"
     mistake(call(encode, dense_run, "test:0", "--standardize", "--data", "gone", "--out", "s.npz"), *phrases)
 
@@ -132,7 +132,7 @@ def test_an_autoencoder_has_no_standard_deviations(disc_set, tmp_path):
         assert "standard_deviation" not in file.files
 
 
-def test_parquet_has_the_same_in_columns(call, dense_run, disc_set):
+def test_parquet_holds_the_same_data_in_columns(call, dense_run, disc_set):
     assert call(encode, dense_run, "--standardize", "--out", "c.parquet")[0] == 0
     assert call(encode, dense_run, "--standardize", "--out", "c.npz")[0] == 0
     table = pyarrow.parquet.read_table("c.parquet")
@@ -209,7 +209,7 @@ BAD_CODES = {
 
 
 @pytest.mark.parametrize("name", BAD_CODES)
-def test_codes_that_do_not_fit(call, dense_run, tmp_path_factory, name):
+def test_codes_that_do_not_fit_are_refused(call, dense_run, tmp_path_factory, name):
     arrays, *phrases = BAD_CODES[name]
     path = files(tmp_path_factory.mktemp("made"), **arrays)
     mistake(call(decode, dense_run, path, "--out", "x.png"), str(path), *phrases)
@@ -238,7 +238,7 @@ def test_bad_requests_of_decode(call, dense_run, tmp_path_factory):
     mistake(call(decode, dense_run, many, "--out", "x.png"), "a sheet has at most 4096")
 
 
-def test_anyones_codes_are_decoded_and_a_folder_keeps_its_other_files(call, dense_run):
+def test_foreign_codes_are_decoded_and_a_folder_keeps_its_other_files(call, dense_run):
     np.savez("made.npz", mean=np.zeros((2, 3)))
     assert source_run(Path("made.npz")) is None
     Path("faces").mkdir()
@@ -250,13 +250,13 @@ def test_anyones_codes_are_decoded_and_a_folder_keeps_its_other_files(call, dens
     np.testing.assert_array_equal(picture("faces/00000-0.png"), picture("faces/00001-1.png"))
 
 
-def test_the_folder_where_one_stands_is_a_place_too(call, dense_run, tmp_path_factory):
+def test_the_current_folder_is_a_valid_output(call, dense_run, tmp_path_factory):
     path = files(tmp_path_factory.mktemp("codes"), mean=np.zeros((2, 3)))
     assert call(decode, dense_run, path, "--out", ".")[0] == 0
     assert sorted(path.name for path in Path.cwd().iterdir()) == ["00000-0.png", "00001-1.png"]
 
 
-def test_a_run_that_has_gone_is_not_the_one_of_a_file(tmp_path):
+def test_a_deleted_run_is_not_used_for_a_file(tmp_path):
     one = Encoded(("a",), np.zeros((1, 3), np.float32), None)
     write_codes(tmp_path / "x.npz", one, {"run": str(tmp_path / "gone")})
     assert source_run(tmp_path / "x.npz") is None

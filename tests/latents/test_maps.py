@@ -44,7 +44,7 @@ def test_principal_components_of_a_plane_keep_its_distances():
     assert shares[0] > 90
 
 
-def test_tsne_parts_clusters_and_is_a_function_of_its_seed():
+def test_tsne_separates_clusters_and_is_a_function_of_its_seed():
     rows = two_clusters()
     first, again = (lay_out(rows, "tsne", seed=3) for _ in range(2))
     np.testing.assert_array_equal(first.points, again.points)
@@ -54,7 +54,7 @@ def test_tsne_parts_clusters_and_is_a_function_of_its_seed():
     assert np.linalg.norm(first.points[:15] - centers[0], axis=1).max() < apart
 
 
-def test_umap_gets_the_codes_the_seed_and_no_more_neighbours_than_there_are(monkeypatch):
+def test_umap_receives_codes_seed_and_at_most_as_many_neighbours_as_codes(monkeypatch):
     asked = {}
 
     class Fake:
@@ -70,7 +70,7 @@ def test_umap_gets_the_codes_the_seed_and_no_more_neighbours_than_there_are(monk
     assert asked == {"n_neighbors": 8, "random_state": 4, "n_jobs": 1}
 
 
-def test_few_narrow_or_equal_codes_are_refused():
+def test_too_few_narrow_or_equal_codes_are_refused():
     for rows, phrase in {
         (2, 4): "at least 3 codes of 2 units; got 2 codes of 4 units", (7, 1): "got 7 codes of 1 unit",
         (7, 4): "the codes of all 7 images are equal",
@@ -114,7 +114,7 @@ def test_two_units_of_a_map_of_codes_have_a_manifold_too(disc_set):
     np.testing.assert_array_equal(pictures, manifold(loaded, None, 2).images)
 
 
-def test_a_draw_of_pictures_is_a_function_of_its_seed():
+def test_subsampling_images_is_a_function_of_the_seed():
     np.testing.assert_array_equal(random_subset(5, 9, 0), np.arange(5))
     first = random_subset(100, 10, 1)
     np.testing.assert_array_equal(first, random_subset(100, 10, 1))
@@ -122,7 +122,7 @@ def test_a_draw_of_pictures_is_a_function_of_its_seed():
     assert (len(set(first)), (np.diff(first) > 0).all()) == (10, True)
 
 
-def test_the_command_draws_a_map_coloured_by_an_attribute(call, dense_run):
+def test_the_command_plots_a_map_coloured_by_an_attribute(call, dense_run):
     code, out, _ = call(draw_map, dense_run, "--attribute", "width", "--n", 15, "--out", "m.png", "--json")
     result = json.loads(out)
     assert (code, result["n"], result["attribute"], result["method"]) == (0, 15, "width", "pca")
@@ -133,7 +133,7 @@ def test_the_command_draws_a_map_coloured_by_an_attribute(call, dense_run):
     assert Path("plain.png").read_bytes() != Path("m.png").read_bytes()
 
 
-def test_the_command_draws_the_manifold_without_any_pictures(call, two_run):
+def test_the_command_renders_the_manifold_without_any_images(call, two_run):
     code, out, _ = call(draw_map, two_run, "--manifold", "--steps", 4, "--data", "gone", "--out", "m.png")
     assert (code, "quantiles_of: N(0, 1)" in out) == (0, True)
     with Image.open("m.png") as sheet:

@@ -23,7 +23,7 @@ def by_brute_force(queries, others, k):
 
 
 @pytest.mark.parametrize("at_once", [7, 160, 1000])
-def test_in_pixels_they_are_those_of_every_pair_whatever_the_stretch(disc_set, loaded, monkeypatch, at_once):
+def test_neighbours_in_pixels_match_brute_force_for_any_chunk_size(disc_set, loaded, monkeypatch, at_once):
     monkeypatch.setattr(module, "CHUNK", at_once)
     train, test = disc_set.split("train").images, disc_set.split("test").images
     found = nearest_neighbours(test, train, 4, feature_space("pixels", loaded, (16, 16, 3)))
@@ -35,7 +35,7 @@ def test_in_pixels_they_are_those_of_every_pair_whatever_the_stretch(disc_set, l
     assert found.distances[3, 0] == pytest.approx(np.sqrt(np.mean(difference**2)))
 
 
-def test_in_codes_they_are_those_of_the_posterior_means(disc_set, loaded):
+def test_neighbours_in_codes_are_those_of_the_posterior_means(disc_set, loaded):
     train, test = disc_set.split("train").images, disc_set.split("test").images
     found = nearest_neighbours(test, train, 3, feature_space("codes", loaded, (16, 16, 3)))
     means = (np.asarray(encode_means(loaded.vae, loaded.params, images), np.float64) for images in (test, train))
@@ -44,7 +44,7 @@ def test_in_codes_they_are_those_of_the_posterior_means(disc_set, loaded):
     assert np.mean(found.indices == order) > 0.95  # Ties within rounding may change places.
 
 
-def test_a_copy_is_found_at_no_distance(disc_set, loaded):
+def test_a_copy_is_found_at_distance_zero(disc_set, loaded):
     train = np.array(disc_set.split("train").images[:50])
     train[[17, 31]] = train[44]
     found = nearest_neighbours(train[44:45], train, 3, feature_space("pixels", loaded, (16, 16, 3)))
@@ -53,7 +53,7 @@ def test_a_copy_is_found_at_no_distance(disc_set, loaded):
 
 
 @pytest.mark.parametrize("space", ["pixels", "codes"])
-def test_the_command_shows_samples_beside_their_neighbours_and_tells_medians(call, dense_run, disc_set, space):
+def test_the_command_shows_samples_next_to_their_neighbours_and_reports_medians(call, dense_run, disc_set, space):
     arguments = ["--prior", "model", "--n", 2, "--k", 3, "--compared", 10, "--space", space]
     code, out, err = call(neighbours, dense_run, *arguments, "--out", "n.png", "--json")
     assert code == 0, err
@@ -72,7 +72,7 @@ def test_the_command_shows_samples_beside_their_neighbours_and_tells_medians(cal
     assert any(np.array_equal(sheet[y : y + 80, x : x + 80], enlarged) for y, x in starts)
 
 
-def test_the_median_of_held_out_pictures_is_theirs(call, dense_run, disc_set, loaded):
+def test_the_median_is_that_of_the_held_out_images(call, dense_run, disc_set, loaded):
     arguments = ["--prior", "model", "--n", 1, "--k", 1, "--compared", 500, "--out", "n.png", "--json"]
     result = json.loads(call(neighbours, dense_run, *arguments)[1])
     train, test = disc_set.split("train").images, disc_set.split("test").images

@@ -77,7 +77,7 @@ def test_log_prob_is_float32_when_the_networks_compute_in_bfloat16(kind):
     np.testing.assert_allclose(values[0], values[1], rtol=0.05, atol=2.0)
 
 
-def test_a_fixed_scale_is_the_one_that_was_given():
+def test_a_fixed_scale_is_the_given_one():
     normal = NormalLikelihood(scale=0.25).build(3)
     distribution = normal.distribution({}, jnp.zeros((1, 1, 1, 3)))
     np.testing.assert_allclose(jnp.exp(distribution.log_variance), 0.0625, rtol=1e-5)
@@ -135,7 +135,7 @@ def test_a_likelihood_that_does_not_fit_the_pixels_is_refused(likelihood, pixels
 
 @pytest.mark.slow
 @pytest.mark.parametrize("likelihood", ["discretized_logistic_mixture", "continuous_bernoulli"])
-def test_training_with_other_likelihoods_reaches_pictures(disc_set, tmp_path, likelihood):
+def test_training_with_other_likelihoods_produces_images(disc_set, tmp_path, likelihood):
     base = tiny_config()
     config = tiny_config(
         model=flat_model(network="mlp", hidden=(16,), latent=3, likelihood=likelihood, logistics=2),

@@ -53,7 +53,7 @@ def test_every_form_equals_lax_in_value_and_both_gradients(names, channels, heig
 
 
 @pytest.mark.parametrize("channels", [3, 8])
-def test_the_forms_of_a_cpu_are_not_those_of_a_tpu(channels):
+def test_a_cpu_and_a_tpu_use_different_forms(channels):
     x, kernel = jnp.ones((1, 8, 8, channels)), jnp.ones((4, 4, channels, 5))
     for function, operand in ((convolve, x), (conv_transpose, jnp.ones((1, 4, 4, 5)))):
         tpu = jax.jit(function).trace(operand, kernel).lower(lowering_platforms=("tpu",)).as_text()
@@ -107,7 +107,7 @@ MODELS = {
 
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("shape", [(8, 8, 3), (7, 10, 1), (1, 1, 3), (13, 5, 2)])
-def test_every_network_takes_every_size(name, shape):
+def test_every_network_accepts_every_size(name, shape):
     networks = MODELS[name].networks(shape, shape[2])
     params = jax.eval_shape(networks.init, *jax.random.split(jax.random.key(0)))
     x = jax.ShapeDtypeStruct((2, *shape), jnp.float32)
@@ -166,7 +166,7 @@ def test_a_hidden_layer_by_hand():
 
 
 @pytest.mark.parametrize("network", ["mlp", "conv"])
-def test_the_log_variance_keeps_to_the_bounds_of_the_config(network):
+def test_the_log_variance_stays_within_the_bounds_of_the_config(network):
     config = flat_model(network=network, hidden=(5,), channels=(4,), latent=2, log_variance_range=(-9.0, 1.0))
     networks = config.networks((2, 2, 1), 1)
     params = jax.jit(networks.init)(*jax.random.split(jax.random.key(0)))
@@ -175,7 +175,7 @@ def test_the_log_variance_keeps_to_the_bounds_of_the_config(network):
     assert float(log_variance.max()) == pytest.approx(1.0, abs=1e-4)
 
 
-def test_an_average_pool_at_an_odd_rim_averages_what_is_there():
+def test_an_average_pool_at_an_odd_edge_averages_the_existing_pixels():
     networks = Conv(channels=(1,), latent=1, down="avg_pool").networks((3, 3, 1), 1)
     params = jax.jit(networks.init)(*jax.random.split(jax.random.key(0)))
     params["encoder"]["Down_0"]["Conv_0"] = {"kernel": jnp.zeros((3, 3, 1, 1)), "bias": jnp.ones(1)}

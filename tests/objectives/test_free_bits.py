@@ -52,7 +52,7 @@ def by_groups(groups: str, floor: float) -> float:
 
 @pytest.mark.parametrize("floor", [0.01, 0.2, 1e4])
 @pytest.mark.parametrize("groups", ["unit", "channel", "code"])
-def test_what_is_free_of_each_group_costs_the_floor(groups, floor):
+def test_the_free_part_of_each_group_costs_the_floor(groups, floor):
     found = free_value(made(), HALF, floor, groups)
     np.testing.assert_allclose(found, LOG_LIKELIHOOD - 0.5 * by_groups(groups, floor), rtol=1e-5)
     chosen = ELBO(beta=0.5, free_nats=floor, free_groups=groups).build(PICTURES).value
@@ -65,7 +65,7 @@ def test_for_a_vector_a_channel_is_a_unit():
     np.testing.assert_array_equal(*values)
 
 
-def test_units_under_the_floor_are_not_pushed_and_those_above_are_as_ever():
+def test_units_below_the_floor_get_no_gradient_and_others_are_unchanged():
     def total(value):
         return jax.jit(jax.grad(lambda mean: jnp.mean(value(made(mean)))))(jnp.float32(MEAN))
 
@@ -79,7 +79,7 @@ def test_units_under_the_floor_are_not_pushed_and_those_above_are_as_ever():
 
 
 @pytest.mark.parametrize(("step", "aim"), [(1, 1.1), (4, 4.4), (50, 4.4)])
-def test_the_distance_of_the_mean_kl_from_the_capacity_is_what_costs(step, aim):
+def test_the_penalty_is_the_distance_of_the_mean_kl_from_the_capacity(step, aim):
     config = ELBO(beta=3.0, capacity_nats=4.4, capacity_steps=4)
     for scale in (0.0, 1.0):  # A mean KL below the aim, and one above it; pictures lie on both sides of the last aim.
         mean_kl = (0.5 * (np.exp(scale * LOG_VARIANCE) + (scale * MEAN) ** 2 - 1 - scale * LOG_VARIANCE)).sum() / BATCH
@@ -90,7 +90,7 @@ def test_the_distance_of_the_mean_kl_from_the_capacity_is_what_costs(step, aim):
         np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
-def test_under_the_capacity_the_kl_is_pushed_up_and_above_it_down():
+def test_the_kl_is_pushed_up_below_the_capacity_and_down_above_it():
     def slope(aim):
         value = ELBO(capacity_nats=aim).build(PICTURES).value
         return jax.jit(jax.grad(lambda s: jnp.mean(value(made(s * jnp.float32(MEAN)), jnp.asarray(0)))))(1.0)
@@ -114,7 +114,7 @@ def total_correlation() -> np.ndarray:
     return found
 
 
-def test_the_total_correlation_alone_is_weighed_and_at_one_leaves_the_sampled_elbo():
+def test_only_the_total_correlation_is_weighted_and_weight_one_gives_the_sampled_elbo():
     terms = made()
     elbo = terms.log_likelihood - terms.log_posterior + terms.log_prior
     np.testing.assert_allclose(tcvae_value(terms, jnp.asarray(1.0), PICTURES), elbo, rtol=1e-5, atol=1e-5)
@@ -124,7 +124,7 @@ def test_the_total_correlation_alone_is_weighed_and_at_one_leaves_the_sampled_el
     np.testing.assert_allclose(jax.jit(chosen)(terms, jnp.asarray(0)), double, rtol=1e-5)
 
 
-def test_the_discrepancy_of_all_units_is_taken_off_every_picture():
+def test_the_discrepancy_of_all_units_is_subtracted_from_every_image():
     terms = DiscrepancyTerms(made(), jnp.float32(PRIOR_DRAW))
     rows = jnp.float32(np.asarray(terms.z).reshape(BATCH, 6)), jnp.float32(PRIOR_DRAW.reshape(BATCH, 6))
     kl = UNITS.sum(axis=(1, 2, 3))

@@ -44,7 +44,7 @@ def test_the_analytic_kl_is_the_mean_of_its_sampled_terms():
     np.testing.assert_allclose(terms.log_posterior - terms.log_prior, terms.kl, atol=0.1)
 
 
-def test_beta_weighs_the_kl_alone():
+def test_beta_weights_only_the_kl():
     terms = variational_terms(pca(), {}, jax.random.key(0), X)
     np.testing.assert_allclose(elbo(terms, 3.0), terms.log_likelihood - 3.0 * terms.kl, rtol=1e-6)
     assert elbo(terms).shape == (6,)
@@ -70,7 +70,7 @@ def test_the_config_chooses_terms_and_value():
 
 
 @pytest.mark.parametrize("doubly", [False, True])
-def test_the_importance_weighted_objective_is_the_bound_with_the_terms_in_the_mean(doubly):
+def test_the_importance_weighted_objective_is_the_bound_with_mean_terms(doubly):
     objective = IWAE(samples=4, doubly_reparameterized=doubly).build(10)
     moved = pca(shift=0.3)
     terms = jax.jit(lambda key: objective.terms(moved, {}, key, X))(jax.random.key(5))
@@ -88,7 +88,7 @@ def one_gaussian(shift: float) -> tuple[Normal, GaussianMixture]:
     return Normal(mean, log_variance, 1), GaussianMixture(jnp.zeros(1), mean[None], log_variance[None])
 
 
-def test_the_sampled_kl_to_another_prior_is_the_closed_form_in_the_mean():
+def test_the_sampled_kl_to_another_prior_matches_the_closed_form_on_average():
     posterior = Normal(X[:3, :2], 0.5 * X[3:, :2] - 1.0, 1)
     gaussian, mixture = one_gaussian(0.4)
 
@@ -157,7 +157,7 @@ def test_a_small_step_up_the_gradient_of_each_objective_raises_it(name):
         assert float(after - before) == pytest.approx(1e-3 * length, rel=0.02)
 
 
-def test_the_gradient_of_the_elbo_is_right_on_a_model_with_a_known_one():
+def test_the_gradient_of_the_elbo_is_correct_on_a_model_with_a_known_gradient():
     # z ~ q = N(m, 1), p(z) = N(0, 1), p(x|z) = N(z, 1): ELBO' in m is (x - m) - m.
     def value(m):
         vae = compose(

@@ -47,7 +47,7 @@ def test_jit_equals_eager():
         np.testing.assert_allclose(mine, other, rtol=1e-5)
 
 
-def test_one_picture_alone_has_its_posterior_for_the_aggregate():
+def test_the_aggregate_of_a_single_image_is_its_posterior():
     mean, log_variance, z = RANDOM.normal(size=(3, 1, 4)).astype(np.float32)
     posterior = Normal(mean, log_variance, 1)
     found = weighted(z, posterior, 1)
@@ -55,7 +55,7 @@ def test_one_picture_alone_has_its_posterior_for_the_aggregate():
     np.testing.assert_allclose(found.marginals, found.joint, rtol=1e-5)
 
 
-def test_with_equal_posteriors_only_the_size_of_the_data_set_is_taken_off():
+def test_with_equal_posteriors_only_the_dataset_size_is_subtracted():
     mean, log_variance, z = np.zeros((4, 3), np.float32), np.ones((4, 3), np.float32), np.eye(4, 3, dtype=np.float32)
     found, log_density = weighted(z, Normal(mean, log_variance, 1), 50), norm.logpdf(z, 0, np.exp(0.5)).sum(axis=1)
     np.testing.assert_allclose(found.joint, log_density - np.log(50), rtol=1e-5)

@@ -33,7 +33,7 @@ def trained(tmp_path_factory):
     return folder
 
 
-def test_a_killed_run_of_ones_own_kinds_continues(tmp_path):
+def test_a_killed_run_of_user_defined_kinds_continues(tmp_path):
     shutil.copy(MINE, tmp_path / "mine.py")
     # A machine that dies half way: the second half is lost, the checkpoint before it stays.
     script = (
@@ -66,7 +66,7 @@ def test_the_other_commands_open_it_too(trained, command):
     run(trained, command[0], "runs/mine", *command[1:], *CODE)
 
 
-def test_without_the_file_opening_it_names_the_kind_and_the_way_out(trained):
+def test_opening_it_without_the_file_names_the_kind_and_the_remedy(trained):
     done = subprocess.run(
         [sys.executable, "-m", "jaxvae.sample", "runs/mine"], cwd=trained, capture_output=True, text=True, check=False
     )
@@ -75,7 +75,7 @@ def test_without_the_file_opening_it_names_the_kind_and_the_way_out(trained):
     assert "Traceback" not in done.stderr
 
 
-def test_flags_reach_the_fields_of_ones_own_kinds(trained):
+def test_flags_reach_the_fields_of_user_defined_kinds(trained):
     out = run(trained, "train", "mine.py", "--help")
     assert "--model.likelihood.log-scale" in out
     assert "--data.source.count" in out
@@ -89,11 +89,11 @@ def test_the_library_opens_it_with_its_code(trained):
     assert np.isfinite(loaded.log_likelihood(np.zeros((2, 12, 12, 1), np.uint8), k=5)).all()
 
 
-def test_json_keeps_every_field_of_ones_own_kinds():
+def test_json_keeps_every_field_of_user_defined_kinds():
     config = import_file(MINE).config
     assert from_json(json.loads(json.dumps(to_json(config)))) == config
 
 
-def test_a_name_of_jaxvaes_own_is_refused():
+def test_a_built_in_name_is_refused():
     with pytest.raises(jv.UserError, match="'elbo', which is a kind of jaxvae's own"):
         type("Mine", (jv.ObjectiveConfig,), {"kind": "elbo", "__module__": "mine"})

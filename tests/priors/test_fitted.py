@@ -52,7 +52,7 @@ def test_draws_have_the_moments_of_the_codes():
     np.testing.assert_allclose(np.cov(draws.T), np.cov(codes.T), rtol=0.05, atol=0.3)
 
 
-def test_temperature_zero_draws_the_means_and_others_multiply_the_spread():
+def test_temperature_zero_samples_the_means_and_others_multiply_the_spread():
     means, half, full = (np.asarray(draw(clustered(), jax.random.key(0), (50,), each)) for each in (0.0, 0.5, 1.0))
     assert {tuple(row) for row in means} == {tuple(row) for row in np.asarray(clustered().means)}
     np.testing.assert_allclose(half - means, 0.5 * (full - means), atol=1e-5)
@@ -81,13 +81,13 @@ def test_mean_and_variance_of_the_mixture_are_those_of_its_full_covariance():
     np.testing.assert_allclose(mixture.stddev, np.sqrt(np.diag(second - np.outer(mean, mean))), rtol=1e-5)
 
 
-def test_few_codes_get_few_components_and_a_single_one_none():
+def test_few_codes_get_few_components_and_a_single_code_gets_none():
     assert fit_mixture(np.random.default_rng(0).normal(size=(30, 8)), 10, seed=0).weights.shape == (1,)
     assert fit_mixture(np.zeros((1, 3)), 1, seed=0) is None
     assert fit_mixture(np.zeros((0, 3)), 1, seed=0) is None
 
 
-def test_very_many_units_are_fitted_within_the_subspace_that_the_codes_fill_and_have_no_density():
+def test_many_units_are_fitted_within_the_subspace_of_the_codes_and_have_no_density():
     random = np.random.default_rng(0)
     basis = np.linalg.qr(random.normal(size=(MAX_FULL_UNITS + 50, 3)))[0]
     center = random.normal(size=MAX_FULL_UNITS + 50)
@@ -104,7 +104,7 @@ def test_very_many_units_are_fitted_within_the_subspace_that_the_codes_fill_and_
         mixture.log_prob(jnp.asarray(codes))
 
 
-def test_codes_that_do_not_vary_are_fitted_all_the_same():
+def test_constant_codes_can_be_fitted():
     codes = np.ones((40, 3), np.float32)
     assert np.isfinite(log_prob(fit_mixture(codes, 2, seed=0), codes)).all()
     assert np.isfinite(log_prob(open_flow(fit_flow(codes, 10, seed=0)), codes)).all()
@@ -116,7 +116,7 @@ def curved(seed: int) -> np.ndarray:
 
 
 @pytest.mark.slow
-def test_the_flow_weighs_new_codes_of_a_curve_higher_than_a_gaussian_and_never_above_the_truth():
+def test_the_flow_scores_new_codes_of_a_curve_above_a_gaussian_and_never_above_the_truth():
     codes, new = curved(0), curved(1)
     flow = open_flow(fit_flow(codes, 600, seed=0))
     found = float(np.mean(log_prob(flow, new)))
@@ -136,7 +136,7 @@ def test_too_few_codes_or_units_get_no_flow(shape):
 LIKE = {"a": jnp.zeros((2, 3)), "b": jnp.zeros(4)}
 
 
-def test_a_fitted_prior_draws_and_weighs_codes_of_several_parts():
+def test_a_fitted_prior_samples_and_scores_codes_of_several_parts():
     rows = random_mixture(2, 10)
     prior = FittedPrior(rows, LIKE)
     draws = draw(prior, jax.random.key(0), (5, 6), 1.0)
@@ -150,7 +150,7 @@ def test_a_fitted_prior_draws_and_weighs_codes_of_several_parts():
     assert np.isin(means["b"], np.asarray(rows.means)[:, 6:]).all()
 
 
-def test_the_config_says_what_is_fitted_and_the_arrays_make_it_again():
+def test_the_config_selects_what_is_fitted_and_the_arrays_restore_it():
     codes = np.random.default_rng(2).normal(size=(200, 10)).astype(np.float32)
     fitted = fit(codes, TrainConfig(mixture_components=2, fitted_flow_steps=10), seed=0)
     assert fitted.kinds == tuple(fitted.trees) == ("fitted_mixture", "fitted_flow")

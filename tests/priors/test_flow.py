@@ -54,7 +54,7 @@ draw = jax.jit(lambda flow, key, shape, temperature: flow.sample(key, shape, tem
 
 
 @pytest.mark.parametrize("units", [2, 5])
-def test_a_flow_begins_as_the_standard_normal(units):
+def test_a_flow_starts_as_the_standard_normal(units):
     family = build_flow(units, 3, HIDDEN)
     begun = family.distribution(jax.jit(family.init)(jax.random.key(1)), (units,))
     z = np.random.default_rng(0).normal(size=(4, units)).astype(np.float32)
@@ -69,7 +69,7 @@ def exact(made, z) -> np.ndarray:
 
 
 @pytest.mark.parametrize("units", [2, 3])
-def test_the_flow_is_its_definition_coupling_by_coupling(units):
+def test_the_flow_matches_its_definition_coupling_by_coupling(units):
     z = np.random.default_rng(1).normal(size=(7, units)).astype(np.float32)
     np.testing.assert_allclose(log_prob(flow(units), z), exact(flow(units), z), rtol=1e-4)
 
@@ -80,7 +80,7 @@ def test_jit_equals_eager():
 
 
 @pytest.mark.parametrize(("units", "shape"), [(2, (2,)), (5, (1, 5, 1))])
-def test_the_density_is_that_of_the_draws_by_the_jacobian_of_the_way_from_u_to_z(units, shape):
+def test_the_density_follows_from_the_jacobian_of_the_map_from_u_to_z(units, shape):
     made = flow(units, shape)
     u = np.random.default_rng(2).normal(size=(4, units)).astype(np.float32)
     way = jax.vmap(lambda u: (forward(made, u), jax.jacfwd(lambda u: forward(made, u))(u)))
@@ -91,7 +91,7 @@ def test_the_density_is_that_of_the_draws_by_the_jacobian_of_the_way_from_u_to_z
 
 
 @pytest.mark.parametrize("units", [2, 5])
-def test_draws_are_carried_back_to_what_they_came_from(units):
+def test_samples_invert_to_their_noise(units):
     made = flow(units)
     noise = np.asarray(jax.random.normal(jax.random.key(3), (8, units)))
     for temperature in (0.0, 0.5, 1.0):
@@ -99,7 +99,7 @@ def test_draws_are_carried_back_to_what_they_came_from(units):
         np.testing.assert_allclose(inverse(made, np.float64(draws))[0], temperature * noise, atol=1e-4)
 
 
-def test_maps_are_flattened_rows_with_any_axes_before_them():
+def test_maps_are_flattened_with_any_leading_axes():
     made = flow(6, (2, 1, 3))
     draws = draw(made, jax.random.key(4), (3, 4), 1.0)
     assert draws.shape == (3, 4, 2, 1, 3)

@@ -78,7 +78,7 @@ def test_priors_differ_and_the_first_is_the_standard_normal():
 
 
 @pytest.mark.parametrize("name", ["mixture", "flow"])
-def test_priors_over_maps_draw_maps_and_weigh_them(name):
+def test_priors_over_maps_sample_maps_and_score_them(name):
     prior = small(name).prior.build((2, 1, 3), SHAPE)
     distribution = prior.distribution(jax.jit(prior.init)(jax.random.key(0)), lambda x: None)
     draws = jax.jit(lambda p, key: p.sample(key, (4, 5)))(distribution, jax.random.key(1))
@@ -103,7 +103,7 @@ def test_the_vamp_prior_is_the_mean_of_the_posteriors_of_its_pseudo_inputs():
     np.testing.assert_allclose(ours, logsumexp(logs, axis=0) - np.log(3), rtol=1e-5)
 
 
-def test_the_vamp_prior_takes_maps_from_an_encoder_of_maps():
+def test_the_vamp_prior_accepts_an_encoder_of_maps():
     def encode(x):
         return Normal(jnp.stack([x, -x], axis=-1), jnp.zeros((*x.shape, 2)), 4)
 
@@ -114,7 +114,7 @@ def test_the_vamp_prior_takes_maps_from_an_encoder_of_maps():
     assert jax.eval_shape(distribution.log_prob, draws).shape == (4, 6)
 
 
-def test_pseudo_inputs_begin_as_the_first_pictures():
+def test_pseudo_inputs_start_as_the_first_images():
     vae, params = begun("vamp")
     assert vae.start_images == 3
     pictures = RANDOM.uniform(0.1, 0.9, size=(3, *SHAPE)).astype(np.float32)
@@ -129,13 +129,13 @@ def test_pseudo_inputs_begin_as_the_first_pictures():
 
 
 @pytest.mark.parametrize("name", ["standard_normal", "mixture", "flow"])
-def test_priors_without_pseudo_inputs_are_left_as_they_are(name):
+def test_priors_without_pseudo_inputs_are_left_unchanged(name):
     vae, params = begun(name)
     assert vae.start_images == 0
     assert vae.start(params, np.zeros((0, *SHAPE), np.float32)) is params
 
 
-def test_more_pseudo_inputs_than_pictures_are_refused_with_both_numbers(disc_set, tmp_path):
+def test_more_pseudo_inputs_than_images_are_refused_with_both_numbers(disc_set, tmp_path):
     count = len(disc_set.split("train").images)
     config = tiny_config(model=MLP(hidden=(6,), latent=2, prior=VampPrior(components=count + 1)))
     with pytest.raises(UserError, match=rf"model\.prior\.components is {count + 1}, but must be at most {count},"):
@@ -166,7 +166,7 @@ def test_the_gradient_of_the_elbo_reaches_every_parameter_of_the_prior(name):
 
 
 @pytest.mark.parametrize(("name", "reached"), [("vamp", True), ("mixture", False), ("flow", False)])
-def test_the_vamp_prior_alone_teaches_the_encoder_through_log_p_of_z(name, reached):
+def test_only_the_vamp_prior_trains_the_encoder_through_log_p_of_z(name, reached):
     vae, params = moved(name)
     z = jnp.asarray(RANDOM.normal(size=(4, 2)), jnp.float32)
     gradient = jax.jit(jax.grad(lambda params: jnp.sum(vae.prior(params).log_prob(z))))(params)["encoder"]

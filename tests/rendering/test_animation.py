@@ -27,18 +27,18 @@ def shades(path: Path) -> list[int]:
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".webp"])
-def test_a_path_runs_there_and_back_and_a_loop_goes_round(suffix, tmp_path):
+def test_a_path_plays_forth_and_back_and_a_loop_goes_around(suffix, tmp_path):
     assert shades(save_animation(PICTURES, tmp_path / f"x{suffix}")) == [*SHADES, 120, 80, 40]
     assert shades(save_animation(PICTURES, tmp_path / f"y{suffix}", closed=True)) == list(SHADES)
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_grey_pictures_are_animated(tmp_path):
+def test_grey_images_are_animated(tmp_path):
     with Image.open(save_animation(PICTURES[..., :1], tmp_path / "x.webp")) as image:
         assert image.n_frames == 8
 
 
-def test_a_video_has_the_frames_at_even_sides(tmp_path):
+def test_a_video_has_frames_with_even_sides(tmp_path):
     path = save_animation(PICTURES, tmp_path / "x.mp4")
     assert [file.name for file in tmp_path.iterdir()] == ["x.mp4"]
     command = [get_ffmpeg_exe(), "-loglevel", "error", "-i", path, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
@@ -50,7 +50,7 @@ def test_a_video_has_the_frames_at_even_sides(tmp_path):
         save_animation(PICTURES, tmp_path / "file" / "other.mp4")
 
 
-def test_a_video_without_its_package_names_the_way_to_get_it(monkeypatch, tmp_path):
+def test_a_video_without_its_package_names_the_extra(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     with pytest.raises(UserError, match=r"pip install 'jaxvae\[video\]'"):
         save_animation(PICTURES, tmp_path / "x.mp4")

@@ -9,11 +9,11 @@ from jaxvae.rendering.grid import GAP, grid, over_under, save_png
 PICTURES = np.arange(5, dtype=np.uint8)[:, None, None, None] * np.full((1, 64, 64, 3), 40, np.uint8)
 
 
-def test_to_bytes_rounds_and_cuts_off():
+def test_to_bytes_rounds_and_clips():
     np.testing.assert_array_equal(to_bytes(np.asarray([-1.0, 0.0, 0.5, 1.0, 2.0])), [0, 0, 128, 255, 255])
 
 
-def test_grid_places_each_picture_and_leaves_white_between():
+def test_grid_places_each_image_with_white_gaps():
     sheet = np.asarray(grid(PICTURES, 3).resize((64 * 3 + 2 * GAP, 64 * 2 + GAP), 0))
     for i in range(5):
         top, left = (i // 3) * (64 + GAP), (i % 3) * (64 + GAP)
@@ -21,7 +21,7 @@ def test_grid_places_each_picture_and_leaves_white_between():
     assert (sheet[64 : 64 + GAP] == 255).all()
 
 
-def test_grey_pictures_make_a_grey_file_and_tiny_ones_are_enlarged(tmp_path):
+def test_grey_images_make_a_grey_file_and_tiny_ones_are_enlarged(tmp_path):
     path = save_png(grid(np.zeros((1, 8, 8, 1), np.uint8), 1), tmp_path / "a" / "x.png")
     with Image.open(path) as image:
         assert image.mode == "L"
@@ -29,7 +29,7 @@ def test_grey_pictures_make_a_grey_file_and_tiny_ones_are_enlarged(tmp_path):
 
 
 @pytest.mark.parametrize("count", [3, 5, 8])
-def test_originals_stand_over_their_reconstructions(count):
+def test_originals_are_above_their_reconstructions(count):
     above, below = np.zeros((count, 128, 128, 1), np.uint8), np.full((count, 128, 128, 1), 9, np.uint8)
     sheet = np.asarray(over_under(above, below, 4))
     rows = -(-count // 4)
@@ -41,7 +41,7 @@ def test_originals_stand_over_their_reconstructions(count):
         assert sheet[top + 128 + GAP, left] == 9
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path):
+def test_an_unwritable_path_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         save_png(grid(PICTURES, 3), tmp_path / "file" / "x.png")

@@ -6,7 +6,7 @@ from jaxvae.errors import UserError
 from jaxvae.rendering.scatter import MAX_COLORS, OTHER_COLOR, Coloring, legend_groups, save_scatter
 
 
-def test_each_value_has_a_line_under_its_name():
+def test_each_value_has_a_legend_entry():
     lines = legend_groups(Coloring("width", np.asarray([2, 0, 0, 5]), ["small", "medium", "large"]))
     assert [words for words, _, _ in lines] == ["small", "large", "5"]
     np.testing.assert_array_equal([chosen for _, chosen, _ in lines], np.asarray([2, 0, 0, 5]) == [[0], [2], [5]])
@@ -42,7 +42,7 @@ def test_points_are_drawn_in_their_colours_with_a_legend_or_a_bar(tmp_path):
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path):
+def test_an_unwritable_path_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         save_scatter(tmp_path / "file" / "m.png", np.zeros((3, 2)), ("", ""), "title")

@@ -28,7 +28,7 @@ def run(disc_set, tmp_path):
     return tmp_path / "run"
 
 
-def test_a_finished_run_goes_on_with_more_steps_and_other_values(run, disc_set):
+def test_a_finished_run_continues_with_more_steps_and_other_values(run, disc_set):
     before = metric_lines(run)
     more = config(steps=16, learning_rate=1e-4, batch_size=8)
     with pytest.raises(UserError, match=r"train.steps is 8 there and 16 here.* --change to continue it with these"):
@@ -51,7 +51,7 @@ def test_a_finished_run_goes_on_with_more_steps_and_other_values(run, disc_set):
     assert ended_before(run, more) == 16
 
 
-def test_a_change_that_no_checkpoint_saw_is_recorded_once(run, disc_set, monkeypatch):
+def test_a_change_without_a_checkpoint_is_recorded_once(run, disc_set, monkeypatch):
     more = config(steps=16)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "run_steps", lambda *arguments: 1 / 0)

@@ -30,7 +30,7 @@ def saved(tmp_path):
     return tmp_path
 
 
-def test_trees_and_json_come_back(saved):
+def test_trees_and_json_are_restored(saved):
     assert checkpoint.steps(saved) == [3]
     assert checkpoint.tree_names(saved, 3) == {"params", "train"}
     assert checkpoint.read_about(saved, 3)["config"] == {"a": [1, None]}
@@ -38,7 +38,7 @@ def test_trees_and_json_come_back(saved):
     assert jax.tree.all(jax.tree.map(np.array_equal, params, TREES["params"]))
 
 
-def test_optimizer_state_and_key_come_back_in_their_own_structure(saved):
+def test_optimizer_state_and_key_are_restored_in_their_own_structure(saved):
     like = jax.eval_shape(lambda: {**TREES["train"], "key": jax.random.key(0)})
     train = checkpoint.read_like(saved, 3, "train", like)
     assert jax.tree.structure(train) == jax.tree.structure(TREES["train"])
@@ -86,7 +86,7 @@ def cut(folder):
             path.write_bytes(path.read_bytes()[:5])
 
 
-def test_of_a_damaged_checkpoint_the_one_before_is_loaded(disc_run, tmp_path, caplog):
+def test_a_damaged_checkpoint_falls_back_to_the_previous_one(disc_run, tmp_path, caplog):
     run = shutil.copytree(disc_run, tmp_path / "run")
     flip(run / "checkpoints" / "40")
     assert load(run).info.step == 20
@@ -99,7 +99,7 @@ def test_of_a_damaged_checkpoint_the_one_before_is_loaded(disc_run, tmp_path, ca
 
 
 @pytest.mark.parametrize("damage", [flip, cut])
-def test_training_goes_on_from_the_one_before_a_damaged_checkpoint(disc_run, disc_set, tmp_path, caplog, damage):
+def test_training_resumes_from_the_checkpoint_before_a_damaged_one(disc_run, disc_set, tmp_path, caplog, damage):
     run = shutil.copytree(disc_run, tmp_path / "run")
     damage(run / "checkpoints" / "40")
     train(tiny_config(), disc_set, run)
@@ -109,7 +109,7 @@ def test_training_goes_on_from_the_one_before_a_damaged_checkpoint(disc_run, dis
 
 
 @pytest.mark.parametrize("kind", [MemoryError, PermissionError, jax.errors.JaxRuntimeError])
-def test_a_checkpoint_that_memory_or_rights_do_not_suffice_for_is_not_damaged(saved, monkeypatch, kind):
+def test_insufficient_memory_or_permissions_do_not_mark_a_checkpoint_as_damaged(saved, monkeypatch, kind):
     def failing(*_):
         raise kind("not now")
 
@@ -118,7 +118,7 @@ def test_a_checkpoint_that_memory_or_rights_do_not_suffice_for_is_not_damaged(sa
         checkpoint.read_tree(saved, 3, "params")
 
 
-def test_training_does_not_start_over_where_every_checkpoint_is_damaged(disc_run, disc_set, tmp_path):
+def test_training_does_not_restart_if_every_checkpoint_is_damaged(disc_run, disc_set, tmp_path):
     run = shutil.copytree(disc_run, tmp_path / "run")
     for step in ("20", "40"):
         flip(run / "checkpoints" / step)
@@ -130,7 +130,7 @@ def test_training_does_not_start_over_where_every_checkpoint_is_damaged(disc_run
 @pytest.mark.parametrize(
     "error", [OSError(errno.ENOSPC, "No space left on device"), ValueError("... No space left ...")]
 )
-def test_a_full_disk_is_told_with_what_is_kept(disc_set, tmp_path, monkeypatch, error):
+def test_a_full_disk_is_reported_with_what_is_kept(disc_set, tmp_path, monkeypatch, error):
     original = checkpoint.save
 
     def failing(checkpointer, step, *rest, **named):
@@ -144,7 +144,7 @@ def test_a_full_disk_is_told_with_what_is_kept(disc_set, tmp_path, monkeypatch, 
     assert load(tmp_path / "run").info.step == 20
 
 
-def test_an_unknown_step_is_answered_with_the_known_ones(disc_run):
+def test_an_unknown_step_is_reported_with_the_known_ones(disc_run):
     with pytest.raises(UserError, match=r"no checkpoint at step 7; it has 20, 40\."):
         load(disc_run, step=7)
     assert load(disc_run, step=20).info.step == 20

@@ -30,7 +30,7 @@ def test_a_checkpoint_of_every_format_opens(old):
     assert np.isfinite(picture).all()
 
 
-def test_a_run_of_every_format_goes_on(old, disc_set):
+def test_a_run_of_every_format_continues(old, disc_set):
     before = metric_lines(old, "validation")
     loop.train(CONFIG, disc_set, old)
     assert completed(old) == 20

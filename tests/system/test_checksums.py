@@ -12,7 +12,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_a_sealed_folder_is_whole(folder):
+def test_a_sealed_folder_is_intact(folder):
     assert find_mismatch(folder) is None
 
 
@@ -27,11 +27,11 @@ def test_a_sealed_folder_is_whole(folder):
         (lambda folder: (folder / FILE_NAME).write_text("[]"), FILE_NAME),
     ],
 )
-def test_the_file_that_changed_is_named(folder, change, named):
+def test_the_changed_file_is_named(folder, change, named):
     change(folder)
     assert find_mismatch(folder) == named
 
 
-def test_a_folder_that_was_never_sealed_has_nothing_to_be_compared_with(tmp_path):
+def test_an_unsealed_folder_has_nothing_to_compare_with(tmp_path):
     (tmp_path / "a").write_text("x")
     assert find_mismatch(tmp_path) is None

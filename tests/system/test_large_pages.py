@@ -21,9 +21,9 @@ def started(**environment):
 
 
 @pytest.mark.skipif(not HUGE_PAGES_FILE.exists(), reason="there are no large pages here")
-def test_the_process_starts_anew_with_the_tunables_and_its_arguments():
+def test_the_process_restarts_with_the_tunables_and_its_arguments():
     assert started() == f"{TUNABLES.split(':')[0]} --an argument x"
 
 
-def test_tunables_of_the_user_are_left_alone():
+def test_user_defined_tunables_are_left_alone():
     assert started(GLIBC_TUNABLES="glibc.malloc.check=0") == "glibc.malloc.check=0 --an argument x"

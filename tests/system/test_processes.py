@@ -27,7 +27,7 @@ def test_results_come_in_order_and_without_warnings(several, monkeypatch, few):
     assert list(several.map(warning, range(3))) == [0, -1, -2]
 
 
-def test_a_process_that_is_ended_from_outside_is_told(several, monkeypatch):
+def test_a_killed_process_is_reported(several, monkeypatch):
     monkeypatch.setattr(every_core, "SERIAL_LIMIT", 0)
     with pytest.raises(UserError, match="worker process was killed"):
         list(several.map(os._exit, range(1, 60)))

@@ -23,7 +23,7 @@ def messages(caplog):
     return [record.getMessage() for record in caplog.records]
 
 
-def test_everything_passes_and_lines_are_logged_where_there_is_no_terminal(clock, caplog):
+def test_every_item_passes_through_and_lines_are_logged_without_a_terminal(clock, caplog):
     with caplog.at_level(logging.INFO, "jaxvae"):
         assert list(progress(iter("abcde"), 5, "preparing train")) == list("abcde")
     # Looks at 30, 60, … seconds after the start, a line at every other one.
@@ -33,13 +33,13 @@ def test_everything_passes_and_lines_are_logged_where_there_is_no_terminal(clock
     ]
 
 
-def test_what_is_counted_is_named(clock, caplog):
+def test_the_counted_items_are_named(clock, caplog):
     with caplog.at_level(logging.INFO, "jaxvae"):
         assert list(progress(range(2), 2, "bounding", "batches")) == [0, 1]
     assert messages(caplog) == ["bounding: 1 of 2 batches, 0.0167 per second, 1.0 min left"]
 
 
-def test_no_rate_is_told_of_nothing(monkeypatch, caplog):
+def test_no_rate_is_reported_for_zero_items(monkeypatch, caplog):
     monkeypatch.setattr(module, "LOG_EVERY_SECONDS", -1.0)
     with caplog.at_level(logging.INFO, "jaxvae"):
         assert list(progress(iter("ab"), 2, "preparing train")) == ["a", "b"]

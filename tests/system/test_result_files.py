@@ -27,7 +27,7 @@ class Failing(dict):
         return np.zeros(1000)
 
 
-def test_json_is_read_back_and_its_folders_are_made(tmp_path):
+def test_json_is_read_back_and_its_folders_are_created(tmp_path):
     value = {"a": [1, 2.5, None, "é"], "b": {"c": True}}
     path = tmp_path / "some" / "folder" / "x.json"
     write_json(path, value)
@@ -36,13 +36,13 @@ def test_json_is_read_back_and_its_folders_are_made(tmp_path):
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
-def test_a_number_that_is_not_finite_is_an_error_and_leaves_no_file(tmp_path, number):
+def test_a_non_finite_number_is_an_error_and_leaves_no_file(tmp_path, number):
     with pytest.raises(UserError, match="not finite"):
         write_json(tmp_path / "x.json", {"a": 1.0, "b": [number]})
     assert list(tmp_path.iterdir()) == []
 
 
-def test_arrays_are_read_back_with_nothing_pickled(tmp_path):
+def test_arrays_are_read_back_without_pickle(tmp_path):
     values = {"a": np.arange(6.0).reshape(2, 3), "k": np.asarray([1, 10])}
     write_arrays(tmp_path / "x.npz", values)
     with np.load(tmp_path / "x.npz", allow_pickle=False) as read:
@@ -53,14 +53,14 @@ def test_arrays_are_read_back_with_nothing_pickled(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["x.npz"]
 
 
-def test_an_array_that_only_pickle_could_hold_is_refused(tmp_path):
+def test_an_array_that_requires_pickle_is_refused(tmp_path):
     with pytest.raises(ValueError, match="Object arrays cannot be saved"):
         write_arrays(tmp_path / "x.npz", {"a": np.zeros(3), "b": np.asarray([{}, None], object)})
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("before", [None, b"precious"])
-def test_an_interruption_leaves_what_was_there(tmp_path, before):
+def test_an_interruption_keeps_the_existing_file(tmp_path, before):
     path = tmp_path / "x.npz"
     if before:
         path.write_bytes(before)
@@ -69,7 +69,7 @@ def test_an_interruption_leaves_what_was_there(tmp_path, before):
     assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == ([("x.npz", before)] if before else [])
 
 
-def test_a_file_appears_only_when_it_is_whole(tmp_path, monkeypatch):
+def test_a_file_appears_only_when_complete(tmp_path, monkeypatch):
     names = []
     original = np.savez_compressed
 
@@ -83,7 +83,7 @@ def test_a_file_appears_only_when_it_is_whole(tmp_path, monkeypatch):
     assert (tmp_path / "x.npz").exists()
 
 
-def test_a_place_that_cannot_be_written_to_is_named(tmp_path):
+def test_an_unwritable_path_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"file/x\.json cannot be written"):
         write_json(tmp_path / "file" / "x.json", {})
@@ -93,7 +93,7 @@ def test_a_place_that_cannot_be_written_to_is_named(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"file", "folder.json"}
 
 
-def test_a_new_file_is_one_of_the_right_kind_that_does_not_exist(tmp_path):
+def test_a_new_file_has_the_right_suffix_and_does_not_exist(tmp_path):
     path = tmp_path / "x.json"
     assert new_file(None, ".json", overwrite=False) is None
     assert new_file(path, ".json", overwrite=False) == path
@@ -103,7 +103,7 @@ def test_a_new_file_is_one_of_the_right_kind_that_does_not_exist(tmp_path):
         new_file(Path("x"), ".npz", overwrite=False)
 
 
-def test_a_file_that_exists_is_replaced_only_when_asked(tmp_path):
+def test_an_existing_file_is_replaced_only_on_request(tmp_path):
     path = tmp_path / "x.json"
     path.write_text("precious")
     with pytest.raises(UserError, match=r"x\.json already exists; choose another file, or replace it with --overwrite"):

@@ -71,7 +71,7 @@ def test_a_run_stops_once_its_patience_has_run_out_and_keeps_the_best(stopped):
     assert load(run, step=10).info.parameters == "last"
 
 
-def test_what_is_measured_and_fitted_at_the_end_is_of_the_best_parameters(stopped, disc_set):
+def test_final_evaluation_and_fitting_use_the_best_parameters(stopped, disc_set):
     run, _ = stopped
     vae, params, info = load(run)
     codes = loop.build_draw_codes(vae, info.config)
@@ -80,7 +80,7 @@ def test_what_is_measured_and_fitted_at_the_end_is_of_the_best_parameters(stoppe
     assert equal(info.fitted.fitted_mixture, expected.fitted_mixture)
 
 
-def test_the_command_says_that_a_run_stopped_early_is_complete(stopped, monkeypatch, capsys):
+def test_the_command_reports_an_early_stopped_run_as_complete(stopped, monkeypatch, capsys):
     run, _ = stopped
     monkeypatch.setattr(jaxvae.cli, "read_experiment", lambda path: patient())
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
@@ -89,7 +89,7 @@ def test_the_command_says_that_a_run_stopped_early_is_complete(stopped, monkeypa
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
 
 
-def test_the_best_is_kept_where_nothing_ends_a_run_early(disc_set, tmp_path, monkeypatch):
+def test_the_best_is_kept_without_early_stopping(disc_set, tmp_path, monkeypatch):
     scripted(monkeypatch, RISE_AND_FALL | {20: 2.0})
     loop.train(patient(patience=3, steps=20), disc_set, tmp_path)
     loaded = load(tmp_path)
@@ -97,7 +97,7 @@ def test_the_best_is_kept_where_nothing_ends_a_run_early(disc_set, tmp_path, mon
     assert equal(loaded.params, load(tmp_path, step=10).params)
 
 
-def test_with_a_running_mean_its_best_is_kept(disc_set, tmp_path, monkeypatch):
+def test_with_a_moving_average_its_best_is_kept(disc_set, tmp_path, monkeypatch):
     scripted(monkeypatch, RISE_AND_FALL)
     config = patient()
     loop.train(dataclasses.replace(config, train=dataclasses.replace(config.train, ema_decay=0.9)), disc_set, tmp_path)
@@ -107,7 +107,7 @@ def test_with_a_running_mean_its_best_is_kept(disc_set, tmp_path, monkeypatch):
     assert not equal(load(tmp_path).params, checkpoint.read_tree(folder, 10, "params"))
 
 
-def test_without_patience_nothing_stops_and_the_last_parameters_count(disc_set, tmp_path, monkeypatch):
+def test_without_patience_nothing_stops_and_the_last_parameters_are_used(disc_set, tmp_path, monkeypatch):
     seen = scripted(monkeypatch, RISE_AND_FALL)
     loop.train(patient(patience=0), disc_set, tmp_path)
     assert seen[-1] == ("test", 30)
@@ -139,7 +139,7 @@ def test_an_interrupted_run_stops_at_the_same_step_with_the_same_parameters(
     assert equal(whole.info.fitted.fitted_mixture, cut.info.fitted.fitted_mixture)
 
 
-def test_a_run_ended_between_its_last_validation_and_its_last_file_only_finishes(stopped, disc_set, tmp_path):
+def test_a_run_killed_after_its_last_validation_only_finishes(stopped, disc_set, tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         scripted(patch, RISE_AND_FALL)
         patch.setattr(loop, "fitted", lambda *arguments: 1 / 0)
@@ -164,19 +164,19 @@ def test_patience_counts_validations_since_the_best():
     assert not waits(10, 1000, patience=0)
 
 
-def test_the_warm_up_of_the_kl_is_not_counted():
+def test_patience_ignores_the_kl_warm_up():
     assert [waits(5, step, warmup_steps=20) for step in (15, 20, 25, 30)] == [False, False, False, True]
     # Three rises of 20 steps, with two stretches at beta between them: the last rise ends at step 100.
     assert [waits(5, step, warmup_steps=20, warmup_cycles=3) for step in (95, 105, 110)] == [False, False, True]
     assert waits(50, 60, warmup_steps=20)
 
 
-def test_patience_runs_out_at_validations_alone():
+def test_patience_runs_out_only_at_validations():
     # The warm-up ends between two validations. A run interrupted ten steps later, between two others, has to go on.
     assert [waits(5, step, warmup_steps=23) for step in (30, 33, 34, 35)] == [False, False, False, True]
 
 
-def test_more_pseudo_inputs_than_pictures_are_one_sentence_and_no_run(call, disc_set, tmp_path_factory):
+def test_too_many_pseudo_inputs_print_one_sentence_and_leave_no_run(call, disc_set, tmp_path_factory):
     source = tmp_path_factory.mktemp("raw") / "few.npy"
     np.save(source, disc_set.split("train").images[:20])
     code, _, err = call(
@@ -193,7 +193,7 @@ def test_more_pseudo_inputs_than_pictures_are_one_sentence_and_no_run(call, disc
 @pytest.mark.parametrize(
     "prior", [MixturePrior(components=3), VampPrior(components=3), FlowPrior(pairs=1, hidden=4)], ids=lambda p: p.kind
 )
-def test_every_prior_trains_to_pictures(disc_set, tmp_path, prior):
+def test_every_prior_trains_and_produces_images(disc_set, tmp_path, prior):
     model = dataclasses.replace(SMALL, prior=prior)
     config = patient(patience=0, steps=3, mixture=0, model=model)
     pictures = loop.train(config, disc_set, tmp_path)
@@ -204,7 +204,7 @@ def test_every_prior_trains_to_pictures(disc_set, tmp_path, prior):
     assert np.isfinite(vae.prior(params).log_prob(z)).all()
 
 
-def test_of_two_equally_good_validations_the_first_is_kept(disc_set, tmp_path, monkeypatch):
+def test_the_first_of_two_equally_good_validations_is_kept(disc_set, tmp_path, monkeypatch):
     scripted(monkeypatch, dict.fromkeys(range(5, 31, 5), 1.0))
     loop.train(patient(patience=4), disc_set, tmp_path / "run")
     loaded = load(tmp_path / "run")
@@ -214,7 +214,7 @@ def test_of_two_equally_good_validations_the_first_is_kept(disc_set, tmp_path, m
 
 
 @pytest.mark.parametrize("values", [{5: 1.0, 10: float("nan"), 15: 3.0}, {5: float("nan"), 10: 3.0, 15: 2.0}])
-def test_a_validation_that_is_not_a_number_is_never_the_best(disc_set, tmp_path, monkeypatch, values):
+def test_a_nan_validation_is_never_the_best(disc_set, tmp_path, monkeypatch, values):
     scripted(monkeypatch, values)
     loop.train(patient(patience=4, steps=15), disc_set, tmp_path)
     best = next(step for step, value in values.items() if value == 3.0)
@@ -222,14 +222,14 @@ def test_a_validation_that_is_not_a_number_is_never_the_best(disc_set, tmp_path,
     assert equal(load(tmp_path).params, checkpoint.read_tree(tmp_path / "checkpoints", best, "params"))
 
 
-def test_validations_that_are_never_numbers_end_in_a_sentence(disc_set, tmp_path, monkeypatch):
+def test_validations_that_are_all_nan_print_one_sentence(disc_set, tmp_path, monkeypatch):
     scripted(monkeypatch, dict.fromkeys(range(5, 31, 5), float("nan")))
     with pytest.raises(UserError, match="no best validation to keep: objective_nats was not a number in any"):
         loop.train(patient(), disc_set, tmp_path)
 
 
 @pytest.mark.parametrize("objective", [MMD(beta=0.0), BetaTCVAE(beta=3.0), ELBO(free_nats=1.0)], ids=lambda o: o.kind)
-def test_the_best_is_by_the_objective_that_is_trained(disc_set, tmp_path, objective):
+def test_the_best_is_chosen_by_the_trained_objective(disc_set, tmp_path, objective):
     loop.train(patient(patience=5, steps=10, objective=objective), disc_set, tmp_path)
     images, keys = disc_set.split("validation").images, loop.split_root(0)
     vae = load(tmp_path).vae

@@ -6,7 +6,7 @@ from jaxvae.errors import UserError
 from jaxvae.training.lock import lock_run
 
 
-def test_a_second_trainer_is_refused_with_the_number_of_the_first(tmp_path):
+def test_a_second_trainer_is_refused_with_the_pid_of_the_first(tmp_path):
     with (
         lock_run(tmp_path / "run"),
         pytest.raises(UserError, match=f"by process {os.getpid()};"),
@@ -15,7 +15,7 @@ def test_a_second_trainer_is_refused_with_the_number_of_the_first(tmp_path):
         pytest.fail("was let in")
 
 
-def test_the_folder_is_free_again_after_an_error(tmp_path):
+def test_the_folder_is_unlocked_after_an_error(tmp_path):
     with pytest.raises(RuntimeError), lock_run(tmp_path):
         raise RuntimeError
     with lock_run(tmp_path):
@@ -23,13 +23,13 @@ def test_the_folder_is_free_again_after_an_error(tmp_path):
     assert not (tmp_path / ".owner").exists()
 
 
-def test_a_folder_that_cannot_be_made(tmp_path):
+def test_a_folder_that_cannot_be_created_is_reported(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written to"), lock_run(tmp_path / "file" / "run"):
         pytest.fail("was let in")
 
 
-def test_a_folder_in_which_nothing_was_written_is_gone_again(tmp_path):
+def test_an_empty_run_folder_is_removed(tmp_path):
     with lock_run(tmp_path / "runs" / "x"):
         pass
     assert list(tmp_path.iterdir()) == []

@@ -17,7 +17,7 @@ def steps(run):
     return [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_lines_after_the_step_that_a_run_goes_on_from_are_dropped(tmp_path):
+def test_lines_after_the_resumed_step_are_dropped(tmp_path):
     with opened(tmp_path / "run") as record:
         for step in (1, 2, 3):
             write(record, step, "train", {"loss": float(step)})
@@ -28,21 +28,21 @@ def test_lines_after_the_step_that_a_run_goes_on_from_are_dropped(tmp_path):
     assert steps(tmp_path / "run") == [1, 2, 3]
 
 
-def test_a_run_that_died_at_its_very_end_has_the_test_split_once(tmp_path):
+def test_a_run_killed_at_its_very_end_evaluates_the_test_split_once(tmp_path):
     for _ in range(2):
         with opened(tmp_path / "run", first_step=3) as record:
             write(record, 3, "test", {"loss": 0.0})
     assert steps(tmp_path / "run") == [3]
 
 
-def test_what_is_no_number_in_json_is_written_as_a_word(tmp_path):
+def test_non_finite_numbers_are_written_as_words(tmp_path):
     with opened(tmp_path / "run") as record:
         write(record, 1, "train", {"loss": float("nan"), "kl_nats": float("inf")})
     line = json.loads((tmp_path / "run" / "metrics.jsonl").read_text())
     assert line == {"step": 1, "kind": "train", "loss": "nan", "kl_nats": "inf"}
 
 
-def test_where_there_is_no_terminal_a_plain_line_is_printed_now_and_then(tmp_path, capsys):
+def test_without_a_terminal_plain_lines_are_printed_periodically(tmp_path, capsys):
     with opened(tmp_path / "run") as record:
         metrics = {"elbo_nats": -5.0, "images_per_second": 12.0}
         update_progress(record, 1, 10, 4, metrics)
@@ -55,7 +55,7 @@ def test_where_there_is_no_terminal_a_plain_line_is_printed_now_and_then(tmp_pat
     assert out == ["step 4/10  elbo_nats -5.0  12 images/s  0.0 min left", "hello"]
 
 
-def test_the_lines_are_on_the_disk_before_a_checkpoint_is_saved(disc_set, tmp_path, monkeypatch):
+def test_lines_are_flushed_before_a_checkpoint_is_saved(disc_set, tmp_path, monkeypatch):
     done = []
     flush_to_disk, save = loop.flush_to_disk, checkpoint.save
     monkeypatch.setattr(loop, "flush_to_disk", lambda record: (done.append("lines"), flush_to_disk(record)))
@@ -66,7 +66,7 @@ def test_the_lines_are_on_the_disk_before_a_checkpoint_is_saved(disc_set, tmp_pa
     assert done == ["lines", "checkpoint"] * 3
 
 
-def test_lines_that_nobody_writes_need_no_disk():
+def test_unwritten_lines_need_no_disk():
     with discard_log() as record:
         write(record, 1, "train", {"loss": 1.0})
         flush_to_disk(record)

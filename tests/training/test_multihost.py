@@ -102,7 +102,7 @@ def test_two_processes_train_as_one_through_a_kill_and_a_stop(disc_set, tmp_path
         np.testing.assert_allclose(mine, other, atol=2e-3)
 
 
-def test_one_process_is_the_first_and_asks_nobody():
+def test_a_single_process_is_the_first_and_needs_no_communication():
     assert is_first()
     assert (any_process(True), any_process(False), broadcast_from_first(0.1), first_then_others(lambda: 3)) == (
         True,
@@ -112,18 +112,18 @@ def test_one_process_is_the_first_and_asks_nobody():
     )
 
 
-def test_an_error_of_one_process_alone_is_not_that_of_another(tmp_path):
+def test_an_error_of_one_process_is_not_attributed_to_another(tmp_path):
     with pytest.raises(TimeoutError), report_lost_process(tmp_path):
         raise TimeoutError
 
 
-def test_the_loss_of_another_process_is_told(tmp_path, monkeypatch):
+def test_the_loss_of_another_process_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     with pytest.raises(UserError, match="another of the 2 processes no longer responds"), report_lost_process(tmp_path):
         raise TimeoutError
 
 
-def test_processes_that_do_not_meet_are_told(monkeypatch):
+def test_processes_that_cannot_connect_are_reported(monkeypatch):
     def never(*arguments):
         raise RuntimeError("deadline exceeded\nand more")
 
@@ -142,7 +142,7 @@ def test_processes_that_do_not_meet_are_told(monkeypatch):
         ({"TPU_WORKER_HOSTNAMES": "a"}, 0),
     ],
 )
-def test_others_are_looked_for_where_slurm_or_cloud_tpu_started_several(monkeypatch, environment, expected):
+def test_other_processes_are_discovered_under_slurm_and_cloud_tpu(monkeypatch, environment, expected):
     calls = []
     monkeypatch.setattr(jax.distributed, "initialize", lambda *arguments: calls.append(arguments))
     for name in ("SLURM_STEP_NUM_TASKS", "TPU_WORKER_HOSTNAMES"):

@@ -75,7 +75,7 @@ def test_several_devices_make_the_steps_of_one(count):
 
 
 @pytest.mark.parametrize("count", [2, 8])
-def test_shared_out_parameters_make_the_same_steps_and_take_less_memory(count):
+def test_sharded_parameters_make_the_same_steps_in_less_memory(count):
     alike(stepped(1), stepped(count, fsdp=True))
     # Biases and the optimizer's count stay whole.
     assert stepped(count, fsdp=True)[2] < 1.3 * stepped(1)[2] / count
@@ -87,7 +87,7 @@ def test_parts_of_a_batch_make_the_same_steps_on_any_devices(count, accumulate, 
 
 
 @pytest.mark.parametrize("log_every", [1, 10, 100])
-def test_metrics_are_whole_on_every_device_however_many_steps_they_are_of(log_every):
+def test_metrics_are_complete_on_every_device_for_any_number_of_steps(log_every):
     settings = train_config(batch_size=48, steps=100, log_every=log_every, validate_every=100, picture_every=100)
     config = tiny_config(model=MLP(hidden=(8,) * 5, latent=4), train=settings)
     vae, placement = build(config.model, (16, 16, 3)), over(jax.devices(), config, DevicesConfig(fsdp=True))
@@ -101,7 +101,7 @@ def test_metrics_are_whole_on_every_device_however_many_steps_they_are_of(log_ev
     assert log_every < 100 or metrics["update"].layer_norms.size >= 1024
 
 
-def test_networks_computed_anew_make_the_same_steps():
+def test_rematerialised_networks_make_the_same_steps():
     alike(stepped(2), stepped(2, rematerialize=True))
 
 
@@ -161,7 +161,7 @@ def test_the_fields_are_checked(choices, told):
         DevicesConfig(**choices)
 
 
-def test_the_state_is_given_away_and_nothing_of_it_is_copied(disc_set):
+def test_the_state_is_donated_and_not_copied(disc_set):
     config, images = tiny_config(), disc_set.split("train").images
     vae, placement = build(config.model, (16, 16, 3)), place(config)
     state = jax.device_put(init_state(split_root(0), vae, config.train), placement.whole)
@@ -176,7 +176,7 @@ def test_the_state_is_given_away_and_nothing_of_it_is_copied(disc_set):
 @pytest.mark.parametrize(
     ("network", "chosen", "expected"), [("conv", {}, None), ("conv", {"JAX_NUM_CPU_DEVICES": "3"}, 3), ("mlp", {}, 1)]
 )
-def test_a_convolutional_model_gets_a_device_of_each_core_unless_the_user_chose(network, chosen, expected):
+def test_a_convolutional_model_gets_one_device_per_core_unless_the_user_chose(network, chosen, expected):
     code = (
         "import jax; from jaxvae import Config; from jaxvae.training.sharding import share_cores;"
         f"share_cores(Config(model={network!r}));"
@@ -190,7 +190,7 @@ def test_a_convolutional_model_gets_a_device_of_each_core_unless_the_user_chose(
     assert patient == str(network == "conv" and not chosen)
 
 
-def test_the_placement_takes_no_more_devices_than_divide_the_batch():
+def test_the_placement_uses_only_devices_that_divide_the_batch():
     assert len(place(tiny_config(train=train_config(batch_size=16))).whole.device_set) == 2
     assert len(place(tiny_config(train=train_config(batch_size=8))).whole.device_set) == 1
     assert len(place(tiny_config(model=MLP())).whole.device_set) == 2

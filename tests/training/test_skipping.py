@@ -28,7 +28,7 @@ def usual(count=NORM_HISTORY):
     return list(np.random.default_rng(0).uniform(1.0, 2.0, count))
 
 
-def test_nothing_is_a_spike_before_enough_norms_are_known():
+def test_no_step_is_a_spike_before_enough_norms_are_known():
     assert all(followed([1.0, 1e6, 1.0, 1e9])[1])
 
 
@@ -48,18 +48,18 @@ def test_spikes_without_end_never_stop_training(growth):
     assert not should_stop(guard, GUARDED)
 
 
-def test_the_threshold_follows_a_change_that_lasts():
+def test_the_threshold_follows_a_lasting_change():
     _, made = followed([*usual(), *[100.0] * 40])
     # After ten of them a tenth of the last hundred norms is 100.
     assert all(made[-30:])
 
 
-def test_spikes_between_steps_that_are_not_finite_are_let_through_in_the_end():
+def test_spikes_between_non_finite_steps_are_eventually_accepted():
     _, made = followed([*usual(), *[1e5, np.nan] * 4])
     assert made[-8::2] == [False, False, False, True]
 
 
-def test_enough_steps_in_a_row_that_are_not_finite_freeze_everything():
+def test_enough_consecutive_non_finite_steps_freeze_everything():
     guard, made = followed([1.0, np.nan, np.inf, 1.0, *[np.nan] * 4, 1.0, 2.0])
     assert made == [True, False, False, True, *[False] * 6]
     assert should_stop(guard, GUARDED)
@@ -82,7 +82,7 @@ def test_a_spike_leaves_parameters_and_optimizer_as_they_were(disc_set):
     assert float(new.guard.norms[-1]) == float(metrics["gradient_norm"])
 
 
-def test_the_state_before_skipped_steps_is_the_one_that_came_to_them(disc_set):
+def test_the_state_before_skipped_steps_is_preserved(disc_set):
     config = tiny_config(train=train_config(most_not_finite=2))
     vae = build(config.model, (16, 16, 3))
     good = init_state(split_root(0), vae, config.train)

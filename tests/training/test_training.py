@@ -58,7 +58,7 @@ def test_the_same_step_draws_the_same_noise_and_another_step_other_noise(disc_se
     assert float(first["loss"]) == float(again["loss"]) != float(later["loss"])
 
 
-def test_a_small_batch_is_learned_by_heart(disc_set):
+def test_a_small_batch_is_memorised(disc_set):
     config = tiny_config(train=train_config(steps=300))
     vae, state = start(config)
     step = jax.jit(build_train_step(vae, config, 160), donate_argnums=0)
@@ -70,7 +70,7 @@ def test_a_small_batch_is_learned_by_heart(disc_set):
     assert np.mean(values[-20:]) > np.mean(values[:20]) + 1000
 
 
-def test_the_new_state_takes_the_memory_of_the_old(disc_set):
+def test_the_new_state_reuses_the_memory_of_the_old(disc_set):
     config = tiny_config()
     vae, state = start(config)
     images = disc_set.split("train").images[:8]
@@ -79,7 +79,7 @@ def test_the_new_state_takes_the_memory_of_the_old(disc_set):
     assert step.memory_analysis().alias_size_in_bytes >= sum(leaf.nbytes for leaf in arrays)
 
 
-def test_an_update_that_is_not_finite_is_not_made(disc_set):
+def test_a_non_finite_update_is_skipped(disc_set):
     config = tiny_config()
     vae, state = start(config)
     broken = state._replace(params={**state.params, "likelihood": {"log_variance": jnp.asarray(jnp.nan)}})
@@ -90,7 +90,7 @@ def test_an_update_that_is_not_finite_is_not_made(disc_set):
     assert jax.tree.all(jax.tree.map(np.array_equal, new.params["encoder"], broken.params["encoder"]))
 
 
-def test_the_running_mean_follows_the_parameters(disc_set):
+def test_the_moving_average_follows_the_parameters(disc_set):
     config = tiny_config(train=train_config(ema_decay=0.9, warmup_steps=0))
     vae, state = start(config)
     new, _ = jax.jit(build_train_step(vae, config, 160))(state, jnp.asarray(disc_set.split("train").images[:4]))
@@ -130,7 +130,7 @@ def test_weight_decay_leaves_the_likelihood_and_the_prior_alone():
     assert not np.any(moved["prior"]["x"])
 
 
-def test_without_likelihood_and_prior_it_is_adamw():
+def test_without_likelihood_and_prior_the_optimizer_is_adamw():
     params = {"w": jnp.asarray([1.0, -2.0])}
     gradients = {"w": jnp.asarray([0.3, 0.4])}
     config = TrainConfig(weight_decay=0.1, learning_rate=0.01, clip_norm=None)
@@ -139,7 +139,7 @@ def test_without_likelihood_and_prior_it_is_adamw():
     np.testing.assert_array_equal(mine["w"], others["w"])
 
 
-def test_mirroring_turns_some_pictures_left_to_right_and_leaves_the_rest():
+def test_mirroring_turns_some_images_left_to_right_and_leaves_the_rest():
     x = jnp.broadcast_to(jnp.arange(3.0)[None, None, :, None], (200, 2, 3, 1))
     turned = np.asarray(flip_half(jax.random.key(0), x))
     left = turned[:, 0, 0, 0]
@@ -169,7 +169,7 @@ def test_both_ways_of_feeding_run_the_same_batches(disc_set, resident, network):
     assert sums == pytest.approx(expected)
 
 
-def test_a_stretch_of_steps_ends_where_something_is_looked_at():
+def test_a_stretch_of_steps_ends_where_something_is_observed():
     settings = train_config(steps=100, log_every=30, validate_every=50, picture_every=75)
     config = tiny_config(model=MLP(), train=settings)
     ends = [0]
@@ -178,7 +178,7 @@ def test_a_stretch_of_steps_ends_where_something_is_looked_at():
     assert ends == [0, 30, 50, 60, 75, 90, 100]
 
 
-def test_a_run_learns_and_writes_everything_down(disc_run):
+def test_a_run_learns_and_records_everything(disc_run):
     rows = metric_lines(disc_run)
     assert [row["step"] for row in rows] == list(range(5, 41, 5))
     assert rows[-1]["elbo_nats"] > rows[0]["elbo_nats"]
@@ -207,7 +207,7 @@ def test_a_run_opens_from_its_folder_alone(disc_run, disc_set):
     )
 
 
-def test_an_interrupted_run_goes_on_bit_for_bit(disc_run, disc_set, tmp_path, monkeypatch):
+def test_an_interrupted_run_continues_bit_for_bit(disc_run, disc_set, tmp_path, monkeypatch):
     config = tiny_config()
     original = loop.log
 
@@ -239,7 +239,7 @@ def test_the_last_two_and_the_best_checkpoints_are_kept(disc_set, tmp_path):
     assert checkpoint.steps(tmp_path) == [2, 4, 5]
 
 
-def test_steps_that_are_not_finite_are_named_and_the_last_good_state_is_kept(disc_set, tmp_path):
+def test_non_finite_steps_are_reported_and_the_last_good_state_is_kept(disc_set, tmp_path):
     config = tiny_config(train=train_config(learning_rate=1e18, clip_norm=1e30, warmup_steps=0))
     with pytest.raises(UserError) as error:
         loop.train(config, disc_set, tmp_path / "run")
@@ -259,7 +259,7 @@ def test_steps_that_are_not_finite_are_named_and_the_last_good_state_is_kept(dis
     assert str(again.value) == str(error.value)
 
 
-def test_a_first_step_that_is_not_finite_keeps_the_state_before_it(disc_set, tmp_path, monkeypatch):
+def test_non_finite_steps_from_the_start_keep_the_initial_state(disc_set, tmp_path, monkeypatch):
     def broken(*arguments):
         vae = build(*arguments)
         return compose(vae.init, vae.encode, lambda params, z: vae.decode(params, z * jnp.nan), vae.prior)
@@ -271,7 +271,7 @@ def test_a_first_step_that_is_not_finite_keeps_the_state_before_it(disc_set, tmp
     assert load(tmp_path / "run").info.step == 0
 
 
-def test_one_step_that_is_not_finite_is_skipped_and_told(disc_set, tmp_path, monkeypatch, capsys):
+def test_one_non_finite_step_is_skipped_and_reported(disc_set, tmp_path, monkeypatch, capsys):
     original = loop.build_train_step
 
     def failing_once(*arguments):
@@ -293,7 +293,7 @@ def test_one_step_that_is_not_finite_is_skipped_and_told(disc_set, tmp_path, mon
     assert completed(tmp_path / "run") == 12
 
 
-def test_a_run_does_not_go_on_with_other_pictures(disc_set, disc_run, tmp_path):
+def test_a_run_does_not_continue_with_other_images(disc_set, disc_run, tmp_path):
     run = shutil.copytree(disc_run, tmp_path / "run")
     splits = {name: {**part, "sha256": {}} for name, part in disc_set.info["splits"].items()}
     info = {**disc_set.info, "splits": splits}
@@ -312,7 +312,7 @@ def test_a_run_does_not_go_on_with_other_pictures(disc_set, disc_run, tmp_path):
         ({"model": MLP(hidden=(16,), latent=3)}, {"bits_per_dim"}),
     ],
 )  # fmt: skip
-def test_every_kind_of_model_trains_to_pictures(disc_set, tmp_path, changes, expected):
+def test_every_kind_of_model_trains_and_produces_images(disc_set, tmp_path, changes, expected):
     few = train_config(steps=6, ema_decay=0.9, mixture_components=1, fitted_flow_steps=0)
     config = tiny_config(train=few, **changes)
     pictures = loop.train(config, disc_set, tmp_path / "run")
@@ -328,7 +328,7 @@ def test_a_constant_learning_rate_is_one_of_the_metrics(disc_set, tmp_path):
     assert [row["learning_rate"] for row in metric_lines(tmp_path / "run")] == pytest.approx([settings.learning_rate])
 
 
-def test_a_run_is_not_complete_before_its_pictures_are_drawn(disc_set, tmp_path, monkeypatch):
+def test_a_run_is_not_complete_before_its_images_are_drawn(disc_set, tmp_path, monkeypatch):
     """Killed in between, it would never draw them."""
     original, seen = loop.show, []
 

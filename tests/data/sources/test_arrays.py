@@ -22,7 +22,7 @@ def firsts(examples):
 
 
 @pytest.mark.parametrize(("shape", "expected"), [((5, 4), (5, 4, 1)), ((5, 4, 1), (5, 4, 1)), ((5, 4, 3), (5, 4, 3))])
-def test_an_npy_is_cut_in_three(tmp_path, shape, expected):
+def test_an_npy_is_split_in_three(tmp_path, shape, expected):
     np.save(tmp_path / "a.npy", numbered(20, *shape))
     _, found = read(tmp_path / "a.npy")
     assert [len(found[split]) for split in SPLITS] == [16, 2, 2]
@@ -64,7 +64,7 @@ def test_an_npz_of_one_block_and_of_plain_split_names(tmp_path):
     assert [len(found[split]) for split in SPLITS] == [3, 1, 2]
 
 
-def test_prepare_finds_it_and_resizes(tmp_path):
+def test_prepare_finds_the_file_and_resizes(tmp_path):
     np.savez(tmp_path / "a.npz", images=numbered(5, 9, 12, 3))
     prepared = prepare(DataConfig(name=str(tmp_path / "a.npz"), size=6, root=str(tmp_path / "data")))
     assert prepared.shape == (6, 6, 3)
@@ -83,7 +83,7 @@ def test_prepare_finds_it_and_resizes(tmp_path):
         (np.zeros((2, 4, 4), np.uint8), "has 2 images"),
     ],
 )
-def test_images_that_will_not_do(tmp_path, array, message):
+def test_invalid_images_are_refused(tmp_path, array, message):
     np.save(tmp_path / "a.npy", array)
     with pytest.raises(UserError, match=message):
         read(tmp_path / "a.npy")
@@ -102,7 +102,7 @@ def test_images_that_will_not_do(tmp_path, array, message):
         ({"x_train": numbered(3, 2, 2), "y_train": np.arange(3), "x_test": numbered(3, 2, 2)}, "not for test"),
     ],
 )
-def test_npz_content_that_will_not_do(tmp_path, content, message):
+def test_invalid_npz_content_is_refused(tmp_path, content, message):
     np.savez(tmp_path / "a.npz", **content)
     with pytest.raises(UserError, match=message):
         read(tmp_path / "a.npz")

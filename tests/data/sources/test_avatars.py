@@ -17,7 +17,7 @@ def test_a_face_is_the_same_each_time_and_faces_differ():
     assert not np.array_equal(first.image, other.image)
 
 
-def test_attributes_say_what_is_drawn_and_are_balanced():
+def test_attributes_match_the_drawing_and_are_balanced():
     rows = []
     for seed in range(800):
         avatar, values = choose_parts(np.random.default_rng(seed))
@@ -50,12 +50,12 @@ def test_sunglasses_darken_the_eyes_and_leave_the_shoulders(monkeypatch):
 
 
 @pytest.mark.parametrize(("field", "value"), [("crop", 100), ("raw", "/pictures")])
-def test_fields_that_drawing_has_no_use_for_are_refused(field, value):
+def test_fields_that_drawing_does_not_use_are_refused(field, value):
     with pytest.raises(UserError, match=f"data.{field} is '?{value}"):
         avatars.avatars(DataConfig(**{field: value}))
 
 
-def test_sizes_and_grey_are_drawn_as_asked():
+def test_the_requested_size_and_colour_are_drawn():
     image = avatars._draw(np.random.default_rng(0), 33, "grey").image
     assert image.shape == (33, 33, 1)
     source = avatars.avatars(DataConfig(size=33))

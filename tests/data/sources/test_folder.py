@@ -33,7 +33,7 @@ def values(examples):
     return [int(example.image[0, 0, 0]) for example in examples]
 
 
-def test_three_parts_hold_each_picture_once(tmp_path):
+def test_three_splits_contain_each_image_once(tmp_path):
     found = read(build(config(fill(tmp_path / "a", 20))))
     assert {split: len(examples) for split, examples in found.items()} == {"train": 16, "validation": 2, "test": 2}
     assert sorted(each for examples in found.values() for each in values(examples)) == list(range(20))
@@ -53,7 +53,7 @@ def test_any_size_and_mode_becomes_one_shape(tmp_path):
     assert {example.image.shape for example in examples} == {(6, 6, 3)}
 
 
-def test_all_grey_stays_grey(tmp_path):
+def test_grey_images_stay_grey(tmp_path):
     examples = read(build(config(fill(tmp_path / "grey", 3, "L"))))["train"]
     assert examples[0].image.shape == (8, 8, 1)
 
@@ -68,7 +68,7 @@ def test_nested_folders_are_labels(tmp_path):
     assert sorted(labels) == [(0,)] * 4 + [(1,)] * 4
 
 
-def test_labels_stay_with_their_pictures(tmp_path):
+def test_labels_stay_with_their_images(tmp_path):
     fill(tmp_path / "n" / "a", 6)
     for i in range(6):
         (tmp_path / "n" / "b").mkdir(exist_ok=True)
@@ -77,14 +77,14 @@ def test_labels_stay_with_their_pictures(tmp_path):
         assert [value >= 200 for value in values(examples)] == [each.attributes == (1,) for each in examples]
 
 
-def test_one_subfolder_is_no_label(tmp_path):
+def test_a_single_subfolder_is_not_a_label(tmp_path):
     fill(tmp_path / "all" / "only", 3)
     source = build(config(tmp_path / "all"))
     assert source.attributes == ()
     assert source.classes == {}
 
 
-def test_other_and_hidden_files_are_passed_over(tmp_path, caplog):
+def test_other_and_hidden_files_are_ignored(tmp_path, caplog):
     path = fill(tmp_path / "a", 3)
     (path / "notes.txt").write_text("hello")
     (path / "._000.png").write_text("what macOS leaves")
@@ -95,7 +95,7 @@ def test_other_and_hidden_files_are_passed_over(tmp_path, caplog):
     assert caplog.records == []
 
 
-def test_content_decides_not_the_name(tmp_path):
+def test_the_content_decides_not_the_name(tmp_path):
     path = fill(tmp_path / "a", 3)
     Image.new("RGB", (9, 9), "red").save(path / "really_a_jpeg.png", format="jpeg")
     assert sum(len(examples) for examples in read(build(config(path))).values()) == 4
@@ -125,7 +125,7 @@ def test_too_many_unreadable_files_are_an_error(tmp_path, damage):
     assert not (tmp_path / "data").exists()
 
 
-def test_pictures_of_different_shapes_need_a_size(tmp_path):
+def test_images_of_different_shapes_need_a_size(tmp_path):
     path = fill(tmp_path / "a", 5)
     Image.new("RGB", (3, 3)).save(path / "other.png")
     with pytest.raises(UserError, match=r"differ in shape.*--data\.size"):

@@ -120,7 +120,7 @@ def test_damaged_files_are_named(celeba, tmp_path):
         assert not (tmp_path / "data").exists()
 
 
-def test_a_table_cut_short_is_told(celeba, tmp_path):
+def test_a_truncated_table_is_reported(celeba, tmp_path):
     table = celeba / "list_attr_celeba.txt"
     table.write_text(table.read_text()[:900])
     with pytest.raises(UserError, match=r"cannot prepare celeb_a from the files in .*may be incomplete"):
@@ -128,7 +128,7 @@ def test_a_table_cut_short_is_told(celeba, tmp_path):
     assert not (tmp_path / "data").exists()
 
 
-def test_an_interruption_leaves_nothing(raw_celeba, tmp_path, monkeypatch):
+def test_an_interruption_leaves_nothing_behind(raw_celeba, tmp_path, monkeypatch):
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
@@ -155,7 +155,7 @@ def test_fashion_mnist_from_raw_files(tmp_path):
     assert prepared.info["origin"]["splits"]["validation"].startswith("4 of train")
 
 
-def test_mnist_files_that_are_cut_short(tmp_path):
+def test_truncated_mnist_files_are_reported(tmp_path):
     raw_mnist(tmp_path / "raw")
     images = tmp_path / "raw" / "train-images-idx3-ubyte.gz"
     whole = images.read_bytes()
@@ -214,7 +214,7 @@ def test_cifar10_from_raw_files(tmp_path):
     assert found == made
 
 
-def test_a_tar_cut_short_is_named(tmp_path):
+def test_a_truncated_tar_is_named(tmp_path):
     raw_cifar(tmp_path / "raw")
     archive = tmp_path / "raw" / "cifar-10-binary.tar.gz"
     archive.write_bytes(archive.read_bytes()[:-2000])
@@ -234,19 +234,19 @@ def test_a_tar_cut_short_is_named(tmp_path):
         ("imdb_reviews", "imdb_reviews has no images; its features are"),
     ],
 )
-def test_names_that_will_not_do(tmp_path, name, message):
+def test_invalid_names_are_refused(tmp_path, name, message):
     with pytest.raises(UserError, match=message) as caught:
         prepare(DataConfig(name=name, root=str(tmp_path / "data")))
     assert len(str(caught.value)) < 200
     assert not (tmp_path / "data").exists()
 
 
-def test_a_raw_folder_that_is_not_there(tmp_path):
+def test_a_missing_raw_folder_is_reported(tmp_path):
     with pytest.raises(UserError, match=r"data\.raw .*not a folder"):
         prepare(config("celeb_a", tmp_path / "absent", tmp_path))
 
 
-def test_a_builder_that_needs_tensorflow_asks_for_the_extra(tmp_path, capsys, monkeypatch):
+def test_a_builder_that_needs_tensorflow_names_the_extra(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow", None)  # As if it were not installed, where it is.
     with pytest.raises(UserError, match=r"pip install 'jaxvae\[tensorflow\]'"):
         prepare(config("coco", tmp_path, tmp_path))
@@ -264,7 +264,7 @@ def unknown_host(*args):
     raise socket.gaierror(-2, "Name or service not known")
 
 
-def test_without_a_network_the_way_out_is_told(tmp_path, tfds_home, monkeypatch):
+def test_without_a_network_the_remedy_is_reported(tmp_path, tfds_home, monkeypatch):
     monkeypatch.setattr("socket.getaddrinfo", unknown_host)
     monkeypatch.setattr("jaxvae.data.sources.tfds.files.getproxies", dict)
     with pytest.raises(UserError, match=r"cannot download or prepare celeb_a .*drive\.google\.com") as caught:
@@ -274,7 +274,7 @@ def test_without_a_network_the_way_out_is_told(tmp_path, tfds_home, monkeypatch)
     assert not (tmp_path / "data").exists()
 
 
-def test_a_download_is_prepared_once_and_kept_where_tfds_does(tmp_path, tfds_home, monkeypatch):
+def test_a_download_is_prepared_once_and_kept_where_tfds_keeps_it(tmp_path, tfds_home, monkeypatch):
     made = raw_mnist(tmp_path / "raw")
     asked = []
 

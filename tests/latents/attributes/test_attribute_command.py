@@ -27,7 +27,7 @@ def test_list_names_attributes_classes_and_counts(call, dense_run, disc_set):
     assert f"small: {np.sum(values[:, 2] == 0)}, medium:" in out
 
 
-def test_add_draws_each_picture_at_each_degree(call, dense_run, disc_set):
+def test_add_renders_each_image_at_each_degree(call, dense_run, disc_set):
     code, out, err = call(
         attribute, "add", "red", "--remove", "high", "width=small", "--run", dense_run, "--to", "test:3", "red=0",
         "--degree", 0, 1.5, -1, "--out", "a.png", "--json",
@@ -52,7 +52,7 @@ def test_add_draws_each_picture_at_each_degree(call, dense_run, disc_set):
     assert result["scores"][0]["+red"] == pytest.approx(float(edits[0].direction.score(z)[0]), abs=1e-5)
 
 
-def test_orthogonal_to_method_and_step_change_the_picture_and_its_name(call, dense_run, tmp_path):
+def test_orthogonal_to_method_and_step_change_the_image_and_its_name(call, dense_run, tmp_path):
     asked = ["add", "red", "--run", dense_run, "--degree", 2]
     made = {}
     for name, more in {
@@ -66,7 +66,7 @@ def test_orthogonal_to_method_and_step_change_the_picture_and_its_name(call, den
         assert not np.array_equal(made[name], made["plain"]), name
 
 
-def test_results_without_a_name_of_their_own_are_told_apart(call, dense_run):
+def test_unnamed_results_get_distinct_names(call, dense_run):
     paths = set()
     for more in (
         [],
@@ -119,7 +119,7 @@ def folder(tmp_path_factory, disc_set):
     return place
 
 
-def test_labels_of_a_csv_serve_an_unlabelled_folder(call, dense_run, folder):
+def test_a_csv_can_label_an_unlabelled_folder(call, dense_run, folder):
     labels = ["--labels", folder / "labels.csv", "--run", dense_run]
     code, out, _ = call(attribute, "list", *labels, "--json")
     assert json.loads(out)["names"] == ["blue", "size=big", "size=little"]
@@ -140,7 +140,7 @@ def write(folder, name, text):
     return folder / name
 
 
-def test_bad_requests_leave_one_sentence_and_nothing_behind(call, dense_run, folder, tmp_path_factory):
+def test_bad_requests_print_one_sentence_and_leave_nothing_behind(call, dense_run, folder, tmp_path_factory):
     run, out = ["--run", dense_run], ["--out", "x.png"]
     add = ("add", "red", *run, *out)
     mistake(call(attribute, "add", *run, *out), "nothing to add or remove")

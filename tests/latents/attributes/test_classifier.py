@@ -18,7 +18,7 @@ def prepared_of(path, examples, attributes=("hat",)):
     return write_prepared(path / "made", "made", {"name": "made"}, Source(attributes, {}, splits, {}))
 
 
-def test_it_tells_attributes_of_pictures_that_it_has_not_seen(classifier, disc_set):
+def test_it_predicts_attributes_of_unseen_images(classifier, disc_set):
     assert classifier.accuracy["red"] == 1.0
     assert classifier.accuracy["high"] == 1.0
     assert classifier.accuracy["width"] > 0.8 > 0.5 > classifier.most_frequent["width"]
@@ -31,12 +31,12 @@ def test_it_tells_attributes_of_pictures_that_it_has_not_seen(classifier, disc_s
         assert np.mean(right) == pytest.approx(classifier.accuracy[name])
 
 
-def test_its_values_have_the_names_of_the_data_set(classifier, disc_set):
+def test_its_values_use_the_names_of_the_dataset(classifier, disc_set):
     named = class_names(classifier, disc_set.info["classes"])
     assert named == {"red": ["0", "1"], "high": ["0", "1"], "width": ["small", "medium", "large"]}
 
 
-def test_the_accuracy_is_that_of_the_split_that_was_not_trained_on(tmp_path):
+def test_the_accuracy_is_that_of_the_held_out_split(tmp_path):
     def examples(split):
         # The test split has the attribute the other way around.
         return [Example(e.image, (e.attributes[0] ^ (split == "test"),)) for e in discs(split, size=8)[:60]]
@@ -44,7 +44,7 @@ def test_the_accuracy_is_that_of_the_split_that_was_not_trained_on(tmp_path):
     assert fit_classifier(prepared_of(tmp_path, examples)).accuracy["hat"] < 0.1
 
 
-def test_an_attribute_that_never_varies_and_pictures_all_alike(tmp_path):
+def test_constant_attributes_and_identical_images_are_handled(tmp_path):
     grey = np.full((8, 8, 1), 7, np.uint8)
     made = prepared_of(tmp_path, lambda split: [Example(grey, (3, i % 2)) for i in range(6)], ("hat", "beard"))
     classifier = fit_classifier(made)
@@ -54,7 +54,7 @@ def test_an_attribute_that_never_varies_and_pictures_all_alike(tmp_path):
     assert classifier.accuracy == {"hat": 1.0, "beard": 0.5}
 
 
-def test_what_cannot_be_learned_is_told(tmp_path):
+def test_what_cannot_be_learned_is_reported(tmp_path):
     none = prepared_of(tmp_path / "a", lambda split: [Example(np.zeros((4, 4, 1), np.uint8), ())] * 3, ())
     with pytest.raises(UserError, match="made has no attributes"):
         fit_classifier(none)
@@ -63,7 +63,7 @@ def test_what_cannot_be_learned_is_told(tmp_path):
         fit_classifier(one)
 
 
-def test_pictures_are_reduced_by_means_over_blocks_also_where_they_do_not_divide():
+def test_images_are_reduced_by_block_means_even_when_sizes_do_not_divide():
     image = np.random.default_rng(0).integers(0, 256, (1, 37, 20, 3), dtype=np.uint8)
     reduced = _reduce(image).reshape(13, 10, 3)
     np.testing.assert_allclose(reduced[2, 4], image[0, 6:9, 8:10].mean(axis=(0, 1)) / 255, rtol=1e-5)

@@ -81,7 +81,7 @@ def test_scores_of_the_class_means_are_0_and_1_and_a_degree_adds_1(gaussians, me
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_what_is_to_stay_keeps_its_score(gaussians, method):
+def test_preserved_attributes_keep_their_score(gaussians, method):
     rows, has, also = gaussians
     other = row(direction(tree(rows), also, method).axis)
     free, kept = (row(direction(tree(rows), has, method, keep).vector) for keep in ([], [(tree(rows), also)]))
@@ -89,7 +89,7 @@ def test_what_is_to_stay_keeps_its_score(gaussians, method):
     assert abs(other @ kept) < 1e-5
 
 
-def test_what_cannot_be_kept_is_refused(gaussians):
+def test_what_cannot_be_preserved_is_refused(gaussians):
     rows, has, _ = gaussians
     for method in METHODS:
         with pytest.raises(UserError, match="orthogonally to itself"):
@@ -101,7 +101,7 @@ def test_what_cannot_be_kept_is_refused(gaussians):
 
 
 @pytest.mark.parametrize("model", [DENSE, Conv(latent_kind="spatial", latent=2, channels=(4, 4))])
-def test_a_data_set_has_a_direction_for_each_attribute_and_class(disc_set, model):
+def test_a_dataset_has_a_direction_for_each_attribute_and_class(disc_set, model):
     loaded = untrained(tiny_config(model=model), disc_set)
     found = attribute_directions(loaded, disc_set)
     assert list(found) == ["red", "high", "width=small", "width=medium", "width=large"]

@@ -29,7 +29,7 @@ def test_the_same_step_is_the_degree_times_the_vector():
     np.testing.assert_allclose(made["b"], np.full((3, 1), 0.25))
 
 
-def test_a_step_of_its_own_ends_at_the_class_mean_and_never_leads_back():
+def test_an_individual_step_ends_at_the_class_mean_and_never_goes_back():
     # Scores of the first are -0.25, 0.75 and -0.75: by hand, what each lacks to 1.
     made = edit(CODES, [Edit(FIRST)], 1.0)
     np.testing.assert_allclose(made["a"] - CODES["a"], np.outer([1.25, 0.25, 1.75], [2.0, 1.0]), atol=1e-6)
@@ -47,7 +47,7 @@ def test_degree_0_changes_nothing():
         np.testing.assert_array_equal(made["a"], CODES["a"])
 
 
-def test_edits_made_together_all_end_where_they_should():
+def test_simultaneous_edits_all_reach_their_targets():
     made = edit(CODES, [Edit(FIRST), Edit(SECOND)], 1.0)
     np.testing.assert_allclose(FIRST.score(made), 1.0, atol=1e-6)
     np.testing.assert_allclose(SECOND.score(made), 1.0, atol=1e-6)
@@ -93,7 +93,7 @@ def judge(pixels, disc_set):
     return Judge.build(pixels, learned, labelled_split(disc_set, "validation"), fit_classifier(disc_set, "validation"))
 
 
-def test_a_model_that_shows_everything_is_edited_with_success(judge):
+def test_edits_of_a_perfect_model_succeed(judge):
     red = judge.measure("red")
     truth = judge.held_out.values[:, 0]
     assert red["n"] == np.count_nonzero(truth == 0)
@@ -103,7 +103,7 @@ def test_a_model_that_shows_everything_is_edited_with_success(judge):
     assert judge.measure("red", most=3)["n"] == 3
 
 
-def test_what_is_measured_is_what_the_classifier_says(judge):
+def test_measurements_are_predictions_of_the_classifier(judge):
     red, seen_before = judge.measure("red"), judge.before
     start = np.flatnonzero(judge.held_out.values[:, 0] == 0)
     vector, axis = (np.asarray(each) for each in judge.learned.direction("red")[:2])
@@ -117,7 +117,7 @@ def test_what_is_measured_is_what_the_classifier_says(judge):
     assert red["stayed_least"]["share"] == min(red["stayed_each"].values())
 
 
-def test_without_an_edit_everything_stays_and_the_classifier_agrees_with_itself(judge):
+def test_without_an_edit_everything_is_preserved_and_the_classifier_agrees_with_itself(judge):
     still = judge.measure("width=large", degree=0.0)
     assert still["stayed"] == 1.0
     assert still["took"] == still["took_before"]
@@ -126,7 +126,7 @@ def test_without_an_edit_everything_stays_and_the_classifier_agrees_with_itself(
     assert {name: each["on_reconstructions"] for name, each in report.items()} == judge.classifier.accuracy
 
 
-def test_a_class_that_is_never_seen_beside_the_attribute_need_not_stay(judge):
+def test_a_class_that_never_occurs_with_the_attribute_need_not_be_preserved(judge):
     values = judge.learned.labelled.values.copy()
     values[(values[:, 0] == 1), 1] = 0  # As if nothing red were ever high.
     exclusive = judge._replace(learned=judge.learned._replace(labelled=judge.learned.labelled._replace(values=values)))
@@ -136,7 +136,7 @@ def test_a_class_that_is_never_seen_beside_the_attribute_need_not_stay(judge):
     assert judge._can_stay("high", 0, 1, np.flatnonzero(judge.held_out.values[:, 0] == 0), False).all()
 
 
-def test_agreement_passes_over_what_is_not_known(judge):
+def test_agreement_ignores_unknown_values(judge):
     values = judge.held_out.values.copy()
     values[:, 0] = -1
     values[0, 0] = 1 - judge.before["red"][0]
@@ -145,7 +145,7 @@ def test_agreement_passes_over_what_is_not_known(judge):
     assert found["high"] == judge.classifier.accuracy["high"]
 
 
-def test_an_attribute_that_no_held_out_picture_lacks_cannot_be_measured(judge):
+def test_an_attribute_that_every_held_out_image_has_cannot_be_measured(judge):
     values = judge.held_out.values.copy()
     values[:, 0] = 1
     with pytest.raises(UserError, match="no held-out image of discs lacks red"):

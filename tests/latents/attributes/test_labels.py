@@ -33,7 +33,7 @@ def test_names_counts_and_examples_of_every_kind_of_attribute():
     np.testing.assert_array_equal(known.has, np.arange(5, 30) % 4 == 1)
 
 
-def test_what_cannot_be_learned_is_said_in_a_sentence():
+def test_what_cannot_be_learned_is_reported_in_one_sentence():
     made = labelled(
         np.ones(30), np.zeros(30), np.where(COUNTING < 9, COUNTING % 2, -1), COUNTING % 3, COUNTING,
         attributes=("all", "none", "rare", "hair", "height"), classes={"hair": ["dark", "blond", "grey"]},
@@ -48,7 +48,7 @@ def test_what_cannot_be_learned_is_said_in_a_sentence():
             examples(made, name)
 
 
-def test_a_draw_of_a_split_keeps_labels_beside_their_pictures(disc_set):
+def test_subsampling_a_split_keeps_labels_with_their_images(disc_set):
     whole, drawn = labelled_split(disc_set, "train"), labelled_split(disc_set, "train", 25)
     assert len(drawn.images) == 25
     for image, values in zip(drawn.images, drawn.values, strict=True):
@@ -69,7 +69,7 @@ DATA = {"shape": [6, 6, 3], "name": "discs"}
 GOOD = "\ufefffile,shades,hair\r\na.png,1,blond\r\nsub/b.jpg,0,\r\n\r\nc.png,,dark\r\n"
 
 
-def test_a_csv_labels_pictures_of_any_size_and_mode(folder):
+def test_a_csv_labels_images_of_any_size_and_mode(folder):
     (folder / "l.csv").write_bytes(GOOD.encode())
     made = load_labelled_files(folder / "l.csv", folder, DATA)
     assert (made.attributes, made.classes) == (("shades", "hair"), {"hair": ["blond", "dark"]})
@@ -96,27 +96,27 @@ def test_a_csv_labels_pictures_of_any_size_and_mode(folder):
         "file,x\nl.csv,1\n": "l.csv",
     }.items(),
 )
-def test_what_is_wrong_with_a_csv_is_said_in_a_sentence(folder, text, phrase):
+def test_errors_in_a_csv_are_reported_in_one_sentence(folder, text, phrase):
     (folder / "l.csv").write_text(text)
     with pytest.raises(UserError, match=phrase):
         load_labelled_files(folder / "l.csv", folder, DATA)
 
 
-def test_a_csv_that_is_none(folder):
+def test_a_missing_or_unreadable_csv_is_reported(folder):
     with pytest.raises(UserError, match="does not exist"):
         load_labelled_files(folder / "gone.csv", folder, DATA)
     with pytest.raises(UserError, match="is not a readable UTF-8 CSV"):
         load_labelled_files(folder / "a.png", folder, DATA)
 
 
-def test_every_fifth_picture_is_held_out():
+def test_every_fifth_image_is_held_out():
     learned, held_out = hold_out(labelled(COUNTING, attributes=("x",)))
     np.testing.assert_array_equal(held_out.values[:, 0], [4, 9, 14, 19, 24, 29])
     np.testing.assert_array_equal(np.sort(np.concatenate([learned.values, held_out.values])[:, 0]), COUNTING)
     assert len(learned.images) == 24
 
 
-def test_a_classifier_learns_and_is_checked_on_known_labels_alone():
+def test_a_classifier_learns_and_is_tested_on_known_labels_only():
     random = np.random.default_rng(0)
     truth = random.integers(0, 2, 60)
     images = (np.full((60, 4, 4, 1), 40) + 150 * truth[:, None, None, None]).astype(np.uint8)

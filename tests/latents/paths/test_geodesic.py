@@ -42,7 +42,7 @@ def test_under_a_linear_decoder_the_path_is_the_straight_line_at_constant_speed(
     assert steps.max() / steps.mean() < 1.01
 
 
-def test_in_polar_coordinates_it_finds_the_straight_line_of_the_plane():
+def test_in_polar_coordinates_it_finds_the_straight_line():
     first, second = ({"radius": jnp.ones(1), "angle": jnp.full(1, angle)} for angle in (0.0, 2.0))
     codes = geodesic(polar)(first, second, NODES)
     points = polar(codes)
@@ -54,7 +54,7 @@ def test_in_polar_coordinates_it_finds_the_straight_line_of_the_plane():
     assert float(length(polar(arc))) > 1.15 * float(length(chord))
 
 
-def test_it_goes_around_a_hill_keeps_its_ends_and_stays_where_they_are_one():
+def test_it_goes_around_a_hill_keeps_its_endpoints_and_stays_put_where_they_coincide():
     first, second = jnp.asarray([-1.5, 0.1]), jnp.asarray([1.5, 0.1])
     path = geodesic(bent)
     codes = path(first, second, NODES)

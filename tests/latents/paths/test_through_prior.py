@@ -30,7 +30,7 @@ def log_prob(codes) -> np.ndarray:
     return logsumexp(np.log(WEIGHTS)[:, None] + logs, axis=0)
 
 
-def test_every_point_between_independent_draws_is_a_draw():
+def test_every_point_between_independent_samples_is_a_sample():
     random = np.random.default_rng(0)
     pairs = random.normal(size=(400, 2, 64))
     for t in (0.2, 0.5, 0.9):
@@ -42,7 +42,7 @@ def test_every_point_between_independent_draws_is_a_draw():
         assert straight.std() < 0.95
 
 
-def test_ends_that_share_much_are_not_driven_apart():
+def test_similar_endpoints_are_not_driven_apart():
     a, t = np.asarray([1.0, -2.0, 0.5]), np.linspace(0, 1, 5)[:, None]
     np.testing.assert_allclose(matched_line(a, a, t), np.tile(a, (5, 1)), rtol=1e-12)
     b = np.asarray([1.0, -2.0, -0.5])
@@ -50,7 +50,7 @@ def test_ends_that_share_much_are_not_driven_apart():
     np.testing.assert_allclose(norms, norms[0])
 
 
-def test_opposite_and_zero_ends_are_joined_finitely_and_evenly():
+def test_opposite_and_zero_endpoints_are_joined_finitely_and_evenly():
     a, t = np.asarray([1.0, -2.0]), np.linspace(0, 1, 5)[:, None]
     across = matched_line(a, -a, t)
     np.testing.assert_allclose(across[2], 0.0, atol=1e-12)
@@ -58,7 +58,7 @@ def test_opposite_and_zero_ends_are_joined_finitely_and_evenly():
     assert np.isfinite(matched_line(0 * a, 0 * a, t)).all()
 
 
-def test_no_point_is_further_out_than_the_further_end():
+def test_no_point_is_further_out_than_the_outer_endpoint():
     random, t = np.random.default_rng(1), np.linspace(0, 1, 9)[:, None]
     for _ in range(200):
         a, b = random.normal(size=(2, 2)) * random.exponential(size=(2, 1))
@@ -66,7 +66,7 @@ def test_no_point_is_further_out_than_the_further_end():
         assert np.linalg.norm(matched_line(a, b, t), axis=1).max() <= furthest * (1 + 1e-9)
 
 
-def test_the_path_keeps_to_the_prior_where_a_straight_line_leaves_it():
+def test_the_path_stays_in_the_prior_where_a_straight_line_leaves_it():
     prior = islands()
     path, degrees = prior_path(prior), jnp.asarray([0.25, 0.5, 0.75])
     codes = prior.sample(jax.random.key(0), (24,))
@@ -78,7 +78,7 @@ def test_the_path_keeps_to_the_prior_where_a_straight_line_leaves_it():
     assert np.mean(on_line) < typical.mean() - 5.0
 
 
-def test_the_path_has_its_ends_and_the_structure_of_codes():
+def test_the_path_has_its_endpoints_and_the_structure_of_codes():
     first, second = ({"a": jnp.full((2, 1), value), "b": jnp.full(1, -value)} for value in (70.0, -3.0))
     codes = prior_path(islands())(first, second, jnp.linspace(0.0, 1.0, 4))
     assert jax.tree.map(jnp.shape, codes) == {"a": (4, 2, 1), "b": (4, 1)}
@@ -87,7 +87,7 @@ def test_the_path_has_its_ends_and_the_structure_of_codes():
         jax.tree.map(lambda leaf, whole, index=index: np.testing.assert_array_equal(leaf[index], whole), codes, end)
 
 
-def test_a_prior_that_is_standard_normal_already_is_left_as_it_is():
+def test_a_standard_normal_prior_is_left_unchanged():
     ends = jax.random.normal(jax.random.key(3), (2, 2, 3))
     codes = prior_path(standard_normal((2, 3)))(ends[0], ends[1], jnp.asarray([0.3]))
     rows = np.asarray(ends, np.float64).reshape(2, 6)

@@ -56,7 +56,7 @@ def draws(prior, count: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", PRIORS)
-def test_draws_of_the_prior_become_standard_normal_and_come_back(name):
+def test_samples_of_the_prior_become_standard_normal_and_invert(name):
     both_ways = both_ways_of(name)
     codes = draws(PRIORS[name](), 2000)
     u = both_ways.to_normal(codes)
@@ -83,7 +83,7 @@ def test_the_transport_has_the_density_of_the_prior(name):
         assert float(log_prob) == pytest.approx(expected, abs=2e-2)
 
 
-def test_one_unit_is_carried_by_the_distribution_function():
+def test_one_unit_is_transported_by_its_distribution_function():
     mixture = GaussianMixture(jnp.log(jnp.asarray([0.75, 0.25])), jnp.asarray([[-2.0], [3.0]]), jnp.zeros((2, 1)))
     z = np.asarray([[-3.0], [0.0], [2.5]])
     share = 0.75 * norm.cdf(z + 2.0) + 0.25 * norm.cdf(z - 3.0)
@@ -93,7 +93,7 @@ def test_one_unit_is_carried_by_the_distribution_function():
 
 @pytest.mark.parametrize("name", sorted(PRIORS.keys() - {"flow"}))
 @pytest.mark.parametrize("far", [10.0, 1e4])
-def test_codes_far_out_are_finite_there_and_back(name, far):
+def test_codes_far_out_stay_finite_in_both_directions(name, far):
     both_ways = both_ways_of(name)
     codes = np.stack([np.full(UNITS, far), np.full(UNITS, -far), far * np.asarray([1.0, -1.0, 0.5, -0.1])])
     u = both_ways.to_normal(codes)
@@ -105,7 +105,7 @@ def test_codes_far_out_are_finite_there_and_back(name, far):
         np.testing.assert_allclose(again[:2], codes[:2], rtol=1e-6)
 
 
-def test_a_correlated_gaussian_takes_codes_however_far_there_and_back():
+def test_a_correlated_gaussian_inverts_codes_at_any_distance():
     whole = full_mixture()
     both_ways = transport(FullCovarianceMixture(jnp.ones(1), whole.means[:1], whole.factors[:1]))
     codes = np.asarray([10.0, 1e4])[:, None] * np.asarray([[1.0, -1.0, 0.5, -0.1]])
@@ -115,19 +115,19 @@ def test_a_correlated_gaussian_takes_codes_however_far_there_and_back():
     np.testing.assert_allclose(both_ways.from_normal(u), codes, rtol=1e-9)
 
 
-def test_a_flow_takes_codes_far_out_there_and_back():
+def test_a_flow_inverts_codes_far_out():
     both_ways, far = both_ways_of("flow"), 10.0 * draws(bent_flow(), 2000)
     np.testing.assert_allclose(both_ways.from_normal(both_ways.to_normal(far)), far, rtol=1e-4, atol=1e-3)
 
 
-def test_what_lies_in_a_gap_comes_back_in_it():
+def test_codes_in_a_gap_invert_into_it():
     mixture = GaussianMixture(jnp.zeros(2), jnp.asarray([[-50.0], [50.0]]), jnp.zeros((2, 1)))
     both_ways = transport(mixture)
     np.testing.assert_allclose(both_ways.to_normal(np.asarray([[-20.0], [5.0], [20.0]])), 0.0, atol=1e-12)
     assert abs(both_ways.from_normal(np.zeros((1, 1)))[0, 0]) < 50.0
 
 
-def test_a_mixture_within_a_subspace_is_carried_there_and_keeps_what_lies_outside():
+def test_a_mixture_within_a_subspace_is_transported_there_and_keeps_the_rest():
     mixture = full_mixture(units=7)
     both_ways = transport(mixture)
     codes = np.asarray(mixture.sample(jax.random.key(0), (2000,)), np.float64)
@@ -139,7 +139,7 @@ def test_a_mixture_within_a_subspace_is_carried_there_and_keeps_what_lies_outsid
     np.testing.assert_allclose(both_ways.from_normal(both_ways.to_normal(outside)), outside, atol=1e-6)
 
 
-def test_a_gaussian_of_no_weight_counts_for_nothing():
+def test_a_gaussian_of_zero_weight_has_no_effect():
     whole, part = full_mixture(), full_mixture()
     part = FullCovarianceMixture(jnp.asarray([0.625, 0.375, 0.0]), part.means, part.factors)
     two = FullCovarianceMixture(part.weights[:2], whole.means[:2], whole.factors[:2])

@@ -35,24 +35,24 @@ def test_learned_priors_and_maps_of_codes_can_be_walked(name, path, disc_set):
     np.testing.assert_allclose(made.images[[0, -1]].astype(int), shown, atol=1)
 
 
-def test_steps_are_counted_from_each_end_to_the_next():
+def test_steps_are_counted_from_each_endpoint_to_the_next():
     np.testing.assert_allclose(even_degrees(3, 2), [0.0, 0.5, 1.0])
     np.testing.assert_allclose(even_degrees(3, 3), [0.0, 0.25, 0.5, 0.75, 1.0])
 
 
-def test_rows_begin_and_end_with_originals_and_share_their_joints():
+def test_rows_start_and_end_with_originals_and_share_their_joints():
     originals, pictures = (np.asarray(each, np.uint8).reshape(-1, 1, 1, 1) for each in ([100, 101, 102], range(5)))
     rows = segment_rows(originals, pictures).reshape(2, 5)
     np.testing.assert_array_equal(rows, [[100, 0, 1, 2, 101], [101, 2, 3, 4, 102]])
 
 
-def test_codes_of_several_parts_become_arrays_of_their_own():
+def test_codes_of_several_parts_become_separate_arrays():
     made = Walk(np.zeros(2), {"a": jnp.ones((2, 3)), "b": jnp.zeros((2, 1))}, np.zeros((2, 1, 1, 1), np.uint8), None)
     shapes = {name: array.shape for name, array in to_arrays(made).items()}
     assert shapes == {"degrees": (2,), "pictures": (2, 1, 1, 1), "codes_0": (2, 3), "codes_1": (2, 1)}
 
 
-def test_the_report_of_a_fade_between_real_pictures(disc_set):
+def test_a_fade_between_real_images_is_reported(disc_set):
     """Of pictures whose path is known: a red disc fades into a blue one, then stays."""
     test = disc_set.split("test")
     red = int(np.flatnonzero((test.attributes[:, 0] == 1) & (test.attributes[:, 1] == 1))[0])
@@ -76,6 +76,6 @@ def test_the_report_of_a_fade_between_real_pictures(disc_set):
     assert "arc over chord none" in text
 
 
-def test_a_walk_that_was_not_measured_has_nothing_to_report(disc_set):
+def test_an_unmeasured_walk_has_nothing_to_report(disc_set):
     with pytest.raises(ValueError, match="measure=True"):
         measure_smoothness(Walk(np.zeros(0), {}, np.zeros(0), None), ["a", "b"], disc_set)

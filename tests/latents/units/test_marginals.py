@@ -12,14 +12,14 @@ from jaxvae.priors.flow import build_flow
 PROBABILITIES = np.asarray([0.001, 0.02, 0.5, 0.8, 0.98])
 
 
-def test_those_of_the_standard_normal_are_its_quantiles_for_any_unit_of_a_map():
+def test_the_marginals_of_the_standard_normal_are_its_quantiles_for_any_unit_of_a_map():
     marginals = prior_marginals(standard_normal((2, 2, 3)), np.asarray([11, 0]))
     values = marginals.distribution.quantiles(PROBABILITIES)
     np.testing.assert_allclose(values, np.tile(norm.ppf(PROBABILITIES)[:, None], (1, 2)), atol=1e-12)
     assert marginals.description == "N(0, 1)"
 
 
-def test_another_gaussian_has_its_own_and_says_so():
+def test_another_gaussian_has_its_own_marginals_and_names_them():
     prior = Normal(jnp.asarray([1.0, -2.0]), jnp.log(jnp.asarray([4.0, 0.25])), 1)
     marginals = prior_marginals(prior, np.asarray([1]))
     np.testing.assert_allclose(
@@ -28,7 +28,7 @@ def test_another_gaussian_has_its_own_and_says_so():
     assert marginals.description == "the Gaussian prior"
 
 
-def test_a_mixture_is_met_where_its_distribution_function_is():
+def test_a_mixtures_quantiles_invert_its_distribution_function():
     weights, means, deviations = np.asarray([0.2, 0.5, 0.3]), np.asarray([-5.0, 0.0, 30.0]), np.asarray([0.1, 1.0, 3.0])
     prior = GaussianMixture(
         jnp.log(weights), jnp.stack([means, means[::-1]], axis=1), 2 * jnp.log(jnp.stack([deviations] * 2, axis=1))
@@ -47,7 +47,7 @@ def test_a_mixture_of_one_is_a_gaussian():
     np.testing.assert_allclose(values, norm.ppf(PROBABILITIES, 3.0, 2.0), rtol=1e-6)
 
 
-def test_a_flow_is_known_by_its_draws():
+def test_the_marginals_of_a_flow_come_from_its_samples():
     family = build_flow(3, 1, 4)
     params = family.init(jax.random.key(0)) | {
         "center": jnp.asarray([0.0, 5.0, 0.0]), "log_scale": jnp.log(jnp.asarray([1.0, 2.0, 3.0])),
@@ -60,7 +60,7 @@ def test_a_flow_is_known_by_its_draws():
     assert "8192 samples" in marginals.description
 
 
-def test_codes_stand_for_a_prior_that_is_not_there():
+def test_codes_replace_a_missing_prior():
     codes = np.stack([np.arange(101.0), 10 * np.arange(101.0)], axis=1).reshape(101, 1, 2)
     marginals = code_marginals(codes, np.asarray([1]))
     np.testing.assert_allclose(

@@ -45,7 +45,7 @@ def test_units_are_ordered_by_a_kl_that_is_known(disc_set):
     assert rates.name == "rate_nats"
 
 
-def test_they_are_those_that_evaluate_reports(disc_set):
+def test_rates_match_those_of_evaluate(disc_set):
     """With dequantised pixels, whose noise moves the posterior."""
     loaded = untrained(tiny_config(model=DENSE), disc_set)
     images = disc_set.split("test").images
@@ -55,7 +55,7 @@ def test_they_are_those_that_evaluate_reports(disc_set):
     np.testing.assert_allclose(unit_rates(loaded, images).values, measured.kl_units.mean(axis=0), rtol=1e-4)
 
 
-def test_quadrature_meets_the_closed_form_where_all_components_are_one(disc_set):
+def test_quadrature_matches_the_closed_form_for_identical_components(disc_set):
     images = disc_set.split("test").images
     twice = GaussianMixture(jnp.asarray([0.3, -1.0]), jnp.full((2, 3), 0.7), jnp.full((2, 3), 0.4))
     once = Normal(jnp.full(3, 0.7), jnp.full(3, 0.4), 1)
@@ -65,7 +65,7 @@ def test_quadrature_meets_the_closed_form_where_all_components_are_one(disc_set)
     assert ("quadrature" in first.description, "closed form" in second.description) == (True, True)
 
 
-def test_quadrature_meets_the_mean_of_many_draws():
+def test_quadrature_matches_the_mean_of_many_samples():
     prior = Gaussians(np.asarray([0.25, 0.75]), np.asarray([[-2.0], [1.0]]), np.asarray([[0.5], [1.5]]))
     mean, log_variance = np.asarray([[0.3], [-1.5]]), np.asarray([[-1.0], [-3.0]])
     value = module._by_quadrature(mean, log_variance, prior)[0]
@@ -79,7 +79,7 @@ def test_quadrature_meets_the_mean_of_many_draws():
     assert value == pytest.approx(np.mean(log_q - log_p), abs=0.01)
 
 
-def test_a_prior_known_by_draws_is_taken_for_a_gaussian_with_their_moments(disc_set):
+def test_a_prior_known_by_samples_is_approximated_by_a_gaussian_with_their_moments(disc_set):
     class Drawn(NamedTuple):
         center: jax.Array
 
@@ -97,7 +97,7 @@ def test_a_prior_known_by_draws_is_taken_for_a_gaussian_with_their_moments(disc_
     assert "mean and variance" in rates.description
 
 
-def test_an_autoencoder_is_ordered_by_variance_and_says_so(disc_set):
+def test_an_autoencoder_is_ordered_by_variance_and_reports_it(disc_set):
     images = disc_set.split("test").images
     rates = unit_rates(made(disc_set, [1.0, -4.0, 2.0], LOG_VARIANCE, None, "autoencoder"), images)
     brightness = (images / 255.0).mean(axis=(1, 2, 3))

@@ -22,7 +22,7 @@ from jaxvae.traverse import traverse
 SPATIAL = Conv(latent_kind="spatial", latent=2, channels=(4, 4))
 
 
-def test_units_of_a_vector_are_numbers_and_those_of_a_map_places():
+def test_units_of_a_vector_are_numbers_and_units_of_a_map_are_positions():
     assert unit_names(np.zeros(3)) == ["0", "1", "2"]
     names = unit_names(np.zeros((2, 3, 2)))
     assert names[:3] == ["(0, 0, 0)", "(0, 0, 1)", "(0, 1, 0)"]
@@ -48,7 +48,7 @@ def test_each_row_moves_one_unit_through_the_quantiles_and_leaves_the_others(dis
     assert len(rates.values) == flatten(code).shape[1]
 
 
-def test_the_mean_code_is_a_start_too(disc_set):
+def test_the_mean_code_is_a_valid_start(disc_set):
     loaded = untrained(tiny_config(model=DENSE), disc_set)
     images = disc_set.split("test").images
     rates = unit_rates(loaded, images)
@@ -111,13 +111,13 @@ def test_bad_requests_of_traverse(call, dense_run, tmp_path_factory):
     assert precious.read_text() == "precious"
 
 
-def test_a_picture_of_ones_own_is_a_start(call, dense_run):
+def test_an_image_file_is_a_valid_start(call, dense_run):
     Image.new("LA", (40, 90), (10, 200)).save("mine.png")
     assert call(traverse, dense_run, "--from", "mine.png", "--units", 1, "--steps", 2, "--out", "t.png")[0] == 0
     assert Path("t.png").exists()
 
 
-def test_words_stand_beside_pictures_and_never_on_them():
+def test_labels_are_next_to_images_and_never_on_them():
     images = np.random.default_rng(0).integers(0, 255, (6, 9, 6, 1), dtype=np.uint8)
     words = {
         "over": ["first"] * 3, "before": ["a longer\nlabel", "b"], "under": ["quite a long caption"] * 6, "title": "t",

@@ -17,7 +17,7 @@ def crossing(count, **choices):
 
 
 @pytest.mark.parametrize("accumulate", [1, 2, 6])
-def test_gradients_cross_once_a_step_in_however_many_parts_and_nothing_else_but_the_metrics(accumulate):
+def test_only_gradients_and_metrics_are_communicated_once_per_step_for_any_number_of_parts(accumulate):
     found = crossing(4, accumulate=accumulate)
     gradients = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state_shapes(CONFIG, SHAPE).params))
     assert {(each.kind, each.in_loop) for each in found} == {("all-reduce", False)}
@@ -26,15 +26,15 @@ def test_gradients_cross_once_a_step_in_however_many_parts_and_nothing_else_but_
     assert gradients < sum(each.size for each in found) < gradients + 100
 
 
-def test_one_device_exchanges_nothing():
+def test_one_device_needs_no_communication():
     assert crossing(1) == []
 
 
-def test_shared_out_parameters_are_gathered():
+def test_sharded_parameters_are_gathered():
     assert "all-gather" in {each.kind for each in crossing(4, fsdp=True)}
 
 
-def test_exchanges_are_read_from_the_text_of_a_program():
+def test_communication_is_parsed_from_the_program_text():
     text = """
 %body.3 (x: f32[4]) -> f32[4] {
   %a = f32[4]{0} all-reduce(%x), replica_groups={}
