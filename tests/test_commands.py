@@ -22,7 +22,7 @@ from jaxvae.system.files import file_stem
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 
 
-def picture(line_or_path) -> Image.Image:
+def open_image(line_or_path) -> Image.Image:
     with Image.open(line_or_path) as image:
         return image.copy()
 
@@ -35,7 +35,7 @@ def test_interpolate_shows_originals_at_the_ends_and_the_path_between(call, disc
     result = json.loads(out)
     assert result["picture"] == "x.png"
     assert result["degrees"] == pytest.approx([0, 1 / 3, 2 / 3, 1])
-    strip = np.asarray(picture("x.png"))
+    strip = np.asarray(open_image("x.png"))
     side = strip.shape[0]
     scale = side // 16
     np.testing.assert_array_equal(strip[::scale, :side:scale], disc_set.split("test").images[1])
@@ -43,7 +43,7 @@ def test_interpolate_shows_originals_at_the_ends_and_the_path_between(call, disc
 
 def test_interpolate_with_one_degree_gives_one_image_and_a_gif_an_animation(call, disc_run):
     assert call(interpolate, disc_run, "--degree", "0.5", "--path", "spherical", "--out", "half.png")[0] == 0
-    assert picture("half.png").size == (128, 128)
+    assert open_image("half.png").size == (128, 128)
     assert call(interpolate, disc_run, "--steps", 5, "--gif", "--out", "walk.png")[0] == 0
     with Image.open("walk.gif") as animation:
         assert animation.n_frames == 8
@@ -56,7 +56,7 @@ def test_sample_depends_on_seed_prior_and_temperature(call, disc_run):
         "flow": ["--prior", "fitted_flow"], "cold": ["--temperature", 0.1],
     }.items():  # fmt: skip
         assert call(sample, disc_run, "--n", 4, "--out", f"{name}.png", *arguments)[0] == 0
-        made[name] = np.asarray(picture(f"{name}.png"))
+        made[name] = np.asarray(open_image(f"{name}.png"))
     np.testing.assert_array_equal(made["a"], made["b"])
     for name in ("seed", "model", "flow", "cold"):
         assert not np.array_equal(made["a"], made[name])
@@ -67,7 +67,7 @@ def test_reconstruct_prints_the_psnr_of_what_it_shows(call, disc_run, disc_set):
     result = json.loads(out)
     assert code == 0
     assert result["n"] == 2
-    sheet = np.asarray(picture("r.png")).astype(float)
+    sheet = np.asarray(open_image("r.png")).astype(float)
     scale, side = sheet.shape[1] // 34, 16
     above, below = sheet[::scale, ::scale][:side, :side], sheet[::scale, ::scale][side + 2 :, :side]
     by_hand = 10 * np.log10(255**2 / np.mean((above - below[:side]) ** 2))

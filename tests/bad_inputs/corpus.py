@@ -89,7 +89,7 @@ def write(path, content):
     return path
 
 
-def pictures(folder, count=10, size=(12, 9), suffix=".png"):
+def write_images(folder, count=10, size=(12, 9), suffix=".png"):
     """Whole pictures, each of one colour, to lie beside a bad one."""
     folder.mkdir(parents=True, exist_ok=True)
     for i in range(count):

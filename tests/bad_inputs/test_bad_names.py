@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from corpus import pictures, sentence, tree, untrained_run, write
+from corpus import sentence, tree, untrained_run, write, write_images
 from PIL import Image
 
 import jaxvae.train
@@ -43,7 +43,7 @@ def shown(text):
 
 @pytest.mark.parametrize("name", ODD)
 def test_a_folder_and_images_with_any_name_are_prepared(call, tmp_path_factory, name):
-    folder = pictures(tmp_path_factory.mktemp("raw") / ODD[name])
+    folder = write_images(tmp_path_factory.mktemp("raw") / ODD[name])
     Image.new("RGB", (9, 9), "red").save(folder / f"{ODD[name][:70]}.png")
     for arguments in ((folder,), ("folder", "--raw", folder)):
         code, out, err = call(prepare, *arguments, "--size", 4)
@@ -56,7 +56,7 @@ def test_a_folder_and_images_with_any_name_are_prepared(call, tmp_path_factory, 
 
 @pytest.mark.parametrize("name", ODD)
 def test_an_unreadable_image_with_any_name_is_reported_in_one_line(call, tmp_path_factory, name):
-    folder = pictures(tmp_path_factory.mktemp("raw") / ODD[name])
+    folder = write_images(tmp_path_factory.mktemp("raw") / ODD[name])
     write(folder / f"{ODD[name][:70]}.png", b"")
     sentence(call(prepare, folder), printable(f"{ODD[name][:70]}.png"))
 
@@ -109,7 +109,7 @@ def test_a_run_folder_and_an_image_may_have_any_name(call, run, tmp_path, name):
 
 
 def test_circular_links_are_reported(call, run, tmp_path_factory):
-    folder = pictures(tmp_path_factory.mktemp("raw") / "pets")
+    folder = write_images(tmp_path_factory.mktemp("raw") / "pets")
     (folder / "self").symlink_to(folder)
     (folder / "up").symlink_to("..")
     code, out, _ = call(prepare, folder, "--size", 4)
@@ -129,7 +129,7 @@ def test_circular_links_are_reported(call, run, tmp_path_factory):
 def test_a_folder_too_deep_to_read_is_reported(call, tmp_path_factory):
     """What cannot be entered is not passed over: as root everything else can be."""
     top = tmp_path_factory.mktemp("raw")
-    pictures(top)
+    write_images(top)
     here = os.open(top, os.O_RDONLY)
     for _ in range(18):
         os.mkdir("d" * 250, dir_fd=here)
@@ -148,7 +148,7 @@ def test_community_builders_are_not_fetched(call, monkeypatch):
 
 
 def test_the_source_images_are_left_unchanged(call, tmp_path_factory):
-    folder = pictures(tmp_path_factory.mktemp("raw"))
+    folder = write_images(tmp_path_factory.mktemp("raw"))
     before = tree(folder)
     assert call(prepare, folder)[0] == 0
     assert tree(folder) == before

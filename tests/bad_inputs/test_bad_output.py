@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from corpus import pictures, sentence, tree, untrained_run, write
+from corpus import sentence, tree, untrained_run, write, write_images
 from PIL import Image
 
 from jaxvae import DataConfig
@@ -45,7 +45,7 @@ def unwritable(request, tmp_path_factory):
 
 
 def test_nothing_is_prepared_in_an_unwritable_folder(call, unwritable, tmp_path_factory):
-    folder = pictures(tmp_path_factory.mktemp("raw"))
+    folder = write_images(tmp_path_factory.mktemp("raw"))
     sentence(call(prepare, folder, "--root", unwritable), "cannot be written to")
     sentence(call(prepare, folder, "--root", unwritable / "new" / "data"), "cannot be written to")
     sentence(call("train", *TINY, "--data.name", folder, "--data.root", unwritable), "cannot be written to")
@@ -53,7 +53,7 @@ def test_nothing_is_prepared_in_an_unwritable_folder(call, unwritable, tmp_path_
 
 def test_nothing_is_trained_in_an_unwritable_folder(call, unwritable, tmp_path_factory):
     place = tmp_path_factory.mktemp("raw")
-    folder = pictures(place / "pictures")
+    folder = write_images(place / "pictures")
     for target in (unwritable / "run", unwritable / "runs" / "run"):
         result = call("train", *TINY, "--data.name", folder, "--data.root", place / "data", "--run", target)
         assert result[0] == 2

@@ -8,7 +8,6 @@ from corpus import (
     animated,
     cmyk,
     encoded,
-    pictures,
     png_of,
     postscript,
     sentence,
@@ -16,6 +15,7 @@ from corpus import (
     tree,
     untrained_run,
     write,
+    write_images,
 )
 from PIL import Image
 
@@ -31,7 +31,7 @@ from jaxvae.reconstruct import reconstruct
 
 @pytest.mark.parametrize("name", BROKEN_PICTURES)
 def test_a_broken_image_in_a_folder_is_named(call, tmp_path_factory, name):
-    folder = pictures(tmp_path_factory.mktemp("raw"))
+    folder = write_images(tmp_path_factory.mktemp("raw"))
     write(folder / name, BROKEN_PICTURES[name]())
     before = tree(folder)
     sentence(call(prepare, folder), "1 of 11 image files", name, "--data.skip-share")
@@ -97,7 +97,7 @@ def use(folder, tmp_path, **fields):
     ids=["first frame", "CMYK", "16 bits", "1x1", "20000x1", "RGBA"],
 )
 def test_unusual_images_are_read_as_displayed(tmp_path, make, color):
-    folder = pictures(tmp_path / "raw", count=4)
+    folder = write_images(tmp_path / "raw", count=4)
     make(folder)
     _, images = use(folder, tmp_path)
     assert images.shape == (5, 8, 8, 3)
@@ -107,14 +107,14 @@ def test_unusual_images_are_read_as_displayed(tmp_path, make, color):
 
 
 def test_one_pixel_images_keep_their_size_unless_one_is_requested(tmp_path):
-    prepared, images = use(pictures(tmp_path / "raw", size=(1, 1)), tmp_path, size=None)
+    prepared, images = use(write_images(tmp_path / "raw", size=(1, 1)), tmp_path, size=None)
     assert prepared.shape == (1, 1, 3)
     assert len(images) == 10
 
 
 @pytest.mark.parametrize(("count", "told"), [(1, "has 1 image for"), (2, "has 2 images for")])
 def test_too_few_images_for_three_splits_are_refused(call, tmp_path_factory, count, told):
-    folder = pictures(tmp_path_factory.mktemp("few"), count)
+    folder = write_images(tmp_path_factory.mktemp("few"), count)
     sentence(call(prepare, folder), told, "at least 3: one each for train and validation and test")
     sentence(call("train", "--data.name", folder), told)
 
@@ -128,7 +128,7 @@ def test_a_folder_of_only_broken_images_is_refused(call, tmp_path_factory):
 
 
 def test_a_pipe_among_the_images_does_not_block(call, tmp_path_factory, disc_set):
-    folder = pictures(tmp_path_factory.mktemp("raw"))
+    folder = write_images(tmp_path_factory.mktemp("raw"))
     os.mkfifo(folder / "endless.png")
     sentence(call(prepare, folder), "1 of 11 image files", "endless.png")
     with pytest.raises(UserError, match=r"endless\.png cannot be read as an image"):
@@ -141,7 +141,7 @@ def test_postscript_is_not_run(tmp_path, monkeypatch, disc_set):
     ghostscript.chmod(0o755)
     monkeypatch.setenv("PATH", str(ghostscript.parent))
     monkeypatch.setattr("PIL.EpsImagePlugin.gs_binary", None)
-    folder = pictures(tmp_path / "raw", 4)
+    folder = write_images(tmp_path / "raw", 4)
     write(folder / "program.eps", postscript(tmp_path / "mark"))  # Passed over, as other files are.
     prepared, _ = use(folder, tmp_path)
     assert prepared.info["origin"]["files"] == 4

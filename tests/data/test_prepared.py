@@ -14,7 +14,7 @@ from jaxvae.system.files import temp_dir
 COUNTS = {"train": 12, "validation": 3, "test": 1}
 
 
-def pictures(split, shape=(4, 5, 3)):
+def random_examples(split, shape=(4, 5, 3)):
     random = np.random.default_rng(SPLITS.index(split))
     return [
         Example(random.integers(0, 256, shape, np.uint8), tuple(random.integers(-1, 2, 2).tolist()))
@@ -23,13 +23,13 @@ def pictures(split, shape=(4, 5, 3)):
 
 
 def source(**splits):
-    given = {split: (lambda split=split: iter(pictures(split))) for split in SPLITS} | splits
+    given = {split: (lambda split=split: iter(random_examples(split))) for split in SPLITS} | splits
     return Source(("hat", "kind"), {"kind": ("a", "b")}, given, {"made": "here"})
 
 
 def broken(error):
     def read() -> Iterator[Example]:
-        yield from pictures("validation")[:1]
+        yield from random_examples("validation")[:1]
         raise error
 
     return read
@@ -42,7 +42,7 @@ def test_round_trip(tmp_path):
     assert prepared.attributes == ("hat", "kind")
     for split in SPLITS:
         images, attributes = prepared.split(split)
-        expected = pictures(split)
+        expected = random_examples(split)
         np.testing.assert_array_equal(images, [example.image for example in expected])
         np.testing.assert_array_equal(attributes, [example.attributes for example in expected])
         assert (images.dtype, attributes.dtype) == (np.uint8, np.int16)
@@ -55,7 +55,8 @@ def test_round_trip(tmp_path):
 
 def test_a_grey_dataset_without_attributes_round_trips(tmp_path):
     grey = {
-        split: (lambda split=split: (e._replace(attributes=()) for e in pictures(split, (2, 2, 1)))) for split in SPLITS
+        split: (lambda split=split: (e._replace(attributes=()) for e in random_examples(split, (2, 2, 1))))
+        for split in SPLITS
     }
     prepared = write_prepared(tmp_path / "p", "mine", {}, Source((), {}, grey, {}))
     images, attributes = prepared.split("train")
@@ -89,7 +90,7 @@ def test_leftovers_of_a_killed_process_are_replaced(tmp_path):
 
 def test_images_of_two_shapes_are_refused(tmp_path):
     for split in ("train", "test"):
-        others = {split: lambda: iter([*pictures("test"), *pictures("test", (5, 4, 3))])}
+        others = {split: lambda: iter([*random_examples("test"), *random_examples("test", (5, 4, 3))])}
         with pytest.raises(UserError, match=r"differ in shape: \[4, 5, 3\] and \[5, 4, 3\]"):
             write_prepared(tmp_path / "p", "mine", {}, source(**others))
 
@@ -152,7 +153,7 @@ def test_each_recipe_has_its_own_folder():
 
 def test_the_source_is_always_closed(tmp_path, monkeypatch):
     closed = []
-    for number, validation in enumerate([lambda: iter(pictures("validation")), broken(RuntimeError("stop"))]):
+    for number, validation in enumerate([lambda: iter(random_examples("validation")), broken(RuntimeError("stop"))]):
         made = source(validation=validation)._replace(close=lambda: closed.append(True))
         monkeypatch.setattr("jaxvae.data.sources.arrays.arrays", lambda path, config, made=made: made)
         config = DataConfig(name=f"set{number}.npy", root=str(tmp_path))

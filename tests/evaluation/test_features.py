@@ -11,7 +11,7 @@ from jaxvae.evaluation.features import build_features
 URL = "https://example.org/weights-inception.pth"
 
 
-def pictures(*shape, seed=0):
+def random_images(*shape, seed=0):
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
@@ -19,7 +19,7 @@ def test_pixels_are_means_of_blocks():
     features = build_features("pixels")
     assert features.name == "pixels"
     assert "not the standard FID" in features.description
-    images = pictures(65, 16, 24, 3)  # One more than a batch.
+    images = random_images(65, 16, 24, 3)  # One more than a batch.
     expected = images.reshape(65, 8, 2, 8, 3, 3).mean(axis=(2, 4)).reshape(65, 192) / 255
     np.testing.assert_allclose(features.extract(images), expected, rtol=1e-12)
 
@@ -27,7 +27,7 @@ def test_pixels_are_means_of_blocks():
 @pytest.mark.parametrize("shape", [(5, 7), (1, 1), (9, 31), (8, 8), (100, 3)])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_pixels_of_any_size_are_exact_areas(shape, channels):
-    images = pictures(3, *shape, channels)
+    images = random_images(3, *shape, channels)
     # Each pixel as 8 x 8 small ones: these make whole blocks.
     fine = images.repeat(8, axis=1).repeat(8, axis=2).reshape(3, 8, shape[0], 8, shape[1], channels)
     measured = build_features("pixels").extract(images)
@@ -105,7 +105,7 @@ def test_inception_processes_colour_in_batches(fidelity, cuda):
     features = build_features("inception")
     assert features.name == "inception"
     assert "torch-fidelity 0.4.0" in features.description
-    images = pictures(129, 5, 7, 3)
+    images = random_images(129, 5, 7, 3)
     images.flags.writeable = False
     measured = features.extract(images)
     assert fidelity.network.sizes == [64, 64, 1]
@@ -114,7 +114,7 @@ def test_inception_processes_colour_in_batches(fidelity, cuda):
 
 
 def test_inception_converts_grey_to_colour(fidelity):
-    images = pictures(3, 28, 28, 1)
+    images = random_images(3, 28, 28, 1)
     measured = build_features("inception").extract(images)
     np.testing.assert_allclose(measured[:, :3], images.mean(axis=(1, 2)).repeat(3, axis=1), rtol=1e-5)
 
@@ -183,7 +183,7 @@ def test_a_user_defined_function_is_used(own):
     features = build_features(f"{own}:brightness")
     assert features.name == f"{own}:brightness"
     assert features.description == f"the function brightness of {own}"
-    images = pictures(70, 5, 7, 3)
+    images = random_images(70, 5, 7, 3)
     expected = np.column_stack([images.mean(axis=(1, 2, 3)), images[:, 0, 0, 0]]) / 255
     np.testing.assert_array_equal(features.extract(images), expected)
     listed = build_features(f"{own}:as_list").extract(images)
@@ -205,7 +205,7 @@ def test_a_user_defined_function_is_used(own):
 )
 def test_results_of_the_wrong_kind_are_reported(own, function, message):
     with pytest.raises(UserError, match=message):
-        build_features(f"{own}:{function}").extract(pictures(4, 5, 7, 1))
+        build_features(f"{own}:{function}").extract(random_images(4, 5, 7, 1))
 
 
 @pytest.mark.parametrize(

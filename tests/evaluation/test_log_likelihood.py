@@ -17,7 +17,7 @@ IMAGES = np.random.default_rng(1).integers(0, 256, (8, 2, 2, 1), dtype=np.uint8)
 PRIOR = Normal(jnp.zeros(2), jnp.zeros(2), 1)
 
 
-def of_pictures(shift=0.0):
+def image_pca(shift=0.0):
     """Probabilistic PCA of pictures [b, 2, 2, 1]."""
     rows = exact_vae(W, NOISE, shift)
 
@@ -34,7 +34,7 @@ def exact(x, mean=(0.0, 0.0, 0.0, 0.0)):
 
 
 def bounds(samples, *, shift=0.6, pixels="scaled", prior=PRIOR, images=IMAGES, batch_size=None):
-    return importance_bounds(of_pictures(shift), pixels, {}, prior, KEY, images, samples, batch_size)
+    return importance_bounds(image_pca(shift), pixels, {}, prior, KEY, images, samples, batch_size)
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 30, 50, 60, 120])

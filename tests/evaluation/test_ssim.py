@@ -8,7 +8,7 @@ from jaxvae.errors import UserError
 from jaxvae.evaluation.ssim import SETTINGS, ssim
 
 
-def pictures(shape, seed=0):
+def random_images(shape, seed=0):
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
@@ -31,7 +31,7 @@ def reference(x, y):
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_equals_the_paper_window_by_window(channels):
-    x = pictures((3, 13, 16, channels))
+    x = random_images((3, 13, 16, channels))
     noise = np.random.default_rng(1).normal(0, 40, x.shape)
     y = np.clip(x + noise, 0, 255).astype(np.uint8)
     expected = [np.mean([reference(a[..., i], b[..., i]) for i in range(channels)]) for a, b in zip(x, y, strict=True)]
@@ -44,7 +44,7 @@ def test_equals_the_paper_window_by_window(channels):
 
 @pytest.mark.parametrize("shape", [(2, 11, 11, 1), (2, 11, 30, 3), (1, 28, 28, 1)])
 def test_equal_images_have_ssim_one(shape):
-    np.testing.assert_allclose(ssim(pictures(shape), pictures(shape)), 1.0, atol=1e-12)
+    np.testing.assert_allclose(ssim(random_images(shape), random_images(shape)), 1.0, atol=1e-12)
 
 
 def test_black_against_white_is_the_constant_of_the_luminance():
@@ -53,7 +53,7 @@ def test_black_against_white_is_the_constant_of_the_luminance():
 
 
 def test_a_negative_scores_below_zero_and_more_noise_scores_lower():
-    x = pictures((4, 20, 20, 3))
+    x = random_images((4, 20, 20, 3))
     assert (ssim(x, 255 - x) < 0).all()
     noise = np.random.default_rng(2).normal(0, 1, x.shape)
     near, far = (np.clip(x + size * noise, 0, 255).astype(np.uint8) for size in (10, 60))
@@ -62,17 +62,17 @@ def test_a_negative_scores_below_zero_and_more_noise_scores_lower():
 
 @pytest.mark.parametrize("shape", [(2, 10, 40, 1), (2, 40, 10, 3), (1, 1, 1, 1)])
 def test_images_smaller_than_the_window_have_no_ssim(shape):
-    assert ssim(pictures(shape), pictures(shape)) is None
+    assert ssim(random_images(shape), random_images(shape)) is None
 
 
 def test_no_images_yield_no_values():
-    assert ssim(pictures((0, 16, 16, 3)), pictures((0, 16, 16, 3))).shape == (0,)
+    assert ssim(random_images((0, 16, 16, 3)), random_images((0, 16, 16, 3))).shape == (0,)
 
 
 def test_the_reported_settings_are_those_used():
     assert SETTINGS["library"] == "scikit-image"
     used = {name: value for name, value in SETTINGS.items() if name != "library"}
-    x, y = pictures((1, 16, 16, 1)), pictures((1, 16, 16, 1), seed=1)
+    x, y = random_images((1, 16, 16, 1)), random_images((1, 16, 16, 1), seed=1)
     assert ssim(x, y).item() == structural_similarity(x[0, ..., 0], y[0, ..., 0], **used)
     # scikit-image takes sigma, K1 and K2 as **kwargs, so that a wrong name would pass unseen.
     source = inspect.getsource(structural_similarity)

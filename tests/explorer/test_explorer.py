@@ -48,7 +48,7 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def asked(address, path, body=None, **headers):
+def fetch(address, path, body=None, **headers):
     """(status, content, headers); a dict is sent as JSON."""
     data = json.dumps(body).encode() if isinstance(body, dict) else body
     request = urllib.request.Request(f"{address}{path}", data, headers)  # noqa: S310
@@ -90,17 +90,17 @@ MOVE = {"first": "test:0", "last": "test:1", "path": "linear", "degree": 0.0, "a
 
 
 def test_the_page_loads_only_from_this_server(address):
-    status, content, headers = asked(address, "/")
+    status, content, headers = fetch(address, "/")
     assert status == 200
-    page = content.decode() + "".join(asked(address, f"/page.{kind}")[1].decode() for kind in ("css", "js"))
+    page = content.decode() + "".join(fetch(address, f"/page.{kind}")[1].decode() for kind in ("css", "js"))
     assert "http://" not in page
     assert "https://" not in page
     assert "default-src 'none'" in headers["Content-Security-Policy"]
-    assert asked(address, "/../config.json")[0] == 404
+    assert fetch(address, "/../config.json")[0] == 404
 
 
 def test_the_page_receives_what_the_run_offers(address, fitted_run):
-    about = json.loads(asked(address, "/about")[1])
+    about = json.loads(fetch(address, "/about")[1])
     assert (about["run"], about["shape"], about["notes"]) == (fitted_run.name, [16, 16, 3], [])
     assert (about["first"], about["last"], about["test_pictures"]) == ("red=0", "red=1", 21)
     assert about["priors"] == ["fitted_mixture", "model"]
@@ -112,7 +112,7 @@ def test_the_page_receives_what_the_run_offers(address, fitted_run):
 
 def test_a_move_shows_the_image_on_the_path(address, session, disc_set):
     vae, params, _ = session.loaded
-    status, content, headers = asked(address, "/move", MOVE)
+    status, content, headers = fetch(address, "/move", MOVE)
     assert (status, headers["Content-Type"]) == (200, "image/png")
     expected = reconstruct(vae, params, disc_set.split("test").images[:1])[0]
     shown = png(content)
@@ -125,13 +125,13 @@ def test_sliders_move_the_code_by_their_amounts(address, session):
     attribute, unit = session.sliders["attributes"][0], session.sliders["units"][0]
     moved = row + 1.5 * attribute.direction - unit.direction
     expected = moves.decode_rows(session.loaded, moved[None])[0]
-    content = asked(address, "/move", MOVE | {"amounts": {attribute.key: 1.5, unit.key: -1}})[1]
+    content = fetch(address, "/move", MOVE | {"amounts": {attribute.key: 1.5, unit.key: -1}})[1]
     assert np.max(np.abs(png(content)[::8, ::8].astype(int) - expected)) <= 1
-    assert not np.array_equal(png(content), png(asked(address, "/move", MOVE)[1]))
+    assert not np.array_equal(png(content), png(fetch(address, "/move", MOVE)[1]))
 
 
 def test_an_animation_plays_forth_and_back(address):
-    status, content, headers = asked(address, "/animation", MOVE)
+    status, content, headers = fetch(address, "/animation", MOVE)
     assert (status, headers["Content-Type"]) == (200, "image/gif")
     with Image.open(io.BytesIO(content)) as animation:
         assert animation.n_frames > 2
@@ -139,35 +139,35 @@ def test_an_animation_plays_forth_and_back(address):
 
 def test_a_sample_can_be_an_endpoint(address, session):
     draw = {"prior": "fitted_mixture", "seed": 3, "temperature": 0.5}
-    drawn = json.loads(asked(address, "/draw", draw)[1])
+    drawn = json.loads(fetch(address, "/draw", draw)[1])
     assert len(drawn) == moves.DRAW_SIZE
     rows = moves.build_sampler(session.loaded, "fitted_mixture")(3, 0.5)
     expected = moves.decode_rows(session.loaded, rows)
-    content = asked(address, "/move", MOVE | {"last": drawn[5]["name"], "degree": 1.0})[1]
+    content = fetch(address, "/move", MOVE | {"last": drawn[5]["name"], "degree": 1.0})[1]
     assert np.max(np.abs(png(content)[::8, ::8].astype(int) - expected[5])) <= 1
-    sheet = png(asked(address, "/draw.png", draw)[1])
+    sheet = png(fetch(address, "/draw.png", draw)[1])
     assert sheet.shape[1] > 2 * sheet.shape[0]
 
 
 def test_an_upload_of_any_size_can_be_an_endpoint(address, session):
     file = io.BytesIO()
     Image.new("RGB", (300, 90), "red").save(file, "PNG")
-    end = json.loads(asked(address, "/upload?name=my%20face.png", file.getvalue())[1])
+    end = json.loads(fetch(address, "/upload?name=my%20face.png", file.getvalue())[1])
     assert end["label"] == "my face.png"
-    assert asked(address, "/move", MOVE | {"last": end["name"]})[0] == 200
+    assert fetch(address, "/move", MOVE | {"last": end["name"]})[0] == 200
     np.testing.assert_array_equal(session.uploads.get(end["name"]).image, np.full((16, 16, 3), (255, 0, 0)))
 
 
 def test_a_bad_upload_gets_an_error_message_without_a_path(address, monkeypatch):
-    answer = asked(address, "/upload?name=..%2F..%2Fletter.txt", b"not a picture")
+    answer = fetch(address, "/upload?name=..%2F..%2Fletter.txt", b"not a picture")
     refused(answer, "letter.txt cannot be read as an image")
     assert "/" not in json.loads(answer[1])["error"]
-    refused(asked(address, "/upload?name=empty.png", b""), "empty.png cannot be read as an image")
+    refused(fetch(address, "/upload?name=empty.png", b""), "empty.png cannot be read as an image")
     large = io.BytesIO()
     Image.new("1", (4000, 30)).save(large, "PNG")
     monkeypatch.setattr(ends, "MAX_UPLOAD_PIXELS", 100_000)
-    refused(asked(address, "/upload?name=wide.png", large.getvalue()), "wide.png has 4000 x 30 pixels")
-    refused(asked(address, "/upload", bytes(ends.MAX_UPLOAD_BYTES + 1)), "limit of 20 MB")
+    refused(fetch(address, "/upload?name=wide.png", large.getvalue()), "wide.png has 4000 x 30 pixels")
+    refused(fetch(address, "/upload", bytes(ends.MAX_UPLOAD_BYTES + 1)), "limit of 20 MB")
 
 
 def test_the_least_recently_used_uploads_are_dropped(disc_set, monkeypatch):
@@ -209,7 +209,7 @@ def test_the_least_recently_used_uploads_are_dropped(disc_set, monkeypatch):
     ],
 )
 def test_impossible_requests_get_an_error_message(address, path, body, phrase):
-    refused(asked(address, path, body), phrase)
+    refused(fetch(address, path, body), phrase)
 
 
 def test_numbers_no_slider_can_send_are_refused():
@@ -222,23 +222,23 @@ def test_numbers_no_slider_can_send_are_refused():
 
 def test_requests_from_other_pages_are_refused(address):
     port = address.rpartition(":")[2]
-    assert asked(address, "/about", Host=f"evil.example:{port}")[0] == 403
-    assert asked(address, "/move", MOVE, Origin="http://evil.example")[0] == 403
-    assert asked(address, "/move", MOVE, Origin=f"http://127.0.0.1:{int(port) - 1}")[0] == 403
-    assert asked(address, "/move", MOVE, Origin=address)[0] == 200
-    assert asked(address, "/about", Host=f"localhost:{port}")[0] == 200
-    assert asked(address, "/about", Host="[")[0] == 403
+    assert fetch(address, "/about", Host=f"evil.example:{port}")[0] == 403
+    assert fetch(address, "/move", MOVE, Origin="http://evil.example")[0] == 403
+    assert fetch(address, "/move", MOVE, Origin=f"http://127.0.0.1:{int(port) - 1}")[0] == 403
+    assert fetch(address, "/move", MOVE, Origin=address)[0] == 200
+    assert fetch(address, "/about", Host=f"localhost:{port}")[0] == 200
+    assert fetch(address, "/about", Host="[")[0] == 403
     # Without an Origin, what the browser says of the site counts.
     for site, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200)):
-        assert asked(address, "/move", MOVE, **{"Sec-Fetch-Site": site})[0] == status
+        assert fetch(address, "/move", MOVE, **{"Sec-Fetch-Site": site})[0] == status
 
 
 def test_a_failure_is_reported_and_does_not_stop_the_server(session):
     broken = session._replace(path=lambda *names: {}["lost"])
     with served(broken) as at:
-        status, content, _ = asked(at, "/move", MOVE)
+        status, content, _ = fetch(at, "/move", MOVE)
         assert (status, "KeyError" in json.loads(content)["error"]) == (500, True)
-        assert asked(at, "/about")[0] == 200
+        assert fetch(at, "/about")[0] == 200
 
 
 def test_without_the_dataset_samples_and_uploads_work(fitted_run, tmp_path):
@@ -265,17 +265,17 @@ def test_a_moved_dataset_is_found_at_the_given_place(fitted_run, disc_set, tmp_p
 def test_an_autoencoder_has_no_samples_and_uninformative_codes_have_no_attributes(disc_set):
     config = tiny_config(model=DENSE, objective=Autoencoder())
     loaded = untrained(config, disc_set)
-    silent = loaded._replace(vae=loaded.vae._replace(encode=silenced(loaded.vae.encode)))
+    silent = loaded._replace(vae=loaded.vae._replace(encode=make_uninformative(loaded.vae.encode)))
     session = open_session(silent, None, 2)
     warm_up(session)
     assert session.sliders["attributes"] == []
     assert "Attributes are unavailable" in session.notes[0]
     with served(session) as at:
-        assert json.loads(asked(at, "/about")[1])["priors"] == []
-        assert asked(at, "/move", MOVE)[0] == 200
+        assert json.loads(fetch(at, "/about")[1])["priors"] == []
+        assert fetch(at, "/move", MOVE)[0] == 200
 
 
-def silenced(encode):
+def make_uninformative(encode):
     def quiet(params, x):
         posterior = encode(params, x)
         return dataclasses.replace(posterior, mean=0.0 * posterior.mean)
@@ -304,8 +304,8 @@ def test_the_command_serves_a_run_folder_that_was_moved_until_it_is_interrupted(
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as it:
         assert it.stdout.readline().startswith("opening ")
         at = it.stdout.readline().split(" on ")[1].split(";")[0]
-        assert json.loads(asked(at, "/about")[1])["run"] == "moved"
-        assert asked(at, "/move", MOVE)[0] == 200
+        assert json.loads(fetch(at, "/about")[1])["run"] == "moved"
+        assert fetch(at, "/move", MOVE)[0] == 200
         it.send_signal(signal.SIGINT)
         out, err = it.communicate(timeout=30)
     assert (it.returncode, out.strip(), "Traceback" in err) == (0, "stopped", False)
@@ -313,7 +313,7 @@ def test_the_command_serves_a_run_folder_that_was_moved_until_it_is_interrupted(
 
 def test_a_lone_surrogate_is_refused(address):
     body = json.dumps({**MOVE, "first": "\ud800"}).encode()
-    refused(asked(address, "/move", body), "first holds half of a surrogate pair")
+    refused(fetch(address, "/move", body), "first holds half of a surrogate pair")
 
 
 def test_a_slow_upload_is_cut_off(address, monkeypatch):

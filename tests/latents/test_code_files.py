@@ -24,7 +24,7 @@ from jaxvae.vae import code_shape
 SPATIAL = Conv(latent_kind="spatial", latent=2, channels=(4, 4))
 
 
-def picture(path) -> np.ndarray:
+def read_image_array(path) -> np.ndarray:
     with Image.open(path) as image:
         return np.asarray(image)
 
@@ -63,10 +63,10 @@ def test_the_command_and_its_inverse(call, dense_run, disc_set):
     assert call(decode, "c.npz", "--out", "faces")[0] == 0
     files = sorted(Path("faces").iterdir())
     assert [file.name for file in files[:2]] == ["00000-test-0.png", "00001-test-1.png"]
-    np.testing.assert_array_equal(np.stack([picture(file) for file in files]), expected)
+    np.testing.assert_array_equal(np.stack([read_image_array(file) for file in files]), expected)
     assert call(decode, dense_run, "c.npz", "--out", "sheet.png")[0] == 0
-    assert picture("sheet.png")[:128:8, :128:8].shape == expected[0].shape
-    np.testing.assert_array_equal(picture("sheet.png")[:128:8, :128:8], expected[0])
+    assert read_image_array("sheet.png")[:128:8, :128:8].shape == expected[0].shape
+    np.testing.assert_array_equal(read_image_array("sheet.png")[:128:8, :128:8], expected[0])
 
 
 def test_folders_files_and_test_images_are_encoded(call, dense_run):
@@ -247,7 +247,7 @@ def test_foreign_codes_are_decoded_and_a_folder_keeps_its_other_files(call, dens
     Path("faces/00000-0.png").write_text("old")
     assert call(decode, dense_run, "made.npz", "--out", "faces", "--overwrite")[0] == 0
     assert sorted(path.name for path in Path("faces").iterdir()) == ["00000-0.png", "00001-1.png", "mine.txt"]
-    np.testing.assert_array_equal(picture("faces/00000-0.png"), picture("faces/00001-1.png"))
+    np.testing.assert_array_equal(read_image_array("faces/00000-0.png"), read_image_array("faces/00001-1.png"))
 
 
 def test_the_current_folder_is_a_valid_output(call, dense_run, tmp_path_factory):

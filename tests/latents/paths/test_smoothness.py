@@ -4,12 +4,12 @@ import pytest
 from jaxvae.latents.paths.smoothness import pixel_smoothness, probability_smoothness
 
 
-def pictures(values) -> np.ndarray:
+def flat_images(values) -> np.ndarray:
     return np.asarray(values, np.float32)[:, None, None, None] * np.ones((1, 4, 3, 2), np.float32)
 
 
 def test_a_straight_path_at_constant_speed_is_perfectly_smooth():
-    found = pixel_smoothness(pictures([0.0, 0.25, 0.5, 0.75, 1.0]))
+    found = pixel_smoothness(flat_images([0.0, 0.25, 0.5, 0.75, 1.0]))
     assert found == pytest.approx((1.0, 1.0, 1.0, 1.0))
 
 
@@ -20,20 +20,20 @@ def test_distances_are_root_mean_squares_of_a_pixel():
 
 
 def test_a_jump_and_a_detour_are_detected():
-    jump = pixel_smoothness(pictures([0, 0, 0, 1, 1]))
+    jump = pixel_smoothness(flat_images([0, 0, 0, 1, 1]))
     assert (jump.arc_over_chord, jump.largest_over_mean_step) == pytest.approx((1.0, 4.0))
-    detour = pixel_smoothness(pictures([0.0, 0.5, 1.0, 0.5]))
+    detour = pixel_smoothness(flat_images([0.0, 0.5, 1.0, 0.5]))
     assert (detour.arc_over_chord, detour.largest_over_mean_step) == pytest.approx((3.0, 1.0))
 
 
 def test_the_chord_of_a_loop_connects_its_endpoints():
-    loop = pixel_smoothness(pictures([0.0, 0.5, 1.0, 0.5, 0.0]), joints=[2])
+    loop = pixel_smoothness(flat_images([0.0, 0.5, 1.0, 0.5, 0.0]), joints=[2])
     assert (loop.chord, loop.arc_over_chord) == pytest.approx((2.0, 1.0))
 
 
 def test_ratios_to_zero_are_none():
-    assert pixel_smoothness(pictures([0.3, 0.3, 0.3]))[2:] == (None, None)
-    assert pixel_smoothness(pictures([0.0, 1.0, 0.0])).arc_over_chord is None
+    assert pixel_smoothness(flat_images([0.3, 0.3, 0.3]))[2:] == (None, None)
+    assert pixel_smoothness(flat_images([0.0, 1.0, 0.0])).arc_over_chord is None
 
 
 def test_only_attributes_that_change_are_reported_by_their_names():
