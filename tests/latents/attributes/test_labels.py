@@ -65,7 +65,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-DATA = {"shape": [6, 6, 3], "name": "discs"}
+DATA = {"shape": [6, 6, 3], "name": "discs", "origin": {}}
 GOOD = "\ufefffile,shades,hair\r\na.png,1,blond\r\nsub/b.jpg,0,\r\n\r\nc.png,,dark\r\n"
 
 
