@@ -6,11 +6,21 @@ import warnings
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from jaxvae.data.config import DataConfig
 from jaxvae.data.images import UNREADABLE, crop_and_resize, decode_image, is_deep, is_grey, open_image
+from jaxvae.data.sources.attribute_table import (
+    ATTRIBUTE_FILES,
+    PARTITION_FILES,
+    UNKNOWN,
+    find_table,
+    match_files,
+    read_columns,
+    read_partition,
+)
 from jaxvae.data.sources.base import SPLITS, Example, Source
 from jaxvae.data.sources.folder_files import class_folder, find_images, published_splits
 from jaxvae.data.splits import Part, describe_splits, make_splits
@@ -25,12 +35,15 @@ logger = logging.getLogger("jaxvae")
 MAX_NAMED = 5  # Unreadable files listed in a message.
 
 
-def folder(path: str, config: DataConfig) -> Source:
+def folder(path: str, config: DataConfig, attributes: str = "") -> Source:
     """Reads the images under `path`, split 80 / 10 / 10 % unless its folders are `train` and `test` or `validation`.
 
     The format is detected from the content, not the name; `find_images` says which files count. If the images are in
     two or more folders, below those of splits, the attribute `label` is the folder. Images of more than 8 bits have one
     scale for the whole folder.
+
+    A table of attributes in the folder, or the one that `attributes` names, gives columns of its own instead of
+    `label`. CelebA's table of partitions gives the splits.
 
     Raises:
         UserError: if the folder is missing or has fewer than three images, or if more than `config.skip_share` of the
@@ -51,12 +64,14 @@ def folder(path: str, config: DataConfig) -> Source:
     all_grey = all(grey for grey, _ in facts.values())
     color = ("grey" if all_grey else "rgb") if config.color == "keep" else config.color
     value_range = _value_range(root, [deep for _, deep in facts.values() if deep is not None], config)
-    by_split = published_splits(found)
+    by_split = _partition(root, found.paths)
+    in_split = by_split is None and (by_split := published_splits(found)) is not None
+    if in_split:
+        logger.warning("the folders %s of %s are its splits.", ", ".join(by_split or ()), root)
     readable = by_split or {"train": found.paths}
-    if by_split:
-        logger.warning("the folders %s of %s are its splits.", ", ".join(by_split), root)
     parts = make_splits({split: len(files) for split, files in readable.items()}, str(root))
-    labels, classes = _labels(root, found.paths, in_split=by_split is not None)
+    table = expand_user(attributes) if attributes else find_table(root, ATTRIBUTE_FILES)
+    columns = _listed(table, root, found.paths) if table else _labels(root, found.paths, in_split=in_split)
     workers = ParallelMap()
     read_image = partial(_read_image, crop=config.crop, size=config.size, color=color, value_range=value_range)
 
@@ -67,18 +82,19 @@ def folder(path: str, config: DataConfig) -> Source:
             if image is None:
                 unreadable.add(path)
             else:
-                yield Example(image, (labels[path],) if classes else ())
+                yield Example(image, tuple(column.values[path] for column in columns))
         if split == SPLITS[-1]:
             unreadable.warn()
 
     return Source(
-        attributes=("label",) if classes else (),
-        classes={"label": classes} if classes else {},
+        attributes=tuple(column.name for column in columns),
+        classes={column.name: column.classes for column in columns if column.classes},
         splits={split: partial(read, split, part) for split, part in parts.items()},
         origin={
             "folder": str(root.resolve()),
             "files": len(paths),
             "unreadable": unreadable.names,
+            **({"attributes": str(table)} if table else {}),
             "splits": describe_splits(parts),
             **({"value_range": list(value_range)} if value_range else {}),
         },
@@ -97,12 +113,48 @@ def _root(path: str) -> Path:
     return root
 
 
-def _labels(root: Path, paths: list[Path], *, in_split: bool) -> tuple[dict[Path, int], tuple[str, ...]]:
-    """Returns the class of each path and the class names, which are empty if all paths are in one folder."""
+class _Column(NamedTuple):
+    name: str
+    values: dict[Path, int]
+    classes: tuple[str, ...]
+
+
+def _labels(root: Path, paths: list[Path], *, in_split: bool) -> list[_Column]:
+    """Returns the column `label`, the folder of each image; none if all are in one folder."""
     folders = {path: class_folder(path, root, in_split=in_split) for path in paths}
     names = sorted(set(folders.values()))
     number = {name: i for i, name in enumerate(names)}
-    return {path: number[name] for path, name in folders.items()}, tuple(names) if len(names) > 1 else ()
+    values = {path: number[name] for path, name in folders.items()}
+    return [_Column("label", values, tuple(names))] if len(names) > 1 else []
+
+
+def _listed(table: Path, root: Path, paths: list[Path]) -> list[_Column]:
+    """Returns the columns of a table, unknown for images that it does not list."""
+    columns = read_columns(table)
+    if not columns:
+        return []
+    names = match_files(table, list(columns[0].values), paths, root)
+    return [
+        _Column(
+            column.name,
+            {path: column.values[names[path]] if path in names else UNKNOWN for path in paths},
+            column.classes,
+        )
+        for column in columns
+    ]
+
+
+def _partition(root: Path, paths: list[Path]) -> dict[str, list[Path]] | None:
+    """Returns the images by split where CelebA's table of partitions lies in the folder; others are omitted."""
+    if (table := find_table(root, PARTITION_FILES)) is None:
+        return None
+    splits = read_partition(table)
+    names = match_files(table, list(splits), paths, root)
+    by_split: dict[str, list[Path]] = {}
+    for path in paths:
+        if path in names:
+            by_split.setdefault(splits[names[path]], []).append(path)
+    return by_split if "train" in by_split else None
 
 
 def _inspect(path: Path) -> tuple[bool, Extent | None] | None:

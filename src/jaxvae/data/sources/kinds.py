@@ -69,12 +69,14 @@ class Folder(SourceConfig):
 
     path: str = ""
     """The folder; images in folders below it get the column `label`."""
+    attributes: str = ""
+    """Table of attributes, whose first column names files; attributes.csv in the folder is found by itself."""
 
     def build(self, config: DataConfig) -> Source:
         """Returns the images."""
         from jaxvae.data.sources.folder import folder
 
-        return folder(self.path, config)
+        return folder(self.path, config, self.attributes)
 
     def title(self) -> str:
         """Returns the name of the folder."""
@@ -85,8 +87,10 @@ class Folder(SourceConfig):
         return self.path or None
 
     def recipe(self) -> dict[str, Any]:
-        """Returns the folder, resolved."""
-        return {"name": self.kind, "raw": self.own_files()}
+        """Returns the folder, resolved, and the table where one is named."""
+        return {"name": self.kind, "raw": self.own_files()} | (
+            {"attributes": self.attributes} if self.attributes else {}
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +134,10 @@ class TFDS(SourceConfig):
 
     def build(self, config: DataConfig) -> Source:
         """Returns the images."""
+        if self.raw is not None and is_extracted_celeba(self.name, expand_user(self.raw)):
+            from jaxvae.data.sources.folder import folder
+
+            return folder(self.raw, config)
         from jaxvae.data.sources.tfds.source import tfds_source
 
         return tfds_source(self.name, self.raw, config)
@@ -149,6 +157,15 @@ class TFDS(SourceConfig):
     def recipe(self) -> dict[str, Any]:
         """Returns the name and the folder, resolved."""
         return {"name": self.name, "raw": self.raw}
+
+
+def is_extracted_celeba(name: str, folder: Path) -> bool:
+    """Returns whether a folder holds CelebA unpacked, as Kaggle hands it out, and not the archives that TFDS reads.
+
+    Its photographs then lie in img_align_celeba/ (twice nested at Kaggle) next to the tables of attributes.
+    """
+    tables = (folder / f"list_attr_celeba.{suffix}" for suffix in ("csv", "txt"))
+    return name == "celeb_a" and (folder / "img_align_celeba").is_dir() and any(map(Path.is_file, tables))
 
 
 def source_named(name: str, raw: str | None = None) -> SourceConfig:
