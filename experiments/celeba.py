@@ -2,9 +2,9 @@
 
     make train DATASET=celeba RAW=/folder/of/celeba
 
-The download that TFDS tries first is refused to most people; docs/tutorials/your-pictures.md says what RAW may hold, such
-as the folder that Kaggle hands out. The crop is the one of the autoencoder literature, 140x140 around the centre (Ghosh
-et al. 2020).
+The download that TFDS tries first is refused to most people; docs/tutorials/your-pictures.md says what RAW may hold,
+such as the folder that Kaggle hands out. The crop is the one of the autoencoder literature, 140x140 around the centre
+(Ghosh et al. 2020).
 """
 
 from jaxvae import TFDS, Config, Conv, DataConfig, TrainConfig

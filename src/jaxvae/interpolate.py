@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import tyro
 
 from jaxvae.cli import Output, check_count, check_seed, run_command, say
-from jaxvae.system.files import file_stem
+from jaxvae.system.files import file_stem, number_stem
 
 Which = Annotated[str | None, tyro.conf.arg(metavar="WHICH")]
 
@@ -95,7 +95,9 @@ def interpolate(
     names = list(corners) if corners else [from_ or first, *via, to or last]
     kind: str = prior or next((fitted for fitted in KINDS[::-1] if fitted in info.fitted.kinds), "model")
     marks = [path if path != "prior" else f"prior-{kind}", "loop" * loop, "" if seed is None else f"seed{seed}"]
-    stem = "-".join(filter(None, [file_stem(names), *marks, str(steps) if degree is None else f"at-{degree:g}"]))
+    stem = "-".join(
+        filter(None, [file_stem(names), *marks, str(steps) if degree is None else f"at-{number_stem(degree)}"])
+    )
     target = output.place(info.run / "samples" / f"{'sheet' if corners else 'interpolation'}-{stem}.png")
     for suffix in animations:
         check_format(suffix)

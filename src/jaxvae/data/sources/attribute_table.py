@@ -53,7 +53,7 @@ def read_columns(path: Path) -> list[Column]:
     columns, omitted = [], []
     for position, name in enumerate(header[1:], 1):
         cells = {row[0]: row[position].strip() for row in rows}
-        column = _column(name, cells)
+        column = column_values(name, cells)
         if column is None:
             omitted.append(name)
         else:
@@ -132,7 +132,8 @@ def _is_file(cell: str) -> bool:
     return PurePosixPath(cell.strip()).suffix.lower() in (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 
-def _column(name: str, cells: dict[str, str]) -> Column | None:
+def column_values(name: str, cells: dict[str, str]) -> Column | None:
+    """Returns the values that cells stand for, by file; None if they are neither classes nor whole numbers."""
     known = sorted({cell for cell in cells.values() if cell})
     if {cell.lower() for cell in known} <= {*YES, *NO}:
         return Column(name, {file: _yes_or_no(cell) for file, cell in cells.items()}, ())
