@@ -17,6 +17,7 @@ from PIL import Image
 
 from jaxvae.data.config import DataConfig
 from jaxvae.data.images import formats
+from jaxvae.data.sources.containers.cifar import BATCHES, LARGEST, has_batches, read_batches
 from jaxvae.data.sources.containers.contents import (
     HIGHEST_LABEL,
     SPLIT_NAMES,
@@ -72,6 +73,9 @@ def open_archive(path: Path) -> Archive:
 def _read(path: Path, archive: Archive, config: DataConfig) -> Contents:
     suffixes = _image_suffixes()
     names = sorted(name for name in archive.sizes if name.lower().endswith(suffixes) and not _is_hidden(name))
+    if not names and (batches := _batches(path, archive)) is not None:
+        archive.close()
+        return batches
     if not names:
         raise UserError(
             f"{path} has {len(archive.sizes)} files, of which none is an image (.png, .jpg, .webp, …); "
@@ -191,6 +195,17 @@ def _parse_label(member: str, data: bytes) -> int | None:
     return label if type(label) is int else None
 
 
+def _batches(path: Path, archive: Archive) -> Contents | None:
+    """Returns the images of CIFAR's archive, a folder of pickles; None if it is another."""
+    members = {PurePosixPath(name).name: name for name in archive.sizes}
+    if not has_batches(list(members)):
+        return None
+    for name in BATCHES & set(members):
+        if archive.sizes[members[name]] > LARGEST:
+            raise UserError(f"{path / name} has {archive.sizes[members[name]]} bytes, more than a batch of CIFAR.")
+    return read_batches(path, list(members), lambda name: archive.read(members[name]))
+
+
 def _image_suffixes() -> tuple[str, ...]:
     return tuple(suffix for suffix, kind in Image.registered_extensions().items() if kind in formats())
 
@@ -264,7 +279,7 @@ def _open_compressed_tar(path: Path) -> Archive:
     with tarfile.open(path, "r|*", tarinfo=_Member) as archive:
         for member in _regular_members(path, archive):
             sizes[member.name] = member.size
-            if not member.name.lower().endswith(wanted):
+            if not member.name.lower().endswith(wanted) and PurePosixPath(member.name).name not in BATCHES:
                 continue
             total += member.size
             check_memory(path, total)

@@ -21,7 +21,7 @@ class Format(NamedTuple):
         module: the module of this package that reads it.
         suffixes: how names of such files end, in lower case.
         magic: bytes at an offset by which a file is recognised whatever its name, also within gzip.
-        members: names, possibly with wildcards, of which a folder holds one if it is of this format.
+        members: names, possibly with wildcards, of files that a folder of this format has, all of them.
     """
 
     title: str
@@ -34,6 +34,9 @@ class Format(NamedTuple):
 FORMATS = (
     Format("a zip archive", "archives", (".zip",), (0, b"PK")),
     Format("a tar archive", "archives", (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"), (257, b"ustar")),
+    Format("idx files", "idx", (".idx", "-ubyte", "-ubyte.gz"), (0, b"\0\0\x08"), ("*images[-.]idx3[-.]ubyte*",)),
+    Format("batches of CIFAR", "cifar", members=("data_batch_1",)),
+    Format("batches of CIFAR", "cifar", members=("meta", "test", "train")),
 )
 
 
@@ -44,8 +47,7 @@ def format_of_folder(path: Path) -> Format | None:
     except OSError:
         return None
     return next(
-        (each for each in FORMATS if any(fnmatch.filter(names, member) for member in each.members)),
-        None,
+        (each for each in FORMATS if each.members and all(_has_file(path, names, like) for like in each.members)), None
     )
 
 
@@ -67,6 +69,10 @@ def format_of_name(name: str) -> Format | None:
 def accepted() -> str:
     """Returns the suffixes of all formats, for messages."""
     return ", ".join(suffix for each in FORMATS for suffix in each.suffixes)
+
+
+def _has_file(folder: Path, names: list[str], like: str) -> bool:
+    return any(os.path.isfile(folder / name) for name in fnmatch.filter(names, like))
 
 
 def _head(path: Path) -> bytes:
