@@ -37,6 +37,8 @@ FORMATS = (
     Format("idx files", "idx", (".idx", "-ubyte", "-ubyte.gz"), (0, b"\0\0\x08"), ("*images[-.]idx3[-.]ubyte*",)),
     Format("batches of CIFAR", "cifar", members=("data_batch_1",)),
     Format("batches of CIFAR", "cifar", members=("meta", "test", "train")),
+    Format("a MATLAB file", "matlab", (".mat",), (0, b"MATLAB "), ("train_32x32.mat",)),
+    Format("an HDF5 file", "hdf5", (".h5", ".hdf5", ".he5"), (0, b"\x89HDF\r\n\x1a\n")),
 )
 
 
