@@ -39,6 +39,8 @@ FORMATS = (
     Format("batches of CIFAR", "cifar", members=("meta", "test", "train")),
     Format("a MATLAB file", "matlab", (".mat",), (0, b"MATLAB "), ("train_32x32.mat",)),
     Format("an HDF5 file", "hdf5", (".h5", ".hdf5", ".he5"), (0, b"\x89HDF\r\n\x1a\n")),
+    Format("a Parquet file", "parquet", (".parquet",), (0, b"PAR1"), ("train*.parquet",)),
+    Format("a table of pixels", "csv_pixels", (".csv", ".csv.gz", ".tsv")),
 )
 
 
