@@ -6,7 +6,6 @@ import math
 import warnings
 from pathlib import Path
 
-
 import numpy as np
 
 from jaxvae.data.config import DataConfig
