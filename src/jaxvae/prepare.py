@@ -22,8 +22,8 @@ def prepare(
     Example: python -m jaxvae.prepare folder --raw photos/ --size 64
 
     Args:
-        name: `avatars`, any TFDS image dataset by its name, `folder` (with --raw), or the path of a folder, .npz or
-            .npy.
+        name: `avatars`, any TFDS image dataset by its name, `folder` (with --raw), or the path of a folder or
+            file of images.
         raw: Folder of manually downloaded files for a TFDS dataset, or the folder of images for `folder`.
         root: Folder of prepared datasets.
         crop: Side in pixels of the square cropped from the centre; defaults to the largest that fits.

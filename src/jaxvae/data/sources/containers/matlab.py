@@ -1,20 +1,19 @@
 """Reads images and labels in MATLAB files, such as those of SVHN."""
 
-import math
 from pathlib import Path
 
 import numpy as np
 
 from jaxvae.data.config import DataConfig
 from jaxvae.data.numpy_files import LARGEST_FILE
-from jaxvae.data.sources.containers.contents import Contents, check_memory
+from jaxvae.data.sources.containers.contents import Contents, read_bytes
+from jaxvae.data.sources.containers.mat_format import read_arrays
 from jaxvae.data.sources.containers.named import named_contents, sort_names
 from jaxvae.errors import UserError
+from jaxvae.system.processes import free_memory
 from jaxvae.system.small_files import check_regular
 
 VERSION_7_3 = b"MATLAB 7.3"
-NUMBERS = {"uint8": 1, "int8": 1, "logical": 1, "uint16": 2, "int16": 2, "single": 4, "uint32": 4, "int32": 4,
-           "double": 8, "uint64": 8, "int64": 8}  # fmt: skip
 SVHN = {"train": "train_32x32.mat", "test": "test_32x32.mat"}
 
 
@@ -39,8 +38,6 @@ def read(path: Path, config: DataConfig) -> Contents:
 
 
 def _load(path: Path) -> dict[tuple[str, str], np.ndarray]:
-    import scipy.io
-
     check_regular(path, LARGEST_FILE)
     with path.open("rb") as file:
         if file.read(len(VERSION_7_3)) == VERSION_7_3:
@@ -48,16 +45,8 @@ def _load(path: Path) -> dict[tuple[str, str], np.ndarray]:
                 f"{path} is a MATLAB 7.3 file, which is HDF5 with reversed axes; "
                 "save it with -v7, or convert it to .npz."
             )
-        file.seek(0)
-        try:
-            known = {name: (shape, kind) for name, shape, kind in scipy.io.whosmat(file) if kind in NUMBERS}
-            found = sort_names(path, list(known))
-            check_memory(path, sum(math.prod(known[name][0]) * NUMBERS[known[name][1]] for name in found.values()))
-            file.seek(0)
-            loaded = scipy.io.loadmat(file, variable_names=list(found.values()))
-        except scipy.io.matlab.MatReadError as error:
-            raise UserError(f"{path} cannot be read as a MATLAB file ({error}); it may be damaged.") from error
-    arrays = {key: np.asarray(loaded[name]) for key, name in found.items()}
+    loaded = read_arrays(read_bytes(path), free_memory() // 2)
+    arrays = {key: loaded[name] for key, name in sort_names(path, list(loaded)).items()}
     labels = {split: _labels(array) for (kind, split), array in arrays.items() if kind == "labels"}
     images = {split: array for (kind, split), array in arrays.items() if kind == "images"}
     return {

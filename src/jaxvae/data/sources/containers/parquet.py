@@ -49,9 +49,7 @@ def read(path: Path, config: DataConfig) -> Contents:
         paths = sorted(path / name for name in os.listdir(path) if name.endswith(".parquet") and SPLIT.match(name))
     splits = [_split(each.name) if path.is_dir() else "train" for each in paths]
     files = [_open(each) for each in paths]
-    check_memory(
-        path, sum(_unpacked_size(file, _image_column(each, file)) for each, file in zip(paths, files, strict=True))
-    )
+    check_memory(path, sum(_unpacked_size(file) for file in files))
     tables = [_load(each, file) for each, file in zip(paths, files, strict=True)]
     columns = tuple(tables[0].columns)
     for each, table in zip(paths, tables, strict=True):
@@ -117,15 +115,9 @@ def _is_binary(kind: Any) -> bool:
     return pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind)
 
 
-def _unpacked_size(file: Any, name: str) -> int:
-    """Returns the bytes of a column according to the file's description."""
-    groups = (file.metadata.row_group(i) for i in range(file.metadata.num_row_groups))
-    return sum(
-        group.column(i).total_uncompressed_size
-        for group in groups
-        for i in range(group.num_columns)
-        if group.column(i).path_in_schema.split(".")[0] == name
-    )
+def _unpacked_size(file: Any) -> int:
+    """Returns the bytes of all columns by the file's description; those of single columns can crash pyarrow."""
+    return sum(max(0, file.metadata.row_group(i).total_byte_size) for i in range(file.metadata.num_row_groups))
 
 
 def _load(path: Path, file: Any) -> _Table:
