@@ -1,10 +1,10 @@
-"""CelebA: photographs of faces, 64x64, for a GPU or a TPU.
+"""Photographs of faces, 64x64, for a GPU or a TPU.
 
-    make train DATASET=celeba RAW=/folder/of/the/five/files
+    make train DATASET=celeba RAW=/folder/of/celeba
 
-The download that TFDS tries first usually fails, because its host limits it; docs/tutorials/your-pictures.md lists the
-five files that RAW must hold. The crop is that of the autoencoder literature, 140x140 around the centre (Ghosh et al.
-2020).
+The download that TFDS tries first is refused to most people; docs/tutorials/your-pictures.md says what RAW may hold,
+such as the folder that Kaggle hands out. The crop is the one of the autoencoder literature, 140x140 around the centre
+(Ghosh et al. 2020).
 """
 
 from jaxvae import TFDS, Config, Conv, DataConfig, TrainConfig

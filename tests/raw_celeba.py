@@ -1,6 +1,6 @@
 """A made-up CelebA: the five files in their real layout and under their real names, with drawn faces.
 
-python tests/raw_celeba.py FOLDER [N]
+python tests/raw_celeba.py FOLDER [N] [kaggle]
 """
 
 import io
@@ -89,7 +89,26 @@ def make(folder: Path, count: int = 60) -> Path:
     return folder
 
 
+def make_kaggle(folder: Path, count: int = 60) -> Path:
+    """Writes the same faces as Kaggle hands them out: unpacked, twice nested, with CSV tables."""
+    images = folder / "img_align_celeba" / "img_align_celeba"
+    images.mkdir(parents=True)
+    attributes, partitions = ["image_id," + ",".join(ATTRIBUTES)], ["image_id,partition"]
+    for i in range(count):
+        image, seen = face(i)
+        name = f"{i + 1:06d}.jpg"
+        image.save(images / name, "jpeg", quality=90)
+        attributes.append(f"{name}," + ",".join("1" if seen[each] else "-1" for each in ATTRIBUTES))
+        partitions.append(f"{name},{partition(i, count)}")
+    (folder / "list_attr_celeba.csv").write_text("\n".join(attributes) + "\n")
+    (folder / "list_eval_partition.csv").write_text("\n".join(partitions) + "\n")
+    (folder / "list_bbox_celeba.csv").write_text("image_id,x_1,y_1,width,height\n000001.jpg,95,71,226,313\n")
+    return folder
+
+
 if __name__ == "__main__":
-    if len(sys.argv) not in (2, 3):
+    arguments = [each for each in sys.argv[1:] if each != "kaggle"]
+    if len(arguments) not in (1, 2):
         sys.exit(__doc__)
-    print(make(Path(sys.argv[1]), *map(int, sys.argv[2:])))
+    write = make_kaggle if "kaggle" in sys.argv else make
+    print(write(Path(arguments[0]), *map(int, arguments[1:])))

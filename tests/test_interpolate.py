@@ -211,3 +211,17 @@ def test_no_file_next_to_the_image_is_replaced_unless_requested(call, lively):
 def test_a_video_without_its_package_leaves_nothing(call, lively, monkeypatch):
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     mistake(call(interpolate, lively, "--mp4", "--out", "x.png"), "pip install 'jaxvae[video]'")
+
+
+def test_saved_codes_can_be_the_ends(call, lively, made, disc_set):
+    rows = np.asarray(codes_of_pictures(made.vae, made.params, disc_set.split("test").images[:3]))
+    np.savez("codes.npz", mean=rows)
+    np.save("codes.npy", rows)
+    assert call(interpolate, lively, "--from", "codes.npz:1", "--to", "codes.npy:2", "--out", "a.png")[0] == 0
+    assert call(interpolate, lively, "--from", "test:1", "--to", "test:2", "--out", "b.png")[0] == 0
+    # The same path; only the ends show what is decoded instead of the originals.
+    np.testing.assert_array_equal(strip("a.png")[:, 1:-1], strip("b.png")[:, 1:-1])
+    for name in ("codes.npz", "codes.npy"):
+        code, _, err = call(interpolate, lively, "--from", f"{name}:7", "--out", "c.png")
+        assert code == 2
+        assert f"{name}:7 does not exist; {name} has codes 0 to 2" in err

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from jaxvae.cli import Output, check_count, report, run_command, say
-from jaxvae.system.files import file_stem
+from jaxvae.system.files import file_stem, number_stem
 
 if TYPE_CHECKING:
     from jaxvae.latents.attributes.classifier import Classifier
@@ -107,7 +107,7 @@ def result_name(
     kept = [f"keeping-{name}" for name in learning.orthogonal_to]
     marks = [f"n{source.n}"] if source.n != LabelSource.n else []
     labels = [source.labels.name] if source.labels else []
-    by = "-".join(map("{:g}".format, degrees))
+    by = "-".join(map(number_stem, degrees))
     return (
         f"attribute-{file_stem([*changes, *kept, *labels, *marks, *to])}-{learning.method}-{learning.step}-degree{by}"
     )

@@ -1,7 +1,7 @@
 """Encodes and decodes uint8 images [n, h, w, c] in jitted batches."""
 
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -59,6 +59,11 @@ def decode_to_images(vae: VAE, params: Params, z: Code) -> np.ndarray:
 def reconstruct(vae: VAE, params: Params, images: np.ndarray) -> np.ndarray:
     """Encodes each image to its posterior mean and decodes it."""
     return decode_to_images(vae, params, encode_means(vae, params, images))
+
+
+def stack(codes: Sequence[Code]) -> Code:
+    """Stacks single codes into codes [n, ...]."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *codes)
 
 
 def unstack(z: Code) -> list[Code]:

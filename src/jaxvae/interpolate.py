@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import tyro
 
 from jaxvae.cli import Output, check_count, check_seed, run_command, say
-from jaxvae.system.files import file_stem
+from jaxvae.system.files import file_stem, number_stem
 
 Which = Annotated[str | None, tyro.conf.arg(metavar="WHICH")]
 
@@ -34,8 +34,8 @@ def interpolate(
 ) -> None:
     """Draws a strip from one image to another: the originals at its ends, the decoded path between them.
 
-    WHICH is test:12, an image file of any size, or an attribute query such as sunglasses=0 (the first matching test
-    image).
+    WHICH is test:12, an image file of any size, an attribute query such as sunglasses=0 (the first matching test
+    image), or a saved code such as codes.npz:3.
 
     Example: python -m jaxvae.interpolate runs/NAME --from test:0 --to test:1 --path spherical --gif
 
@@ -67,8 +67,9 @@ def interpolate(
     from jaxvae.data.select import data_set, select, walk_ends
     from jaxvae.errors import UserError
     from jaxvae.evaluation.unlike import warn_of_unlike_images
-    from jaxvae.inference import encode_means, sample_codes, unstack
+    from jaxvae.inference import decode_to_images, encode_means, sample_codes, stack, unstack
     from jaxvae.keys import key_for
+    from jaxvae.latents.code_files import saved_code
     from jaxvae.latents.paths.build import build_path
     from jaxvae.latents.paths.walk_report import format_lines, measure_smoothness
     from jaxvae.latents.paths.walks import even_degrees, segment_rows, sheet, to_arrays, walk
@@ -77,6 +78,7 @@ def interpolate(
     from jaxvae.rendering.grid import grid, save_png
     from jaxvae.runs.run import load, prior_of
     from jaxvae.system.files import write_arrays
+    from jaxvae.vae import code_shape
 
     animations = [suffix for suffix, enabled in ((".gif", gif), (".webp", webp), (".mp4", mp4)) if enabled]
     _check(steps, degree, seed, animations, report)
@@ -95,13 +97,21 @@ def interpolate(
     names = list(corners) if corners else [from_ or first, *via, to or last]
     kind: str = prior or next((fitted for fitted in KINDS[::-1] if fitted in info.fitted.kinds), "model")
     marks = [path if path != "prior" else f"prior-{kind}", "loop" * loop, "" if seed is None else f"seed{seed}"]
-    stem = "-".join(filter(None, [file_stem(names), *marks, str(steps) if degree is None else f"at-{degree:g}"]))
+    stem = "-".join(
+        filter(None, [file_stem(names), *marks, str(steps) if degree is None else f"at-{number_stem(degree)}"])
+    )
     target = output.place(info.run / "samples" / f"{'sheet' if corners else 'interpolation'}-{stem}.png")
     for suffix in animations:
         check_format(suffix)
     extra_files = {suffix: output.place_beside(target, suffix) for suffix in animations + [".npz"] * npz}
 
-    originals = np.stack([select(name, info.data) for name in names])
+    saved = [saved_code(name, code_shape(vae, params)) for name in names]
+    originals = np.stack(
+        [
+            select(name, info.data) if code is None else decode_to_images(vae, params, stack([code]))[0]
+            for name, code in zip(names, saved, strict=True)
+        ]
+    )
     warn_of_unlike_images(loaded, names, originals)
     z = (
         encode_means(vae, params, originals)
@@ -109,7 +119,8 @@ def interpolate(
         else sample_codes(vae, params, key_for("interpolate", seed), originals)
     )
     order = [*range(len(names)), *[0] * loop]
-    names, originals, ends = [names[i] for i in order], originals[order], [unstack(z)[i] for i in order]
+    codes = [encoded if code is None else code for encoded, code in zip(unstack(z), saved, strict=True)]
+    names, originals, ends = [names[i] for i in order], originals[order], [codes[i] for i in order]
     way = build_path(path, vae, params, prior_of(loaded, kind) if path == "prior" else None)
     if corners:
         result = sheet(vae, params, way, ends, np.linspace(0.0, 1.0, steps))

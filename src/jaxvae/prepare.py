@@ -14,6 +14,7 @@ def prepare(
     crop: int | None = None,
     size: int | None = 64,
     color: Literal["keep", "rgb", "grey"] = "keep",
+    value_range: tuple[float, float] | None = None,
     skip_share: float = 0.01,
 ) -> None:
     """Converts a dataset to the prepared format and prints a summary; does nothing if it is already prepared.
@@ -21,13 +22,15 @@ def prepare(
     Example: python -m jaxvae.prepare folder --raw photos/ --size 64
 
     Args:
-        name: `avatars`, any TFDS image dataset by its name, `folder` (with --raw), or the path of a folder, .npz or
-            .npy.
+        name: `avatars`, any TFDS image dataset by its name, `folder` (with --raw), or the path of a folder or
+            file of images.
         raw: Folder of manually downloaded files for a TFDS dataset, or the folder of images for `folder`.
         root: Folder of prepared datasets.
         crop: Side in pixels of the square cropped from the centre; defaults to the largest that fits.
         size: Side in pixels to which the square is resized; None keeps the size.
         color: Colours of the prepared images; `keep` is grey only if every image of the source is.
+        value_range: Values that become black and white, for images of more than 8 bits and for arrays; chosen by type
+            and measured values by default.
         skip_share: Largest share of unreadable files tolerated in a folder.
     """
     from jaxvae.data.config import DataConfig
@@ -36,7 +39,8 @@ def prepare(
     from jaxvae.data.summary import describe
 
     config = DataConfig(
-        source=source_named(name, raw), root=root, crop=crop, size=size, color=color, skip_share=skip_share,
+        source=source_named(name, raw), root=root, crop=crop, size=size, color=color, value_range=value_range,
+        skip_share=skip_share,
     )  # fmt: skip
     print(describe(prepare_data(config)))
 

@@ -38,6 +38,7 @@ def sample(
     from jaxvae.keys import key_for
     from jaxvae.rendering.grid import check_size, grid, save_png
     from jaxvae.runs.run import default_prior, load, prior_of
+    from jaxvae.system.files import number_stem
 
     check_count("--n", n, MOST_IMAGES, "a sheet of more cannot be looked at")
     if not 0 <= temperature < math.inf:
@@ -46,7 +47,7 @@ def sample(
     loaded = load(run)
     vae, params, info = loaded
     kind = prior or default_prior(loaded)
-    name = f"samples-{kind}-n{n}-t{temperature:g}-seed{seed}.png"
+    name = f"samples-{kind}-n{n}-t{number_stem(temperature)}-seed{seed}.png"
     target = output.place(info.run / "samples" / name)
     columns = max(1, round(n**0.5))
     check_size(n, columns, info.shape)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import tyro
 
 from jaxvae.cli import Output, check_count, run_command
-from jaxvae.system.files import file_stem
+from jaxvae.system.files import file_stem, number_stem
 
 DEFAULT_UNITS = 10
 DEFAULT_START = "test:0"
@@ -67,7 +67,7 @@ def traverse(
     if units is not None and units > available:
         raise UserError(f"--units is {units}, but codes of {info.run} have only {available} units.")
     units = units or min(DEFAULT_UNITS, available)
-    name = f"traversal-{file_stem([from_])}-units{units}-steps{steps}-q{low:g}-{high:g}"
+    name = f"traversal-{file_stem([from_])}-units{units}-steps{steps}-q{number_stem(low)}-{number_stem(high)}"
     target = output.place(info.run / "samples" / f"{name}.png")
     animation = output.place_beside(target, ".gif") if gif else None
     prepared = data_set(info.data, data)

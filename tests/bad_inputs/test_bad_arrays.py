@@ -24,13 +24,16 @@ def with_value(value):
 @pytest.mark.parametrize(
     ("array", "told"),
     [
-        (with_value(np.nan), "float images from nan to nan; expected values between 0 and 1"),
+        (with_value(np.nan), "float images from nan to nan; expected finite values"),
         (with_value(np.inf), "float images from 0 to inf"),
         (with_value(-np.inf), "float images from -inf to 1"),
-        (FLOATS * 255, "float images from 0 to 255; expected values between 0 and 1"),
-        (FLOATS.astype(np.float16) * 300, "float images from 0 to 300"),
-        (WHOLE.astype(np.uint16), "type uint16"),
-        (WHOLE.astype(np.int8), "type int8"),
+        (
+            FLOATS * 255,
+            "has floats from 0 to 255; say which values are black and white, as in --data.value-range 0 255",
+        ),
+        (FLOATS.astype(np.float16) * 300, "has floats from 0 to 300; say which"),
+        (WHOLE.astype(np.uint32) * 1000, "has whole numbers from 0 to 79000; say which"),
+        (WHOLE.astype(np.int8) - 1, "has whole numbers from -1 to 78; say which"),
         (FLOATS.astype(np.complex64), "type complex64"),
         (WHOLE.astype("datetime64[s]"), "type datetime64[s]"),
         (WHOLE.astype("U4"), "type <U4"),
@@ -138,7 +141,7 @@ def test_nothing_is_unpickled(call, tmp_path_factory, suffix):
     with zipfile.ZipFile(folder / f"c{suffix}", "w") as archive:
         archive.writestr("images", pickled(mark))
         archive.writestr("labels.pkl", pickled(mark))
-    sentence(call(prepare, folder / f"c{suffix}"), f"c{suffix} has")
+    sentence(call(prepare, folder / f"c{suffix}"), f"c{suffix} cannot be read", "is not an array")
     assert not mark.exists()
 
 

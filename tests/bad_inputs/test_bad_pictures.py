@@ -41,7 +41,7 @@ def test_a_broken_image_in_a_folder_is_named(call, tmp_path_factory, name):
 @pytest.mark.parametrize("name", BROKEN_PICTURES)
 def test_a_broken_image_given_by_path_is_named(disc_set, tmp_path, name):
     path = write(tmp_path / name, BROKEN_PICTURES[name]())
-    with pytest.raises(UserError, match="cannot be read as an image"):
+    with pytest.raises(UserError, match="cannot be read as an image" if name != "bomb.png" else "more pixels than"):
         from_file(path, disc_set.data)
 
 
@@ -157,5 +157,5 @@ def test_postscript_is_not_run(tmp_path, monkeypatch, disc_set):
 def test_a_decompression_bomb_is_not_decoded(tmp_path, monkeypatch):
     """What may be decoded is bounded by the header alone."""
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda image: pytest.fail("was decoded"))
-    with pytest.raises(UserError, match="cannot be read as an image"):
+    with pytest.raises(UserError, match="has more pixels than the limit of 178,956,970"):
         read_image(write(tmp_path / "bomb.png", png_of(60_000, 60_000)))

@@ -34,6 +34,9 @@ class DataConfig(Checked):
     """First endpoint of the interpolations: `test:NUMBER`, or an attribute query such as `sunglasses=0`."""
     walk_to: str | None = None
     """Second endpoint. By default the first two test images."""
+    value_range: tuple[float, float] | None = None
+    """Values that become black and white, for images of more than 8 bits and for arrays; None chooses by type and
+    measured values, the same for the whole data set."""
     skip_share: float = 0.01
     """Largest share of unreadable files in a folder that is skipped with a warning rather than refused."""
 
@@ -54,3 +57,8 @@ class DataConfig(Checked):
         """Refuses sizes below 1 and shares outside [0, 1]."""
         self.require_at_least(1, "crop", "size")
         self.require(0 <= self.skip_share <= 1, "skip_share", "between 0 and 1")
+        self.require(
+            self.value_range is None or self.value_range[0] < self.value_range[1],
+            "value_range",
+            "a lower and a higher value",
+        )

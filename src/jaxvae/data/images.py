@@ -3,6 +3,7 @@
 import struct
 import warnings
 import zlib
+from contextlib import suppress
 from functools import cache
 from io import BufferedReader, BytesIO
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from jaxvae.data.value_range import Range, choose_range, extent, to_eight_bits
 from jaxvae.errors import UserError
 
 # What Pillow's readers raise for a damaged file or one of another format.
@@ -18,11 +20,19 @@ UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError
               Image.DecompressionBombError)  # fmt: skip
 
 
+# PostScript is a program, which Ghostscript would execute; of the others Pillow knows the name but cannot read them.
+NOT_READ = ("EPS", "BUFR", "GRIB", "HDF5", "MPEG", "WMF")
+
+
 @cache
 def formats() -> tuple[str, ...]:
-    """Returns the formats that Pillow reads, except PostScript: that is a program, which Ghostscript would execute."""
+    """Returns the formats that Pillow reads, with HEIC if jaxvae[heic] is installed."""
     Image.init()
-    return tuple(kind for kind in Image.OPEN if kind != "EPS")
+    with suppress(ImportError):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    return tuple(kind for kind in Image.OPEN if kind not in NOT_READ)
 
 
 def open_image(file: Path | BytesIO | BufferedReader) -> Image.Image:
@@ -56,13 +66,19 @@ def decode_image(path: Path) -> Image.Image:
             return ImageOps.exif_transpose(image)
     except FileNotFoundError as error:
         raise UserError(f"image file {path} does not exist.") from error
+    except Image.DecompressionBombError as error:
+        raise UserError(
+            f"{path} has more pixels than the limit of {2 * (Image.MAX_IMAGE_PIXELS or 0):,}; make it smaller first."
+        ) from error
     except UNREADABLE as error:
         raise UserError(
             f"{path} cannot be read as an image; expected a PNG, JPEG or another format that Pillow supports."
         ) from error
 
 
-def crop_and_resize(image: Image.Image, *, crop: int | None, size: int | None, color: str) -> np.ndarray:
+def crop_and_resize(
+    image: Image.Image, *, crop: int | None, size: int | None, color: str, value_range: Range | None = None
+) -> np.ndarray:
     """Converts an image of any mode to eight bits, crops the centred square and resizes it: uint8 [h, w, c].
 
     Args:
@@ -70,8 +86,10 @@ def crop_and_resize(image: Image.Image, *, crop: int | None, size: int | None, c
         crop: side of the centred square; None takes the largest square if `size` is given, otherwise no crop.
         size: side of the result; None does not resize.
         color: "rgb", "grey", or "keep", which keeps grey images grey.
+        value_range: values of an image of more than 8 bits that become black and white; None chooses by this image
+            alone, whose brightness then cannot be compared with that of others.
     """
-    image = _to_eight_bits(image, color)
+    image = _to_eight_bits(image, color, value_range)
     if crop is not None or size is not None:
         side = min(image.size) if crop is None else min(crop, *image.size)
         left, top = (image.width - side) // 2, (image.height - side) // 2
@@ -88,25 +106,20 @@ def is_grey(image: Image.Image) -> bool:
     return image.mode in ("1", "L", "LA", "La", "F") or image.mode.startswith("I")
 
 
-def _to_eight_bits(image: Image.Image, color: str) -> Image.Image:
+def is_deep(image: Image.Image) -> bool:
+    """Whether the image has more than 8 bits per value, which it keeps when Pillow opens it."""
+    return image.mode == "F" or image.mode.startswith("I")
+
+
+def _to_eight_bits(image: Image.Image, color: str, value_range: Range | None) -> Image.Image:
     mode = "L" if color == "grey" or (color == "keep" and is_grey(image)) else "RGB"
-    if image.mode == "F" or image.mode.startswith("I"):
-        values = np.asarray(image, np.float64)
-        image = Image.fromarray(_scale_to_bytes(values, sixteen_bit=image.mode.startswith("I;16")))
+    if is_deep(image):
+        values = np.asarray(image)
+        # Alone, a dark image of 16 bits is taken for a dark image.
+        alone = (0.0, 65535.0) if image.mode.startswith("I;16") else None
+        chosen = choose_range([extent(values)], value_range or alone, "the image")
+        image = Image.fromarray(to_eight_bits(values, chosen))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert(mode)
-
-
-def _scale_to_bytes(values: np.ndarray, *, sixteen_bit: bool) -> np.ndarray:
-    # Pillow's own conversion would clip at 255. Files do not say which range their values span, so assume 0..65535 for
-    # 16 bits, and for 32-bit integers and floats the smallest of 0..1 (floats only), 0..255 and 0..65535 that contains
-    # all values.
-    values = np.nan_to_num(values, nan=0.0)
-    high = values.max(initial=0.0)
-    if sixteen_bit or high > 255:
-        values = values / 257
-    elif high <= 1 and not np.array_equal(values, np.rint(values)):
-        values = values * 255
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxvae.data.config import DataConfig
+from jaxvae.data.own_output import without_own_output
 from jaxvae.data.prepared import Prepared, open_prepared, write_prepared
 from jaxvae.errors import UserError
 from jaxvae.system.files import expand_user
@@ -40,7 +41,9 @@ def recipe(config: DataConfig) -> dict[str, Any]:
     raw = str(_resolved(expand_user(source["raw"]))) if source["raw"] else None
     files = _digest(_own_files(config))
     return {**source, "raw": raw, "files": files,
-            "crop": config.crop, "size": config.size, "color": config.color}  # fmt: skip
+            "crop": config.crop, "size": config.size, "color": config.color,
+            # Only where it is set: the recipe names the folder, and folders keep their names.
+            **({"value_range": list(config.value_range)} if config.value_range else {})}  # fmt: skip
 
 
 def prepared_path(config: DataConfig) -> Path:
@@ -77,7 +80,11 @@ def _digest(path: Path | None) -> str | None:
     if path is None:
         return None
     try:
-        files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
+        files = (
+            [path]
+            if path.is_file()
+            else sorted(each for each in without_own_output(path, path.rglob("*")) if each.is_file())
+        )
         facts = [(str(each), each.stat().st_size, each.stat().st_mtime_ns) for each in files]
     except OSError as error:
         raise UserError(f"{error.filename or path} cannot be read ({error.strerror}).") from error

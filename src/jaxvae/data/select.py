@@ -14,6 +14,7 @@ from jaxvae.data.config import DataConfig
 from jaxvae.data.images import crop_and_resize, read_image
 from jaxvae.data.prepared import Prepared, open_prepared
 from jaxvae.data.sources.base import SPLITS
+from jaxvae.data.sources.folder_files import find_images
 from jaxvae.errors import UserError, suggest
 
 
@@ -84,11 +85,23 @@ def from_file(path: Path, data: dict[str, Any]) -> np.ndarray:
     height, width, channels = data["shape"]
     image = read_image(path)
     try:
-        array = crop_and_resize(image, crop=None, size=None, color="grey" if channels == 1 else "rgb")
+        array = crop_and_resize(
+            image, crop=None, size=None, color="grey" if channels == 1 else "rgb", value_range=_value_range(data)
+        )
+    except UserError as error:
+        raise UserError(f"{path} cannot be converted: {error}") from error
     except ValueError as error:  # A colour space that Pillow cannot convert.
         raise UserError(f"{path} cannot be converted to {'grey' if channels == 1 else 'RGB'}: {error}.") from error
     full = Image.fromarray(array[:, :, 0] if channels == 1 else array)
     return np.asarray(ImageOps.fit(full, (width, height), Image.Resampling.BICUBIC)).reshape(height, width, channels)
+
+
+def _value_range(data: dict[str, Any]) -> tuple[float, float] | None:
+    """Returns the range that the data set was scaled from, so that a file given later has the same brightness."""
+    match data["origin"].get("value_range"):
+        case [int() | float() as low, int() | float() as high] if low < high:
+            return float(low), float(high)
+    return None
 
 
 def data_set(data: dict[str, Any], where: Path | None = None) -> Prepared:
@@ -121,12 +134,10 @@ def data_set(data: dict[str, Any], where: Path | None = None) -> Prepared:
 
 
 def _images_in(folder: Path) -> list[str]:
-    suffixes = {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}
-    paths = ((path, path.relative_to(folder).parts) for path in folder.rglob("*") if path.suffix.lower() in suffixes)
-    images = [str(path) for path, parts in paths if path.is_file() and not any(part[0] == "." for part in parts)]
-    if not images:
+    paths = find_images(folder).paths
+    if not paths:
         raise UserError(f"no image files (.png, .jpg, .webp, …) in {folder}.")
-    return sorted(images)
+    return [str(path) for path in paths]
 
 
 def _exists(which: str, folder: bool = False) -> bool:

@@ -95,6 +95,25 @@ def read_codes(path: Path, like: Code) -> SavedCodes:
     return SavedCodes(mean, tuple(map(str, range(count) if names is None or names.shape != (count,) else names)))
 
 
+def saved_code(which: str, like: Code) -> Code | None:
+    """Returns one code of a file, named FILE:NUMBER as in `codes.npz:3`; None if `which` names no such file.
+
+    Args:
+        which: What the user named, perhaps an image.
+        like: A pytree with the shape of one code of the model.
+
+    Raises:
+        UserError: If the file holds no codes of this model, or has fewer.
+    """
+    name, _, number = which.rpartition(":")
+    if Path(name).suffix.lower() not in (".npz", ".npy") or not number.isdecimal():
+        return None
+    saved = read_codes(Path(name), like)
+    if int(number) >= len(saved.names):
+        raise UserError(f"{which} does not exist; {name} has codes 0 to {len(saved.names) - 1}.")
+    return jax.tree.map(lambda leaf: leaf[int(number)], saved.mean)
+
+
 def source_run(path: Path) -> Path | None:
     """Returns the run that the codes in a file came from, or None if it is not recorded or no longer exists."""
     about = str(_read(path).get("about", "{}"))

@@ -28,6 +28,11 @@ def file_stem(names: Sequence[str]) -> str:
     return f"{encoded[:MAX_STEM_BYTES].decode(errors='ignore')}-{hashlib.sha256(encoded).hexdigest()[:8]}"
 
 
+def number_stem(value: float) -> str:
+    """Returns a number as a part of a file name: short, but never the same for two numbers."""
+    return f"{value:g}" if float(f"{value:g}") == value else repr(float(value))
+
+
 @contextmanager
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """Opens a temporary file next to `path` and renames it to `path` on success; an exception leaves nothing behind.

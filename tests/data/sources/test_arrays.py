@@ -3,6 +3,7 @@ import pytest
 
 from jaxvae import DataConfig
 from jaxvae.data.prepare import prepare
+from jaxvae.data.sources.array_names import meaning_of
 from jaxvae.data.sources.base import SPLITS
 from jaxvae.errors import UserError
 
@@ -73,11 +74,11 @@ def test_prepare_finds_the_file_and_resizes(tmp_path):
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.full((3, 2, 2), -0.5), r"float images from -0\.5 to -0\.5"),
-        (np.full((3, 2, 2), 255.0), "float images from 255 to 255; expected values between 0 and 1"),
+        (np.full((3, 2, 2), -0.5), r"has floats from -0\.5 to -0\.5; .* --data.value-range -1 1"),
+        (np.full((3, 2, 2), 255.0), "has floats from 255 to 255; .* --data.value-range 0 255"),
         (np.full((3, 2, 2), np.nan), "float images from nan"),
-        (np.zeros((3, 2, 2), np.int64), "type int64"),
-        (np.zeros((3, 3, 8, 8), np.uint8), r"images of shape \[3, 3, 8, 8\]"),
+        (np.full((3, 2, 2), -1, np.int64), "has whole numbers from -1 to -1; .* --data.value-range"),
+        (np.zeros((3, 5, 8, 8), np.uint8), r"images of shape \[3, 5, 8, 8\], of 8 bands"),
         (np.zeros((3, 4), np.uint8), r"images of shape \[3, 4\]"),
         (np.zeros((0, 4, 4), np.uint8), "has 0 images"),
         (np.zeros((2, 4, 4), np.uint8), "has 2 images"),
@@ -97,7 +98,7 @@ def test_invalid_images_are_refused(tmp_path, array, message):
         ({"x_test": numbered(3, 2, 2)}, "no images to train with"),
         ({"x_train": numbered(3, 2, 2), "y_test": np.arange(3)}, "labels of test without images"),
         ({"images": numbered(3, 2, 2), "labels": np.arange(2)}, r"labels of shape \[2\] .* for 3 images"),
-        ({"images": numbered(3, 2, 2), "labels": np.ones(3)}, "type float64"),
+        ({"images": numbered(3, 2, 2), "labels": np.full(3, 0.5)}, "type float64"),
         ({"images": numbered(3, 2, 2), "labels": np.array([0, 1, 40000])}, "from 0 to 40000"),
         ({"x_train": numbered(3, 2, 2), "y_train": np.arange(3), "x_test": numbered(3, 2, 2)}, "not for test"),
     ],
@@ -128,3 +129,110 @@ def test_missing_and_damaged_files(tmp_path, suffix):
         path.write_bytes(content)
         with pytest.raises(UserError, match="damaged or incomplete"):
             read(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "meaning"),
+    [
+        ("images", ("images", "train")), ("labels", ("labels", "train")), ("x_val", ("images", "validation")),
+        ("train_images", ("images", "train")), ("val_labels", ("labels", "validation")), ("X", ("images", "train")),
+        ("Y", ("labels", "train")), ("X_test", ("images", "test")), ("trainLabels", ("labels", "train")),
+        ("imgs", ("images", "train")), ("test", ("images", "test")), ("testing_data", ("images", "test")),
+        ("pictures", None), ("x_y", None), ("train_test", None), ("arr_0", None), ("", None), ("images2", None),
+    ],
+)  # fmt: skip
+def test_names_of_arrays(name, meaning):
+    assert meaning_of(name) == meaning
+
+
+def test_medmnist_and_unnamed_arrays(tmp_path):
+    np.savez(
+        tmp_path / "med.npz",
+        train_images=numbered(8, 9, 9), val_images=numbered(2, 9, 9), test_images=numbered(3, 9, 9),
+        train_labels=numbered(8, 1), val_labels=numbered(2, 1), test_labels=numbered(3, 1),
+    )  # fmt: skip
+    np.savez(tmp_path / "unnamed.npz", numbered(10, 9, 9))
+    source, found = read(tmp_path / "med.npz")
+    assert [len(found[split]) for split in SPLITS] == [8, 2, 3]
+    assert all(example.attributes == (int(example.image.flat[0]),) for split in SPLITS for example in found[split])
+    assert source.attributes == ("label",)
+    assert [len(part) for part in read(tmp_path / "unnamed.npz")[1].values()] == [8, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (np.asarray([[0], [2], [1]]), ()),
+        (np.eye(3)[[0, 2, 1]], ()),
+        (np.asarray([0.0, 2.0, 1.0]), ()),
+        (np.asarray(["cat", "frog", "dog"]), ("cat", "dog", "frog")),
+        (np.asarray([b"cat", b"frog", b"dog"]), ("cat", "dog", "frog")),
+    ],
+)
+def test_labels_of_many_forms(tmp_path, labels, names):
+    np.savez(tmp_path / "a.npz", images=numbered(3, 9, 9), labels=labels)
+    source, found = read(tmp_path / "a.npz")
+    values = {int(example.image.flat[0]): example.attributes[0] for split in SPLITS for example in found[split]}
+    assert values == {0: 0, 1: 2, 2: 1}
+    assert source.classes.get("label", ()) == names
+
+
+def test_labels_that_are_names_have_one_numbering_for_all_splits(tmp_path):
+    np.savez(tmp_path / "a.npz", x_train=numbered(3, 9, 9), y_train=np.asarray(["b", "d", "b"]),
+             x_test=numbered(2, 9, 9), y_test=np.asarray(["a", "d"]))  # fmt: skip
+    source, found = read(tmp_path / "a.npz")
+    assert source.classes == {"label": ("a", "b", "d")}
+    assert [example.attributes for example in found["test"]] == [(0,), (2,)]
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"), [((3, 3, 9, 10), (9, 10, 3)), ((3, 1, 9, 10), (9, 10, 1)), ((3, 81), (9, 9, 1))]
+)
+def test_channels_first_and_flat_rows(tmp_path, shape, expected):
+    array = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
+    np.save(tmp_path / "a.npy", array)
+    (example,) = read(tmp_path / "a.npy")[1]["train"]
+    assert example.image.shape == expected
+    assert any(
+        np.array_equal(example.image, each.reshape(expected) if len(shape) == 2 else each.transpose(1, 2, 0))
+        for each in array
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "expected"),
+    [
+        ([0, 100, 255], np.int16, [0, 100, 255]), ([0, 100, 255], np.int64, [0, 100, 255]),
+        ([0, 256, 4095], np.uint16, [0, 16, 255]), ([0, 256, 65535], np.uint16, [0, 1, 255]),
+        ([-1e-4, 0.5, 1.0001], np.float32, [0, 128, 255]),
+    ],
+)  # fmt: skip
+def test_values_of_other_types_have_one_scale(tmp_path, values, dtype, expected):
+    np.save(tmp_path / "a.npy", np.asarray(values, dtype)[:, None, None] * np.ones((1, 9, 9), dtype))
+    found = read(tmp_path / "a.npy")[1]
+    assert sorted(each for part in found.values() for each in firsts(part)) == expected
+
+
+@pytest.mark.parametrize(("low", "high"), [(-1.0, 1.0), (0.0, 255.0), (0.0, 4095.0)])
+def test_a_range_that_is_given_is_used(tmp_path, low, high):
+    values = np.asarray([low, (low + high) / 2, high], np.float32)
+    np.save(tmp_path / "a.npy", values[:, None, None] * np.ones((1, 9, 9), np.float32))
+    found = read(tmp_path / "a.npy", value_range=(low, high))[1]
+    assert sorted(each for part in found.values() for each in firsts(part)) == [0, 128, 255]
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((64, 64, 3), np.uint8), r"looks like one colour image; a data set of one image is \[1, 64, 64, 3\]"),
+        (np.zeros((64, 64, 4), np.uint8), r"looks like one colour image"),
+        (np.zeros((9, 9, 9, 2), np.uint8), r"of 2 bands; .* Choose the bands to keep"),
+        (np.full((9, 9, 9, 4), 77, np.uint8), "fourth band is not an alpha channel"),
+        (np.zeros((9, 9, 9, 4), np.float32), "fourth band is not an alpha channel"),
+        (np.zeros((3, 80), np.uint8), r"images of shape \[3, 80\]"),
+    ],
+)
+def test_shapes_that_would_be_misread(tmp_path, array, message):
+    np.save(tmp_path / "a.npy", array)
+    with pytest.raises(UserError, match=message):
+        read(tmp_path / "a.npy")

@@ -1,11 +1,14 @@
 import logging
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image
 
 from jaxvae import DataConfig
 from jaxvae.data.prepare import prepare
+from jaxvae.data.select import select
+from jaxvae.data.sources import folder_files
 from jaxvae.data.sources.base import SPLITS
 from jaxvae.errors import UserError
 
@@ -92,7 +95,9 @@ def test_other_and_hidden_files_are_ignored(tmp_path, caplog):
     source = build(config(path))
     assert sum(len(examples) for examples in read(source).values()) == 3
     assert source.origin["files"] == 3
-    assert caplog.records == []
+    assert [record.message for record in caplog.records] == [
+        f"passed over in {path}: files that are not images: 1 (notes.txt)."
+    ]
 
 
 def test_the_content_decides_not_the_name(tmp_path):
@@ -149,3 +154,162 @@ def test_the_name_may_be_the_folder(tmp_path):
     prepared = prepare(DataConfig(name=str(fill(tmp_path / "mine", 10)), size=4, root=str(tmp_path / "data")))
     assert prepared.shape == (4, 4, 3)
     assert prepared.path.name.startswith("mine-4-")
+
+
+def deep(path, *arrays):
+    path.mkdir(parents=True, exist_ok=True)
+    for number, array in enumerate(arrays):
+        Image.fromarray(array).save(path / f"{number}.tif")
+    return path
+
+
+def flat(value, dtype):
+    return np.full((8, 8), value, dtype)
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "expected", "chosen"),
+    [
+        ([0, 100, 255], np.uint16, [0, 100, 255], [0, 255]),
+        ([0, 256, 4095], np.uint16, [0, 16, 255], [0, 4095]),
+        ([0, 256, 4096], np.uint16, [0, 1, 16], [0, 65535]),
+        ([0, 100, 256], np.int32, [0, 6, 16], [0, 4095]),
+        ([0.0, 0.5, 1.0], np.float32, [0, 128, 255], [0, 1]),
+        ([0.0, 0.1, 0.2], np.float32, [0, 26, 51], [0, 1]),
+    ],
+)
+def test_deep_images_have_one_scale_for_the_whole_folder(tmp_path, caplog, values, dtype, expected, chosen):
+    path = deep(tmp_path / "deep", *(flat(value, dtype) for value in values))
+    with caplog.at_level("WARNING", logger="jaxvae"):
+        prepared = prepare(config(path, root=str(tmp_path / "data")))
+    images = np.concatenate([prepared.split(split).images for split in SPLITS])
+    assert sorted(images[:, 0, 0, 0].tolist()) == expected
+    assert prepared.info["origin"]["value_range"] == chosen
+    assert f"scaled from {chosen[0]}..{chosen[1]}" in caplog.text
+    assert "value_range" not in prepared.info["recipe"]
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "guess"),
+    [
+        ([-1.0, 0.0, 1.0], np.float32, "-1 1"),
+        ([0.0, 10.0, 200.0], np.float32, "0 255"),
+        ([0, 5, 70_000], np.int32, "0 70000"),
+        ([-5, 0, 5], np.int32, "0 255"),
+    ],
+)
+def test_a_range_that_cannot_be_known_is_asked_for_and_obeyed(tmp_path, values, dtype, guess):
+    path = deep(tmp_path / "deep", *(flat(value, dtype) for value in values))
+    if dtype == np.int32 and min(values) < 0:
+        guess = "-5 5"
+    with pytest.raises(UserError, match=rf"--data.value-range {guess}"):
+        build(config(path))
+    low, high = map(float, guess.split())
+    examples = read(build(config(path, value_range=(low, high))))
+    found = sorted(int(each.image[0, 0, 0]) for part in examples.values() for each in part)
+    assert found == [round(255 * (value - low) / (high - low)) for value in values]
+
+
+def test_a_file_given_later_has_the_scale_of_the_data_set(tmp_path):
+    path = deep(tmp_path / "deep", *(flat(value, np.uint16) for value in (0, 256, 4095)))
+    prepared = prepare(config(path, root=str(tmp_path / "data")))
+    deep(tmp_path / "later", flat(2048, np.uint16))
+    assert int(select(str(tmp_path / "later" / "0.tif"), prepared.data)[0, 0, 0]) == 128
+
+
+def test_folders_of_splits_are_splits_and_the_folders_below_them_labels(tmp_path, caplog):
+    for folder, count in {"train/cats": 6, "train/dogs": 5, "val/cats": 2, "val/dogs": 1, "test/dogs": 3}.items():
+        fill(tmp_path / "a" / folder, count)
+    with caplog.at_level("WARNING", logger="jaxvae"):
+        source = build(config(tmp_path / "a"))
+    assert {split: len(examples) for split, examples in read(source).items()} == {
+        "train": 11,
+        "validation": 3,
+        "test": 3,
+    }
+    assert (source.attributes, source.classes) == (("label",), {"label": ("cats", "dogs")})
+    assert [example.attributes for example in source.splits["test"]()] == [(1,)] * 3
+    assert "the folders train, validation, test of" in caplog.text or "are its splits" in caplog.text
+
+
+def test_a_missing_split_is_drawn_from_train(tmp_path):
+    for folder, count in {"train": 20, "valid": 4}.items():
+        fill(tmp_path / "a" / folder, count)
+    source = build(config(tmp_path / "a"))
+    assert {split: len(examples) for split, examples in read(source).items()} == {
+        "train": 16,
+        "validation": 4,
+        "test": 4,
+    }
+    assert source.attributes == ()
+
+
+@pytest.mark.parametrize("folders", [{"train": 10, "extra": 3}, {"train": 10}, {"val": 5, "test": 5}])
+def test_other_folders_beside_train_are_no_splits(tmp_path, folders):
+    for folder, count in folders.items():
+        fill(tmp_path / "a" / folder, count)
+    assert "drawn at random" in build(config(tmp_path / "a")).origin["splits"]["test"]
+
+
+def test_linked_folders_are_read_once_and_never_from_elsewhere(tmp_path, caplog):
+    root = tmp_path / "a"
+    fill(root / ".store" / "cats", 6)
+    fill(root / "dogs", 6)
+    fill(tmp_path / "elsewhere", 9)
+    (root / "cats").symlink_to(".store/cats")
+    (root / "dogs again").symlink_to("dogs")
+    (root / "dogs" / "loop").symlink_to("..")
+    (root / "out").symlink_to(tmp_path / "elsewhere")
+    with caplog.at_level("WARNING", logger="jaxvae"):
+        source = build(config(root))
+    assert sum(map(len, read(source).values())) == 12
+    assert source.classes["label"] == ("cats", "dogs")
+    assert "links to other places: 1 (out)" in caplog.text
+
+
+def test_images_without_a_suffix_are_known_by_their_first_bytes(tmp_path):
+    root = fill(tmp_path / "a", 4)
+    for path in sorted(root.iterdir())[:3]:
+        path.rename(path.with_suffix(""))
+    (root / "README").write_text("not an image")
+    source = build(config(root))
+    assert sum(map(len, read(source).values())) == 4
+
+
+def test_heic_is_read_or_named_with_its_extra(tmp_path, caplog, monkeypatch):
+    root = fill(tmp_path / "a", 4)
+    pillow_heif.register_heif_opener()
+    Image.new("RGB", (64, 64), "red").save(root / "phone.heic")
+    assert sum(map(len, read(build(config(root))).values())) == 5
+    monkeypatch.setattr(folder_files, "formats", lambda: ("PNG", "JPEG"))
+    with caplog.at_level("WARNING", logger="jaxvae"):
+        assert sum(map(len, read(build(config(root))).values())) == 4
+    assert "HEIC images (pip install 'jaxvae[heic]' opens them): 1 (phone.heic)" in caplog.text
+
+
+def test_bystanders_are_counted_and_not_taken_for_broken_images(tmp_path, caplog):
+    root = fill(tmp_path / "a", 20)
+    for name in ("attributes.h5", "clip.mpg", "notes.txt", "list.csv"):
+        (root / name).write_bytes(b"x" * 100)
+    with caplog.at_level("WARNING", logger="jaxvae"):
+        assert sum(map(len, read(build(config(root))).values())) == 20
+    assert "files that are not images: 4 (attributes.h5, clip.mpg, list.csv, …)" in caplog.text
+
+
+def test_what_the_program_wrote_is_no_input(tmp_path, monkeypatch):
+    monkeypatch.chdir(fill(tmp_path / "images", 20))
+    made = [prepare(config(".", root="data"))]
+    (tmp_path / "images" / "runs" / "own" / "samples").mkdir(parents=True)
+    (tmp_path / "images" / "runs" / "own" / "config.json").write_text("{}")
+    (tmp_path / "images" / "runs" / "own" / "metrics.jsonl").write_text("")
+    Image.new("L", (8, 8)).save(tmp_path / "images" / "runs" / "own" / "samples" / "x.png")
+    made += [prepare(config(".", root="data")) for _ in range(2)]
+    assert {each.path for each in made} == {made[0].path}
+    assert len(list((tmp_path / "images" / "data").iterdir())) == 1
+    assert "label" not in made[0].attributes
+
+
+def test_images_at_the_top_have_a_label_that_is_a_word(tmp_path):
+    root = fill(tmp_path / "a", 5)
+    fill(root / "b", 5)
+    assert build(config(root)).classes["label"] == ("b", "top-level")

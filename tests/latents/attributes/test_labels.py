@@ -65,7 +65,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-DATA = {"shape": [6, 6, 3], "name": "discs"}
+DATA = {"shape": [6, 6, 3], "name": "discs", "origin": {}}
 GOOD = "\ufefffile,shades,hair\r\na.png,1,blond\r\nsub/b.jpg,0,\r\n\r\nc.png,,dark\r\n"
 
 
@@ -83,7 +83,8 @@ def test_a_csv_labels_images_of_any_size_and_mode(folder):
 @pytest.mark.parametrize(
     ("text", "phrase"),
     {
-        "file,x\na.png,1\nd.png,0\ne.png,1\n": r"lists 2 files that do not exist: .*d.png, .*e.png",
+        "file,x\nd.png,0\ne.png,1\n": r"lists 2 files that do not exist: .*d.png, .*e.png",
+        "file,x\na.png,0.5\n": r"neither classes nor whole numbers are left out: x",
         "file,x\n" + "".join(f"{i}.png,1\n" for i in range(9)): r"lists 9 files that do not exist: .*2.png, …",
         "file,x\na.png\n": "row 2 of .* has 1 cells, but its header has 2",
         "file,x\na.png,1\na.png,0\n": "lists a.png more than once",
@@ -100,6 +101,15 @@ def test_errors_in_a_csv_are_reported_in_one_sentence(folder, text, phrase):
     (folder / "l.csv").write_text(text)
     with pytest.raises(UserError, match=phrase):
         load_labelled_files(folder / "l.csv", folder, DATA)
+
+
+def test_a_file_that_is_missing_is_named_and_the_others_used(folder, caplog):
+    (folder / "l.csv").write_text("file,hat,age,old\na.png,-1,70,True\nd.png,1,3,False\nsub/b.jpg,1,4,False\n")
+    with caplog.at_level("WARNING", logger="jaxvae"):
+        made = load_labelled_files(folder / "l.csv", folder, DATA)
+    assert "lists 1 files that do not exist" in caplog.text
+    assert (made.attributes, made.classes) == (("hat", "age", "old"), {})
+    np.testing.assert_array_equal(made.values, [[0, 70, 1], [1, 4, 0]])
 
 
 def test_a_missing_or_unreadable_csv_is_reported(folder):

@@ -1,5 +1,6 @@
 """The source of images in NumPy files: .npy and .npz."""
 
+import logging
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -10,37 +11,39 @@ from PIL import Image
 
 from jaxvae.data.config import DataConfig
 from jaxvae.data.images import crop_and_resize
-from jaxvae.data.numpy_files import UNREADABLE, is_safe_to_open, memory_map
+from jaxvae.data.numpy_files import LARGEST_FILE, UNREADABLE, is_safe_to_open, memory_map, read_npz
+from jaxvae.data.sources.array_layout import Labels, arrange_images, arrange_labels, measure_extent
+from jaxvae.data.sources.array_names import ACCEPTED, Meaning, meanings
 from jaxvae.data.sources.base import SPLITS, Example, Source
 from jaxvae.data.splits import Part, describe_splits, make_splits
+from jaxvae.data.value_range import Range, choose_range, to_eight_bits
 from jaxvae.errors import UserError
 from jaxvae.system.files import expand_user
 from jaxvae.system.progress import progress
+from jaxvae.system.small_files import check_regular
 
-# Accepted array names in an .npz file: (kind of array, split).
-KEYS = (
-    {"images": ("images", "train"), "labels": ("labels", "train")}
-    | {f"{prefix}{split}": ("images", split) for split in SPLITS for prefix in ("x_", "")}
-    | {f"y_{split}": ("labels", split) for split in SPLITS}
-)
+logger = logging.getLogger("jaxvae")
+
 LABEL_NAMES = "label_names"
 ZIP_MAGIC = b"PK"  # First bytes of an .npz file, which is a zip archive.
 
 
 class _Block(NamedTuple):
     images: np.ndarray
-    labels: np.ndarray | None
+    labels: Labels | None
 
 
 def arrays(name: str, config: DataConfig) -> Source:
     """Reads the images of the .npy or .npz file `name`.
 
     An .npy file is one array of images. An .npz file contains `images` and optionally `labels`, or `x_train` (or
-    `train`) and optionally `x_validation`, `x_test`, `y_train`, `y_validation`, `y_test`; and optionally
-    `label_names`, an array of strings. Missing validation and test splits are drawn from train.
+    `train`) and optionally `x_validation`, `x_test`, `y_train`, `y_validation`, `y_test`, and names that mean the same
+    (`jaxvae.data.sources.array_names`); and optionally `label_names`, an array of strings. Missing validation and test
+    splits are drawn from train.
 
-    Images are [n, h, w] or [n, h, w, c] with c 1, 3 or 4 (RGBA): uint8, or floats or booleans from 0 to 1, which are
-    scaled to 255. Labels are integers [n] from 0 to 32767.
+    Images are [n, h, w] or [n, h, w, c] with c 1, 3 or 4 (RGBA), or what `arrange_images` recognises: uint8, booleans,
+    whole numbers of 8, 12 or 16 bits, or floats from 0 to 1, with one scale for all; `config.value_range` sets another.
+    Labels are integers [n] from 0 to 32767, or what `arrange_labels` recognises.
 
     Raises:
         UserError: if the file is missing or damaged, or for unknown array names and invalid shapes, types and ranges.
@@ -50,45 +53,63 @@ def arrays(name: str, config: DataConfig) -> Source:
     blocks: dict[str, _Block] = {}
     for split in SPLITS:
         if ("images", split) in found:
-            images = _check_images(path, found.pop(("images", split)))
-            blocks[split] = _Block(images, _check_labels(path, found.pop(("labels", split), None), len(images)))
+            images = arrange_images(str(path), found.pop(("images", split)))
+            labels = found.pop(("labels", split), None)
+            blocks[split] = _Block(images, None if labels is None else arrange_labels(str(path), labels, len(images)))
     if "train" not in blocks or found:
         problem = ", ".join(f"labels of {split} without images" for _, split in found) or "no images to train with"
-        raise UserError(f"{path} has {problem}; expected arrays named {_accepted_names()}.")
+        raise UserError(f"{path} has {problem}; expected arrays named {ACCEPTED}.")
     labelled = {split: block.labels is not None for split, block in blocks.items()}
     if len(set(labelled.values())) > 1:
         unlabelled = ", ".join(split for split, has_labels in labelled.items() if not has_labels)
         raise UserError(f"{path} has labels, but not for {unlabelled}; provide labels for all splits or none.")
-    if labelled["train"] and label_names:
-        _check_label_names(path, label_names, blocks)
+    classes = _classes(path, label_names, blocks) if labelled["train"] else ()
+    value_range = _value_range(path, blocks, config)
     parts = make_splits({split: len(block.images) for split, block in blocks.items()}, str(path))
 
     def read(split: str, part: Part) -> Iterator[Example]:
         images, labels = blocks[part.source_split]
         for i in progress(part.indices, len(part.indices), f"preparing {split}"):
-            image = Image.fromarray(_to_eight_bits(images[i]))
+            pixels = images[i] if value_range is None else to_eight_bits(images[i], value_range)
+            image = Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2:] == (1,) else pixels))
             array = crop_and_resize(image, crop=config.crop, size=config.size, color=config.color)
-            yield Example(array, () if labels is None else (int(labels[i]),))
+            yield Example(array, () if labels is None else (int(labels.values[i]),))
 
     return Source(
         attributes=("label",) if labelled["train"] else (),
-        classes={"label": label_names} if labelled["train"] and label_names else {},
+        classes={"label": classes} if classes else {},
         splits={split: partial(read, split, part) for split, part in parts.items()},
-        origin={"file": str(path.resolve()), "splits": describe_splits(parts)},
+        origin={
+            "file": str(path.resolve()),
+            "splits": describe_splits(parts),
+            **({"value_range": list(value_range)} if value_range else {}),
+        },
     )
+
+
+def _value_range(path: Path, blocks: dict[str, _Block], config: DataConfig) -> Range | None:
+    """Returns the one range that all images of the file are scaled from; None where they have 8 bits already."""
+    arrays = [block.images for block in blocks.values() if block.images.size]
+    if config.value_range is None and all(array.dtype == np.uint8 for array in arrays):
+        return None
+    if config.value_range is None and all(array.dtype == bool for array in arrays):
+        return 0.0, 1.0
+    chosen = choose_range([measure_extent(str(path), array) for array in arrays], config.value_range, str(path))
+    if any(array.dtype.kind in "iu" for array in arrays):
+        logger.warning("the values of %s are scaled from %g..%g to 8 bits; --data.value-range sets another range.",
+                       path, *chosen)  # fmt: skip
+    return chosen
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:
     if not is_safe_to_open(path):
         raise UserError(f"{path} is not a file; expected .npy or .npz.")
     try:
-        # Opened here because NumPy does not close a damaged file.
+        check_regular(path, LARGEST_FILE)
         with path.open("rb") as file:
             if file.read(2) != ZIP_MAGIC:
                 return {"images": memory_map(path)}
-            file.seek(0)
-            loaded = np.load(file, allow_pickle=False)
-            return {name: np.asarray(array) for name, array in loaded.items()}  # Members other than arrays are bytes.
+        return read_npz(path)
     except FileNotFoundError as error:
         raise UserError(f"file {path} does not exist.") from error
     except UNREADABLE as error:
@@ -100,66 +121,40 @@ def _load(path: Path) -> dict[str, np.ndarray]:
         raise UserError(f"{path} cannot be read as a NumPy file ({what}); it may be damaged or incomplete.") from error
 
 
-def _sort_arrays(
-    path: Path, loaded: dict[str, np.ndarray]
-) -> tuple[dict[tuple[str, str], np.ndarray], tuple[str, ...]]:
+def _sort_arrays(path: Path, loaded: dict[str, np.ndarray]) -> tuple[dict[Meaning, np.ndarray], tuple[str, ...]]:
     names = loaded.pop(LABEL_NAMES, np.array([], str))
     if names.ndim != 1:
         raise UserError(f"{path} has {LABEL_NAMES} of shape {list(names.shape)}; expected one string per label.")
-    found: dict[tuple[str, str], np.ndarray] = {}
-    for key, array in loaded.items():
-        if key not in KEYS or KEYS[key] in found:
-            problem = "unknown" if key not in KEYS else "a duplicate under another name"
+    found: dict[Meaning, np.ndarray] = {}
+    for key, meaning in meanings(loaded).items():
+        if meaning is None or meaning in found:
+            problem = "unknown" if meaning is None else "a duplicate under another name"
             raise UserError(
-                f"{path} has the arrays {', '.join(loaded)}, of which {key!r} is {problem}; use {_accepted_names()}."
+                f"{path} has the arrays {', '.join(loaded)}, of which {key!r} is {problem}; use {ACCEPTED}."
             )
-        found[KEYS[key]] = array
+        found[meaning] = loaded[key]
     return found, tuple(str(name) for name in names)
 
 
-def _accepted_names() -> str:
-    return "images (and labels), or x_train, x_validation, x_test (and y_train, y_validation, y_test); label_names"
-
-
-def _check_images(path: Path, images: np.ndarray) -> np.ndarray:
-    if images.ndim not in (3, 4) or 0 in images.shape[1:] or (images.ndim == 4 and images.shape[3] not in (1, 3, 4)):
-        raise UserError(
-            f"{path} has images of shape {list(images.shape)}; expected [n, h, w] or [n, h, w, c] with c 1, 3 or 4."
-        )
-    if images.dtype.kind == "f":
-        low, high = (images.min(), images.max()) if len(images) else (0, 0)
-        if not (low >= 0 and high <= 1):  # Written so that NaN is rejected, too.
-            raise UserError(f"{path} has float images from {low:g} to {high:g}; expected values between 0 and 1.")
-    elif images.dtype.kind != "b" and images.dtype != np.uint8:
-        raise UserError(f"{path} has images of type {images.dtype}; expected uint8, or floats between 0 and 1.")
-    return images
-
-
-def _check_labels(path: Path, labels: np.ndarray | None, count: int) -> np.ndarray | None:
-    if labels is None:
-        return None
-    if labels.dtype.kind not in "iub" or labels.shape != (count,):
-        raise UserError(
-            f"{path} has labels of shape {list(labels.shape)} and type {labels.dtype} for {count} images; "
-            f"expected integers of shape [{count}]."
-        )
-    if count and not (labels.min() >= 0 and labels.max() <= np.iinfo(np.int16).max):
-        raise UserError(
-            f"{path} has labels from {labels.min()} to {labels.max()}; expected values between 0 and 32767."
-        )
-    return labels
+def _classes(path: Path, label_names: tuple[str, ...], blocks: dict[str, _Block]) -> tuple[str, ...]:
+    """Returns the names of the classes, and brings labels that are names to one numbering for all splits."""
+    named = [block.labels.names for block in blocks.values() if block.labels is not None]
+    if not any(named):
+        if label_names:
+            _check_label_names(path, label_names, blocks)
+        return label_names
+    every = tuple(sorted({name for names in named for name in names}))
+    for split, block in blocks.items():
+        if block.labels is not None:
+            number = np.asarray([every.index(name) for name in block.labels.names])
+            blocks[split] = block._replace(labels=Labels(number[block.labels.values]))
+    return every
 
 
 def _check_label_names(path: Path, names: tuple[str, ...], blocks: dict[str, _Block]) -> None:
-    labels = [block.labels for block in blocks.values() if block.labels is not None and block.labels.size]
+    labels = [block.labels.values for block in blocks.values() if block.labels is not None and block.labels.values.size]
     highest = max((int(split_labels.max()) for split_labels in labels), default=0)
     if highest >= len(names):
         raise UserError(
             f"{path} has labels up to {highest}, but {len(names)} {LABEL_NAMES}, for labels 0 to {len(names) - 1}."
         )
-
-
-def _to_eight_bits(image: np.ndarray) -> np.ndarray:
-    if image.dtype != np.uint8:
-        image = np.rint(image.astype(np.float32) * 255).astype(np.uint8)
-    return np.ascontiguousarray(image[:, :, 0] if image.ndim == 3 and image.shape[2] == 1 else image)

@@ -6,14 +6,25 @@ import warnings
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from jaxvae.data.config import DataConfig
-from jaxvae.data.images import UNREADABLE, crop_and_resize, decode_image, formats, is_grey, open_image
+from jaxvae.data.images import UNREADABLE, crop_and_resize, decode_image, is_deep, is_grey, open_image
+from jaxvae.data.sources.attribute_table import (
+    ATTRIBUTE_FILES,
+    PARTITION_FILES,
+    UNKNOWN,
+    find_table,
+    match_files,
+    read_columns,
+    read_partition,
+)
 from jaxvae.data.sources.base import SPLITS, Example, Source
+from jaxvae.data.sources.folder_files import class_folder, find_images, published_splits
 from jaxvae.data.splits import Part, describe_splits, make_splits
+from jaxvae.data.value_range import Extent, Range, choose_range, extent
 from jaxvae.errors import UserError
 from jaxvae.system.files import expand_user
 from jaxvae.system.processes import ParallelMap
@@ -24,50 +35,68 @@ logger = logging.getLogger("jaxvae")
 MAX_NAMED = 5  # Unreadable files listed in a message.
 
 
-def folder(path: str, config: DataConfig) -> Source:
-    """Reads the images under `path`, split 80 / 10 / 10 %.
+def folder(path: str, config: DataConfig, attributes: str = "") -> Source:
+    """Reads the images under `path`, split 80 / 10 / 10 % unless its folders are `train` and `test` or `validation`.
 
-    The format is detected from the content, not the name; hidden files and files without an image suffix are skipped.
-    If the images are in two or more folders, the attribute `label` is the folder.
+    The format is detected from the content, not the name; `find_images` says which files count. If the images are in
+    two or more folders, below those of splits, the attribute `label` is the folder. Images of more than 8 bits have one
+    scale for the whole folder.
+
+    A table of attributes in the folder, or the one that `attributes` names, gives columns of its own instead of
+    `label`. CelebA's table of partitions gives the splits.
 
     Raises:
         UserError: if the folder is missing or has fewer than three images, or if more than `config.skip_share` of the
             image files cannot be read; up to that share they are skipped with a warning.
     """
     root = _root(path)
-    paths = _image_files(root)
-    if not paths:
-        raise UserError(f"no image files (.png, .jpg, .webp, …) in {root}.")
+    found = find_images(root)
+    if passed_over := found.describe():
+        logger.warning("%s.", passed_over)
+    if not (paths := found.paths):
+        raise UserError(f"no image files (.png, .jpg, .webp, …) in {root}{f' ({passed_over})' if passed_over else ''}.")
     unreadable = _Unreadable(root, len(paths), config.skip_share)
-    modes = {path: _is_grey(path) for path in progress(paths, len(paths), "inspecting the images")}
-    unreadable.add(*(path for path, grey in modes.items() if grey is None))
-    readable = [path for path, grey in modes.items() if grey is not None]
+    inspected = {path: _inspect(path) for path in progress(paths, len(paths), "inspecting the images")}
+    unreadable.add(*(path for path, facts in inspected.items() if facts is None))
+    facts = {path: each for path, each in inspected.items() if each is not None}
+    found.paths = list(facts)
     # A single colour image makes all of them RGB, which must be known before the first is written.
-    color = ("grey" if all(modes[path] for path in readable) else "rgb") if config.color == "keep" else config.color
-    parts = make_splits({"train": len(readable)}, str(root))
-    labels, classes = _labels(root, readable)
-    workers, read_image = ParallelMap(), partial(_read_image, crop=config.crop, size=config.size, color=color)
+    all_grey = all(grey for grey, _ in facts.values())
+    color = ("grey" if all_grey else "rgb") if config.color == "keep" else config.color
+    value_range = _value_range(root, [deep for _, deep in facts.values() if deep is not None], config)
+    by_split = _partition(root, found.paths)
+    in_split = by_split is None and (by_split := published_splits(found)) is not None
+    if in_split:
+        logger.warning("the folders %s of %s are its splits.", ", ".join(by_split or ()), root)
+    readable = by_split or {"train": found.paths}
+    parts = make_splits({split: len(files) for split, files in readable.items()}, str(root))
+    table = expand_user(attributes) if attributes else find_table(root, ATTRIBUTE_FILES)
+    columns = _listed(table, root, found.paths) if table else _labels(root, found.paths, in_split=in_split)
+    workers = ParallelMap()
+    read_image = partial(_read_image, crop=config.crop, size=config.size, color=color, value_range=value_range)
 
     def read(split: str, part: Part) -> Iterator[Example]:
-        split_paths = [readable[i] for i in part.indices]
+        split_paths = [readable[part.source_split][i] for i in part.indices]
         images = progress(workers.map(read_image, split_paths), len(split_paths), f"preparing {split}")
-        for path, index, image in zip(split_paths, part.indices, images, strict=True):
+        for path, image in zip(split_paths, images, strict=True):
             if image is None:
                 unreadable.add(path)
             else:
-                yield Example(image, (labels[index],) if classes else ())
+                yield Example(image, tuple(column.values[path] for column in columns))
         if split == SPLITS[-1]:
             unreadable.warn()
 
     return Source(
-        attributes=("label",) if classes else (),
-        classes={"label": classes} if classes else {},
+        attributes=tuple(column.name for column in columns),
+        classes={column.name: column.classes for column in columns if column.classes},
         splits={split: partial(read, split, part) for split, part in parts.items()},
         origin={
             "folder": str(root.resolve()),
             "files": len(paths),
             "unreadable": unreadable.names,
+            **({"attributes": str(table)} if table else {}),
             "splits": describe_splits(parts),
+            **({"value_range": list(value_range)} if value_range else {}),
         },
         close=workers.close,
     )
@@ -84,42 +113,79 @@ def _root(path: str) -> Path:
     return root
 
 
-def _image_files(root: Path) -> list[Path]:
-    suffixes = {suffix for suffix, kind in Image.registered_extensions().items() if kind in formats()}
-    files = (Path(folder, name) for folder, _, names in os.walk(root, onerror=_raise_unreadable) for name in names)
-    return sorted(
-        path
-        for path in files
-        if path.suffix.lower() in suffixes and not any(part.startswith(".") for part in path.relative_to(root).parts)
-    )
+class _Column(NamedTuple):
+    name: str
+    values: dict[Path, int]
+    classes: tuple[str, ...]
 
 
-def _raise_unreadable(error: OSError) -> None:
-    raise UserError(f"the folder {error.filename} cannot be read ({error.strerror}).") from error
-
-
-def _labels(root: Path, paths: list[Path]) -> tuple[list[int], tuple[str, ...]]:
-    """Returns the class of each path and the class names, which are empty if all paths are in one folder."""
-    folders = [path.parent.relative_to(root).as_posix() for path in paths]
-    names = sorted(set(folders))
+def _labels(root: Path, paths: list[Path], *, in_split: bool) -> list[_Column]:
+    """Returns the column `label`, the folder of each image; none if all are in one folder."""
+    folders = {path: class_folder(path, root, in_split=in_split) for path in paths}
+    names = sorted(set(folders.values()))
     number = {name: i for i, name in enumerate(names)}
-    return [number[folder] for folder in folders], tuple(names) if len(names) > 1 else ()
+    values = {path: number[name] for path, name in folders.items()}
+    return [_Column("label", values, tuple(names))] if len(names) > 1 else []
 
 
-def _is_grey(path: Path) -> bool | None:
-    """Whether the image at `path` is grey, from its header alone; None if it cannot be read."""
+def _listed(table: Path, root: Path, paths: list[Path]) -> list[_Column]:
+    """Returns the columns of a table, unknown for images that it does not list."""
+    columns = read_columns(table)
+    if not columns:
+        return []
+    names = match_files(table, list(columns[0].values), paths, root)
+    return [
+        _Column(
+            column.name,
+            {path: column.values[names[path]] if path in names else UNKNOWN for path in paths},
+            column.classes,
+        )
+        for column in columns
+    ]
+
+
+def _partition(root: Path, paths: list[Path]) -> dict[str, list[Path]] | None:
+    """Returns the images by split where CelebA's table of partitions lies in the folder; others are omitted."""
+    if (table := find_table(root, PARTITION_FILES)) is None:
+        return None
+    splits = read_partition(table)
+    names = match_files(table, list(splits), paths, root)
+    by_split: dict[str, list[Path]] = {}
+    for path in paths:
+        if path in names:
+            by_split.setdefault(splits[names[path]], []).append(path)
+    return by_split if "train" in by_split else None
+
+
+def _inspect(path: Path) -> tuple[bool, Extent | None] | None:
+    """Returns whether an image is grey, and the extent of its values if it has more than 8 bits; None if unreadable."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             with open_image(path) as image:
-                return is_grey(image)
+                return is_grey(image), extent(np.asarray(image)) if is_deep(image) else None
         except UNREADABLE:
             return None
 
 
-def _read_image(path: Path, *, crop: int | None, size: int | None, color: str) -> np.ndarray | None:
+def _value_range(root: Path, extents: list[Extent], config: DataConfig) -> Range | None:
+    """Returns the one range that all images of more than 8 bits are scaled from, and prints it; None without any."""
+    if not extents:
+        return None
+    low, high = choose_range(extents, config.value_range, str(root))
+    measured = f"{min(each.low for each in extents):g} to {max(each.high for each in extents):g}"
+    logger.warning(
+        "%d images of more than 8 bits, with values from %s, are scaled from %g..%g to 8 bits; --data.value-range sets "
+        "another range.", len(extents), measured, low, high,
+    )  # fmt: skip
+    return low, high
+
+
+def _read_image(
+    path: Path, *, crop: int | None, size: int | None, color: str, value_range: Range | None
+) -> np.ndarray | None:
     try:
-        return crop_and_resize(decode_image(path), crop=crop, size=size, color=color)
+        return crop_and_resize(decode_image(path), crop=crop, size=size, color=color, value_range=value_range)
     except ValueError:  # Includes UserError; Pillow raises others for colour spaces that it cannot convert.
         return None
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jaxvae.config.kinds import Kind
+from jaxvae.data.sources.containers.table import format_of_folder, format_of_name
 from jaxvae.errors import UserError
 from jaxvae.system.files import expand_user
 
@@ -69,12 +70,14 @@ class Folder(SourceConfig):
 
     path: str = ""
     """The folder; images in folders below it get the column `label`."""
+    attributes: str = ""
+    """Table of attributes, whose first column names files; attributes.csv in the folder is found by itself."""
 
     def build(self, config: DataConfig) -> Source:
         """Returns the images."""
         from jaxvae.data.sources.folder import folder
 
-        return folder(self.path, config)
+        return folder(self.path, config, self.attributes)
 
     def title(self) -> str:
         """Returns the name of the folder."""
@@ -85,8 +88,10 @@ class Folder(SourceConfig):
         return self.path or None
 
     def recipe(self) -> dict[str, Any]:
-        """Returns the folder, resolved."""
-        return {"name": self.kind, "raw": self.own_files()}
+        """Returns the folder, resolved, and the table where one is named."""
+        return {"name": self.kind, "raw": self.own_files()} | (
+            {"attributes": self.attributes} if self.attributes else {}
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +125,36 @@ class Arrays(SourceConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Container(SourceConfig):
+    """A file of images of another format: an archive, HDF5, MATLAB, idx, CIFAR's batches, CSV or Parquet."""
+
+    path: str = ""
+    """The file, or the folder of files; its format is recognised by the content."""
+
+    def build(self, config: DataConfig) -> Source:
+        """Returns the images."""
+        from jaxvae.data.sources.containers.source import container
+
+        return container(self.path, config)
+
+    def dataset_name(self) -> str:
+        """Returns the path."""
+        return self.path
+
+    def title(self) -> str:
+        """Returns the name of the file without its suffix."""
+        return _stem(self.path)
+
+    def own_files(self) -> str | None:
+        """Returns the file or folder."""
+        return self.path
+
+    def recipe(self) -> dict[str, Any]:
+        """Returns the path as it was given."""
+        return {"name": self.path, "raw": None}
+
+
+@dataclass(frozen=True, kw_only=True)
 class TFDS(SourceConfig):
     """A data set of TensorFlow Datasets."""
 
@@ -130,6 +165,10 @@ class TFDS(SourceConfig):
 
     def build(self, config: DataConfig) -> Source:
         """Returns the images."""
+        if self.raw is not None and is_extracted_celeba(self.name, expand_user(self.raw)):
+            from jaxvae.data.sources.folder import folder
+
+            return folder(self.raw, config)
         from jaxvae.data.sources.tfds.source import tfds_source
 
         return tfds_source(self.name, self.raw, config)
@@ -151,12 +190,21 @@ class TFDS(SourceConfig):
         return {"name": self.name, "raw": self.raw}
 
 
+def is_extracted_celeba(name: str, folder: Path) -> bool:
+    """Returns whether a folder holds CelebA unpacked, as Kaggle hands it out, and not the archives that TFDS reads.
+
+    Its photographs then lie in img_align_celeba/ (twice nested at Kaggle) next to the tables of attributes.
+    """
+    tables = (folder / f"list_attr_celeba.{suffix}" for suffix in ("csv", "txt"))
+    return name == "celeb_a" and (folder / "img_align_celeba").is_dir() and any(map(Path.is_file, tables))
+
+
 def source_named(name: str, raw: str | None = None) -> SourceConfig:
     """Returns the data source that a short name stands for.
 
     Args:
-        name: the name of a kind such as `avatars` or `folder`, the path of a folder or of an .npy or .npz file, or the
-            name of a TFDS data set.
+        name: the name of a kind such as `avatars` or `folder`, the path of a folder or file of images, or the name of a
+            TFDS data set.
         raw: folder of hand-downloaded files of a TFDS data set, or the folder of images for `folder`.
 
     Raises:
@@ -166,19 +214,28 @@ def source_named(name: str, raw: str | None = None) -> SourceConfig:
         raise UserError("data.source is '', but must be the name of a data set or the path of your own images.")
     if name == Folder.kind:
         return Folder(path=raw or "")
-    if name in SourceConfig.kinds and name not in (Arrays.kind, TFDS.kind):
+    if name in SourceConfig.kinds and name not in (Arrays.kind, Container.kind, TFDS.kind):
         if raw is not None:
             raise UserError(f"data.raw is {raw!r}, but {name} needs no files of yours; remove data.raw.")
         kind: SourceConfig = SourceConfig.kinds[name]()
         return kind
     path = expand_user(name)
     is_folder = os.path.isdir(path)
+    is_path = name.startswith(("/", "./", "../", "~"))
     is_arrays = path.suffix.lower() in ARRAY_SUFFIXES and not is_folder
-    if not is_folder and not is_arrays and not name.startswith(("/", "./", "../", "~")):
+    is_container = not is_arrays and _is_container(path, is_folder, is_path)
+    if not (is_folder or is_arrays or is_container or is_path):
         return TFDS(name=name, raw=raw)
     if raw is not None:
         raise UserError(f"data.raw is {raw!r}, but data.source already names {name}; give one of them.")
-    return Arrays(path=name) if is_arrays else Folder(path=name)
+    return Arrays(path=name) if is_arrays else Container(path=name) if is_container else Folder(path=name)
+
+
+def _is_container(path: Path, is_folder: bool, is_path: bool) -> bool:
+    if is_folder:
+        return format_of_folder(path) is not None
+    # A file of any name may be one, if it is given as a path rather than a name that TFDS may have, too.
+    return format_of_name(path.name) is not None or (is_path and os.path.exists(path))
 
 
 def _stem(path: str) -> str:

@@ -4,20 +4,25 @@
     anna/01.jpg,1,blond
     ben.png,0,
 
-Cells are 0 and 1, or class names; an empty cell is an unknown value.
+Cells are yes or no (1 and 0, 1 and -1, true and false), whole numbers, or class names; an empty cell is an unknown
+value.
 """
 
 import csv
+import logging
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jaxvae.data.select import from_file
+from jaxvae.data.sources.attribute_table import Column, column_values
 from jaxvae.errors import UserError
-from jaxvae.latents.attributes.labels import UNKNOWN, Labelled, random_subset
+from jaxvae.latents.attributes.labels import Labelled, random_subset
 from jaxvae.system.progress import progress
 from jaxvae.system.small_files import check_regular
+
+logger = logging.getLogger("jaxvae")
 
 FILE_COLUMN = "file"
 LARGEST_TABLE = 2**30  # Bytes.
@@ -37,7 +42,7 @@ def load_labelled_files(
         seed: Seed of the sampling.
 
     Raises:
-        UserError: If the CSV is missing or malformed, or if a file is missing or is not an image.
+        UserError: If the CSV is missing or malformed, if no file exists, or if one is not an image.
     """
     header, rows = _table(path)
     attributes = tuple(name for name in header if name != FILE_COLUMN)
@@ -45,12 +50,20 @@ def load_labelled_files(
     missing = [file for file in files if not file.is_file()]
     if missing:
         shown = ", ".join(map(str, missing[:MAX_MISSING_SHOWN])) + (", …" if len(missing) > MAX_MISSING_SHOWN else "")
-        raise UserError(f"{path} lists {len(missing)} files that do not exist: {shown}.")
-    columns = [_column([row[name].strip() for row in rows]) for name in attributes]
-    values = np.stack([numbers for numbers, _ in columns], axis=1)
+        sentence = f"{path} lists {len(missing)} files that do not exist: {shown}."
+        if len(missing) == len(files):
+            raise UserError(sentence)
+        logger.warning("%s The others are used.", sentence)
+        rows = [row for row, file in zip(rows, files, strict=True) if file.is_file()]
+        files = [file for file in files if file.is_file()]
+    columns = _columns(path, attributes, rows)
+    attributes = tuple(column.name for column in columns)
+    values = np.stack([[column.values[row[FILE_COLUMN]] for row in rows] for column in columns], axis=1).astype(
+        np.int16
+    )
     chosen = random_subset(len(files), most or len(files), seed)
     images = np.stack([from_file(files[i], data) for i in progress(chosen, len(chosen), "reading images")])
-    classes = {name: called for name, (_, called) in zip(attributes, columns, strict=True) if called}
+    classes = {column.name: list(column.classes) for column in columns if column.classes}
     return Labelled(images, values[chosen], attributes, classes, str(path))
 
 
@@ -91,11 +104,14 @@ def _table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     return header, rows
 
 
-def _column(cells: list[str]) -> tuple[np.ndarray, list[str]]:
-    """Returns an attribute's values, and their names unless they are 0 and 1."""
-    known = sorted(set(cells) - {""})
-    called = [] if set(known) <= {"0", "1"} else known
-    if len(called) > np.iinfo(np.int16).max:
-        raise UserError(f"a column has {len(called)} different values, but can have at most {np.iinfo(np.int16).max}.")
-    number = {name: value for value, name in enumerate(called or ["0", "1"])}
-    return np.asarray([number.get(cell, UNKNOWN) for cell in cells], np.int16), called
+def _columns(path: Path, names: tuple[str, ...], rows: list[dict[str, str]]) -> list[Column]:
+    """Returns the columns that are attributes, and says which are not."""
+    made = {name: column_values(name, {row[FILE_COLUMN]: row[name].strip() for row in rows}) for name in names}
+    columns = [column for column in made.values() if column is not None]
+    omitted = [name for name, column in made.items() if column is None]
+    sentence = f"columns of {path} that are neither classes nor whole numbers are left out: {', '.join(omitted)}."
+    if not columns:
+        raise UserError(sentence)
+    if omitted:
+        logger.warning(sentence)
+    return columns

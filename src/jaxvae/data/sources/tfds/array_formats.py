@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
+from jaxvae.data.sources.idx_format import parse_idx
 from jaxvae.errors import UserError
 
 Examples = Iterator[tuple[Any, dict[str, Any]]]
@@ -38,16 +39,7 @@ def read_idx(path: Path) -> np.ndarray:
     Raises:
         UserError: if the file is truncated or is not an idx file.
     """
-    data = path.read_bytes()
-    if data[:3] != b"\0\0\x08":
-        raise UserError(f"{path.name} is not an idx file of bytes, the format of MNIST.")
-    header = 4 + 4 * data[3]
-    shape = np.frombuffer(data, ">u4", data[3], 4).astype(int) if len(data) >= header else np.array([1])
-    if len(data) < header + shape.prod():
-        raise UserError(
-            f"{path.name} is incomplete: its header declares {shape.prod()} bytes, but it has {len(data) - header}."
-        )
-    return np.frombuffer(data, np.uint8, shape.prod(), header).reshape(shape)
+    return parse_idx(path.read_bytes(), path.name)
 
 
 def _mnist(builder: Any, num_examples: int, data_path: Any, label_path: Any) -> Examples:
