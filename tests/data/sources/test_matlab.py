@@ -7,6 +7,7 @@ import scipy.io
 from jaxvae import DataConfig
 from jaxvae.data.sources.base import SPLITS
 from jaxvae.data.sources.containers import contents
+from jaxvae.data.sources.containers.mat_format import read_arrays
 from jaxvae.data.sources.kinds import Container, source_named
 from jaxvae.errors import UserError
 
@@ -97,3 +98,35 @@ def test_missing_damaged_and_other_files(tmp_path, monkeypatch):
     os.mkfifo(path)
     with pytest.raises(UserError, match="regular file"):
         read(path)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_damaged_bytes_are_refused_or_read(tmp_path, compressed):
+    path = tmp_path / "a.mat"
+    scipy.io.savemat(path, svhn(4), do_compression=compressed)
+    whole, rng = path.read_bytes(), np.random.default_rng(0)
+    refused = 0
+    for _ in range(100):
+        data = bytearray(whole)
+        for place in rng.integers(126, len(data), 3):
+            data[place] = rng.integers(256)
+        path.write_bytes(data)
+        try:
+            read(path)
+        except UserError:
+            refused += 1
+    assert refused > 10
+
+
+def test_the_same_numbers_as_scipy(tmp_path):
+    kinds = ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8"]
+    arrays = {f"a{kind}": (np.arange(24) * 5).astype(kind).reshape(2, 3, 4) for kind in kinds}
+    arrays |= {"text": np.array("abc"), "complex": np.ones(3) * 1j, "truth": np.eye(3) > 0, "a" * 30: np.eye(2)}
+    scipy.io.savemat(tmp_path / "a.mat", arrays, do_compression=True)
+    found = read_arrays((tmp_path / "a.mat").read_bytes(), 2**20)
+    assert set(found) == set(arrays) - {"text", "complex"}
+    loaded = scipy.io.loadmat(tmp_path / "a.mat")
+    for name, array in found.items():
+        np.testing.assert_array_equal(array, loaded[name])
+    with pytest.raises(ValueError, match="unpacks to more"):
+        read_arrays((tmp_path / "a.mat").read_bytes(), 100)
