@@ -10,6 +10,7 @@ value.
 
 import csv
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -47,15 +48,15 @@ def load_labelled_files(
     header, rows = _table(path)
     attributes = tuple(name for name in header if name != FILE_COLUMN)
     files = [folder / row[FILE_COLUMN] for row in rows]
-    missing = [file for file in files if not file.is_file()]
+    missing = [file for file in files if not os.path.isfile(file)]  # Also for names too long to be one.
     if missing:
         shown = ", ".join(map(str, missing[:MAX_MISSING_SHOWN])) + (", …" if len(missing) > MAX_MISSING_SHOWN else "")
         sentence = f"{path} lists {len(missing)} files that do not exist: {shown}."
         if len(missing) == len(files):
             raise UserError(sentence)
         logger.warning("%s The others are used.", sentence)
-        rows = [row for row, file in zip(rows, files, strict=True) if file.is_file()]
-        files = [file for file in files if file.is_file()]
+        rows = [row for row, file in zip(rows, files, strict=True) if os.path.isfile(file)]
+        files = [file for file in files if os.path.isfile(file)]
     columns = _columns(path, attributes, rows)
     attributes = tuple(column.name for column in columns)
     values = np.stack([[column.values[row[FILE_COLUMN]] for row in rows] for column in columns], axis=1).astype(
