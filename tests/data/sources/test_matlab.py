@@ -72,7 +72,7 @@ def test_the_axis_of_images(tmp_path, shape, labels):
     [
         ({"pictures": np.zeros((3, 3))}, "has the arrays pictures, of which none is named images"),
         ({"X": np.zeros((3, 16))}, r"shape \[3, 16\]; expected \[h, w, n\]"),
-        ({"X": np.full((4, 4, 5), 0.5) * 301}, r"float images from 150\.5 to 150\.5"),
+        ({"X": np.full((4, 4, 5), 0.5) * 301}, r"floats from 150\.5 to 150\.5; .* --data\.value-range 0 255"),
         ({"X": {"a": 1}}, r"has the arrays \(none\)"),
         ({"X": svhn(5)["X"], "y": np.arange(4)}, "5 images, but 4 labels"),
         ({"X": svhn(5)["X"], "y": np.full(5, 40000)}, "labels from 40000 to 40000"),

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import warnings
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxvae.data.config import DataConfig
-from jaxvae.data.images import UNREADABLE, crop_and_resize, decode_image, is_deep, is_grey, open_image
+from jaxvae.data.images import crop_and_resize, decode_image
 from jaxvae.data.sources.attribute_table import (
     ATTRIBUTE_FILES,
     PARTITION_FILES,
@@ -23,8 +22,9 @@ from jaxvae.data.sources.attribute_table import (
 )
 from jaxvae.data.sources.base import SPLITS, Example, Source
 from jaxvae.data.sources.folder_files import class_folder, find_images, published_splits
+from jaxvae.data.sources.inspection import common_image_range, inspect_image
 from jaxvae.data.splits import Part, describe_splits, make_splits
-from jaxvae.data.value_range import Extent, Range, choose_range, extent
+from jaxvae.data.value_range import Range
 from jaxvae.errors import UserError
 from jaxvae.system.files import expand_user
 from jaxvae.system.processes import ParallelMap
@@ -56,14 +56,16 @@ def folder(path: str, config: DataConfig, attributes: str = "") -> Source:
     if not (paths := found.paths):
         raise UserError(f"no image files (.png, .jpg, .webp, …) in {root}{f' ({passed_over})' if passed_over else ''}.")
     unreadable = _Unreadable(root, len(paths), config.skip_share)
-    inspected = {path: _inspect(path) for path in progress(paths, len(paths), "inspecting the images")}
+    inspected = {path: inspect_image(path) for path in progress(paths, len(paths), "inspecting the images")}
     unreadable.add(*(path for path, facts in inspected.items() if facts is None))
     facts = {path: each for path, each in inspected.items() if each is not None}
     found.paths = list(facts)
     # A single colour image makes all of them RGB, which must be known before the first is written.
     all_grey = all(grey for grey, _ in facts.values())
     color = ("grey" if all_grey else "rgb") if config.color == "keep" else config.color
-    value_range = _value_range(root, [deep for _, deep in facts.values() if deep is not None], config)
+    value_range = common_image_range(
+        str(root), [deep for _, deep in facts.values() if deep is not None], config.value_range
+    )
     by_split = _partition(root, found.paths)
     in_split = by_split is None and (by_split := published_splits(found)) is not None
     if in_split:
@@ -155,30 +157,6 @@ def _partition(root: Path, paths: list[Path]) -> dict[str, list[Path]] | None:
         if path in names:
             by_split.setdefault(splits[names[path]], []).append(path)
     return by_split if "train" in by_split else None
-
-
-def _inspect(path: Path) -> tuple[bool, Extent | None] | None:
-    """Returns whether an image is grey, and the extent of its values if it has more than 8 bits; None if unreadable."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            with open_image(path) as image:
-                return is_grey(image), extent(np.asarray(image)) if is_deep(image) else None
-        except UNREADABLE:
-            return None
-
-
-def _value_range(root: Path, extents: list[Extent], config: DataConfig) -> Range | None:
-    """Returns the one range that all images of more than 8 bits are scaled from, and prints it; None without any."""
-    if not extents:
-        return None
-    low, high = choose_range(extents, config.value_range, str(root))
-    measured = f"{min(each.low for each in extents):g} to {max(each.high for each in extents):g}"
-    logger.warning(
-        "%d images of more than 8 bits, with values from %s, are scaled from %g..%g to 8 bits; --data.value-range sets "
-        "another range.", len(extents), measured, low, high,
-    )  # fmt: skip
-    return low, high
 
 
 def _read_image(

@@ -107,7 +107,7 @@ def _read(path: Path, archive: Archive, config: DataConfig) -> Contents:
         labels = np.array([numbers.get(folder, 0) for folder in folders], np.int64)
     values = label_column(path, labels) if columns else no_columns(len(names))
     files = Files(names, lambda index: archive.read(names[index]))
-    blocks, color, unreadable = encoded_blocks(path, files, splits, values, config)
+    blocks, color, facts = encoded_blocks(path, files, splits, values, config)
     return Contents(
         blocks=blocks,
         columns=columns,
@@ -117,7 +117,7 @@ def _read(path: Path, archive: Archive, config: DataConfig) -> Contents:
             "members": len(archive.sizes),
             "images": len(names),
             "ignored": len(archive.sizes) - len(names),
-            "unreadable": unreadable,
+            **facts,
         },
         close=archive.close,
     )
@@ -207,7 +207,8 @@ def _batches(path: Path, archive: Archive) -> Contents | None:
 
 
 def _image_suffixes() -> tuple[str, ...]:
-    return tuple(suffix for suffix, kind in Image.registered_extensions().items() if kind in formats())
+    known = formats()  # First: it may register more suffixes.
+    return tuple(suffix for suffix, kind in Image.registered_extensions().items() if kind in known)
 
 
 def _is_hidden(name: str) -> bool:

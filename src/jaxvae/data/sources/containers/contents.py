@@ -1,21 +1,28 @@
 """What a reader of a format returns, and what the readers share: checks of arrays and of sizes."""
 
 import gzip
-from collections.abc import Callable, Mapping
+import logging
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from jaxvae.data.sources.array_layout import measure_extent
+from jaxvae.data.value_range import Range, choose_range, to_eight_bits
 from jaxvae.errors import UserError
 from jaxvae.system.processes import free_memory
+
+logger = logging.getLogger("jaxvae")
 
 Prepare = Callable[[Image.Image], np.ndarray]  # Crops and resizes.
 
 HIGHEST_LABEL = np.iinfo(np.int16).max
 MAX_IMAGES = 10**8
 MAX_SIDE = 2**14
+MEASURED_AT_ONCE = 2**24  # Values.
 MAX_VALUES = 100  # Distinct values of a factor, which become ranks.
 SPLIT_NAMES = {"train": "train", "training": "train", "val": "validation", "valid": "validation",
                "validation": "validation", "dev": "validation", "test": "test", "testing": "test"}  # fmt: skip
@@ -52,7 +59,8 @@ class Contents(NamedTuple):
         columns: names of the attribute columns.
         classes: for columns whose values have names, those names by position.
         color: colours that all images have in common; None if they agree by their format.
-        facts: what `origin` records, as JSON; may change while images are read.
+        facts: what `origin` records, as JSON, with the `value_range` if images were scaled by one; may change while
+            images are read.
         close: releases the file.
     """
 
@@ -96,11 +104,17 @@ def read_bytes(path: Path) -> bytes:
         return b"".join(parts)
 
 
-def array_block(path: Path, images: Any, values: np.ndarray) -> Block:
+def array_block(path: Path, images: Any, values: np.ndarray, value_range: Range | None = None) -> Block:
     """Returns a block of the images of an array, or of an HDF5 dataset, [n, h, w] or [n, h, w, c].
 
+    Args:
+        path: the file, for messages.
+        images: the array; of other types than uint8 only with a `value_range`.
+        values: values of the columns, [n, columns].
+        value_range: the values that become black and white, as `common_range` returns it; None for bytes.
+
     Raises:
-        UserError: shape or type are wrong; an image with values outside [0, 1] is refused once it is read.
+        UserError: shape or type are wrong.
     """
     shape = tuple(images.shape)
     valid = len(shape) in (3, 4) and all(1 <= side <= MAX_SIDE for side in shape[1:3]) and shape[0] <= MAX_IMAGES
@@ -109,13 +123,20 @@ def array_block(path: Path, images: Any, values: np.ndarray) -> Block:
             f"{path} has images of shape {list(shape)}; expected [n, h, w] or [n, h, w, c] with c 1, 3 or 4, "
             f"and sides up to {MAX_SIDE}."
         )
-    if images.dtype.kind not in "fb" and images.dtype != np.uint8:
+    if images.dtype.kind not in "fbiu" or (value_range is None and images.dtype != np.uint8):
         raise UserError(f"{path} has images of type {images.dtype}; expected uint8, or floats between 0 and 1.")
+    if len(shape) == 4 and shape[3] == 4 and images.dtype != np.uint8:
+        raise UserError(
+            f"{path} has images of shape {list(shape)}, whose fourth band is not an alpha channel; choose the bands "
+            "to keep, as in images[..., :3]."
+        )
     if len(values) != shape[0]:
         raise UserError(f"{path} has {shape[0]} images, but {len(values)} labels; expected one each.")
 
     def image(index: int, prepare: Prepare) -> np.ndarray:
-        return prepare(Image.fromarray(_to_eight_bits(path, np.asarray(images[index]))))
+        pixels = np.asarray(images[index])
+        pixels = pixels if value_range is None else to_eight_bits(pixels, value_range)
+        return prepare(Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2:] == (1,) else pixels)))
 
     return Block(shape[0], image, values)
 
@@ -143,11 +164,26 @@ def no_columns(count: int) -> np.ndarray:
     return np.zeros((count, 0), np.int16)
 
 
-def _to_eight_bits(path: Path, image: np.ndarray) -> np.ndarray:
-    if image.dtype.kind == "f" and not (image.min() >= 0 and image.max() <= 1):  # Written so that NaN is rejected, too.
-        raise UserError(
-            f"{path} has float images from {image.min():g} to {image.max():g}; expected values between 0 and 1."
-        )
-    if image.dtype != np.uint8:
-        image = np.rint(image.astype(np.float32) * 255).astype(np.uint8)
-    return np.ascontiguousarray(image[:, :, 0] if image.ndim == 3 and image.shape[2] == 1 else image)
+def common_range(path: Path, images: Sequence[Any], given: Range | None) -> Range | None:
+    """Returns the values of all arrays together that become black and white; None where they have 8 bits already.
+
+    Raises:
+        UserError: they fit no range, or are not finite.
+    """
+    numbers = [each for each in images if each.dtype.kind in "fbiu" and len(each.shape) > 1 and each.shape[0]]
+    if given is None and all(each.dtype == np.uint8 for each in numbers):
+        return None
+    if given is None and all(each.dtype == bool for each in numbers):
+        return 0.0, 1.0
+    extents = [measure_extent(str(path), part) for each in numbers for part in _parts(each)]
+    chosen = choose_range(extents, given, str(path))
+    logger.warning("the values of %s are scaled from %g..%g to 8 bits; --data.value-range sets another range.",
+                   path, *chosen)  # fmt: skip
+    return chosen
+
+
+def _parts(images: Any) -> Iterator[np.ndarray]:
+    """Yields an array in parts of bounded size: one of HDF5 may be larger than the memory."""
+    step = max(1, MEASURED_AT_ONCE * images.shape[0] // max(1, math.prod(images.shape)))
+    for start in range(0, images.shape[0], step):
+        yield np.asarray(images[start : start + step])

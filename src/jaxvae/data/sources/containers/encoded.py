@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import ImageOps
+from PIL import Image, ImageOps
 
 from jaxvae.data.config import DataConfig
-from jaxvae.data.images import UNREADABLE, is_grey, open_image
+from jaxvae.data.images import UNREADABLE, is_deep, open_image
 from jaxvae.data.sources.containers.contents import Block, Prepare
+from jaxvae.data.sources.inspection import common_image_range, inspect_image
+from jaxvae.data.value_range import Extent, Range, to_eight_bits
 from jaxvae.errors import UserError
 from jaxvae.system.progress import progress
 
@@ -29,11 +31,17 @@ class Files(NamedTuple):
 
 
 class Encoded(NamedTuple):
-    """The blocks of a container of image files, the colours of all of them, and the names of those skipped so far."""
+    """The images of a container of image files.
+
+    Attributes:
+        blocks: them by split.
+        color: the colours of all of them.
+        facts: what `origin` records: the names of those skipped so far, and the range of deep ones.
+    """
 
     blocks: dict[str, Block]
     color: str
-    unreadable: list[str]
+    facts: dict[str, object]
 
 
 def encoded_blocks(path: Path, files: Files, splits: Sequence[str], values: np.ndarray, config: DataConfig) -> Encoded:
@@ -65,16 +73,21 @@ def encoded_blocks(path: Path, files: Files, splits: Sequence[str], values: np.n
         logger.warning("skipped: %s in %s cannot be read as an image", name, path)
 
     grey: list[bool | None] = []
+    deep: list[Extent] = []
     for i in progress(range(len(files.names)), len(files.names), "inspecting the images"):
-        grey.append(_is_grey(files.read(i)))
-        if grey[i] is None:
+        seen = inspect_image(BytesIO(files.read(i)))
+        grey.append(seen and seen[0])
+        if seen is None:
             skip(i)
+        elif seen[1] is not None:
+            deep.append(seen[1])
+    value_range = common_image_range(str(path), deep, config.value_range)
 
     def block(split: str) -> Block:
         chosen = [i for i, name in enumerate(splits) if name == split and grey[i] is not None]
 
         def image(index: int, prepare: Prepare) -> np.ndarray | None:
-            array = _decode(files.read(chosen[index]), prepare)
+            array = _decode(files.read(chosen[index]), prepare, value_range)
             if array is None:
                 skip(chosen[index])
             return array
@@ -82,25 +95,20 @@ def encoded_blocks(path: Path, files: Files, splits: Sequence[str], values: np.n
         return Block(len(chosen), image, values[chosen])
 
     color = "grey" if all(each for each in grey if each is not None) else "rgb"
-    return Encoded({split: block(split) for split in dict.fromkeys(splits)}, color, unreadable)
+    facts: dict[str, object] = {"unreadable": unreadable}
+    facts |= {"value_range": list(value_range)} if value_range else {}
+    return Encoded({split: block(split) for split in dict.fromkeys(splits)}, color, facts)
 
 
-def _is_grey(data: bytes) -> bool | None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            with open_image(BytesIO(data)) as image:
-                return is_grey(image)
-        except UNREADABLE:
-            return None
-
-
-def _decode(data: bytes, prepare: Prepare) -> np.ndarray | None:
+def _decode(data: bytes, prepare: Prepare, value_range: Range | None) -> np.ndarray | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             with open_image(BytesIO(data)) as image:
                 image.load()
-                return prepare(ImageOps.exif_transpose(image))
+                upright = ImageOps.exif_transpose(image)
+                if value_range is not None and is_deep(upright):
+                    upright = Image.fromarray(to_eight_bits(np.asarray(upright), value_range))
+                return prepare(upright)
         except UNREADABLE:
             return None

@@ -33,7 +33,9 @@ def read(path: Path, config: DataConfig) -> Contents:
         datasets = dict(_datasets(path, h5py, file))
         found = sort_names(path, list(datasets))
         arrays = {key: _load(path, key[0], datasets[name]) for key, name in found.items()}
-        contents = named_contents(path, arrays, SHAPES_3D if path.stem.lower() == "3dshapes" else None)
+        contents = named_contents(
+            path, arrays, SHAPES_3D if path.stem.lower() == "3dshapes" else None, config.value_range
+        )
         return contents._replace(close=stack.pop_all().close)
 
 

@@ -27,14 +27,14 @@ def read(path: Path, config: DataConfig) -> Contents:
         UserError: the file is of version 7.3, or names, shapes or types are wrong.
     """
     if not path.is_dir():
-        return named_contents(path, _load(path))
+        return named_contents(path, _load(path), value_range=config.value_range)
     arrays = {
         (kind, split): array
         for split, name in SVHN.items()
         if (path / name).exists()
         for (kind, _), array in _load(path / name).items()
     }
-    return named_contents(path, arrays)
+    return named_contents(path, arrays, value_range=config.value_range)
 
 
 def _load(path: Path) -> dict[tuple[str, str], np.ndarray]:

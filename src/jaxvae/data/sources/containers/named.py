@@ -14,9 +14,11 @@ from jaxvae.data.sources.containers.contents import (
     MAX_VALUES,
     Contents,
     array_block,
+    common_range,
     label_column,
     no_columns,
 )
+from jaxvae.data.value_range import Range
 from jaxvae.errors import UserError, printable
 
 logger = logging.getLogger("jaxvae")
@@ -47,7 +49,12 @@ def sort_names(path: Path, names: list[str]) -> dict[tuple[str, str], str]:
     return found
 
 
-def named_contents(path: Path, arrays: Mapping[tuple[str, str], Any], names: tuple[str, ...] | None = None) -> Contents:
+def named_contents(
+    path: Path,
+    arrays: Mapping[tuple[str, str], Any],
+    names: tuple[str, ...] | None = None,
+    value_range: Range | None = None,
+) -> Contents:
     """Returns the images of arrays by kind ("images" or "labels") and split.
 
     Integer labels [n] become the column `label`, and [n, f] the columns `label_0` to `label_{f-1}`. Columns of floats
@@ -57,17 +64,23 @@ def named_contents(path: Path, arrays: Mapping[tuple[str, str], Any], names: tup
         path: the file, for messages.
         arrays: images, NumPy's or HDF5's, and labels.
         names: names of the columns instead of `label_0` and so on, if they are as many.
+        value_range: the values that become black and white; None chooses by type and by all values.
 
     Raises:
         UserError: shapes or types are wrong, or only some splits have labels.
     """
     images = {split: arrays["images", split] for split in SPLITS if ("images", split) in arrays}
+    scale = common_range(path, list(images.values()), value_range)
+    facts: dict[str, object] = {"value_range": list(scale)} if scale else {}
     labels = {split: _as_table(path, arrays["labels", split]) for split in SPLITS if ("labels", split) in arrays}
     if labels and set(labels) != set(images):
         different = ", ".join(sorted(set(labels) ^ set(images)))
         raise UserError(f"{path} has labels, but images and labels differ for {different}; provide both or none.")
     if not labels:
-        return Contents({split: array_block(path, each, no_columns(each.shape[0])) for split, each in images.items()})
+        unlabelled = {
+            split: array_block(path, each, no_columns(each.shape[0]), scale) for split, each in images.items()
+        }
+        return Contents(unlabelled, facts=facts)
     widths = {table.shape[1] for table in labels.values()}
     if len(widths) > 1 or max(widths) > MAX_COLUMNS:
         raise UserError(f"{path} has labels with {sorted(widths)} columns; expected the same, at most {MAX_COLUMNS}.")
@@ -94,9 +107,8 @@ def named_contents(path: Path, arrays: Mapping[tuple[str, str], Any], names: tup
     table = np.concatenate(values, axis=1) if values else no_columns(len(joined))
     ends = np.cumsum([len(each) for each in labels.values()])[:-1]
     parts = dict(zip(labels, np.split(table, ends), strict=True))
-    return Contents(
-        {split: array_block(path, each, parts[split]) for split, each in images.items()}, tuple(columns), classes
-    )
+    blocks = {split: array_block(path, each, parts[split], scale) for split, each in images.items()}
+    return Contents(blocks, tuple(columns), classes, facts=facts)
 
 
 def _as_table(path: Path, labels: Any) -> np.ndarray:

@@ -67,10 +67,10 @@ def read(path: Path, config: DataConfig) -> Contents:
     known = {name: names for name, names in tables[0].classes.items() if name in columns}
     fits = {name: names for name, names in known.items() if values[:, columns.index(name)].max(initial=0) < len(names)}
     rows = [splits[number] for number, table in enumerate(tables) for _ in range(len(table.images))]
-    blocks, color, unreadable = encoded_blocks(
+    blocks, color, facts = encoded_blocks(
         path, Files([f"row {i}" for i in range(total)], read_image), rows, values, config
     )
-    return Contents(blocks, columns, fits, color, {"rows": total, "unreadable": unreadable})
+    return Contents(blocks, columns, fits, color, {"rows": total, **facts})
 
 
 def _split(name: str) -> str:

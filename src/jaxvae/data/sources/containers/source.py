@@ -45,6 +45,12 @@ def container(name: str, config: DataConfig) -> Source:
 
 def _source(path: Path, kind: Format, contents: Contents, config: DataConfig) -> Source:
     blocks = contents.blocks
+    if config.value_range is not None and "value_range" not in contents.facts:
+        low, high = config.value_range
+        raise UserError(
+            f"data.value_range is {low:g} {high:g}, but {path} is {kind.title}, whose values are from 0 to 255; "
+            "remove --data.value-range."
+        )
     if "train" not in blocks:
         raise UserError(f"{path} has no images to train with, only those of {', '.join(blocks) or 'no split'}.")
     parts = make_splits({split: block.total for split, block in blocks.items()}, str(path))
