@@ -6,6 +6,7 @@ import pytest
 from conftest import tiny_config, train_config
 
 import jaxvae as jv
+from jaxvae.errors import UserError
 
 RANDOM = np.random.default_rng(0)
 IMAGES = (RANDOM.uniform(size=(120, 1, 1, 1)) * np.ones((120, 12, 12, 1))).astype(np.float32)
@@ -200,3 +201,27 @@ def test_kinds_by_name_and_fields_with_typos():
         jv.Conv(down="strid")
     assert jv.Conv(channels=[8, 8]).channels == (8, 8)
     assert tiny_config().model.kind in ("conv", "mlp")
+
+
+@pytest.mark.parametrize(
+    ("images", "value_range"),
+    [
+        (np.linspace(-1, 1, 12, dtype=np.float32), (-1, 1)),
+        (np.linspace(0, 255, 12, dtype=np.float32), (0, 255)),
+        (np.linspace(0, 4095, 12).astype(np.uint16), (0, 4095)),
+    ],
+)
+def test_images_in_memory_of_any_range_are_scaled_by_a_declared_one(tmp_path, images, value_range):
+    images = images.reshape(-1, 1, 1) * np.ones((1, 8, 8), images.dtype)
+    with pytest.raises(UserError, match=r"value_range=\(LOW, HIGH\)"):
+        jv.prepare_dataset(images, root=str(tmp_path))
+    prepared = jv.prepare_dataset(images, root=str(tmp_path), value_range=value_range)
+    found = [prepared.split(split).images[:, 0, 0, 0] for split in ("train", "validation", "test")]
+    expected = np.rint((images[:, 0, 0] - value_range[0]) * (255 / (value_range[1] - value_range[0])))
+    assert np.abs(np.sort(np.concatenate(found)) - np.sort(expected)).max() <= 1
+    assert prepared.info["origin"]["value_range"] == list(value_range)
+
+
+def test_one_colour_image_in_memory_is_not_many_grey_ones(tmp_path):
+    with pytest.raises(UserError, match=r"looks like one colour image; a data set of one image is \[1, 64, 64, 3\]"):
+        jv.prepare_dataset(np.zeros((64, 64, 3), np.uint8), root=str(tmp_path))

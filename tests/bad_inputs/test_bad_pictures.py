@@ -159,3 +159,27 @@ def test_a_decompression_bomb_is_not_decoded(tmp_path, monkeypatch):
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda image: pytest.fail("was decoded"))
     with pytest.raises(UserError, match="has more pixels than the limit of 178,956,970"):
         read_image(write(tmp_path / "bomb.png", png_of(60_000, 60_000)))
+
+
+def test_prepare_knows_the_flags_that_its_advice_names(call, tmp_path_factory):
+    folder = write_images(tmp_path_factory.mktemp("raw"))
+    write(folder / "text.png", BROKEN_PICTURES["text.png"]())
+    sentence(call(prepare, folder), "or raise --data.skip-share")
+    code, out, _ = call(prepare, folder, "--data.skip-share", "0.2")
+    assert code == 0
+    assert "1 unreadable" in out
+
+
+def test_an_image_above_the_limit_is_distinguished_from_damage(call, tmp_path_factory):
+    folder = write_images(tmp_path_factory.mktemp("raw"))
+    write(folder / "bomb.png", png_of(60_000, 60_000))
+    sentence(call(prepare, folder), "bomb.png: it has more pixels than the limit of 178,956,970, namely 3,600,000,000")
+
+
+def test_a_table_of_attributes_is_named_by_a_flag_of_prepare(call, tmp_path_factory):
+    folder = write_images(tmp_path_factory.mktemp("raw"))
+    table = tmp_path_factory.mktemp("table") / "t.csv"
+    table.write_text("file,hat\n" + "".join(f"{i:03d}.png,{i % 2}\n" for i in range(10)))
+    code, out, _ = call(prepare, folder, "--attributes", table)
+    assert code == 0
+    assert "hat" in out

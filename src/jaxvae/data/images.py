@@ -1,5 +1,6 @@
 """Reads any image file into the uint8 array [h, w, c] of a prepared dataset."""
 
+import re
 import struct
 import warnings
 import zlib
@@ -67,13 +68,18 @@ def decode_image(path: Path) -> Image.Image:
     except FileNotFoundError as error:
         raise UserError(f"image file {path} does not exist.") from error
     except Image.DecompressionBombError as error:
-        raise UserError(
-            f"{path} has more pixels than the limit of {2 * (Image.MAX_IMAGE_PIXELS or 0):,}; make it smaller first."
-        ) from error
+        raise UserError(f"{path} has {describe_bomb(error)}; scale it down or cut it into pieces first.") from error
     except UNREADABLE as error:
         raise UserError(
             f"{path} cannot be read as an image; expected a PNG, JPEG or another format that Pillow supports."
         ) from error
+
+
+def describe_bomb(error: Image.DecompressionBombError) -> str:
+    """Returns how many pixels an image has that is too large to be decoded, and the limit."""
+    limit = f"more pixels than the limit of {2 * (Image.MAX_IMAGE_PIXELS or 0):,}"
+    found = re.search(r"size \((\d+) pixels\)", str(error))
+    return f"{limit}, namely {int(found[1]):,}" if found else limit
 
 
 def crop_and_resize(

@@ -13,8 +13,10 @@ from jaxvae.data.config import DataConfig
 from jaxvae.data.images import crop_and_resize
 from jaxvae.data.pixels import uint8_images
 from jaxvae.data.prepared import Prepared, open_prepared, write_prepared
+from jaxvae.data.sources.array_layout import measure_extent
 from jaxvae.data.sources.base import SPLITS, Example, Source
 from jaxvae.data.splits import Part, describe_splits, make_splits
+from jaxvae.data.value_range import Range, to_eight_bits
 from jaxvae.errors import UserError
 
 NAME = "arrays"
@@ -24,8 +26,8 @@ def prepare_arrays(images: Any, attributes: Mapping[str, Any] | None, config: Da
     """Writes images in memory as a prepared data set, or opens the one that the same images made before.
 
     Args:
-        images: uint8 or floats in [0, 1], [n, h, w, c] or [n, h, w], or such arrays by split; what is missing of
-            validation and test is taken from train.
+        images: uint8 or floats in [0, 1], or any numbers with `config.value_range`; [n, h, w, c] or [n, h, w], or such
+            arrays by split; what is missing of validation and test is taken from train.
         attributes: integers [n] by name, or by split and then by name; None for no attributes.
         config: crop, size and colours, and the folder of the prepared data sets.
 
@@ -38,10 +40,15 @@ def prepare_arrays(images: Any, attributes: Mapping[str, Any] | None, config: Da
     if unknown or "train" not in by_split:
         given = ", ".join(map(str, by_split))
         raise UserError(f"the images are in splits {given}; expected train, and perhaps validation and test.")
+    scaled = {} if config.value_range is None else {"value_range": list(config.value_range)}
+    if config.value_range is not None:
+        by_split = {split: _scale(array, config.value_range) for split, array in by_split.items()}
     arrays = {split: uint8_images(array) for split, array in by_split.items()}
     names = tuple(next(iter(columns.values()), {}))
     labels = {split: _labels(columns.get(split, {}), names, split, len(array)) for split, array in arrays.items()}
-    digest = hashlib.sha256(repr((config.crop, config.size, config.color, names)).encode())
+    # The range only where it is set: data sets prepared before there was such a field keep their folders.
+    settings = (config.crop, config.size, config.color, names, *([config.value_range] if scaled else []))
+    digest = hashlib.sha256(repr(settings).encode())
     for split in arrays:
         digest.update(f"{split} {arrays[split].shape}".encode())
         digest.update(arrays[split].tobytes())
@@ -65,10 +72,20 @@ def prepare_arrays(images: Any, attributes: Mapping[str, Any] | None, config: Da
         origin={
             "arrays": {split: list(array.shape) for split, array in arrays.items()},
             "splits": describe_splits(parts),
+            **scaled,
         },
     )
-    recipe = {"name": NAME, "raw": None, "files": None, "crop": config.crop, "size": config.size, "color": config.color}
+    recipe = {"name": NAME, "raw": None, "files": None, "crop": config.crop, "size": config.size,
+              "color": config.color, **scaled}  # fmt: skip
     return write_prepared(path, NAME, recipe, source)
+
+
+def _scale(images: Any, value_range: Range) -> np.ndarray:
+    values = np.asarray(images)
+    if values.dtype.kind not in "fbiu":
+        raise UserError(f"the images are of type {values.dtype}, but must be numbers.")
+    measure_extent("the array of images", values)  # Refuses what is not finite.
+    return to_eight_bits(values, value_range)
 
 
 def _columns(attributes: Mapping[str, Any] | None, by_split: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

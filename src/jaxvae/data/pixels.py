@@ -11,6 +11,8 @@ from jaxtyping import Float, UInt8
 from jaxvae.annotations import ArrayLike, PRNGKey
 from jaxvae.errors import UserError
 
+SMALL = 8  # Sides below which [n, h, w] is never taken for one image with channels last.
+
 
 def to_bytes(images: np.ndarray) -> np.ndarray:
     """Converts float images in [0, 1] to uint8; values outside are clipped."""
@@ -61,6 +63,11 @@ def uint8_images(images: Any, shape: tuple[int, int, int] | None = None) -> UInt
         if array.ndim == 3 and shape[2] == 1:
             array = array[..., None]
     elif array.ndim == 3:
+        if array.shape[2] in (3, 4) and min(array.shape[:2]) >= SMALL:
+            raise UserError(
+                f"the images have shape {list(array.shape)}, which looks like one colour image; a data set of one "
+                f"image is {[1, *array.shape]}, and {array.shape[0]} grey images are {[*array.shape, 1]}."
+            )
         array = array[..., None]
     right = array.ndim == 4 and 0 not in array.shape[1:] and array.shape[3] in (1, 3)
     if not right or (shape is not None and array.shape[1:] != shape):
@@ -69,9 +76,12 @@ def uint8_images(images: Any, shape: tuple[int, int, int] | None = None) -> UInt
         return array
     if array.dtype.kind == "b":
         return array.astype(np.uint8) * np.uint8(255)
+    remedy = "; prepare_dataset(..., value_range=(LOW, HIGH)) takes others" if shape is None else ""
     if array.dtype.kind != "f":
-        raise UserError(f"the images are of type {array.dtype}, but must be uint8, or floats between 0 and 1.")
+        raise UserError(f"the images are of type {array.dtype}, but must be uint8, or floats between 0 and 1{remedy}.")
     low, high = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
     if not (low >= 0.0 and high <= 1.0):  # Written so that NaN fails.
-        raise UserError(f"the images are floats from {low:g} to {high:g}, but must lie between 0 and 1, or be uint8.")
+        raise UserError(
+            f"the images are floats from {low:g} to {high:g}, but must lie between 0 and 1, or be uint8{remedy}."
+        )
     return to_bytes(array)

@@ -40,8 +40,11 @@ def recipe(config: DataConfig) -> dict[str, Any]:
     source = config.source.recipe()
     raw = str(_resolved(expand_user(source["raw"]))) if source["raw"] else None
     files = _digest(_own_files(config))
+    # A table that lies elsewhere is not among the files of the folder.
+    table = expand_user(source["attributes"]) if source.get("attributes") else None
+    listed = {"attributes_file": _digest(table)} if table is not None and table.is_file() else {}
     return {**source, "raw": raw, "files": files,
-            "crop": config.crop, "size": config.size, "color": config.color,
+            "crop": config.crop, "size": config.size, "color": config.color, **listed,
             # Only where it is set: the recipe names the folder, and folders keep their names.
             **({"value_range": list(config.value_range)} if config.value_range else {})}  # fmt: skip
 

@@ -155,9 +155,11 @@ def _value(name: str, value: str, data: dict[str, Any]) -> int:
 
 
 def _command(data: dict[str, Any]) -> str:
-    recipe = {name: data["recipe"].get(name) for name in ("raw", "crop", "size", "color")}
+    recipe = {name: data["recipe"].get(name) for name in ("raw", "crop", "size", "color", "attributes")}
     settings = {name: value for name, value in recipe.items() if value is not None or name == "size"}
     flags = [part for name, value in settings.items() for part in (f"--{name}", str(value))]
+    scale = data["recipe"].get("value_range")
+    flags += ["--value-range", *map(str, scale)] if isinstance(scale, list) else []
     root = Path(data["path"]).parent
     return shlex.join(["python", "-m", "jaxvae.prepare", data["name"], *flags, "--root", str(root)])
 

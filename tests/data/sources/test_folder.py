@@ -5,7 +5,7 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from jaxvae import DataConfig
+from jaxvae import DataConfig, Folder
 from jaxvae.data.prepare import prepare
 from jaxvae.data.select import select
 from jaxvae.data.sources import folder_files
@@ -313,3 +313,45 @@ def test_images_at_the_top_have_a_label_that_is_a_word(tmp_path):
     root = fill(tmp_path / "a", 5)
     fill(root / "b", 5)
     assert build(config(root)).classes["label"] == ("b", "top-level")
+
+
+def test_train_alone_is_a_split_whose_folders_are_labels(tmp_path):
+    fill(tmp_path / "a" / "train" / "cats", 10)
+    fill(tmp_path / "a" / "train" / "dogs", 10)
+    source = build(config(tmp_path / "a"))
+    assert source.classes == {"label": ("cats", "dogs")}
+    assert [len(examples) for examples in read(source).values()] == [16, 2, 2]
+
+
+def test_images_outside_of_the_splits_are_passed_over_and_counted(tmp_path, caplog):
+    for folder, count in {"train": 10, "test": 3, "sample": 2, ".": 1}.items():
+        fill(tmp_path / "a" / folder, count)
+    with caplog.at_level("WARNING", logger="jaxvae"):
+        source = build(config(tmp_path / "a"))
+    assert [len(examples) for examples in read(source).values()] == [8, 2, 3]
+    assert "3 images outside of the splits (000.png, sample/000.png, sample/001.png)" in caplog.text
+
+
+def test_train_beside_other_vehicles_is_a_class(tmp_path):
+    for folder in ("train", "bus", "car"):
+        fill(tmp_path / "a" / folder, 4)
+    assert build(config(tmp_path / "a")).classes == {"label": ("bus", "car", "train")}
+
+
+def test_a_prepared_data_set_is_not_prepared_again(tmp_path):
+    prepared = prepare(config(fill(tmp_path / "a", 10), root=str(tmp_path / "data")))
+    with pytest.raises(UserError, match="is a run or a prepared data set of jaxvae's own"):
+        build(config(prepared.path))
+
+
+def test_an_edited_table_elsewhere_is_read_again(tmp_path):
+    fill(tmp_path / "a", 10)
+    table = tmp_path / "elsewhere.csv"
+
+    def attributes(cell):
+        table.write_text("file,hat\n" + "".join(f"{i:03d}.png,{cell}\n" for i in range(10)))
+        source = Folder(path=str(tmp_path / "a"), attributes=str(table))
+        prepared = prepare(DataConfig(source=source, size=8, root=str(tmp_path / "data")))
+        return set(prepared.split("train").attributes[:, 0].tolist())
+
+    assert [attributes("0"), attributes("1")] == [{0}, {1}]

@@ -2,15 +2,18 @@
 
 import logging
 import os
+import warnings
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from jaxvae.data.config import DataConfig
-from jaxvae.data.images import crop_and_resize, decode_image
+from jaxvae.data.images import UNREADABLE, crop_and_resize, decode_image, describe_bomb, open_image
+from jaxvae.data.own_output import is_own_output
 from jaxvae.data.sources.attribute_table import (
     ATTRIBUTE_FILES,
     PARTITION_FILES,
@@ -68,8 +71,13 @@ def folder(path: str, config: DataConfig, attributes: str = "") -> Source:
     )
     by_split = _partition(root, found.paths)
     in_split = by_split is None and (by_split := published_splits(found)) is not None
-    if in_split:
-        logger.warning("the folders %s of %s are its splits.", ", ".join(by_split or ()), root)
+    if by_split is not None and in_split:
+        logger.warning("the folders %s of %s are its splits.", ", ".join(by_split), root)
+        inside = {path for files in by_split.values() for path in files}
+        if outside := [path.relative_to(root).as_posix() for path in found.paths if path not in inside]:
+            listed = ", ".join(outside[:MAX_NAMED]) + (", …" if len(outside) > MAX_NAMED else "")
+            logger.warning("passed over in %s: %d images outside of the splits (%s).", root, len(outside), listed)
+        found.paths = [path for path in found.paths if path in inside]
     readable = by_split or {"train": found.paths}
     parts = make_splits({split: len(files) for split, files in readable.items()}, str(root))
     table = expand_user(attributes) if attributes else find_table(root, ATTRIBUTE_FILES)
@@ -112,6 +120,8 @@ def _root(path: str) -> Path:
         raise UserError(
             f"folder {root} does not exist; choose a folder of images with --data.raw DIR (RAW=DIR with make)."
         )
+    if is_own_output(root):
+        raise UserError(f"{root} is a run or a prepared data set of jaxvae's own; choose a folder of images.")
     return root
 
 
@@ -168,6 +178,19 @@ def _read_image(
         return None
 
 
+def _too_large(path: Path) -> str:
+    """Returns that an image has more pixels than are read, which is no damage; nothing otherwise."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            open_image(path).close()
+        except Image.DecompressionBombError as error:
+            return f": it has {describe_bomb(error)}"
+        except UNREADABLE:
+            return ""
+    return ""
+
+
 class _Unreadable:
     """The image files that could not be read, by their paths relative to the folder."""
 
@@ -190,5 +213,6 @@ class _Unreadable:
             logger.warning("skipped: %s", self)
 
     def __str__(self) -> str:
-        listed = ", ".join(self.names[:MAX_NAMED]) + (", …" if len(self.names) > MAX_NAMED else "")
+        named = (f"{name}{_too_large(self.root / name)}" for name in self.names[:MAX_NAMED])
+        listed = ", ".join(named) + (", …" if len(self.names) > MAX_NAMED else "")
         return f"{len(self.names)} of {self.total} image files in {self.root} cannot be read ({listed})"

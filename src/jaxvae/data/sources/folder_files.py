@@ -120,14 +120,19 @@ def _raise_unreadable(error: OSError) -> None:
 
 
 def published_splits(found: Found) -> dict[str, list[Path]] | None:
-    """Returns the image files by split if the folder is divided into `train` and others; None if it is not."""
+    """Returns the image files by split if the folder is divided into `train` and others; None if it is not.
+
+    `train` alone is a split if all images are in it; next to other folders it may be a class, as of vehicles.
+    """
     parts: dict[str, list[Path]] = defaultdict(list)
+    outside = 0
     for path in found.paths:
         first, *rest = path.relative_to(found.root).parts
-        if not rest or first.lower() not in SPLIT_FOLDERS:
-            return None
-        parts[SPLIT_FOLDERS[first.lower()]].append(path)
-    return dict(parts) if "train" in parts and len(parts) > 1 else None
+        if rest and first.lower() in SPLIT_FOLDERS:
+            parts[SPLIT_FOLDERS[first.lower()]].append(path)
+        else:
+            outside += 1
+    return dict(parts) if "train" in parts and (len(parts) > 1 or not outside) else None
 
 
 def class_folder(path: Path, root: Path, *, in_split: bool) -> str:
