@@ -36,8 +36,12 @@ def memory_map(path: Path) -> np.ndarray:
         return np.asarray(np.lib.format.open_memmap(path, mode="r"))
 
 
-def read_npz(path: Path) -> dict[str, np.ndarray]:
+def read_npz(path: Path, objects: list[str] | None = None) -> dict[str, np.ndarray]:
     """Returns the arrays of an .npz file by name.
+
+    Args:
+        path: the file.
+        objects: gets the names of arrays of Python objects, which are never unpickled; None raises for one.
 
     Raises:
         UNREADABLE: one of these exceptions if the file is not an archive of plain arrays, or would unpack to more than
@@ -51,7 +55,14 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
             raise OSError(f"it unpacks to {unpacked / 1e9:.3g} GB, and {free / 1e9:.3g} GB of memory are free")
         file.seek(0)
         with np.load(file, allow_pickle=False) as loaded:
-            arrays = {name: loaded[name] for name in loaded.files}
+            arrays = {}
+            for name in loaded.files:
+                try:
+                    arrays[name] = loaded[name]
+                except ValueError as error:
+                    if objects is None or "Object arrays" not in str(error):
+                        raise
+                    objects.append(name)
     strange = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]
     if strange:
         raise ValueError(f"its member {strange[0]!r} is not an array")

@@ -236,3 +236,27 @@ def test_shapes_that_would_be_misread(tmp_path, array, message):
     np.save(tmp_path / "a.npy", array)
     with pytest.raises(UserError, match=message):
         read(tmp_path / "a.npy")
+
+
+def test_dsprites_with_its_metadata_and_factors(tmp_path, caplog):
+    factors = np.stack([np.zeros(10), *(np.arange(10) % k for k in (3, 6, 5, 4, 2))], axis=1).astype(np.int64)
+    images = (np.arange(10)[:, None, None] % 2) * np.ones((1, 8, 8), np.uint8)
+    np.savez(
+        tmp_path / "dsprites.npz", imgs=images.astype(np.uint8), latents_classes=factors,
+        latents_values=factors / 3, metadata=np.array({"title": "dSprites"}, object),
+    )  # fmt: skip
+    with caplog.at_level("WARNING", logger="jaxvae"):
+        source, found = read(tmp_path / "dsprites.npz")
+    assert source.attributes == ("shape", "scale", "orientation", "position_x", "position_y")
+    rows = {tuple(example.attributes): int(example.image[0, 0, 0]) for split in SPLITS for example in found[split]}
+    assert rows == {tuple(row[1:].tolist()): 255 * (i % 2) for i, row in enumerate(factors)}
+    assert "arrays of Python objects (metadata)" in caplog.text
+
+
+def test_several_labels_per_image_are_columns(tmp_path):
+    labels = np.array([[0, 0, 1], [1, 1, 0], [0, 1, 1], [1, 0, 0]], np.uint8)
+    np.savez(tmp_path / "a.npz", train_images=numbered(4, 8, 8), train_labels=labels)
+    source, found = read(tmp_path / "a.npz")
+    assert source.attributes == ("label_0", "label_1", "label_2")
+    rows = {firsts([each])[0]: each.attributes for split in SPLITS for each in found[split]}
+    assert rows == {i: tuple(row.tolist()) for i, row in enumerate(labels)}

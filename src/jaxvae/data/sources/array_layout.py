@@ -9,6 +9,7 @@ from jaxvae.data.value_range import Extent
 from jaxvae.errors import UserError
 
 LARGEST_LABEL = np.iinfo(np.int16).max
+MAX_COLUMNS = 1000
 SMALL = 8  # Sides below which [n, h, w] is never taken for one image with channels last.
 
 
@@ -103,6 +104,18 @@ def arrange_labels(where: str, labels: np.ndarray, count: int) -> Labels:
             f"{where} has labels from {labels.min()} to {labels.max()}; expected values between 0 and {LARGEST_LABEL}."
         )
     return Labels(labels)
+
+
+def arrange_columns(where: str, labels: np.ndarray, count: int) -> tuple[Labels, ...]:
+    """Returns labels by column: one of [n], or each of several per image [n, k] that are not one-hot.
+
+    Raises:
+        UserError: as `arrange_labels`.
+    """
+    several = labels.ndim == 2 and len(labels) == count and 1 < labels.shape[1] <= MAX_COLUMNS
+    if several and labels.dtype.kind in "fbiu" and not _is_one_hot(labels):
+        return tuple(arrange_labels(where, column, count) for column in labels.T)
+    return (arrange_labels(where, labels, count),)
 
 
 def _is_one_hot(rows: np.ndarray) -> bool:

@@ -12,9 +12,10 @@ from PIL import Image
 from jaxvae.data.config import DataConfig
 from jaxvae.data.images import crop_and_resize
 from jaxvae.data.numpy_files import LARGEST_FILE, UNREADABLE, is_safe_to_open, memory_map, read_npz
-from jaxvae.data.sources.array_layout import Labels, arrange_images, arrange_labels, measure_extent
+from jaxvae.data.sources.array_layout import Labels, arrange_columns, arrange_images, measure_extent
 from jaxvae.data.sources.array_names import ACCEPTED, Meaning, meanings
 from jaxvae.data.sources.base import SPLITS, Example, Source
+from jaxvae.data.sources.dsprites import as_dsprites
 from jaxvae.data.splits import Part, describe_splits, make_splits
 from jaxvae.data.value_range import Range, choose_range, to_eight_bits
 from jaxvae.errors import UserError
@@ -30,7 +31,7 @@ ZIP_MAGIC = b"PK"  # First bytes of an .npz file, which is a zip archive.
 
 class _Block(NamedTuple):
     images: np.ndarray
-    labels: Labels | None
+    labels: tuple[Labels, ...]  # One per column.
 
 
 def arrays(name: str, config: DataConfig) -> Source:
@@ -49,21 +50,31 @@ def arrays(name: str, config: DataConfig) -> Source:
         UserError: if the file is missing or damaged, or for unknown array names and invalid shapes, types and ranges.
     """
     path = expand_user(name)
-    found, label_names = _sort_arrays(path, _load(path))
+    loaded, columns = as_dsprites(_load(path))
+    found, label_names = _sort_arrays(path, loaded)
     blocks: dict[str, _Block] = {}
     for split in SPLITS:
         if ("images", split) in found:
             images = arrange_images(str(path), found.pop(("images", split)))
             labels = found.pop(("labels", split), None)
-            blocks[split] = _Block(images, None if labels is None else arrange_labels(str(path), labels, len(images)))
+            blocks[split] = _Block(images, () if labels is None else arrange_columns(str(path), labels, len(images)))
     if "train" not in blocks or found:
         problem = ", ".join(f"labels of {split} without images" for _, split in found) or "no images to train with"
         raise UserError(f"{path} has {problem}; expected arrays named {ACCEPTED}.")
-    labelled = {split: block.labels is not None for split, block in blocks.items()}
+    labelled = {split: bool(block.labels) for split, block in blocks.items()}
     if len(set(labelled.values())) > 1:
         unlabelled = ", ".join(split for split, has_labels in labelled.items() if not has_labels)
         raise UserError(f"{path} has labels, but not for {unlabelled}; provide labels for all splits or none.")
-    classes = _classes(path, label_names, blocks) if labelled["train"] else ()
+    widths = {len(block.labels) for block in blocks.values()}
+    if len(widths) > 1:
+        raise UserError(f"{path} has labels of {' and '.join(map(str, sorted(widths)))} columns; expected one number.")
+    if (width := widths.pop()) > 1:
+        names = columns if len(columns) == width else tuple(f"label_{i}" for i in range(width))
+        classes: dict[str, tuple[str, ...]] = {}
+    else:
+        names = ("label",) if width else ()
+        called = _classes(path, label_names, blocks) if width else ()
+        classes = {"label": called} if called else {}
     value_range = _value_range(path, blocks, config)
     parts = make_splits({split: len(block.images) for split, block in blocks.items()}, str(path))
 
@@ -73,11 +84,11 @@ def arrays(name: str, config: DataConfig) -> Source:
             pixels = images[i] if value_range is None else to_eight_bits(images[i], value_range)
             image = Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2:] == (1,) else pixels))
             array = crop_and_resize(image, crop=config.crop, size=config.size, color=config.color)
-            yield Example(array, () if labels is None else (int(labels.values[i]),))
+            yield Example(array, tuple(int(column.values[i]) for column in labels))
 
     return Source(
-        attributes=("label",) if labelled["train"] else (),
-        classes={"label": classes} if classes else {},
+        attributes=names,
+        classes=classes,
         splits={split: partial(read, split, part) for split, part in parts.items()},
         origin={
             "file": str(path.resolve()),
@@ -109,7 +120,13 @@ def _load(path: Path) -> dict[str, np.ndarray]:
         with path.open("rb") as file:
             if file.read(2) != ZIP_MAGIC:
                 return {"images": memory_map(path)}
-        return read_npz(path)
+        objects: list[str] = []
+        found = read_npz(path, objects)
+        if objects and not any(array.ndim > 1 for array in found.values()):
+            raise ValueError("Python objects")
+        if objects:
+            logger.warning("passed over in %s: arrays of Python objects (%s).", path, ", ".join(objects))
+        return found
     except FileNotFoundError as error:
         raise UserError(f"file {path} does not exist.") from error
     except UNREADABLE as error:
@@ -138,21 +155,20 @@ def _sort_arrays(path: Path, loaded: dict[str, np.ndarray]) -> tuple[dict[Meanin
 
 def _classes(path: Path, label_names: tuple[str, ...], blocks: dict[str, _Block]) -> tuple[str, ...]:
     """Returns the names of the classes, and brings labels that are names to one numbering for all splits."""
-    named = [block.labels.names for block in blocks.values() if block.labels is not None]
+    named = [block.labels[0].names for block in blocks.values()]
     if not any(named):
         if label_names:
             _check_label_names(path, label_names, blocks)
         return label_names
     every = tuple(sorted({name for names in named for name in names}))
     for split, block in blocks.items():
-        if block.labels is not None:
-            number = np.asarray([every.index(name) for name in block.labels.names])
-            blocks[split] = block._replace(labels=Labels(number[block.labels.values]))
+        number = np.asarray([every.index(name) for name in block.labels[0].names])
+        blocks[split] = block._replace(labels=(Labels(number[block.labels[0].values]),))
     return every
 
 
 def _check_label_names(path: Path, names: tuple[str, ...], blocks: dict[str, _Block]) -> None:
-    labels = [block.labels.values for block in blocks.values() if block.labels is not None and block.labels.values.size]
+    labels = [block.labels[0].values for block in blocks.values() if block.labels[0].values.size]
     highest = max((int(split_labels.max()) for split_labels in labels), default=0)
     if highest >= len(names):
         raise UserError(
