@@ -93,7 +93,7 @@ def test_invalid_images_are_refused(tmp_path, array, message):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"pictures": numbered(3, 2, 2)}, r"'pictures' is unknown; use images"),
+        ({"pictures": numbered(3, 2, 2), "others": numbered(3, 2, 2)}, r"'pictures' is unknown; use images"),
         ({"images": numbered(3, 2, 2), "x_train": numbered(3, 2, 2)}, "'x_train' is a duplicate"),
         ({"x_test": numbered(3, 2, 2)}, "no images to train with"),
         ({"x_train": numbered(3, 2, 2), "y_test": np.arange(3)}, "labels of test without images"),
@@ -260,3 +260,22 @@ def test_several_labels_per_image_are_columns(tmp_path):
     assert source.attributes == ("label_0", "label_1", "label_2")
     rows = {firsts([each])[0]: each.attributes for split in SPLITS for each in found[split]}
     assert rows == {i: tuple(row.tolist()) for i, row in enumerate(labels)}
+
+
+@pytest.mark.parametrize(
+    ("content", "attributes"),
+    [
+        ({"pictures": numbered(5, 8, 8)}, ()),
+        ({"arr_0": numbered(5, 8, 8), "arr_1": np.arange(5)}, ("label",)),
+        ({"images": numbered(5, 8, 8), "labels": np.arange(5), "ids": np.arange(5)}, ("label",)),
+        ({"images": numbered(5, 8, 8), "labels": np.array([-1, 1, 1, -1, 1])}, ("label",)),
+    ],
+)
+def test_other_names_and_labels_that_people_have(tmp_path, content, attributes):
+    np.savez(tmp_path / "a.npz", **content)
+    source, found = read(tmp_path / "a.npz")
+    assert source.attributes == attributes
+    rows = {firsts([each])[0]: each.attributes for split in SPLITS for each in found[split]}
+    assert sorted(rows) == list(range(5))
+    if content.get("labels", np.zeros(1)).min() < 0:
+        assert rows == {0: (0,), 1: (1,), 2: (1,), 3: (0,), 4: (1,)}

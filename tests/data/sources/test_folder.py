@@ -355,3 +355,12 @@ def test_an_edited_table_elsewhere_is_read_again(tmp_path):
         return set(prepared.split("train").attributes[:, 0].tolist())
 
     assert [attributes("0"), attributes("1")] == [{0}, {1}]
+
+
+def test_values_that_are_not_numbers_are_not_black(tmp_path):
+    (tmp_path / "a").mkdir()
+    for i in range(10):
+        value = np.nan if i == 3 else i / 10
+        Image.fromarray(np.full((8, 8), value, np.float32)).save(tmp_path / "a" / f"{i}.tif")
+    with pytest.raises(UserError, match=r"1 of 10 image files .*3\.tif"):
+        build(config(tmp_path / "a"))

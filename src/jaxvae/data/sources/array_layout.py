@@ -99,6 +99,8 @@ def arrange_labels(where: str, labels: np.ndarray, count: int) -> Labels:
             f"{where} has labels of shape {list(given.shape)} and type {given.dtype} for {count} images; "
             f"expected integers of shape [{count}]."
         )
+    if count and labels.dtype.kind == "i" and labels.min() == -1 and np.isin(labels, (-1, 1)).all():
+        labels = (labels > 0).astype(np.int64)  # No and yes.
     if count and not (labels.min() >= 0 and labels.max() <= LARGEST_LABEL):
         raise UserError(
             f"{where} has labels from {labels.min()} to {labels.max()}; expected values between 0 and {LARGEST_LABEL}."

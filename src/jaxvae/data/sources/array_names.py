@@ -32,6 +32,13 @@ def meaning_of(name: str) -> Meaning | None:
 
 
 def meanings(names: Iterable[str]) -> dict[str, Meaning | None]:
-    """Returns what each array of a file is. A single one that was saved without a name, `arr_0`, holds the images."""
+    """Returns what each array of a file is. A single one holds the images, whatever it is called.
+
+    `arr_0` and `arr_1` are what `numpy.savez(file, images, labels)` writes.
+    """
     known = list(names)
-    return {"arr_0": ("images", "train")} if known == ["arr_0"] else {name: meaning_of(name) for name in known}
+    if sorted(known) == ["arr_0", "arr_1"]:
+        return {"arr_0": ("images", "train"), "arr_1": ("labels", "train")}
+    found = {name: meaning_of(name) for name in known}
+    lone = list(found.values()) == [None] and known[0].isidentifier()
+    return {known[0]: ("images", "train")} if lone else found

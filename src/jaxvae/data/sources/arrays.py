@@ -143,7 +143,13 @@ def _sort_arrays(path: Path, loaded: dict[str, np.ndarray]) -> tuple[dict[Meanin
     if names.ndim != 1:
         raise UserError(f"{path} has {LABEL_NAMES} of shape {list(names.shape)}; expected one string per label.")
     found: dict[Meaning, np.ndarray] = {}
-    for key, meaning in meanings(loaded).items():
+    known = meanings(loaded)
+    unused = [key for key, meaning in known.items() if meaning is None and loaded[key].ndim < 2 and any(known.values())]
+    if unused:  # Identifiers and the like; unknown images may be a split that is misspelt.
+        logger.warning("passed over in %s: the arrays %s.", path, ", ".join(unused))
+    for key, meaning in known.items():
+        if key in unused:
+            continue
         if meaning is None or meaning in found:
             problem = "unknown" if meaning is None else "a duplicate under another name"
             raise UserError(

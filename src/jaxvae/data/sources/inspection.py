@@ -21,7 +21,10 @@ def inspect_image(file: Path | BytesIO) -> tuple[bool, Extent | None] | None:
         warnings.simplefilter("ignore")
         try:
             with open_image(file) as image:
-                return is_grey(image), extent(np.asarray(image)) if is_deep(image) else None
+                values = np.asarray(image) if is_deep(image) else None
+                if values is not None and not np.isfinite(values).all():
+                    return None  # NaN is no shade of grey.
+                return is_grey(image), None if values is None else extent(values)
         except UNREADABLE:
             return None
 

@@ -196,7 +196,11 @@ def is_extracted_celeba(name: str, folder: Path) -> bool:
     Its photographs then lie in img_align_celeba/ (twice nested at Kaggle) next to the tables of attributes.
     """
     tables = (folder / f"list_attr_celeba.{suffix}" for suffix in ("csv", "txt"))
-    return name == "celeb_a" and os.path.isdir(folder / "img_align_celeba") and any(map(os.path.isfile, tables))
+    return (
+        name in ("celeb_a", "celeba")
+        and os.path.isdir(folder / "img_align_celeba")
+        and any(map(os.path.isfile, tables))
+    )
 
 
 def source_named(name: str, raw: str | None = None) -> SourceConfig:
