@@ -248,7 +248,7 @@ def choose_kinds(config: Config, arguments: Sequence[str]) -> tuple[Config, list
             source = source_named(named, raw)
             config = _with_part(config, "data.source", source)
         elif value is not None:
-            before: Kind = functools.reduce(getattr, family.split("."), config)  # type: ignore[assignment]
+            before = _part(config, family)
             kind = base.named(value, f"--{family}")
             if type(before) is not kind:
                 config = _with_part(config, family, before.switched(kind))
@@ -272,6 +272,10 @@ def take_flag(arguments: list[str], flag: str) -> tuple[str | None, list[str]]:
     return value, rest
 
 
+def _part(config: Any, path: str) -> Any:
+    return functools.reduce(getattr, path.split("."), config)
+
+
 def _with_part(part: Any, path: str, value: Any) -> Any:
     name, _, inner = path.partition(".")
     changed = _with_part(getattr(part, name), inner, value) if inner else value
@@ -291,7 +295,7 @@ def describe_kinds(config: Config) -> str:
     """Returns which kinds are in use, and which others there are, a line per family."""
     lines = ["Parts that come in several kinds (--help lists the fields of those in use):"]
     for family, base in FAMILIES.items():
-        used = functools.reduce(getattr, family.split("."), config).kind  # type: ignore[attr-defined]
+        used = _part(config, family).kind
         others = ", ".join(name for name in base.kinds if name != used)
         lines.append(f"--{family} {used}  (or {others})" if others else f"--{family} {used}")
     return "\n".join(lines)

@@ -59,15 +59,16 @@ def from_json(values: Any) -> Config:
     return config
 
 
+def changed(old: Config, new: Config) -> dict[str, list[Any]]:
+    """Returns each field that differs, by dotted name, as [old, new]."""
+    left, right = flatten(to_json(old)), flatten(to_json(new))
+    names = dict.fromkeys([*left, *right])
+    return {name: [left.get(name), right.get(name)] for name in names if left.get(name) != right.get(name)}
+
+
 def differences(old: Config, new: Config) -> list[str]:
     """Returns each field that differs, as "train.steps is 50 there and 3000 here"."""
-    left, right = flatten(to_json(old)), flatten(to_json(new))
-    names = [*left, *(name for name in right if name not in left)]
-    return [
-        f"{name} is {left.get(name)!r} there and {right.get(name)!r} here"
-        for name in names
-        if left.get(name) != right.get(name)
-    ]
+    return [f"{name} is {there!r} there and {here!r} here" for name, (there, here) in changed(old, new).items()]
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -187,7 +187,7 @@ def prepare_dataset(
     if isinstance(data, str | os.PathLike):
         if attributes is not None:
             raise UserError("attributes go with images in memory; those of a data set on disk come from its files.")
-        return prepare(DataConfig(source=os.fspath(data), **options))  # type: ignore[arg-type]
+        return prepare(DataConfig(source=source_named(os.fspath(data)), **options))
     return prepare_arrays(data, attributes, DataConfig(**({"size": None} | options)))
 
 

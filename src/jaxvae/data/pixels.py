@@ -45,6 +45,15 @@ def scale(images: UInt8[Array | np.ndarray, "b h w c"]) -> Float[Array, "b h w c
     return jnp.asarray(images, jnp.float32) / 255.0
 
 
+def refuse_one_image(what: str, shape: tuple[int, ...]) -> None:
+    """Raises `UserError` if [n, h, w] is rather one colour image; `what` begins the sentence, up to the shape."""
+    if shape[2] in (3, 4) and min(shape[:2]) >= SMALL:
+        raise UserError(
+            f"{what} {list(shape)}, which looks like one colour image; a data set of one image is {[1, *shape]}, and "
+            f"{shape[0]} grey images are {[*shape, 1]}."
+        )
+
+
 def uint8_images(images: Any, shape: tuple[int, int, int] | None = None) -> UInt8[np.ndarray, "n h w c"]:
     """Returns a user's images as uint8 [n, h, w, c].
 
@@ -63,11 +72,7 @@ def uint8_images(images: Any, shape: tuple[int, int, int] | None = None) -> UInt
         if array.ndim == 3 and shape[2] == 1:
             array = array[..., None]
     elif array.ndim == 3:
-        if array.shape[2] in (3, 4) and min(array.shape[:2]) >= SMALL:
-            raise UserError(
-                f"the images have shape {list(array.shape)}, which looks like one colour image; a data set of one "
-                f"image is {[1, *array.shape]}, and {array.shape[0]} grey images are {[*array.shape, 1]}."
-            )
+        refuse_one_image("the images have shape", array.shape)
         array = array[..., None]
     right = array.ndim == 4 and 0 not in array.shape[1:] and array.shape[3] in (1, 3)
     if not right or (shape is not None and array.shape[1:] != shape):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxvae.errors import UserError
-from jaxvae.experiment import Config, differences, flatten, to_json
+from jaxvae.experiment import Config, changed, differences
 from jaxvae.runs import checkpoint
 from jaxvae.runs.checkpoint import DamagedError
 from jaxvae.runs.run import completed, described, read_config
@@ -68,13 +68,6 @@ def _check_change(run: Path, before: Config, config: Config) -> None:
         )
     if config.train.steps < made:
         raise UserError(f"train.steps is {config.train.steps}, but {run} has made {made} steps already.")
-
-
-def changed(before: Config, after: Config) -> dict[str, list[Any]]:
-    """Returns the fields that differ, by dotted name, as [before, after]."""
-    old, new = flatten(to_json(before)), flatten(to_json(after))
-    names = dict.fromkeys([*old, *new])
-    return {name: [old.get(name), new.get(name)] for name in names if old.get(name) != new.get(name)}
 
 
 def all_changes(run: Path, step: int, config: Config) -> list[dict[str, Any]]:

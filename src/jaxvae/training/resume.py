@@ -12,8 +12,7 @@ from jaxvae.data.batches import batch_indices
 from jaxvae.data.pixels import scale
 from jaxvae.data.prepared import Prepared
 from jaxvae.errors import UserError
-from jaxvae.experiment import Config, flatten
-from jaxvae.models import ModelConfig
+from jaxvae.experiment import Config, differences
 from jaxvae.runs import checkpoint
 from jaxvae.runs.run import described, load, same_shapes
 from jaxvae.training.multihost import is_first, wait_for_all
@@ -73,7 +72,7 @@ def _begun(keys: Keys, vae: VAE, config: Config, prepared: Prepared, place: Plac
         )
     first = batch_indices(config.seed, 0, needed, len(train)) if needed else None
     images = None if first is None else np.asarray(scale(train[np.sort(first)]))
-    trained = _trained_params(config.model, vae, keys)
+    trained = _trained_params(config, vae, keys)
 
     def begin(keys: Keys, trained: Params | None) -> TrainState:
         state = init_state(keys, vae, config.train)
@@ -87,18 +86,18 @@ def _begun(keys: Keys, vae: VAE, config: Config, prepared: Prepared, place: Plac
     return jax.jit(begin, out_shardings=jax.tree.map(lambda leaf: leaf.sharding, shapes))(keys, trained)
 
 
-def _trained_params(config: ModelConfig, vae: VAE, keys: Keys) -> Params | None:
+def _trained_params(config: Config, vae: VAE, keys: Keys) -> Params | None:
     """Returns the parameters of the run that `model.start_from` names, as NumPy arrays; None if it names none."""
-    if config.start_from is None:
+    source = config.model.start_from
+    if source is None:
         return None
-    loaded = load(config.start_from)
+    loaded = load(source)
     wanted = jax.eval_shape(vae.init, keys.init)
     if not same_shapes(loaded.params, wanted):
-        old, new = flatten(loaded.info.config.model.to_json()), flatten(config.to_json())
-        names = [name for name in {**old, **new} if old.get(name) != new.get(name) and name != "start_from"]
-        differing = "; ".join(f"model.{name} is {old.get(name)!r} there and {new.get(name)!r} here" for name in names)
+        fields = (each for each in differences(loaded.info.config, config) if each.startswith("model."))
+        differing = "; ".join(each for each in fields if not each.startswith("model.start_from "))
         raise UserError(
-            f"model.start_from is {config.start_from!r}, whose parameters are not those of this model: "
+            f"model.start_from is {source!r}, whose parameters are not those of this model: "
             f"{differing or f'its images are {list(loaded.info.shape)}'}."
         )
     return jax.tree.map(np.asarray, loaded.params)

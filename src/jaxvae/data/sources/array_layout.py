@@ -1,16 +1,23 @@
 """Arrays of images and labels as people keep them, brought to the layout that sources yield."""
 
+import logging
+import math
+from collections.abc import Iterator, Sequence
 from math import isqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image
 
-from jaxvae.data.value_range import Extent
+from jaxvae.data.pixels import SMALL, refuse_one_image
+from jaxvae.data.value_range import Extent, Range, choose_range, to_eight_bits
 from jaxvae.errors import UserError
 
 LARGEST_LABEL = np.iinfo(np.int16).max
 MAX_COLUMNS = 1000
-SMALL = 8  # Sides below which [n, h, w] is never taken for one image with channels last.
+MEASURED_AT_ONCE = 2**24  # Values.
+
+logger = logging.getLogger("jaxvae")
 
 
 def arrange_images(where: str, images: np.ndarray) -> np.ndarray:
@@ -25,11 +32,8 @@ def arrange_images(where: str, images: np.ndarray) -> np.ndarray:
     wanted = "expected [n, h, w] or [n, h, w, c] with c 1, 3 or 4"
     if images.dtype.kind not in "fbiu":
         raise UserError(f"{where} has images of type {images.dtype}; expected uint8, or floats between 0 and 1.")
-    if images.ndim == 3 and shape[2] in (3, 4) and min(shape[:2]) >= SMALL:
-        raise UserError(
-            f"{where} has images of shape {list(shape)}, which looks like one colour image; a data set of one image is "
-            f"{[1, *shape]}, and {shape[0]} grey images are {[*shape, 1]}."
-        )
+    if images.ndim == 3:
+        refuse_one_image(f"{where} has images of shape", shape)
     if images.ndim == 2 and isqrt(shape[1]) ** 2 == shape[1] and isqrt(shape[1]) >= SMALL:
         return images.reshape(len(images), isqrt(shape[1]), isqrt(shape[1]))
     if images.ndim == 4 and shape[1] in (1, 3) and shape[3] not in (1, 3, 4):
@@ -42,11 +46,22 @@ def arrange_images(where: str, images: np.ndarray) -> np.ndarray:
             "keep, as in images[..., :3]."
         )
     if images.ndim == 4 and images.shape[3] == 4 and not _is_alpha(images[..., 3]):
-        raise UserError(
-            f"{where} has images of shape {list(shape)}, whose fourth band is not an alpha channel; choose the bands "
-            "to keep, as in images[..., :3]."
-        )
+        raise not_alpha(where, shape)
     return images
+
+
+def not_alpha(where: str, shape: tuple[int, ...]) -> UserError:
+    """Returns the error for images of four bands that are not RGBA."""
+    return UserError(
+        f"{where} has images of shape {list(shape)}, whose fourth band is not an alpha channel; choose the bands to "
+        "keep, as in images[..., :3]."
+    )
+
+
+def to_image(pixels: np.ndarray, value_range: Range | None) -> Image.Image:
+    """Returns pixels [h, w] or [h, w, c] as an image of 8 bits, scaled from the range unless it is None."""
+    pixels = pixels if value_range is None else to_eight_bits(pixels, value_range)
+    return Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2:] == (1,) else pixels))
 
 
 def _is_alpha(band: np.ndarray) -> bool:
@@ -122,3 +137,29 @@ def arrange_columns(where: str, labels: np.ndarray, count: int) -> tuple[Labels,
 
 def _is_one_hot(rows: np.ndarray) -> bool:
     return rows.shape[1] > 1 and bool(np.isin(rows, (0, 1)).all() and (rows.sum(axis=1) == 1).all())
+
+
+def common_range(where: str, images: Sequence[Any], given: Range | None) -> Range | None:
+    """Returns the values of all arrays together that become black and white; None where they have 8 bits already.
+
+    Raises:
+        UserError: they fit no range, or are not finite.
+    """
+    numbers = [each for each in images if each.dtype.kind in "fbiu" and len(each.shape) > 1 and each.shape[0]]
+    if given is None and all(each.dtype == np.uint8 for each in numbers):
+        return None
+    if given is None and all(each.dtype == bool for each in numbers):
+        return 0.0, 1.0
+    extents = [measure_extent(where, part) for each in numbers for part in _parts(each)]
+    chosen = choose_range(extents, given, where)
+    if any(each.dtype.kind in "iu" for each in numbers):
+        logger.warning("the values of %s are scaled from %g..%g to 8 bits; --data.value-range sets another range.",
+                       where, *chosen)  # fmt: skip
+    return chosen
+
+
+def _parts(images: Any) -> Iterator[np.ndarray]:
+    """Yields an array in parts of bounded size: one of HDF5 may be larger than the memory."""
+    step = max(1, MEASURED_AT_ONCE * images.shape[0] // max(1, math.prod(images.shape)))
+    for start in range(0, images.shape[0], step):
+        yield np.asarray(images[start : start + step])

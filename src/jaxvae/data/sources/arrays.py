@@ -7,17 +7,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from jaxvae.data.config import DataConfig
 from jaxvae.data.images import crop_and_resize
 from jaxvae.data.numpy_files import LARGEST_FILE, UNREADABLE, is_safe_to_open, memory_map, read_npz
-from jaxvae.data.sources.array_layout import Labels, arrange_columns, arrange_images, measure_extent
+from jaxvae.data.sources.array_layout import Labels, arrange_columns, arrange_images, common_range, to_image
 from jaxvae.data.sources.array_names import ACCEPTED, Meaning, meanings
 from jaxvae.data.sources.base import SPLITS, Example, Source
 from jaxvae.data.sources.dsprites import as_dsprites
 from jaxvae.data.splits import Part, describe_splits, make_splits
-from jaxvae.data.value_range import Range, choose_range, to_eight_bits
 from jaxvae.errors import UserError
 from jaxvae.system.files import expand_user
 from jaxvae.system.progress import progress
@@ -75,14 +73,13 @@ def arrays(name: str, config: DataConfig) -> Source:
         names = ("label",) if width else ()
         called = _classes(path, label_names, blocks) if width else ()
         classes = {"label": called} if called else {}
-    value_range = _value_range(path, blocks, config)
+    value_range = common_range(str(path), [block.images for block in blocks.values()], config.value_range)
     parts = make_splits({split: len(block.images) for split, block in blocks.items()}, str(path))
 
     def read(split: str, part: Part) -> Iterator[Example]:
         images, labels = blocks[part.source_split]
         for i in progress(part.indices, len(part.indices), f"preparing {split}"):
-            pixels = images[i] if value_range is None else to_eight_bits(images[i], value_range)
-            image = Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2:] == (1,) else pixels))
+            image = to_image(images[i], value_range)
             array = crop_and_resize(image, crop=config.crop, size=config.size, color=config.color)
             yield Example(array, tuple(int(column.values[i]) for column in labels))
 
@@ -96,20 +93,6 @@ def arrays(name: str, config: DataConfig) -> Source:
             **({"value_range": list(value_range)} if value_range else {}),
         },
     )
-
-
-def _value_range(path: Path, blocks: dict[str, _Block], config: DataConfig) -> Range | None:
-    """Returns the one range that all images of the file are scaled from; None where they have 8 bits already."""
-    arrays = [block.images for block in blocks.values() if block.images.size]
-    if config.value_range is None and all(array.dtype == np.uint8 for array in arrays):
-        return None
-    if config.value_range is None and all(array.dtype == bool for array in arrays):
-        return 0.0, 1.0
-    chosen = choose_range([measure_extent(str(path), array) for array in arrays], config.value_range, str(path))
-    if any(array.dtype.kind in "iu" for array in arrays):
-        logger.warning("the values of %s are scaled from %g..%g to 8 bits; --data.value-range sets another range.",
-                       path, *chosen)  # fmt: skip
-    return chosen
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxvae.data.sources.base import UNKNOWN
 from jaxvae.errors import UserError
 from jaxvae.system.small_files import read_text
 
@@ -21,7 +22,6 @@ ATTRIBUTE_FILES = ("list_attr_celeba.txt", "list_attr_celeba.csv", "attributes.c
 PARTITION_FILES = ("list_eval_partition.txt", "list_eval_partition.csv")
 PARTITIONS = {"0": "train", "1": "validation", "2": "test"}
 LARGEST_TABLE = 2**30  # Bytes.
-UNKNOWN = -1  # Of a cell that is empty, and of images that the table does not list.
 YES, NO = ("1", "true", "yes"), ("-1", "0", "false", "no")
 MAX_CLASSES = 1000
 MAX_NAMED = 3

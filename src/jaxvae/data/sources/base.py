@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 SPLITS = ("train", "validation", "test")
+UNKNOWN = -1  # The value of an attribute that an image has no label for, as in TensorFlow Datasets.
 
 
 class Example(NamedTuple):

@@ -17,13 +17,12 @@ from jaxvae.data.own_output import is_own_output
 from jaxvae.data.sources.attribute_table import (
     ATTRIBUTE_FILES,
     PARTITION_FILES,
-    UNKNOWN,
     find_table,
     match_files,
     read_columns,
     read_partition,
 )
-from jaxvae.data.sources.base import SPLITS, Example, Source
+from jaxvae.data.sources.base import SPLITS, UNKNOWN, Example, Source
 from jaxvae.data.sources.folder_files import class_folder, find_images, published_splits
 from jaxvae.data.sources.inspection import common_image_range, inspect_image
 from jaxvae.data.splits import Part, describe_splits, make_splits

@@ -95,47 +95,11 @@ class Folder(SourceConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arrays(SourceConfig):
-    """An .npy or .npz file of images."""
+class FileSource(SourceConfig, abstract=True):
+    """A source that is one file, or the folder of its files."""
 
     path: str = ""
-    """The file: `images` and `labels`, or `x_train`, `y_train` and so on."""
-
-    def build(self, config: DataConfig) -> Source:
-        """Returns the images."""
-        from jaxvae.data.sources.arrays import arrays
-
-        return arrays(self.path, config)
-
-    def dataset_name(self) -> str:
-        """Returns the path."""
-        return self.path
-
-    def title(self) -> str:
-        """Returns the name of the file without its suffix."""
-        return _stem(self.path)
-
-    def own_files(self) -> str | None:
-        """Returns the file."""
-        return self.path
-
-    def recipe(self) -> dict[str, Any]:
-        """Returns the path as it was given."""
-        return {"name": self.path, "raw": None}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Container(SourceConfig):
-    """A file of images of another format: an archive, HDF5, MATLAB, idx, CIFAR's batches, CSV or Parquet."""
-
-    path: str = ""
-    """The file, or the folder of files; its format is recognised by the content."""
-
-    def build(self, config: DataConfig) -> Source:
-        """Returns the images."""
-        from jaxvae.data.sources.containers.source import container
-
-        return container(self.path, config)
+    """The file, or the folder of files."""
 
     def dataset_name(self) -> str:
         """Returns the path."""
@@ -152,6 +116,28 @@ class Container(SourceConfig):
     def recipe(self) -> dict[str, Any]:
         """Returns the path as it was given."""
         return {"name": self.path, "raw": None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrays(FileSource):
+    """An .npy or .npz file of images."""
+
+    def build(self, config: DataConfig) -> Source:
+        """Returns the images."""
+        from jaxvae.data.sources.arrays import arrays
+
+        return arrays(self.path, config)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Container(FileSource):
+    """A file of images of another format: an archive, HDF5, MATLAB, idx, CIFAR's batches, CSV or Parquet."""
+
+    def build(self, config: DataConfig) -> Source:
+        """Returns the images."""
+        from jaxvae.data.sources.containers.source import container
+
+        return container(self.path, config)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,11 +11,11 @@ import numpy as np
 from jaxtyping import Bool, Int, UInt8
 
 from jaxvae.data.prepared import Prepared
+from jaxvae.data.sources.base import UNKNOWN
 from jaxvae.errors import UserError, suggest
 
 MIN_EXAMPLES = 10  # Minimum number of labelled examples to learn a direction from.
 MAX_UNNAMED_CLASSES = 20  # An attribute with more unnamed values is a measurement, not a set of classes.
-UNKNOWN = -1  # As in TensorFlow Datasets, where unlabelled images have the label -1.
 
 
 class Labelled(NamedTuple):

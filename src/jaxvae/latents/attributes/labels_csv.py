@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from jaxvae.data.select import from_file
-from jaxvae.data.sources.attribute_table import Column, column_values
+from jaxvae.data.sources.attribute_table import LARGEST_TABLE, Column, column_values
 from jaxvae.errors import UserError
 from jaxvae.latents.attributes.labels import Labelled, random_subset
 from jaxvae.system.progress import progress
@@ -26,7 +26,6 @@ from jaxvae.system.small_files import check_regular
 logger = logging.getLogger("jaxvae")
 
 FILE_COLUMN = "file"
-LARGEST_TABLE = 2**30  # Bytes.
 MAX_MISSING_SHOWN = 3  # Missing files listed in an error.
 
 

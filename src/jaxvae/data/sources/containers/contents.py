@@ -1,28 +1,23 @@
 """What a reader of a format returns, and what the readers share: checks of arrays and of sizes."""
 
 import gzip
-import logging
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from jaxvae.data.sources.array_layout import measure_extent
-from jaxvae.data.value_range import Range, choose_range, to_eight_bits
+from jaxvae.data.sources.array_layout import not_alpha, to_image
+from jaxvae.data.value_range import Range
 from jaxvae.errors import UserError
 from jaxvae.system.processes import free_memory
-
-logger = logging.getLogger("jaxvae")
 
 Prepare = Callable[[Image.Image], np.ndarray]  # Crops and resizes.
 
 HIGHEST_LABEL = np.iinfo(np.int16).max
 MAX_IMAGES = 10**8
 MAX_SIDE = 2**14
-MEASURED_AT_ONCE = 2**24  # Values.
 MAX_VALUES = 100  # Distinct values of a factor, which become ranks.
 SPLIT_NAMES = {"train": "train", "training": "train", "val": "validation", "valid": "validation",
                "validation": "validation", "dev": "validation", "test": "test", "testing": "test"}  # fmt: skip
@@ -126,17 +121,12 @@ def array_block(path: Path, images: Any, values: np.ndarray, value_range: Range 
     if images.dtype.kind not in "fbiu" or (value_range is None and images.dtype != np.uint8):
         raise UserError(f"{path} has images of type {images.dtype}; expected uint8, or floats between 0 and 1.")
     if len(shape) == 4 and shape[3] == 4 and images.dtype != np.uint8:
-        raise UserError(
-            f"{path} has images of shape {list(shape)}, whose fourth band is not an alpha channel; choose the bands "
-            "to keep, as in images[..., :3]."
-        )
+        raise not_alpha(str(path), shape)
     if len(values) != shape[0]:
         raise UserError(f"{path} has {shape[0]} images, but {len(values)} labels; expected one each.")
 
     def image(index: int, prepare: Prepare) -> np.ndarray:
-        pixels = np.asarray(images[index])
-        pixels = pixels if value_range is None else to_eight_bits(pixels, value_range)
-        return prepare(Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2:] == (1,) else pixels)))
+        return prepare(to_image(np.asarray(images[index]), value_range))
 
     return Block(shape[0], image, values)
 
@@ -162,28 +152,3 @@ def label_column(path: Path, labels: np.ndarray) -> np.ndarray:
 def no_columns(count: int) -> np.ndarray:
     """Returns the values of `count` images without attributes."""
     return np.zeros((count, 0), np.int16)
-
-
-def common_range(path: Path, images: Sequence[Any], given: Range | None) -> Range | None:
-    """Returns the values of all arrays together that become black and white; None where they have 8 bits already.
-
-    Raises:
-        UserError: they fit no range, or are not finite.
-    """
-    numbers = [each for each in images if each.dtype.kind in "fbiu" and len(each.shape) > 1 and each.shape[0]]
-    if given is None and all(each.dtype == np.uint8 for each in numbers):
-        return None
-    if given is None and all(each.dtype == bool for each in numbers):
-        return 0.0, 1.0
-    extents = [measure_extent(str(path), part) for each in numbers for part in _parts(each)]
-    chosen = choose_range(extents, given, str(path))
-    logger.warning("the values of %s are scaled from %g..%g to 8 bits; --data.value-range sets another range.",
-                   path, *chosen)  # fmt: skip
-    return chosen
-
-
-def _parts(images: Any) -> Iterator[np.ndarray]:
-    """Yields an array in parts of bounded size: one of HDF5 may be larger than the memory."""
-    step = max(1, MEASURED_AT_ONCE * images.shape[0] // max(1, math.prod(images.shape)))
-    for start in range(0, images.shape[0], step):
-        yield np.asarray(images[start : start + step])

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxvae.data.sources.array_layout import common_range
 from jaxvae.data.sources.base import SPLITS
 from jaxvae.data.sources.containers.contents import (
     HIGHEST_LABEL,
@@ -14,7 +15,6 @@ from jaxvae.data.sources.containers.contents import (
     MAX_VALUES,
     Contents,
     array_block,
-    common_range,
     label_column,
     no_columns,
 )
@@ -70,7 +70,7 @@ def named_contents(
         UserError: shapes or types are wrong, or only some splits have labels.
     """
     images = {split: arrays["images", split] for split in SPLITS if ("images", split) in arrays}
-    scale = common_range(path, list(images.values()), value_range)
+    scale = common_range(str(path), list(images.values()), value_range)
     facts: dict[str, object] = {"value_range": list(scale)} if scale else {}
     labels = {split: _as_table(path, arrays["labels", split]) for split in SPLITS if ("labels", split) in arrays}
     if labels and set(labels) != set(images):
