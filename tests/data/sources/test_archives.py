@@ -8,6 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 from PIL import Image
+from source_files import read
 
 from jaxvae import DataConfig
 from jaxvae.data.prepare import prepare
@@ -51,15 +52,6 @@ WRITERS = {
 }
 EVERY = pytest.mark.parametrize("name", WRITERS)
 FEW = pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tar.gz"])
-
-
-def read(path, **fields):
-    config = DataConfig(**{"name": str(path), "size": None} | fields)
-    source = config.source.build(config)
-    try:
-        return source, {split: list(source.splits[split]()) for split in SPLITS}
-    finally:
-        source.close()
 
 
 def firsts(examples):

@@ -1,21 +1,12 @@
 import numpy as np
 import pytest
+from source_files import numbered, read
 
 from jaxvae import DataConfig
 from jaxvae.data.prepare import prepare
 from jaxvae.data.sources.array_names import meaning_of
 from jaxvae.data.sources.base import SPLITS
 from jaxvae.errors import UserError
-
-
-def read(path, **fields):
-    config = DataConfig(**{"name": str(path), "size": None} | fields)
-    source = config.source.build(config)
-    return source, {split: list(source.splits[split]()) for split in SPLITS}
-
-
-def numbered(count, *shape, dtype=np.uint8):
-    return np.broadcast_to(np.arange(count, dtype=dtype).reshape(-1, *[1] * len(shape)), (count, *shape)).copy()
 
 
 def firsts(examples):

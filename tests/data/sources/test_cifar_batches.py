@@ -5,17 +5,11 @@ import tarfile
 
 import numpy as np
 import pytest
+from source_files import read
 
-from jaxvae import DataConfig
 from jaxvae.data.sources.base import SPLITS
 from jaxvae.data.sources.kinds import Container, source_named
 from jaxvae.errors import UserError
-
-
-def read(path):
-    config = DataConfig(name=str(path), size=None)
-    source = config.source.build(config)
-    return source, {split: list(source.splits[split]()) for split in SPLITS}
 
 
 def batch(start, count, **columns):

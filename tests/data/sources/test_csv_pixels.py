@@ -1,19 +1,12 @@
 import gzip
-import os
 
 import pytest
+from source_files import read, refuses_what_is_no_file
 
-from jaxvae import DataConfig
 from jaxvae.data.sources.base import SPLITS
 from jaxvae.data.sources.containers import contents
 from jaxvae.data.sources.kinds import Container, source_named
 from jaxvae.errors import UserError
-
-
-def read(path):
-    config = DataConfig(name=str(path), size=None)
-    source = config.source.build(config)
-    return source, {split: list(source.splits[split]()) for split in SPLITS}
 
 
 def rows(count, pixels=9, label="first", delimiter=","):
@@ -92,17 +85,11 @@ def test_tables_that_will_not_do(tmp_path, text, message):
 
 def test_missing_damaged_and_huge_files(tmp_path, monkeypatch):
     path = tmp_path / "a.csv"
-    with pytest.raises(UserError, match="does not exist"):
-        read(path)
     for content in (bytes(range(256)), b"\0" * 100, gzip.compress(b"1,2,3,4,5\n" * 9)[:-9]):
         path.write_bytes(content)
         with pytest.raises(UserError, match=r"a table of pixels|columns"):
             read(path)
-    path.unlink()
-    os.mkfifo(path)
-    with pytest.raises(UserError, match="regular file"):
-        read(path)
-    path.unlink()
+    refuses_what_is_no_file(path)
     path.write_text("0,1,2,3,4\n" * 100)
     monkeypatch.setattr(contents, "free_memory", lambda: 100)
     with pytest.raises(UserError, match="half may be taken"):

@@ -3,19 +3,13 @@ import os
 import numpy as np
 import pytest
 import scipy.io
+from source_files import read
 
-from jaxvae import DataConfig
 from jaxvae.data.sources.base import SPLITS
 from jaxvae.data.sources.containers import contents
 from jaxvae.data.sources.containers.mat_format import read_arrays
 from jaxvae.data.sources.kinds import Container, source_named
 from jaxvae.errors import UserError
-
-
-def read(path):
-    config = DataConfig(name=str(path), size=None)
-    source = config.source.build(config)
-    return source, {split: list(source.splits[split]()) for split in SPLITS}
 
 
 def svhn(count):

@@ -1,12 +1,11 @@
 import io
 import json
-import os
 import sys
 
 import pytest
 from PIL import Image
+from source_files import read, refuses_what_is_no_file
 
-from jaxvae import DataConfig
 from jaxvae.data.sources.base import SPLITS
 from jaxvae.data.sources.containers import contents
 from jaxvae.data.sources.kinds import Container, source_named
@@ -14,12 +13,6 @@ from jaxvae.errors import UserError
 
 pyarrow = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
-
-
-def read(path, **fields):
-    config = DataConfig(**{"name": str(path), "size": None} | fields)
-    source = config.source.build(config)
-    return source, {split: list(source.splits[split]()) for split in SPLITS}
 
 
 def png(value):
@@ -97,8 +90,6 @@ def test_tables_that_will_not_do(tmp_path, columns, message):
 
 def test_missing_damaged_and_huge_files(tmp_path, monkeypatch):
     path = tmp_path / "a.parquet"
-    with pytest.raises(UserError, match="does not exist"):
-        read(path)
     whole = write(path).read_bytes()
     for content in (
         whole[: len(whole) // 2],
@@ -110,11 +101,7 @@ def test_missing_damaged_and_huge_files(tmp_path, monkeypatch):
         path.write_bytes(content)
         with pytest.raises(UserError, match=r"damaged or incomplete|cannot be read"):
             read(path)
-    path.unlink()
-    os.mkfifo(path)
-    with pytest.raises(UserError, match="regular file"):
-        read(path)
-    path.unlink()
+    refuses_what_is_no_file(path)
     write(path)
     with monkeypatch.context() as patch:
         patch.setattr(contents, "free_memory", lambda: 100)
