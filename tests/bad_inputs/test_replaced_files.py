@@ -7,14 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import tiny_config
+from conftest import tiny_config, train_config
 from corpus import sentence, untrained_run
 
+from jaxvae import MLP
 from jaxvae.data.prepared import open_prepared
 from jaxvae.encode import encode
 from jaxvae.errors import UserError
 from jaxvae.evaluate import evaluate
 from jaxvae.runs import checkpoint
+from jaxvae.runs.run import completed
 from jaxvae.sample import sample
 from jaxvae.training import loop
 
@@ -71,22 +73,38 @@ def run(whole, tmp_path_factory):
     return run
 
 
+def config(steps):
+    settings = train_config(
+        steps=steps, validate_every=2, picture_every=100, log_every=1, mixture_components=0, fitted_flow_steps=0
+    )
+    return tiny_config(model=MLP(hidden=(4,), latent=2), train=settings)
+
+
+@pytest.fixture(scope="module")
+def trained(disc_set, tmp_path_factory):
+    run = tmp_path_factory.mktemp("runs") / "trained"
+    loop.train(config(2), disc_set, run)
+    return run
+
+
 @pytest.mark.parametrize("kind", REPLACEMENTS)
 @pytest.mark.parametrize(
     "name",
     ["config.json", "metrics.jsonl", ".owner", "config.json.partial", "metrics.jsonl.partial", "tensorboard", "samples",
      "checkpoints"],
 )  # fmt: skip
-def test_a_replaced_file_of_a_run_is_refused_or_does_not_affect_training(run, disc_set, name, kind):
+def test_a_replaced_file_of_a_run_is_refused_or_does_not_affect_training(trained, disc_set, tmp_path, name, kind):
+    run = shutil.copytree(trained, tmp_path / "run")
     replace(run / name, kind)
     told = None
     with time_limit():
         try:
-            loop.train(tiny_config(), disc_set, run)
+            loop.train(config(4), disc_set, run)
         except UserError as error:
             told = str(error)
     if told is None:
         assert kind in ("folder", "40 GB", "garbage", "deep JSON", "empty")
+        assert completed(run) == 4
     else:
         assert len(told.splitlines()) == 1
         assert str(run) in told

@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 
 from jaxvae.data.value_range import Range, choose_range, extent, to_eight_bits
 from jaxvae.errors import UserError
+from jaxvae.system.small_files import LARGEST_FILE, check_regular
 
 # What Pillow's readers raise for a damaged file or one of another format.
 UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, AttributeError, AssertionError,
@@ -42,8 +43,8 @@ def open_image(file: Path | BytesIO | BufferedReader) -> Image.Image:
     Raises:
         UNREADABLE: one of these exceptions if the file is not an image.
     """
-    if isinstance(file, Path) and file.exists() and not file.is_file():
-        raise OSError(f"{file} is not a regular file")  # Opening a pipe would block until something writes to it.
+    if isinstance(file, Path):
+        check_regular(file, LARGEST_FILE)
     return Image.open(file, formats=formats())
 
 

@@ -1,6 +1,5 @@
 """Reads NumPy files from untrusted sources: nothing is unpickled."""
 
-import os
 import tokenize
 import zipfile
 import zlib
@@ -9,19 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from jaxvae.system.processes import free_memory
-from jaxvae.system.small_files import check_regular
+from jaxvae.system.small_files import LARGEST_FILE, check_regular
 
 # What NumPy and its underlying readers raise for a damaged file or one of another format; a damaged header may also
 # request more memory than is available.
 UNREADABLE = (OSError, ValueError, TypeError, EOFError, LookupError, ArithmeticError, RuntimeError, MemoryError,
               SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error, RecursionError)  # fmt: skip
-
-LARGEST_FILE = 2**46  # Bytes; what claims more is a sparse file, or nothing that fits in memory.
-
-
-def is_safe_to_open(path: Path) -> bool:
-    """Whether opening the path cannot block: True for regular and missing files, False for pipes and the like."""
-    return os.path.isfile(path) or not os.path.exists(path)
 
 
 def memory_map(path: Path) -> np.ndarray:
@@ -30,8 +22,7 @@ def memory_map(path: Path) -> np.ndarray:
     Raises:
         UNREADABLE: one of these exceptions if the file cannot be read.
     """
-    if not is_safe_to_open(path):
-        raise OSError(f"{path} is not a regular file")
+    check_regular(path, LARGEST_FILE)
     with np.errstate(over="ignore"):  # An impossibly large shape overflows before it raises its own error.
         return np.asarray(np.lib.format.open_memmap(path, mode="r"))
 

@@ -1,10 +1,11 @@
-"""Reads text files from folders that may be damaged or come from a stranger."""
+"""Guards files of folders that may be damaged or come from a stranger, and reads those that are text."""
 
 import errno
 import os
 import stat
 from pathlib import Path
 
+LARGEST_FILE = 2**46  # Bytes, of any file; what claims more is sparse.
 LARGEST = 64 * 2**20  # Bytes; no description, table or program of ours comes near.
 
 

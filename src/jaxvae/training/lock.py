@@ -11,7 +11,9 @@ from jaxvae.errors import UserError
 
 LOCK_FILE = ".lock"
 PARTS = {
-    **dict.fromkeys((LOCK_FILE, ".owner", "config.json", "metrics.jsonl"), "file"),
+    **dict.fromkeys(
+        (LOCK_FILE, ".owner", "config.json", "config.json.partial", "metrics.jsonl", "metrics.jsonl.partial"), "file"
+    ),
     **dict.fromkeys(("checkpoints", "samples", "tensorboard"), "folder"),
 }
 

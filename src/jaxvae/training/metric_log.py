@@ -14,12 +14,14 @@ from typing import IO, Any, Protocol, runtime_checkable
 
 from tqdm import tqdm
 
-from jaxvae.errors import printable
+from jaxvae.errors import UserError, printable
 from jaxvae.experiment import Config
+from jaxvae.system.small_files import check_regular
 from jaxvae.training.skipping import SkippedStep, find_cause
 from jaxvae.training.step import Metrics
 
 SECONDS_BETWEEN_LINES = 10.0
+LARGEST_LOG = 2**32  # Bytes; some ten million lines.
 Callback = Callable[[int, str, dict[str, float]], object]  # (step, kind, metrics)
 
 Pending = list[tuple[int, Metrics]]  # The last step of each dispatch, and the metrics [s] of its steps.
@@ -140,6 +142,10 @@ def print_line(record: MetricLog, text: str) -> None:
 def _drop_later_lines(path: Path, step: int) -> None:
     if not path.exists():
         return
+    try:
+        check_regular(path, LARGEST_LOG)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}; move it away to go on without it.") from error
     partial = path.with_suffix(".jsonl.partial")
     with path.open(errors="replace") as lines, partial.open("w") as kept:
         kept.writelines(line for line in lines if _is_kept(line, step))

@@ -1,6 +1,7 @@
 """The source of images in NumPy files: .npy and .npz."""
 
 import logging
+import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 
 from jaxvae.data.config import DataConfig
 from jaxvae.data.images import crop_and_resize
-from jaxvae.data.numpy_files import LARGEST_FILE, UNREADABLE, is_safe_to_open, memory_map, read_npz
+from jaxvae.data.numpy_files import UNREADABLE, memory_map, read_npz
 from jaxvae.data.sources.array_layout import Labels, arrange_columns, arrange_images, common_range, to_image
 from jaxvae.data.sources.array_names import ACCEPTED, Meaning, meanings
 from jaxvae.data.sources.base import SPLITS, Example, Source
@@ -19,7 +20,7 @@ from jaxvae.data.splits import Part, describe_splits, make_splits
 from jaxvae.errors import UserError
 from jaxvae.system.files import expand_user
 from jaxvae.system.progress import progress
-from jaxvae.system.small_files import check_regular
+from jaxvae.system.small_files import LARGEST_FILE, check_regular
 
 logger = logging.getLogger("jaxvae")
 
@@ -96,7 +97,7 @@ def arrays(name: str, config: DataConfig) -> Source:
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:
-    if not is_safe_to_open(path):
+    if os.path.exists(path) and not os.path.isfile(path):
         raise UserError(f"{path} is not a file; expected .npy or .npz.")
     try:
         check_regular(path, LARGEST_FILE)

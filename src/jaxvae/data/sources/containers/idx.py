@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from jaxvae.data.config import DataConfig
-from jaxvae.data.numpy_files import LARGEST_FILE
 from jaxvae.data.sources.containers.contents import Block, Contents, array_block, label_column, no_columns, read_bytes
 from jaxvae.data.sources.idx_format import parse_idx
 from jaxvae.errors import UserError
-from jaxvae.system.small_files import check_regular
+from jaxvae.system.small_files import LARGEST_FILE, check_regular
 
 IMAGES = re.compile(r"(?P<split>.*)images[-.]idx3[-.]ubyte(?P<packed>(\.gz)?)", re.IGNORECASE)
 TEST = ("t10k", "test")

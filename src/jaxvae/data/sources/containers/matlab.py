@@ -5,13 +5,12 @@ from pathlib import Path
 import numpy as np
 
 from jaxvae.data.config import DataConfig
-from jaxvae.data.numpy_files import LARGEST_FILE
 from jaxvae.data.sources.containers.contents import Contents, read_bytes
 from jaxvae.data.sources.containers.mat_format import read_arrays
 from jaxvae.data.sources.containers.named import named_contents, sort_names
 from jaxvae.errors import UserError
 from jaxvae.system.processes import free_memory
-from jaxvae.system.small_files import check_regular
+from jaxvae.system.small_files import LARGEST_FILE, check_regular
 
 VERSION_7_3 = b"MATLAB 7.3"
 SVHN = {"train": "train_32x32.mat", "test": "test_32x32.mat"}

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxvae.data.config import DataConfig
-from jaxvae.data.numpy_files import LARGEST_FILE
 from jaxvae.data.sources.containers.contents import (
     HIGHEST_LABEL,
     MAX_IMAGES,
@@ -21,7 +20,7 @@ from jaxvae.data.sources.containers.contents import (
 )
 from jaxvae.data.sources.containers.encoded import Files, encoded_blocks
 from jaxvae.errors import UserError, printable
-from jaxvae.system.small_files import check_regular
+from jaxvae.system.small_files import LARGEST_FILE, check_regular
 
 IMAGES = ("image", "img", "picture", "images", "jpg", "png")
 LABELS = re.compile(r"(.*_)?(label|labels|class|cls|target)", re.IGNORECASE)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from jaxvae.data.config import DataConfig
 from jaxvae.data.images import crop_and_resize
-from jaxvae.data.numpy_files import LARGEST_FILE, UNREADABLE
+from jaxvae.data.numpy_files import UNREADABLE
 from jaxvae.data.sources.base import Example, Source
 from jaxvae.data.sources.containers.contents import Contents
 from jaxvae.data.sources.containers.table import Format, accepted, format_of_file, format_of_folder
@@ -21,7 +21,7 @@ from jaxvae.data.splits import Part, describe_splits, make_splits
 from jaxvae.errors import UserError
 from jaxvae.system.files import expand_user
 from jaxvae.system.progress import progress
-from jaxvae.system.small_files import check_regular
+from jaxvae.system.small_files import LARGEST_FILE, check_regular
 
 DAMAGED = (*UNREADABLE, tarfile.TarError, lzma.LZMAError, struct.error, csv.Error)
 
