@@ -181,7 +181,7 @@ def _describe_defect(error: Exception) -> str:
     what = f"{type(error).__name__}: {what[:LONGEST_DEFECT]}" if what else type(error).__name__
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in what:
         return f"out of memory ({what}); use fewer or smaller images, a smaller batch or a smaller model."
-    return f"this should not have happened ({what}); please report it with the output of the same command and --debug."
+    return f"internal error ({what}); please report it with the output of the same command and --debug."
 
 
 class _OneLine(logging.Formatter):

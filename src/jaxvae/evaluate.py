@@ -52,7 +52,7 @@ def evaluate(
     from jaxvae.runs.run import load
     from jaxvae.system.files import file_stem, new_file, own_file, write_arrays, write_json
 
-    check_count("--k", k, 1_000_000, "the bound hardly rises beyond, and would take days")
+    check_count("--k", k, 1_000_000, "a larger K takes days and barely raises the bound")
     check_count("--n", n, 2**31 - 1, "no split has more images")
     check_count("--batch-size", batch_size, 2**16, "larger batches need more memory and are no faster")
     check_seed(seed)

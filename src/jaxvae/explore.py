@@ -38,7 +38,7 @@ def explore(
 
     if not 1 <= port <= 65535:
         raise UserError(f"--port is {port}, but must be between 1 and 65535.")
-    check_count("--units", units, 1000, "nobody moves more sliders")
+    check_count("--units", units, 1000, "the page cannot show more sliders")
     try:
         import starlette  # noqa: F401
         import uvicorn

@@ -160,7 +160,7 @@ def interpolate(
 def _check(steps: int, degree: float | None, seed: int | None, animations: list[str], report: bool) -> None:
     from jaxvae.errors import UserError
 
-    check_count("--steps", steps, MOST_STEPS, "a longer strip cannot be looked at", least=2)
+    check_count("--steps", steps, MOST_STEPS, "a longer strip is unreadable", least=2)
     if degree is not None and not 0 <= degree <= 1:
         raise UserError(f"--degree is {degree:g}, but must be between 0 (the first image) and 1 (the last).")
     if degree is not None and animations:

@@ -40,9 +40,9 @@ def neighbours(
             the model was trained with. By default the first of these that the run has.
         data: The prepared dataset, if it has moved since the run was trained.
     """
-    check_count("--n", n, MOST_ROWS, "a sheet of more rows cannot be looked at")
-    check_count("--k", k, MOST_ROWS, "a row of more images cannot be looked at")
-    check_count("--compared", compared, 100_000, "their distances to all training images would take hours")
+    check_count("--n", n, MOST_ROWS, "a larger sheet is unreadable")
+    check_count("--k", k, MOST_ROWS, "a longer row is unreadable")
+    check_count("--compared", compared, 100_000, "comparing more samples with every training image would take hours")
     check_seed(seed)
 
     import numpy as np

@@ -34,7 +34,7 @@ def reconstruct(
     from jaxvae.rendering.grid import over_under, save_png
     from jaxvae.runs.run import load
 
-    check_count("--n", n, 100_000, "a sheet of more cannot be looked at")
+    check_count("--n", n, 100_000, "a larger sheet is unreadable")
     vae, params, info = load(run)
     target = output.place(info.run / "samples" / f"reconstructions-{file_stem(which or (f'test-{n}',))}.png")
     if which:

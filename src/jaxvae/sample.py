@@ -40,7 +40,7 @@ def sample(
     from jaxvae.runs.run import default_prior, load, prior_of
     from jaxvae.system.files import number_stem
 
-    check_count("--n", n, MOST_IMAGES, "a sheet of more cannot be looked at")
+    check_count("--n", n, MOST_IMAGES, "a larger sheet is unreadable")
     if not 0 <= temperature < math.inf:
         raise UserError(f"--temperature is {temperature}, but must be at least 0 and finite.")
     check_seed(seed)

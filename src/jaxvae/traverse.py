@@ -43,8 +43,8 @@ def traverse(
     """
     from jaxvae.errors import UserError
 
-    check_count("--units", units, 100_000, "a sheet of more rows cannot be looked at")
-    check_count("--steps", steps, 1000, "a longer row cannot be looked at", least=2)
+    check_count("--units", units, 100_000, "a larger sheet is unreadable")
+    check_count("--steps", steps, 1000, "a longer row is unreadable", least=2)
     low, high = quantiles
     if not 0 < low < high < 1:
         raise UserError(f"--quantiles are {low:g} and {high:g}, but must be increasing and between 0 and 1.")

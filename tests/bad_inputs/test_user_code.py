@@ -84,7 +84,7 @@ def test_a_bug_prints_one_sentence_and_exits_with_code_70(broken, capsys):
     err = capsys.readouterr().err
     assert leaving.value.code == 70
     assert len(err.splitlines()) == 1
-    assert "this should not have happened (KeyError" in err
+    assert "internal error (KeyError" in err
     assert "--debug" in err
     assert "\x1b" not in err
 

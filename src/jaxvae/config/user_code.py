@@ -25,7 +25,9 @@ def import_file(path: Path, what: str = "file") -> ModuleType:
         others = sorted({str(other) for folder in folders for other in folder.glob("*.py")})
         raise UserError(f"there is no {what} {path}: {suggest(str(path), others)}")
     if (size := os.path.getsize(path)) > LARGEST:
-        raise UserError(f"the {what} {path} has {size:,} bytes, which is no program; expected at most {LARGEST:,}.")
+        raise UserError(
+            f"the {what} {path} is too large for a Python file: {size:,} bytes; expected at most {LARGEST:,}."
+        )
     resolved = path.resolve()
     # A module of its own rather than `runpy`: its classes must find their annotations later.
     name = f"_jaxvae_user_{resolved.stem}_{hashlib.sha256(str(resolved).encode()).hexdigest()[:8]}"

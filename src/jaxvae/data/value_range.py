@@ -21,7 +21,7 @@ class Extent(NamedTuple):
 
 
 def extent(values: np.ndarray) -> Extent:
-    """Returns the extent of an image's values, those that are not finite left out."""
+    """Returns the extent of an image's values, those that are not finite excluded."""
     finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     return Extent(low, high, values.dtype.kind == "f")

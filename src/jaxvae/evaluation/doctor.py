@@ -171,7 +171,7 @@ def notes(count: int, codes: dict[str, Any] | None) -> Iterator[str]:
         codes: the part `codes` of the report; None if the model has no prior.
     """
     if count < FEW_IMAGES:
-        yield f"{count} images are few: the distances and the parts of the rate say little about others."
+        yield f"only {count} images: the distances and the decomposition of the rate are unreliable."
     if codes is None:
         return
     information = codes["mutual_information_nats"]

@@ -31,7 +31,7 @@ class ModelConfig(Kind, family="model"):
     prior: PriorConfig = field(default_factory=StandardNormal)
     """p(z), the distribution that codes are drawn from."""
     start_from: str | None = None
-    """Run whose parameters a new run begins with; `--model.from RUN` is short for it. None begins with random ones."""
+    """Run whose parameters a new run starts from, or `--model.from RUN` for short; None initialises them at random."""
 
     def networks(self, shape: tuple[int, int, int], outputs: int) -> Networks:
         """Returns encoder and decoder for images [h, w, c]; the decoder yields `outputs` numbers per pixel."""

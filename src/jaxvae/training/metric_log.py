@@ -103,7 +103,7 @@ def write_change(record: MetricLog, step: int, changed: Mapping[str, Sequence[An
     record.lines.write(json.dumps({"step": step, "kind": "change", "changed": dict(changed)}) + "\n")
     record.lines.flush()
     told = ", ".join(f"{name} {before!r} -> {after!r}" for name, (before, after) in changed.items())
-    print_line(record, f"from here on: {told}")
+    print_line(record, f"from now on: {told}")
 
 
 def flush_to_disk(record: MetricLog) -> None:

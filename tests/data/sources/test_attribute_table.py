@@ -91,7 +91,7 @@ def test_columns_that_are_no_attributes_are_named(tmp_path, caplog):
     path = table(tmp_path, ["file", "score", "id", "ok"], lambda i: [f"{i}.5", f"name {i}", "1"], rows=range(1001))
     with caplog.at_level("WARNING", logger="jaxvae"):
         assert [column.name for column in read_columns(path)] == ["ok"]
-    assert "left out: score, id." in caplog.text
+    assert "omitted: score, id." in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_a_csv_labels_images_of_any_size_and_mode(folder):
     ("text", "phrase"),
     {
         "file,x\nd.png,0\ne.png,1\n": r"lists 2 files that do not exist: .*d.png, .*e.png",
-        "file,x\na.png,0.5\n": r"neither classes nor whole numbers are left out: x",
+        "file,x\na.png,0.5\n": r"neither classes nor whole numbers are omitted: x",
         "file,x\n" + "".join(f"{i}.png,1\n" for i in range(9)): r"lists 9 files that do not exist: .*2.png, …",
         "file,x\na.png\n": "row 2 of .* has 1 cells, but its header has 2",
         "file,x\na.png,1\na.png,0\n": "lists a.png more than once",

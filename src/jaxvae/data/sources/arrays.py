@@ -109,7 +109,7 @@ def _load(path: Path) -> dict[str, np.ndarray]:
         if objects and not any(array.ndim > 1 for array in found.values()):
             raise ValueError("Python objects")
         if objects:
-            logger.warning("passed over in %s: arrays of Python objects (%s).", path, ", ".join(objects))
+            logger.warning("skipped in %s: arrays of Python objects (%s).", path, ", ".join(objects))
         return found
     except FileNotFoundError as error:
         raise UserError(f"file {path} does not exist.") from error
@@ -130,7 +130,7 @@ def _sort_arrays(path: Path, loaded: dict[str, np.ndarray]) -> tuple[dict[Meanin
     known = meanings(loaded)
     unused = [key for key, meaning in known.items() if meaning is None and loaded[key].ndim < 2 and any(known.values())]
     if unused:  # Identifiers and the like; unknown images may be a split that is misspelt.
-        logger.warning("passed over in %s: the arrays %s.", path, ", ".join(unused))
+        logger.warning("skipped in %s: the arrays %s.", path, ", ".join(unused))
     for key, meaning in known.items():
         if key in unused:
             continue

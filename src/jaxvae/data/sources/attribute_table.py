@@ -44,7 +44,7 @@ def read_columns(path: Path) -> list[Column]:
     """Returns the attributes of a table, and says which of its columns cannot be attributes.
 
     Yes and no are 1 and 0, true and false, 1 and -1. Whole numbers stay numbers; words become classes. Other numbers,
-    and columns of more than a thousand different words, are left out.
+    and columns of more than a thousand different words, are omitted.
 
     Raises:
         UserError: the file cannot be read, or is not a table whose first column names files.
@@ -60,7 +60,7 @@ def read_columns(path: Path) -> list[Column]:
             columns.append(column)
     if omitted:
         logger.warning(
-            "columns of %s that are neither classes nor whole numbers are left out: %s.", path, ", ".join(omitted)
+            "columns of %s that are neither classes nor whole numbers are omitted: %s.", path, ", ".join(omitted)
         )
     return columns
 

@@ -71,11 +71,11 @@ def folder(path: str, config: DataConfig, attributes: str = "") -> Source:
     by_split = _partition(root, found.paths)
     in_split = by_split is None and (by_split := published_splits(found)) is not None
     if by_split is not None and in_split:
-        logger.warning("the folders %s of %s are its splits.", ", ".join(by_split), root)
+        logger.warning("using the folders %s of %s as its splits.", ", ".join(by_split), root)
         inside = {path for files in by_split.values() for path in files}
         if outside := [path.relative_to(root).as_posix() for path in found.paths if path not in inside]:
             listed = ", ".join(outside[:MAX_NAMED]) + (", …" if len(outside) > MAX_NAMED else "")
-            logger.warning("passed over in %s: %d images outside of the splits (%s).", root, len(outside), listed)
+            logger.warning("skipped in %s: %d images outside of the splits (%s).", root, len(outside), listed)
         found.paths = [path for path in found.paths if path in inside]
     readable = by_split or {"train": found.paths}
     parts = make_splits({split: len(files) for split, files in readable.items()}, str(root))

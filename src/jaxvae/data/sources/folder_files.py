@@ -28,26 +28,26 @@ OWN, OUTSIDE, OTHER = "runs and prepared data sets", "links to other places", "f
 
 @dataclass
 class Found:
-    """The image files of a folder, sorted, and the names of what was passed over, by kind."""
+    """The image files of a folder, sorted, and the names of what was skipped, by kind."""
 
     root: Path
     paths: list[Path] = field(default_factory=list)
     skipped: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def describe(self) -> str | None:
-        """Returns what was passed over in one sentence; None if nothing was."""
+        """Returns what was skipped in one sentence; None if nothing was."""
         parts = []
         for kind, names in self.skipped.items():
             listed = ", ".join(sorted(names)[:MAX_NAMED]) + (", …" if len(names) > MAX_NAMED else "")
             parts.append(f"{kind}: {len(names)} ({listed})")
-        return f"passed over in {self.root}: {', '.join(parts)}" if parts else None
+        return f"skipped in {self.root}: {', '.join(parts)}" if parts else None
 
 
 def find_images(root: Path) -> Found:
     """Finds the image files below a folder.
 
     Files count by their suffix, and those without one by their first bytes. Hidden files are ignored. Links to folders
-    are followed once if they stay below `root`. Runs and prepared data sets of jaxvae's own are passed over.
+    are followed once if they stay below `root`. Runs and prepared data sets of jaxvae's own are skipped.
 
     Raises:
         UserError: a folder cannot be read.

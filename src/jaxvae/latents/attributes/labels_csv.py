@@ -109,7 +109,7 @@ def _columns(path: Path, names: tuple[str, ...], rows: list[dict[str, str]]) -> 
     made = {name: column_values(name, {row[FILE_COLUMN]: row[name].strip() for row in rows}) for name in names}
     columns = [column for column in made.values() if column is not None]
     omitted = [name for name, column in made.items() if column is None]
-    sentence = f"columns of {path} that are neither classes nor whole numbers are left out: {', '.join(omitted)}."
+    sentence = f"columns of {path} that are neither classes nor whole numbers are omitted: {', '.join(omitted)}."
     if not columns:
         raise UserError(sentence)
     if omitted:

@@ -27,10 +27,7 @@ Decode = Callable[[Code], Float[Array, "b *x"]]
 
 SEGMENTS, UPDATES = 16, 40
 LINE_SEARCH_STEPS = 10
-NOT_FINITE = (
-    "the geodesic is not the shortest path: the decoder has a gradient that is not finite along it, where the "
-    "optimisation stopped."
-)
+NOT_FINITE = "the path may not be the geodesic: its optimisation stopped at a gradient that is not finite."
 
 
 def energy(images: Float[Array, "b *x"]) -> Float[Array, ""]:
