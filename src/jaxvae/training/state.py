@@ -33,7 +33,7 @@ def split_root(seed: int) -> Keys:
 
 class TrainState(NamedTuple):
     """`step` counts the steps, `guard` among them those whose update was skipped; `key` never changes: each step folds
-    its number in. `ema` is the running mean of the parameters, or None when it is off.
+    its number in. `ema` is the moving average of the parameters, or None when it is off.
     """
 
     step: Step

@@ -149,7 +149,7 @@ def layer_norms(gradients: Params) -> Float[Array, " l"]:
 
 
 def running_mean(state: TrainState, params: Params, decay: float) -> Params:
-    """Returns the running mean of the parameters, which early in a run forgets faster: within about t/10 updates.
+    """Returns the moving average of the parameters, which early in a run forgets faster: within about t/10 updates.
 
     With the full decay from the start, a short run would be judged by its random initialisation.
     """
