@@ -36,8 +36,8 @@ class Info(NamedTuple):
 
     `data` is the JSON of the prepared data set with its `path`; `versions` those of the packages that wrote it;
     `parameters` says which were loaded: "best" of a run with `train.patience` that has ended, "ema" (their moving
-    average) where the run kept it, or "last". `fitted` holds the priors fitted to the training codes when training ended;
-    `code_statistics` mean and standard deviation of those codes, where the run kept them.
+    average) where the run kept it, or "last". `fitted` holds the priors fitted to the training codes when training
+    ended; `code_statistics` mean and standard deviation of those codes, where the run kept them.
     """
 
     run: Path
