@@ -155,7 +155,7 @@ def test_the_source_is_always_closed(tmp_path, monkeypatch):
     closed = []
     for number, validation in enumerate([lambda: iter(random_examples("validation")), broken(RuntimeError("stop"))]):
         made = source(validation=validation)._replace(close=lambda: closed.append(True))
-        monkeypatch.setattr("jaxvae.data.sources.arrays.arrays", lambda path, config, made=made: made)
+        monkeypatch.setattr("jaxvae.data.sources.containers.source.container", lambda path, config, made=made: made)
         config = DataConfig(name=f"set{number}.npy", root=str(tmp_path))
         if number == 0:
             prepare(config)

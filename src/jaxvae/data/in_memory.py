@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from jaxvae.data.config import DataConfig
 from jaxvae.data.images import crop_and_resize
 from jaxvae.data.pixels import uint8_images
 from jaxvae.data.prepared import Prepared, open_prepared, write_prepared
-from jaxvae.data.sources.array_layout import measure_extent
+from jaxvae.data.sources.array_images import check_bands, image_layout, measure_extent, prepared_image
 from jaxvae.data.sources.base import SPLITS, Example, Source
 from jaxvae.data.splits import Part, describe_splits, make_splits
 from jaxvae.data.value_range import Range, to_eight_bits
@@ -56,13 +55,14 @@ def prepare_arrays(images: Any, attributes: Mapping[str, Any] | None, config: Da
     path = Path(config.root) / f"{NAME}-{digest.hexdigest()[:16]}"
     if path.exists():
         return open_prepared(path)
+    layouts = {split: image_layout("the array", array) for split, array in arrays.items()}
+    check_bands("the array", layouts.values(), config.color)
+    prepare = partial(crop_and_resize, crop=config.crop, size=config.size, color=config.color)
     parts = make_splits({split: len(array) for split, array in arrays.items()}, "the array of images")
 
     def read(part: Part) -> Iterator[Example]:
         for i in part.indices:
-            pixels = arrays[part.source_split][i]
-            image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-            fitted = crop_and_resize(image, crop=config.crop, size=config.size, color=config.color)
+            fitted = prepared_image(arrays[part.source_split][i], layouts[part.source_split], None, prepare)
             yield Example(fitted, tuple(int(value) for value in labels[part.source_split][i]))
 
     source = Source(

@@ -9,6 +9,7 @@ from jax import Array
 from jaxtyping import Float, UInt8
 
 from jaxvae.annotations import ArrayLike, PRNGKey
+from jaxvae.data.sources.base import MAX_BANDS
 from jaxvae.errors import UserError
 
 SMALL = 8  # Sides below which [n, h, w] is never taken for one image with channels last.
@@ -74,9 +75,11 @@ def uint8_images(images: Any, shape: tuple[int, int, int] | None = None) -> UInt
     elif array.ndim == 3:
         refuse_one_image("the images have shape", array.shape)
         array = array[..., None]
-    right = array.ndim == 4 and 0 not in array.shape[1:] and array.shape[3] in (1, 3)
+    right = array.ndim == 4 and 0 not in array.shape[1:] and 1 <= array.shape[3] <= MAX_BANDS
     if not right or (shape is not None and array.shape[1:] != shape):
-        raise UserError(f"the images have shape {list(np.shape(images))}, but must have {expected}, c 1 or 3.")
+        raise UserError(
+            f"the images have shape {list(np.shape(images))}, but must have {expected}, c at most {MAX_BANDS}."
+        )
     if array.dtype == np.uint8:
         return array
     if array.dtype.kind == "b":

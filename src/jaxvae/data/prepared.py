@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxvae.data.numpy_files import UNREADABLE, memory_map
-from jaxvae.data.sources.base import SPLITS, Example, Source
+from jaxvae.data.sources.base import MAX_BANDS, SPLITS, Example, Source
 from jaxvae.data.verified import mark, verify
 from jaxvae.errors import UserError
 from jaxvae.system.checksums import sha256
@@ -118,7 +118,7 @@ def metadata_error(info: Any) -> str | None:
             return f"its {name} is {info.get(name)!r}"
     shape, splits, classes = info["shape"], info["splits"], info["classes"]
     valid = len(shape) == 3 and all(type(side) is int and 1 <= side <= MAX_SIDE for side in shape)
-    if not (valid and shape[2] in (1, 3)):
+    if not (valid and shape[2] <= MAX_BANDS):
         return f"its shape is {shape!r}"
     if not all(isinstance(name, str) for name in info["attributes"]):
         return f"its attributes are {info['attributes']!r}"

@@ -83,6 +83,11 @@ def by_query(query: str, data: dict[str, Any]) -> np.ndarray:
 def from_file(path: Path, data: dict[str, Any]) -> np.ndarray:
     """Reads an image file and crops it around its centre and resizes it to the dataset's image shape."""
     height, width, channels = data["shape"]
+    if channels not in (1, 3):
+        raise UserError(
+            f"{path} cannot be used: images of this data set have {channels} bands, which no image file has; name a "
+            "test image by its number, as in test:3."
+        )
     image = read_image(path)
     try:
         array = crop_and_resize(

@@ -5,6 +5,7 @@ import numpy as np
 from jaxvae.data.prepared import Prepared
 from jaxvae.errors import printable
 
+COLORS = {1: "grey", 3: "colour"}  # By the number of channels.
 MAX_CLASSES = 20  # Classes listed per attribute.
 MIN_RANGE = 64  # Of 255: even dark photographs span more.
 
@@ -14,11 +15,12 @@ def describe(prepared: Prepared) -> str:
     info = prepared.info
     height, width, channels = prepared.shape
     counts = ", ".join(f"{part['n']:,} {name}" for name, part in info["splits"].items())
+    colors = COLORS.get(channels, f"{channels} bands")
     low = min(part["range"][0] for part in info["splits"].values())
     high = max(part["range"][1] for part in info["splits"].values())
     lines = [
         f"dataset {info['name']} in {prepared.path}",
-        f"  images      {counts}; {height}x{width}, {'grey' if channels == 1 else 'colour'}, values {low} to {high}",
+        f"  images      {counts}; {height}x{width}, {colors}, values {low} to {high}",
     ]
     if unreadable := info["origin"].get("unreadable"):
         lines.append(f"  skipped     {len(unreadable)} unreadable files")

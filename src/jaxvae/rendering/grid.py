@@ -16,8 +16,16 @@ LARGEST_SHEET = 178_956_970  # Pixels; Pillow, for one, refuses to open larger f
 
 
 def to_pil(array: np.ndarray) -> Image.Image:
-    """Converts an image uint8 [h, w, c], grey or RGB, to PIL."""
+    """Converts an image uint8 [h, w, c] to PIL; of several bands, those that `visible` returns."""
+    array = visible(array)
     return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
+
+
+def visible(images: np.ndarray) -> np.ndarray:
+    """Returns the bands [..., c] to show as grey or RGB: the first three, or two as red and green."""
+    if images.shape[-1] == 2:
+        return np.concatenate([images, np.zeros_like(images[..., :1])], axis=-1)
+    return images[..., :3]
 
 
 def check_size(count: int, columns: int, shape: tuple[int, int, int]) -> None:
@@ -32,6 +40,7 @@ def check_size(count: int, columns: int, shape: tuple[int, int, int]) -> None:
 
 def grid(images: np.ndarray, columns: int) -> Image.Image:
     """Arranges images uint8 [n, h, w, c] in rows of `columns`, on white."""
+    images = visible(images)
     count, height, width, channels = images.shape
     check_size(count, columns, (height, width, channels))
     rows = -(-count // columns)

@@ -13,7 +13,7 @@ from source_files import read
 from jaxvae import DataConfig
 from jaxvae.data.prepare import prepare
 from jaxvae.data.sources.base import SPLITS
-from jaxvae.data.sources.containers import archives
+from jaxvae.data.sources.containers import archive_files, archives
 from jaxvae.data.sources.kinds import Container, source_named
 from jaxvae.errors import UserError
 
@@ -197,7 +197,7 @@ def test_bombs_are_refused_before_they_are_unpacked(tmp_path, mode, monkeypatch)
     monkeypatch.setattr(archives, "MAX_SIZE", 10)
     with pytest.raises(UserError, match="more than 10"):
         read(path)
-    monkeypatch.setattr(archives, "MAX_MEMBERS", 1)
+    monkeypatch.setattr(archive_files, "MAX_MEMBERS", 1)
     with pytest.raises(UserError, match="more than 1 files"):
         read(path)
 

@@ -69,7 +69,8 @@ def test_prepare_finds_the_file_and_resizes(tmp_path):
         (np.full((3, 2, 2), 255.0), "has floats from 255 to 255; .* --data.value-range 0 255"),
         (np.full((3, 2, 2), np.nan), "float images from nan"),
         (np.full((3, 2, 2), -1, np.int64), "has whole numbers from -1 to -1; .* --data.value-range"),
-        (np.zeros((3, 5, 8, 8), np.uint8), r"images of shape \[3, 5, 8, 8\], of 8 bands"),
+        (np.zeros((3, 8, 8, 8), np.uint8), r"images of shape \[3, 8, 8, 8\]; expected .* c up to 32"),
+        (np.zeros((3, 9, 9), complex), "type complex128"),
         (np.zeros((3, 4), np.uint8), r"images of shape \[3, 4\]"),
         (np.zeros((0, 4, 4), np.uint8), "has 0 images"),
         (np.zeros((2, 4, 4), np.uint8), "has 2 images"),
@@ -84,12 +85,23 @@ def test_invalid_images_are_refused(tmp_path, array, message):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"pictures": numbered(3, 2, 2), "others": numbered(3, 2, 2)}, r"'pictures' is unknown; use images"),
-        ({"images": numbered(3, 2, 2), "x_train": numbered(3, 2, 2)}, "'x_train' is a duplicate"),
-        ({"x_test": numbered(3, 2, 2)}, "no images to train with"),
+        (
+            {"pictures": numbered(3, 2, 2), "others": numbered(3, 2, 2)},
+            r"of which none is named images or x_train; rename them: images",
+        ),
+        (
+            {"images": numbered(3, 2, 2), "x_train": numbered(3, 2, 2)},
+            "has both images and x_train, which mean the same",
+        ),
+        ({"x_test": numbered(3, 2, 2)}, "has the arrays x_test, of which none is named images or x_train"),
+        (
+            {"images": numbered(3, 2, 2), "x_tset": numbered(3, 2, 2)},
+            "'x_tset' is unknown, but has the shape of images",
+        ),
         ({"x_train": numbered(3, 2, 2), "y_test": np.arange(3)}, "labels of test without images"),
-        ({"images": numbered(3, 2, 2), "labels": np.arange(2)}, r"labels of shape \[2\] .* for 3 images"),
-        ({"images": numbered(3, 2, 2), "labels": np.full(3, 0.5)}, "type float64"),
+        ({"images": numbered(3, 2, 2), "labels": np.arange(2)}, r"labels of shape \[2\] for 3 images of train"),
+        ({"images": numbered(3, 2, 2), "labels": np.zeros((3, 2, 2))}, r"labels of shape \[3, 2, 2\] and type float64"),
+        ({"images": numbered(3, 2, 2), "labels": np.ones(3) * 1j}, "type complex128"),
         ({"images": numbered(3, 2, 2), "labels": np.array([0, 1, 40000])}, "from 0 to 40000"),
         ({"x_train": numbered(3, 2, 2), "y_train": np.arange(3), "x_test": numbered(3, 2, 2)}, "not for test"),
     ],
@@ -217,9 +229,6 @@ def test_a_range_that_is_given_is_used(tmp_path, low, high):
     [
         (np.zeros((64, 64, 3), np.uint8), r"looks like one colour image; a data set of one image is \[1, 64, 64, 3\]"),
         (np.zeros((64, 64, 4), np.uint8), r"looks like one colour image"),
-        (np.zeros((9, 9, 9, 2), np.uint8), r"of 2 bands; .* Choose the bands to keep"),
-        (np.full((9, 9, 9, 4), 77, np.uint8), "fourth band is not an alpha channel"),
-        (np.zeros((9, 9, 9, 4), np.float32), "fourth band is not an alpha channel"),
         (np.zeros((3, 80), np.uint8), r"images of shape \[3, 80\]"),
     ],
 )
@@ -227,6 +236,53 @@ def test_shapes_that_would_be_misread(tmp_path, array, message):
     np.save(tmp_path / "a.npy", array)
     with pytest.raises(UserError, match=message):
         read(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        np.random.default_rng(0).integers(0, 256, (6, 9, 10, 2), np.uint8),
+        np.full((6, 9, 9, 4), 77, np.uint8),  # Alpha would be 0 or 255 nearly everywhere.
+        np.linspace(0, 1, 6 * 81 * 4, dtype=np.float32).reshape(6, 9, 9, 4),
+        np.random.default_rng(0).integers(0, 256, (6, 12, 40, 30), np.uint8),
+        np.random.default_rng(0).integers(0, 4096, (6, 9, 10, 5), np.uint16),
+    ],
+)
+def test_bands_are_kept(tmp_path, images):
+    np.save(tmp_path / "a.npy", images)
+    found = [example.image for part in read(tmp_path / "a.npy")[1].values() for example in part]
+    scaled = np.rint(images * (255 / {"u1": 255, "f4": 1, "u2": 4095}[images.dtype.str[1:]]))
+    wanted = np.moveaxis(scaled, 1, -1) if images.shape[1] == 12 else scaled
+    order = [int(np.argmin([np.abs(each - image.astype(int)).sum() for each in wanted])) for image in found]
+    assert sorted(order) in ([0, 1, 2, 3, 4, 5], [0] * 6)  # Images that are all the same have no order.
+    np.testing.assert_array_equal(found, wanted[order])
+
+
+def test_an_alpha_channel_is_laid_on_white(tmp_path):
+    images = np.zeros((3, 9, 9, 4), np.uint8)
+    images[:, :5, :, 3] = 255
+    np.save(tmp_path / "a.npy", images)
+    (example,) = read(tmp_path / "a.npy")[1]["train"]
+    assert example.image.shape == (9, 9, 3)
+    assert (example.image[:5] == 0).all()
+    assert (example.image[5:] == 255).all()
+
+
+def test_bands_are_no_colours(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((6, 9, 9, 5), np.uint8))
+    np.savez(tmp_path / "b.npz", train=np.zeros((6, 9, 9, 5), np.uint8), test=np.zeros((6, 9, 9, 2), np.uint8))
+    with pytest.raises(UserError, match=r"data\.color is grey, but .* images of 5 bands, which are no colours; remove"):
+        read(tmp_path / "a.npy", color="grey")
+    with pytest.raises(UserError, match="images of 2 and 5 bands"):
+        read(tmp_path / "b.npz")
+
+
+def test_fractions_are_ranks_where_they_are_few(tmp_path, caplog):
+    np.savez(tmp_path / "few.npz", images=numbered(6, 8, 8), labels=np.arange(6) % 2 / 2)
+    np.savez(tmp_path / "many.npz", images=numbered(200, 8, 8), labels=np.arange(200) / 3)
+    assert read(tmp_path / "few.npz")[0].classes == {"label": ("0", "0.5")}
+    assert read(tmp_path / "many.npz")[0].attributes == ()
+    assert "200 distinct values" in caplog.text
 
 
 def test_dsprites_with_its_metadata_and_factors(tmp_path, caplog):

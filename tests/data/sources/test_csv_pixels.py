@@ -94,3 +94,35 @@ def test_missing_damaged_and_huge_files(tmp_path, monkeypatch):
     monkeypatch.setattr(contents, "free_memory", lambda: 100)
     with pytest.raises(UserError, match="half may be taken"):
         read(path)
+
+
+def fer(rows):
+    cells = (f"{label},{' '.join([str(value)] * 64)},{usage}\n" for label, value, usage in rows)
+    return "emotion,pixels,Usage\n" + "".join(cells)
+
+
+def test_all_pixels_in_one_cell(tmp_path):
+    rows = [*((i % 3, i, "Training") for i in range(6)), (1, 100, "PublicTest"), (2, 200, "PrivateTest")]
+    (tmp_path / "fer2013.csv").write_text(fer(rows))
+    source, found = read(tmp_path / "fer2013.csv")
+    assert source.attributes == ("label",)
+    assert [len(found[split]) for split in SPLITS] == [6, 1, 1]
+    values = {(int(each.image[0, 0, 0]), *each.attributes) for split in SPLITS for each in found[split]}
+    assert values == {(value, label) for label, value, _ in rows}
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("0,1 2 3,Training", "row 5 of .* has 3 pixels; expected a square number"),
+        ("0,1 2 x 4,Training", "row 5 of .* cannot be read .* expected whole numbers"),
+        ("a,1 2 3 4,Training", "row 5 of .* cannot be read"),
+        ("0,1 2 3 4,Later", "row 5 of .* has the usage 'later'; expected train"),
+        ("0,1 2 3 4", "row 5 of .* has 2 cells, but its header has 3"),
+        (f"0,{' '.join(['256'] * 64)},Training", "pixels from 256 to 256"),
+    ],
+)
+def test_rows_of_cells_that_will_not_do(tmp_path, row, message):
+    (tmp_path / "a.csv").write_text(fer([(0, i, "Training") for i in range(3)]) + row + "\n")
+    with pytest.raises(UserError, match=message):
+        read(tmp_path / "a.csv")

@@ -32,6 +32,27 @@ def test_images_and_labels(tmp_path, name, memory, monkeypatch):
     assert found["train"][0].image.shape == (5, 4, 3)
 
 
+@pytest.mark.parametrize("memory", [2**33, 0])
+def test_images_that_are_stored_otherwise(tmp_path, memory, monkeypatch):
+    monkeypatch.setattr(hdf5, "free_memory", lambda: memory)
+    images = np.random.default_rng(0).integers(0, 256, (3, 9, 9, 3), np.uint8)
+    (example,) = read(write(tmp_path / "a.h5", images=images.transpose(0, 3, 1, 2)))[1]["train"]
+    assert any(np.array_equal(example.image, each) for each in images)
+    assert read(write(tmp_path / "b.h5", train_set_x=numbered(3, 81)))[1]["train"][0].image.shape == (9, 9, 1)
+    bands = numbered(3, 9, 9, 5)
+    assert read(write(tmp_path / "c.h5", pictures=bands))[1]["train"][0].image.shape == (9, 9, 5)
+
+
+@pytest.mark.parametrize(
+    "labels", [np.array([b"a", b"b", b"a"]), np.array(["a", "b", "a"], object), np.eye(2)[[0, 1, 0]]]
+)
+def test_labels_of_other_forms(tmp_path, labels):
+    source, found = read(write(tmp_path / "a.h5", images=numbered(3, 9, 9), labels=labels))
+    values = {int(each.image[0, 0, 0]): each.attributes for split in SPLITS for each in found[split]}
+    assert values == {0: (0,), 1: (1,), 2: (0,)}
+    assert source.classes == ({} if labels.dtype == float else {"label": ("a", "b")})
+
+
 def test_factors_become_ranks(tmp_path):
     labels = np.stack([np.arange(12) % 3 / 10, np.arange(12) % 4 - 1.5, np.arange(12) % 2, *np.ones((3, 12))], axis=1)
     source, found = read(write(tmp_path / "3dshapes.h5", images=numbered(12, 4, 4, 3), labels=labels))
@@ -70,18 +91,24 @@ def test_floats_are_scaled(tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"pictures": numbered(3, 2, 2)}, "has the arrays pictures, of which none is named images or x_train"),
+        (
+            {"masks": numbered(3, 2, 2), "pictures": numbered(3, 2, 2)},
+            "has the arrays masks, pictures, of which none is named images or x_train",
+        ),
         ({}, r"has the arrays \(none\)"),
         ({"images": numbered(3, 2, 2), "train": numbered(3, 2, 2)}, "has both images and train"),
         ({"images": numbered(3, 2, 2).astype(np.complex64)}, "type complex64"),
         ({"images": numbered(3, 2, 2).astype(np.int64) - 9}, r"whole numbers from -9 to -7; .* --data\.value-range"),
-        ({"images": numbered(3, 2, 2, 2)}, r"shape \[3, 2, 2, 2\]"),
+        ({"images": numbered(3, 2, 2, 2, 2)}, r"shape \[3, 2, 2, 2, 2\]"),
         ({"images": np.full((3, 2, 2), 255.0)}, r"floats from 255 to 255; .* --data\.value-range 0 255"),
         ({"images": np.full((3, 2, 2), np.nan)}, "float images from nan"),
-        ({"images": numbered(3, 2, 2), "labels": np.arange(4)}, "3 images, but 4 labels"),
+        ({"images": numbered(3, 2, 2), "labels": np.arange(4)}, r"labels of shape \[4\] for 3 images of train"),
         ({"images": numbered(3, 2, 2), "labels": np.array([-1, 0, 1])}, "labels from -1 to 1"),
-        ({"images": numbered(3, 2, 2), "labels": np.array([b"a", b"b", b"c"])}, "expected numbers"),
-        ({"x_train": numbered(3, 2, 2), "y_test": np.arange(3)}, "images and labels differ for test, train"),
+        ({"x_train": numbered(3, 2, 2), "y_test": np.arange(3)}, "labels of test without images"),
+        (
+            {"x_train": numbered(3, 2, 2), "x_test": numbered(3, 2, 2), "y_train": np.arange(3)},
+            "labels, but not for test",
+        ),
     ],
 )
 def test_arrays_that_will_not_do(tmp_path, arrays, message):

@@ -1,5 +1,6 @@
 import os
 
+import h5py
 import numpy as np
 import pytest
 import scipy.io
@@ -15,6 +16,22 @@ from jaxvae.errors import UserError
 def svhn(count):
     images = np.broadcast_to(np.arange(count, dtype=np.uint8), (6, 5, 3, count)).copy()
     return {"X": images, "y": (np.arange(count) % 10 + 1).astype(np.uint8)[:, None]}
+
+
+def test_a_file_of_version_7_3(tmp_path):
+    with h5py.File(tmp_path / "a.mat", "w", userblock_size=512) as file:
+        for name, array in svhn(20).items():
+            file[name] = array.T  # MATLAB stores columns first.
+        file.create_group("#refs#")["X"] = np.zeros(3)
+        file["text"] = np.zeros(3, "S3")
+    with (tmp_path / "a.mat").open("r+b") as file:
+        file.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM")
+    source, found = read(tmp_path / "a.mat")
+    assert source.attributes == ("label",)
+    for split in SPLITS:
+        for image, attributes in found[split]:
+            assert image.shape == (6, 5, 3)
+            assert attributes == ((int(image[0, 0, 0]) + 1) % 10,)
 
 
 @pytest.mark.parametrize("name", ["train_32x32.mat", "noname"])
@@ -64,11 +81,11 @@ def test_the_axis_of_images(tmp_path, shape, labels):
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"pictures": np.zeros((3, 3))}, "has the arrays pictures, of which none is named images"),
+        ({"a": np.zeros((3, 3)), "b": np.zeros((3, 3))}, "has the arrays a, b, of which none is named images"),
         ({"X": np.zeros((3, 16))}, r"shape \[3, 16\]; expected \[h, w, n\]"),
         ({"X": np.full((4, 4, 5), 0.5) * 301}, r"floats from 150\.5 to 150\.5; .* --data\.value-range 0 255"),
         ({"X": {"a": 1}}, r"has the arrays \(none\)"),
-        ({"X": svhn(5)["X"], "y": np.arange(4)}, "5 images, but 4 labels"),
+        ({"X": svhn(5)["X"], "y": np.arange(4)}, r"labels of shape \[4\] for 5 images"),
         ({"X": svhn(5)["X"], "y": np.full(5, 40000)}, "labels from 40000 to 40000"),
     ],
 )
@@ -89,7 +106,7 @@ def test_missing_damaged_and_other_files(tmp_path, monkeypatch):
         with pytest.raises(UserError, match=r"damaged|\(none\)"):
             read(path)
     path.write_bytes(b"MATLAB 7.3 MAT-file".ljust(512) + b"\x89HDF\r\n\x1a\n")
-    with pytest.raises(UserError, match=r"is a MATLAB 7\.3 file, which is HDF5 .* save it with -v7"):
+    with pytest.raises(UserError, match=r"cannot be read as a MATLAB file .* damaged"):
         read(path)
     path.write_bytes(whole)
     monkeypatch.setattr(contents, "free_memory", lambda: 100)

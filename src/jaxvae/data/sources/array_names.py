@@ -11,9 +11,10 @@ KINDS = {
 }
 SPLIT_NAMES = {
     **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("validation", "valid", "val"), "validation"),
+    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
+IGNORED = ("set",)  # As in train_set_x.
 ACCEPTED = "images (and labels), or x_train, x_validation, x_test (and y_train, y_validation, y_test); label_names"
 
 
@@ -21,9 +22,10 @@ def meaning_of(name: str) -> Meaning | None:
     """Returns what an array of this name is; None for an unknown name.
 
     A name is made of one word for the kind and one for the split, in any order and case: `x_train`, `val_images`, `X`,
-    `test`. Without a word for the kind it means images, without one for the split the training images.
+    `test`, and `train/images` within groups. Without a word for the kind it means images, without one for the split
+    the training images.
     """
-    words = [word for word in re.split(r"_+|(?<=[a-z])(?=[A-Z])", name) if word]
+    words = [word for word in re.split(r"[_/]+|(?<=[a-z])(?=[A-Z])", name) if word and word.lower() not in IGNORED]
     kinds = [KINDS[word.lower()] for word in words if word.lower() in KINDS]
     splits = [SPLIT_NAMES[word.lower()] for word in words if word.lower() in SPLIT_NAMES]
     if not words or len(kinds) > 1 or len(splits) > 1 or len(kinds) + len(splits) < len(words):

@@ -6,11 +6,12 @@ from typing import NamedTuple
 import numpy as np
 
 SPLITS = ("train", "validation", "test")
+MAX_BANDS = 32  # Channels of an image.
 UNKNOWN = -1  # The value of an attribute that an image has no label for, as in TensorFlow Datasets.
 
 
 class Example(NamedTuple):
-    """One image, uint8 [h, w, c] with c 1 or 3, and the values of its attributes."""
+    """One image, uint8 [h, w, c] with c at most `MAX_BANDS`, and the values of its attributes."""
 
     image: np.ndarray
     attributes: tuple[int, ...]

@@ -101,6 +101,12 @@ class FileSource(SourceConfig, abstract=True):
     path: str = ""
     """The file, or the folder of files."""
 
+    def build(self, config: DataConfig) -> Source:
+        """Returns the images."""
+        from jaxvae.data.sources.containers.source import container
+
+        return container(self.path, config)
+
     def dataset_name(self) -> str:
         """Returns the path."""
         return self.path
@@ -122,22 +128,10 @@ class FileSource(SourceConfig, abstract=True):
 class Arrays(FileSource):
     """An .npy or .npz file of images."""
 
-    def build(self, config: DataConfig) -> Source:
-        """Returns the images."""
-        from jaxvae.data.sources.arrays import arrays
-
-        return arrays(self.path, config)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Container(FileSource):
     """A file of images of another format: an archive, HDF5, MATLAB, idx, CIFAR's batches, CSV or Parquet."""
-
-    def build(self, config: DataConfig) -> Source:
-        """Returns the images."""
-        from jaxvae.data.sources.containers.source import container
-
-        return container(self.path, config)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,45 +6,29 @@ label is in KEY.cls or KEY.json next to KEY.jpg.
 
 import json
 import logging
-import tarfile
-import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from jaxvae.data.config import DataConfig
-from jaxvae.data.images import formats
+from jaxvae.data.sources.array_labels import LARGEST_LABEL
+from jaxvae.data.sources.containers.archive_files import LABEL_SUFFIXES, Archive, image_suffixes, open_archive
 from jaxvae.data.sources.containers.cifar import BATCHES, LARGEST, has_batches, read_batches
 from jaxvae.data.sources.containers.contents import (
-    HIGHEST_LABEL,
     SPLIT_NAMES,
     Contents,
-    check_memory,
     label_column,
     no_columns,
 )
 from jaxvae.data.sources.containers.encoded import Files, encoded_blocks
-from jaxvae.data.sources.containers.table import BZIP2, GZIP, XZ
 from jaxvae.errors import UserError
 
 logger = logging.getLogger("jaxvae")
 
-MAX_MEMBERS = 5_000_000
 MAX_SIZE = 2**28  # Bytes of one image file.
 MAX_LABEL_SIZE = 2**20
-MAX_HEADER_SIZE = 2**20  # Bytes of a long name or of other metadata in a tar archive.
-LABEL_SUFFIXES = (".cls", ".json")
-
-
-class Archive(NamedTuple):
-    """The files in an archive: sizes by name, a function that returns the bytes of one, and one that closes it."""
-
-    sizes: dict[str, int]
-    read: Callable[[str], bytes]
-    close: Callable[[], object] = lambda: None
 
 
 def read(path: Path, config: DataConfig) -> Contents:
@@ -53,7 +37,15 @@ def read(path: Path, config: DataConfig) -> Contents:
     Raises:
         UserError: it has no images, too many or too large members, is encrypted, or labels only some images.
     """
-    archive = open_archive(path)
+    return read_archive(path, open_archive(path), config)
+
+
+def read_archive(path: Path, archive: Archive, config: DataConfig) -> Contents:
+    """Returns the images of an open archive, which is closed with them, or at once if they cannot be read.
+
+    Raises:
+        UserError: as `read`.
+    """
     try:
         return _read(path, archive, config)
     except BaseException:
@@ -61,17 +53,8 @@ def read(path: Path, config: DataConfig) -> Contents:
         raise
 
 
-def open_archive(path: Path) -> Archive:
-    """Opens a zip or tar archive; compressed tar archives are read into memory, images and labels only."""
-    with path.open("rb") as file:
-        head = file.read(len(XZ))
-    if head.startswith(b"PK"):
-        return _open_zip(path)
-    return _open_compressed_tar(path) if head.startswith((GZIP, BZIP2, XZ)) else _open_tar(path)
-
-
 def _read(path: Path, archive: Archive, config: DataConfig) -> Contents:
-    suffixes = _image_suffixes()
+    suffixes = image_suffixes()
     names = sorted(name for name in archive.sizes if name.lower().endswith(suffixes) and not _is_hidden(name))
     if not names and (batches := _batches(path, archive)) is not None:
         archive.close()
@@ -176,9 +159,9 @@ def _label_next_to(path: Path, archive: Archive, name: str) -> int | None:
         label = _parse_label(member, archive.read(member))
         if label is None:
             continue
-        if not 0 <= label <= HIGHEST_LABEL:
+        if not 0 <= label <= LARGEST_LABEL:
             raise UserError(
-                f"{path} has the label {label} in {member!r}; expected values between 0 and {HIGHEST_LABEL}."
+                f"{path} has the label {label} in {member!r}; expected values between 0 and {LARGEST_LABEL}."
             )
         return label
     return None
@@ -206,84 +189,5 @@ def _batches(path: Path, archive: Archive) -> Contents | None:
     return read_batches(path, list(members), lambda name: archive.read(members[name]))
 
 
-def _image_suffixes() -> tuple[str, ...]:
-    known = formats()  # First: it may register more suffixes.
-    return tuple(suffix for suffix, kind in Image.registered_extensions().items() if kind in known)
-
-
 def _is_hidden(name: str) -> bool:
     return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts if part != ".")
-
-
-def _open_zip(path: Path) -> Archive:
-    archive = zipfile.ZipFile(path)
-    members = {member.filename: member for member in archive.infolist() if not member.is_dir()}
-    if len(members) > MAX_MEMBERS:
-        archive.close()
-        raise UserError(f"{path} has {len(members)} files, more than {MAX_MEMBERS}.")
-    if any(member.flag_bits & 1 for member in members.values()):
-        archive.close()
-        raise UserError(f"{path} is encrypted; unpack it, and use the folder.")
-
-    def read_member(name: str) -> bytes:
-        with archive.open(members[name]) as file:
-            return file.read(members[name].file_size)
-
-    return Archive({name: member.file_size for name, member in members.items()}, read_member, archive.close)
-
-
-class _Member(tarfile.TarInfo):
-    """A header of a tar archive; one with huge metadata is refused, which `tarfile` would read at once."""
-
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Member":
-        member = super().frombuf(buf, encoding, errors)
-        if not (member.isreg() or member.isdir()) and member.size > MAX_HEADER_SIZE:
-            raise OSError(f"a header of {member.size} bytes")
-        return member
-
-
-def _regular_members(path: Path, archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    for count, member in enumerate(archive):
-        if count > MAX_MEMBERS:
-            raise UserError(f"{path} has more than {MAX_MEMBERS} files.")
-        archive.members = []  # type: ignore[attr-defined]  # Otherwise `tarfile` keeps all of them.
-        if member.isreg() and member.sparse is None:
-            yield member
-
-
-def _open_tar(path: Path) -> Archive:
-    file = path.open("rb")
-    try:
-        with tarfile.open(fileobj=file, mode="r:", tarinfo=_Member) as archive:
-            places = {member.name: (member.offset_data, member.size) for member in _regular_members(path, archive)}
-    except BaseException:
-        file.close()
-        raise
-    total = path.stat().st_size
-
-    def read_member(name: str) -> bytes:
-        start, size = places[name]
-        if start + size > total:
-            raise OSError(f"its file {name!r} ends after the end of the archive")
-        file.seek(start)
-        return file.read(size)
-
-    return Archive({name: size for name, (_, size) in places.items()}, read_member, file.close)
-
-
-def _open_compressed_tar(path: Path) -> Archive:
-    wanted = (*_image_suffixes(), *LABEL_SUFFIXES)
-    contents: dict[str, bytes] = {}
-    sizes: dict[str, int] = {}
-    total = 0
-    with tarfile.open(path, "r|*", tarinfo=_Member) as archive:
-        for member in _regular_members(path, archive):
-            sizes[member.name] = member.size
-            if not member.name.lower().endswith(wanted) and PurePosixPath(member.name).name not in BATCHES:
-                continue
-            total += member.size
-            check_memory(path, total)
-            file = archive.extractfile(member)
-            contents[member.name] = b"" if file is None else file.read()
-    return Archive(sizes, contents.__getitem__)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from jaxvae.data.config import DataConfig
-from jaxvae.data.sources.containers.contents import Block, Contents, array_block, check_memory, label_column
-from jaxvae.data.sources.containers.restricted_pickle import unpickle
+from jaxvae.data.sources.containers.contents import Block, Contents, byte_block, check_memory, label_column
+from jaxvae.data.sources.containers.restricted_pickle import as_string, unpickle
 from jaxvae.errors import UserError
 from jaxvae.system.small_files import check_regular
 
@@ -62,12 +62,12 @@ def read_batches(path: Path, names: list[str], read_file: Callable[[str], bytes]
         columns = found
         images = np.concatenate([images for images, _ in batches])
         values = [label_column(path, np.concatenate([values[name] for _, values in batches])) for name in found]
-        blocks[split] = array_block(path, images, np.concatenate(values, axis=1))
+        blocks[split] = byte_block(path, images, np.concatenate(values, axis=1))
         for name, column in zip(found, values, strict=True):
             title, key = COLUMNS[name]
             known = described.get(key)
             if isinstance(known, list) and column.max(initial=0) < len(known):
-                classes[title] = tuple(_string(each) for each in known)
+                classes[title] = tuple(as_string(each) for each in known)
     return Contents(blocks=blocks, columns=tuple(COLUMNS[name][0] for name in columns or ()), classes=classes)
 
 
@@ -95,8 +95,4 @@ def _by_name(path: Path, data: bytes) -> dict[str, Any]:
     fields = unpickle(data, str(path))
     if not isinstance(fields, dict):
         raise UserError(f"{path} is not a batch of CIFAR: expected a dictionary, but it is a {type(fields).__name__}.")
-    return {_string(key): value for key, value in fields.items()}
-
-
-def _string(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    return {as_string(key): value for key, value in fields.items()}

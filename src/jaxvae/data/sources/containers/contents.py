@@ -1,35 +1,23 @@
 """What a reader of a format returns, and what the readers share: checks of arrays and of sizes."""
 
 import gzip
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 
-from jaxvae.data.sources.array_layout import not_alpha, to_image
+from jaxvae.data.sources.array_images import Layout, Prepare, image_layout, prepared_image
+from jaxvae.data.sources.array_labels import LARGEST_LABEL
 from jaxvae.data.value_range import Range
 from jaxvae.errors import UserError
 from jaxvae.system.processes import free_memory
 
-Prepare = Callable[[Image.Image], np.ndarray]  # Crops and resizes.
-
-HIGHEST_LABEL = np.iinfo(np.int16).max
 MAX_IMAGES = 10**8
-MAX_SIDE = 2**14
-MAX_VALUES = 100  # Distinct values of a factor, which become ranks.
 SPLIT_NAMES = {"train": "train", "training": "train", "val": "validation", "valid": "validation",
                "validation": "validation", "dev": "validation", "test": "test", "testing": "test"}  # fmt: skip
-# Names of arrays: (kind of array, split).
-KEYS = {
-    **dict.fromkeys(("images", "x", "image", "data", "imgs"), ("images", "train")),
-    **dict.fromkeys(("labels", "y", "label", "targets"), ("labels", "train")),
-    **{name.format(alias): ("images", split) for alias, split in SPLIT_NAMES.items()
-       for name in ("x_{}", "{}_x", "{}_set_x", "images_{}", "{}_images", "{}")},
-    **{name.format(alias): ("labels", split) for alias, split in SPLIT_NAMES.items()
-       for name in ("y_{}", "{}_y", "{}_set_y", "labels_{}", "{}_labels")},
-}  # fmt: skip
+SPLIT_PREFIX = re.compile(rf"({'|'.join(sorted(SPLIT_NAMES, key=len, reverse=True))})(?![a-z])", re.IGNORECASE)
 
 
 class Block(NamedTuple):
@@ -99,36 +87,31 @@ def read_bytes(path: Path) -> bytes:
         return b"".join(parts)
 
 
-def array_block(path: Path, images: Any, values: np.ndarray, value_range: Range | None = None) -> Block:
-    """Returns a block of the images of an array, or of an HDF5 dataset, [n, h, w] or [n, h, w, c].
+def array_block(images: Any, layout: Layout, value_range: Range | None, values: np.ndarray) -> Block:
+    """Returns a block of the images of an array, or of an HDF5 dataset.
 
     Args:
-        path: the file, for messages.
-        images: the array; of other types than uint8 only with a `value_range`.
+        images: the array.
+        layout: how it holds its images.
+        value_range: the values that become black and white; None for bytes.
         values: values of the columns, [n, columns].
-        value_range: the values that become black and white, as `common_range` returns it; None for bytes.
-
-    Raises:
-        UserError: shape or type are wrong.
     """
-    shape = tuple(images.shape)
-    valid = len(shape) in (3, 4) and all(1 <= side <= MAX_SIDE for side in shape[1:3]) and shape[0] <= MAX_IMAGES
-    if not valid or (len(shape) == 4 and shape[3] not in (1, 3, 4)):
-        raise UserError(
-            f"{path} has images of shape {list(shape)}; expected [n, h, w] or [n, h, w, c] with c 1, 3 or 4, "
-            f"and sides up to {MAX_SIDE}."
-        )
-    if images.dtype.kind not in "fbiu" or (value_range is None and images.dtype != np.uint8):
-        raise UserError(f"{path} has images of type {images.dtype}; expected uint8, or floats between 0 and 1.")
-    if len(shape) == 4 and shape[3] == 4 and images.dtype != np.uint8:
-        raise not_alpha(str(path), shape)
-    if len(values) != shape[0]:
-        raise UserError(f"{path} has {shape[0]} images, but {len(values)} labels; expected one each.")
 
     def image(index: int, prepare: Prepare) -> np.ndarray:
-        return prepare(to_image(np.asarray(images[index]), value_range))
+        return prepared_image(np.asarray(images[index]), layout, value_range, prepare)
 
-    return Block(shape[0], image, values)
+    return Block(images.shape[0], image, values)
+
+
+def byte_block(path: Path, images: np.ndarray, values: np.ndarray) -> Block:
+    """Returns a block of images that are bytes, [n, h, w] or [n, h, w, c].
+
+    Raises:
+        UserError: the shape is wrong, or there are not as many labels.
+    """
+    if len(values) != len(images):
+        raise UserError(f"{path} has {len(images)} images, but {len(values)} labels; expected one each.")
+    return array_block(images, image_layout(str(path), images), None, values)
 
 
 def label_column(path: Path, labels: np.ndarray) -> np.ndarray:
@@ -142,11 +125,17 @@ def label_column(path: Path, labels: np.ndarray) -> np.ndarray:
             f"{path} has labels of shape {list(labels.shape)} and type {labels.dtype}; "
             "expected integers, one per image."
         )
-    if labels.size and not (labels.min() >= 0 and labels.max() <= HIGHEST_LABEL):
+    if labels.size and not (labels.min() >= 0 and labels.max() <= LARGEST_LABEL):
         raise UserError(
-            f"{path} has labels from {labels.min()} to {labels.max()}; expected values between 0 and {HIGHEST_LABEL}."
+            f"{path} has labels from {labels.min()} to {labels.max()}; expected values between 0 and {LARGEST_LABEL}."
         )
     return labels.astype(np.int16)[:, None]
+
+
+def split_of(name: str) -> str | None:
+    """Returns the split whose name a file's name begins with; None if there is none."""
+    match = SPLIT_PREFIX.match(name)
+    return SPLIT_NAMES[match[1].lower()] if match else None
 
 
 def no_columns(count: int) -> np.ndarray:

@@ -12,7 +12,8 @@ from PIL import Image, ImageOps
 
 from jaxvae.data.config import DataConfig
 from jaxvae.data.images import UNREADABLE, is_deep, open_image
-from jaxvae.data.sources.containers.contents import Block, Prepare
+from jaxvae.data.sources.array_images import Prepare
+from jaxvae.data.sources.containers.contents import Block
 from jaxvae.data.sources.inspection import common_image_range, inspect_image
 from jaxvae.data.value_range import Extent, Range, to_eight_bits
 from jaxvae.errors import UserError

@@ -27,20 +27,23 @@ def read(path: Path, config: DataConfig) -> Contents:
     Raises:
         UserError: h5py is missing; names, shapes or types are wrong; or the images are in other files.
     """
-    h5py = _require_h5py()
     with ExitStack() as stack:
-        file = stack.enter_context(h5py.File(path, "r", locking=False))
-        datasets = dict(_datasets(path, h5py, file))
-        found = sort_names(path, list(datasets))
-        arrays = {key: _load(path, key[0], datasets[name]) for key, name in found.items()}
-        contents = named_contents(
-            path, arrays, SHAPES_3D if path.stem.lower() == "3dshapes" else None, config.value_range
-        )
+        file = stack.enter_context(require_h5py().File(path, "r", locking=False))
+        datasets = dict(find_datasets(path, file))
+        names = sort_names(path, {name: each.shape or () for name, each in datasets.items()})
+        arrays = {meaning: _load(path, meaning[0], datasets[name]) for meaning, name in names.items()}
+        factors = SHAPES_3D if path.stem.lower() == "3dshapes" else ()
+        contents = named_contents(path, arrays, config, factors)
         return contents._replace(close=stack.pop_all().close)
 
 
-def _datasets(path: Path, h5py: Any, group: Any, prefix: str = "", depth: int = 0) -> list[tuple[str, Any]]:
-    """Returns the arrays of a group and those in its groups, by name; links are not followed."""
+def find_datasets(path: Path, group: Any, prefix: str = "", depth: int = 0) -> list[tuple[str, Any]]:
+    """Returns the arrays of a group and those in its groups, by name; links are not followed.
+
+    Raises:
+        UserError: there are too many.
+    """
+    h5py = require_h5py()
     found: list[tuple[str, Any]] = []
     for count, name in enumerate(group):
         if count > MAX_NAMES:
@@ -51,22 +54,34 @@ def _datasets(path: Path, h5py: Any, group: Any, prefix: str = "", depth: int = 
         if kind is h5py.Dataset:
             found.append((prefix + name, group[name]))
         elif kind is h5py.Group and depth < DEPTH:
-            found += _datasets(path, h5py, group[name], f"{prefix}{name}/", depth + 1)
+            found += find_datasets(path, group[name], f"{prefix}{name}/", depth + 1)
     return found
 
 
-def _load(path: Path, kind: str, dataset: Any) -> Any:
+def check_stored_inside(path: Path, dataset: Any) -> None:
+    """Raises UserError if an array is kept in another file."""
     if dataset.external or dataset.is_virtual:
         raise UserError(f"{path} keeps {dataset.name} in other files, which are not opened; copy it into one file.")
+
+
+def _load(path: Path, kind: str, dataset: Any) -> Any:
+    check_stored_inside(path, dataset)
     if not dataset.shape or dataset.shape[0] > MAX_IMAGES:
         raise UserError(f"{path} has {dataset.name} of shape {dataset.shape}; expected up to {MAX_IMAGES} images.")
     size = math.prod(dataset.shape) * dataset.dtype.itemsize
     if kind == "labels":
         check_memory(path, size)
+        if require_h5py().check_string_dtype(dataset.dtype) is not None:
+            return np.asarray(dataset.asstr()[:], str)
     return np.asarray(dataset[:]) if kind == "images" and size < free_memory() // 2 else dataset
 
 
-def _require_h5py() -> Any:
+def require_h5py() -> Any:
+    """Returns the module h5py.
+
+    Raises:
+        UserError: it cannot be imported.
+    """
     try:
         import h5py
     except ImportError as error:

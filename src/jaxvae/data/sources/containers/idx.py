@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxvae.data.config import DataConfig
-from jaxvae.data.sources.containers.contents import Block, Contents, array_block, label_column, no_columns, read_bytes
+from jaxvae.data.sources.containers.contents import Block, Contents, byte_block, label_column, no_columns, read_bytes
 from jaxvae.data.sources.idx_format import parse_idx
 from jaxvae.errors import UserError
 from jaxvae.system.small_files import LARGEST_FILE, check_regular
@@ -36,7 +36,7 @@ def read(path: Path, config: DataConfig) -> Contents:
                 f"{folder / name} has {images.ndim} dimensions; expected images, which have 3 in idx files."
             )
         values = no_columns(len(images)) if labels is None else label_column(folder / name, labels)
-        blocks[split] = array_block(folder / name, images, values)
+        blocks[split] = byte_block(folder / name, images, values)
     with_labels = {block.values.shape[1] for block in blocks.values()}
     if len(with_labels) > 1:
         raise UserError(

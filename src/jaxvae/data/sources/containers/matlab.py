@@ -1,11 +1,14 @@
 """Reads images and labels in MATLAB files, such as those of SVHN."""
 
+import math
 from pathlib import Path
 
 import numpy as np
 
 from jaxvae.data.config import DataConfig
-from jaxvae.data.sources.containers.contents import Contents, read_bytes
+from jaxvae.data.sources.array_names import Meaning
+from jaxvae.data.sources.containers.contents import Contents, check_memory, read_bytes
+from jaxvae.data.sources.containers.hdf5 import check_stored_inside, find_datasets, require_h5py
 from jaxvae.data.sources.containers.mat_format import read_arrays
 from jaxvae.data.sources.containers.named import named_contents, sort_names
 from jaxvae.errors import UserError
@@ -23,35 +26,44 @@ def read(path: Path, config: DataConfig) -> Contents:
     0 to 9.
 
     Raises:
-        UserError: the file is of version 7.3, or names, shapes or types are wrong.
+        UserError: names, shapes or types are wrong, or the file is of version 7.3 and h5py is missing.
     """
     if not path.is_dir():
-        return named_contents(path, _load(path), value_range=config.value_range)
+        return named_contents(path, _load(path), config)
     arrays = {
         (kind, split): array
         for split, name in SVHN.items()
         if (path / name).exists()
         for (kind, _), array in _load(path / name).items()
     }
-    return named_contents(path, arrays, value_range=config.value_range)
+    return named_contents(path, arrays, config)
 
 
-def _load(path: Path) -> dict[tuple[str, str], np.ndarray]:
+def _load(path: Path) -> dict[Meaning, np.ndarray]:
     check_regular(path, LARGEST_FILE)
     with path.open("rb") as file:
-        if file.read(len(VERSION_7_3)) == VERSION_7_3:
-            raise UserError(
-                f"{path} is a MATLAB 7.3 file, which is HDF5 with reversed axes; "
-                "save it with -v7, or convert it to .npz."
-            )
-    loaded = read_arrays(read_bytes(path), free_memory() // 2)
-    arrays = {key: loaded[name] for key, name in sort_names(path, list(loaded)).items()}
+        version = file.read(len(VERSION_7_3))
+    loaded = _read_hdf5(path) if version == VERSION_7_3 else read_arrays(read_bytes(path), free_memory() // 2)
+    # Which axis counts the images is known later: nothing is taken for images by its shape.
+    names = sort_names(path, {name: (0, *array.shape) for name, array in loaded.items()})
+    arrays = {meaning: loaded[name] for meaning, name in names.items()}
     labels = {split: _labels(array) for (kind, split), array in arrays.items() if kind == "labels"}
     images = {split: array for (kind, split), array in arrays.items() if kind == "images"}
     return {
         **{("labels", split): array for split, array in labels.items()},
         **{("images", split): _images(path, array, labels.get(split)) for split, array in images.items()},
     }
+
+
+def _read_hdf5(path: Path) -> dict[str, np.ndarray]:
+    """Returns the arrays of a file of version 7.3, which is HDF5 with the axes in reverse."""
+    with require_h5py().File(path, "r", locking=False) as file:
+        found = {name: each for name, each in find_datasets(path, file) if not name.startswith("#")}
+        for each in found.values():
+            check_stored_inside(path, each)
+        numbers = {name: each for name, each in found.items() if each.dtype.kind in "fbiu" and each.shape}
+        check_memory(path, sum(math.prod(each.shape) * each.dtype.itemsize for each in numbers.values()))
+        return {name: np.asarray(each[:]).T for name, each in numbers.items()}
 
 
 def _labels(labels: np.ndarray) -> np.ndarray:

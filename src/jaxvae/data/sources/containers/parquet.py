@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxvae.data.config import DataConfig
+from jaxvae.data.sources.array_labels import LARGEST_LABEL
 from jaxvae.data.sources.containers.contents import (
-    HIGHEST_LABEL,
     MAX_IMAGES,
-    SPLIT_NAMES,
     Contents,
     check_memory,
     label_column,
     no_columns,
+    split_of,
 )
 from jaxvae.data.sources.containers.encoded import Files, encoded_blocks
 from jaxvae.errors import UserError, printable
@@ -24,7 +24,6 @@ from jaxvae.system.small_files import LARGEST_FILE, check_regular
 
 IMAGES = ("image", "img", "picture", "images", "jpg", "png")
 LABELS = re.compile(r"(.*_)?(label|labels|class|cls|target)", re.IGNORECASE)
-SPLIT = re.compile(rf"({'|'.join(sorted(SPLIT_NAMES, key=len, reverse=True))})(?![a-z])", re.IGNORECASE)
 
 
 class _Table(NamedTuple):
@@ -45,8 +44,8 @@ def read(path: Path, config: DataConfig) -> Contents:
     """
     paths = [path]
     if path.is_dir():
-        paths = sorted(path / name for name in os.listdir(path) if name.endswith(".parquet") and SPLIT.match(name))
-    splits = [_split(each.name) if path.is_dir() else "train" for each in paths]
+        paths = sorted(path / name for name in os.listdir(path) if name.endswith(".parquet") and split_of(name))
+    splits = [(path.is_dir() and split_of(each.name)) or "train" for each in paths]
     files = [_open(each) for each in paths]
     check_memory(path, sum(_unpacked_size(file) for file in files))
     tables = [_load(each, file) for each, file in zip(paths, files, strict=True)]
@@ -70,11 +69,6 @@ def read(path: Path, config: DataConfig) -> Contents:
         path, Files([f"row {i}" for i in range(total)], read_image), rows, values, config
     )
     return Contents(blocks, columns, fits, color, {"rows": total, **facts})
-
-
-def _split(name: str) -> str:
-    match = SPLIT.match(name)
-    return SPLIT_NAMES[match[1].lower()] if match else "train"
 
 
 def _open(path: Path) -> Any:
@@ -148,9 +142,9 @@ def _integers(path: Path, name: str, column: Any) -> np.ndarray:
     if column.null_count:
         raise UserError(f"{path} lacks {column.null_count} values of {name}; fill or remove the column.")
     values = np.asarray(column.to_numpy())
-    if values.size and not (values.min() >= 0 and values.max() <= HIGHEST_LABEL):
+    if values.size and not (values.min() >= 0 and values.max() <= LARGEST_LABEL):
         raise UserError(
-            f"{path} has {name} from {values.min()} to {values.max()}; expected values between 0 and {HIGHEST_LABEL}."
+            f"{path} has {name} from {values.min()} to {values.max()}; expected values between 0 and {LARGEST_LABEL}."
         )
     return values
 

@@ -19,8 +19,8 @@ INSTRUCTIONS = frozenset({
     "PROTO", "FRAME", "STOP", "MARK", "POP", "POP_MARK", "NONE", "NEWTRUE", "NEWFALSE", "INT", "BININT",
     "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT", "STRING", "BINSTRING",
     "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES",
-    "SHORT_BINBYTES", "BINBYTES8", "EMPTY_LIST", "LIST", "APPEND", "APPENDS", "EMPTY_DICT", "DICT", "SETITEM",
-    "SETITEMS", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "GET", "BINGET", "LONG_BINGET", "PUT",
+    "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8", "EMPTY_LIST", "LIST", "APPEND", "APPENDS", "EMPTY_DICT", "DICT",
+    "SETITEM", "SETITEMS", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "GET", "BINGET", "LONG_BINGET", "PUT",
     "BINPUT", "LONG_BINPUT", "MEMOIZE", "GLOBAL", "STACK_GLOBAL", "REDUCE", "BUILD"
 })  # fmt: skip
 MEMO = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
@@ -47,6 +47,11 @@ def unpickle(data: bytes, name: str) -> Any:
     except Exception as error:  # A damaged pickle may raise nearly anything.
         what = printable(" ".join(str(error).split()))[:200] or type(error).__name__
         raise UserError(f"{name} cannot be read as a pickle of arrays ({what}); it may be damaged.") from error
+
+
+def as_string(value: Any) -> str:
+    """Returns a key of an unpickled dictionary as a string: one written by Python 2 is bytes."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def _check_instructions(data: bytes, name: str) -> None:
@@ -82,10 +87,15 @@ class _Array:
 
     def __setstate__(self, state: Any) -> None:
         _, shape, kind, fortran, raw = state
-        if not isinstance(kind, _Kind) or not isinstance(shape, tuple) or not isinstance(raw, (bytes, str)):
-            raise ValueError("the state of an array")
         raw = raw.encode("latin-1") if isinstance(raw, str) else raw
-        self.array = np.frombuffer(raw, kind.dtype()).reshape(shape, order="F" if fortran else "C")
+        self.fill(raw, kind, shape, "F" if fortran else "C")
+
+    def fill(self, raw: Any, kind: Any, shape: Any, order: Any) -> None:
+        """Sets the array, in the given order of its axes."""
+        known = isinstance(kind, _Kind) and isinstance(shape, tuple) and isinstance(raw, bytes | bytearray)
+        if not known or order not in ("C", "F"):
+            raise ValueError("the state of an array")
+        self.array = np.frombuffer(bytes(raw), kind.dtype()).reshape(shape, order=order)
 
 
 class _Kind:
@@ -122,6 +132,8 @@ def _is_allowed(module: str, name: str) -> bool:
     return (module, name) in {
         ("numpy.core.multiarray", "_reconstruct"),
         ("numpy._core.multiarray", "_reconstruct"),
+        ("numpy.core.numeric", "_frombuffer"),
+        ("numpy._core.numeric", "_frombuffer"),
         ("numpy", "ndarray"),
         ("numpy", "dtype"),
         ("_codecs", "encode"),
@@ -134,6 +146,11 @@ def _allowed() -> dict[str, Callable[..., Any]]:
     def reconstruct(*_: Any) -> _Array:
         return _Array()
 
+    def frombuffer(raw: Any, kind: Any, shape: Any, order: Any) -> _Array:  # Since protocol 5.
+        made = _Array()
+        made.fill(raw, kind, shape, order)
+        return made
+
     def encode(text: Any, encoding: Any) -> bytes:  # How Python 3 writes bytes for Python 2.
         if _text(encoding) not in ("latin1", "latin-1"):
             raise ValueError("the encoding of bytes")
@@ -145,7 +162,8 @@ def _allowed() -> dict[str, Callable[..., Any]]:
     def dtype(code: Any, *_: Any) -> _Kind:
         return _Kind(code)
 
-    return {"_reconstruct": reconstruct, "ndarray": ndarray, "dtype": dtype, "encode": encode}
+    return {"_reconstruct": reconstruct, "_frombuffer": frombuffer, "ndarray": ndarray, "dtype": dtype,
+            "encode": encode}  # fmt: skip
 
 
 def _text(value: Any) -> str:

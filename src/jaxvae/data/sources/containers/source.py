@@ -88,7 +88,7 @@ def _format(path: Path) -> Format:
         raise UserError(f"{path} cannot be opened ({error.strerror}); expected a regular file.") from error
     kind = format_of_file(path)
     if kind is None:
-        raise UserError(f"{path} is a file of an unknown format; expected .npy, .npz, {accepted()}, or a folder.")
+        raise UserError(f"{path} is a file of an unknown format; expected {accepted()}, or a folder.")
     return kind
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 HEAD = 1024  # Bytes at the beginning of a file, in which formats are recognised.
-GZIP, BZIP2, XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0"
+GZIP, BZIP2, XZ, ZIP = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"PK"
 
 
 class Format(NamedTuple):
@@ -32,14 +32,17 @@ class Format(NamedTuple):
 
 
 FORMATS = (
-    Format("a zip archive", "archives", (".zip",), (0, b"PK")),
+    Format("a NumPy file", "numpy_arrays", (".npy", ".npz"), (0, b"\x93NUMPY")),
+    Format("a zip archive", "archives", (".zip",), (0, ZIP)),
     Format("a tar archive", "archives", (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"), (257, b"ustar")),
+    Format("shards of WebDataset", "shards", members=("*-[0-9][0-9][0-9]*.tar*",)),
     Format("idx files", "idx", (".idx", "-ubyte", "-ubyte.gz"), (0, b"\0\0\x08"), ("*images[-.]idx3[-.]ubyte*",)),
     Format("batches of CIFAR", "cifar", members=("data_batch_1",)),
     Format("batches of CIFAR", "cifar", members=("meta", "test", "train")),
     Format("a MATLAB file", "matlab", (".mat",), (0, b"MATLAB "), ("train_32x32.mat",)),
     Format("an HDF5 file", "hdf5", (".h5", ".hdf5", ".he5"), (0, b"\x89HDF\r\n\x1a\n")),
     Format("a Parquet file", "parquet", (".parquet",), (0, b"PAR1"), ("train*.parquet",)),
+    Format("a pickle of arrays", "pickled", (".pkl", ".pickle", ".pkl.gz"), (0, b"\x80")),
     Format("a table of pixels", "csv_pixels", (".csv", ".csv.gz", ".tsv")),
 )
 
@@ -61,8 +64,11 @@ def format_of_file(path: Path) -> Format | None:
         head = _head(path)
     except OSError:
         head = b""
+    by_name = format_of_name(path.name)
+    if head.startswith(ZIP) and by_name and by_name.module == "numpy_arrays":
+        return by_name  # An .npz file is a zip archive.
     by_content = (each for each in FORMATS if each.magic and head[each.magic[0] :].startswith(each.magic[1]))
-    return next(by_content, None) or format_of_name(path.name)
+    return next(by_content, None) or by_name
 
 
 def format_of_name(name: str) -> Format | None:
