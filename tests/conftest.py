@@ -1,15 +1,21 @@
+import atexit
 import json
 import os
+import shutil
+import tempfile
 
 # Before JAX is imported anywhere: the suite runs on the CPU, as eight devices.
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
+# Most of the time of a short run is compilation: it is done without LLVM's optimizations (`make test-all` has them), and
+# what one test has compiled serves the next of the same process, and the processes that it starts.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+os.environ["JAX_COMPILATION_CACHE_DIR"] = compiled = tempfile.mkdtemp(prefix="jaxvae-compiled-")
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+atexit.register(shutil.rmtree, compiled, ignore_errors=True)
 
-import atexit
 import dataclasses
-import shutil
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -29,11 +35,6 @@ from jaxvae.runs.formats import upgraded
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
-# Most of the time of a short run is compilation: what one test has compiled serves the next of the same process.
-compiled = tempfile.mkdtemp(prefix="jaxvae-compiled-")
-atexit.register(shutil.rmtree, compiled, ignore_errors=True)
-jax.config.update("jax_compilation_cache_dir", compiled)
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 COUNTS = {"train": 160, "validation": 50, "test": 21}
 

@@ -108,5 +108,5 @@ def test_missing_damaged_and_huge_files(tmp_path, monkeypatch):
         with pytest.raises(UserError, match="half may be taken"):
             read(path)
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-    with pytest.raises(UserError, match=r"reading Parquet needs pyarrow.*pip install 'jaxvae\[parquet\]'"):
+    with pytest.raises(UserError, match=r"needs pyarrow.*pip install 'jaxvae\[parquet\]'"):
         read(path)

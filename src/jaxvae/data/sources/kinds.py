@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from jaxvae.data.config import DataConfig
     from jaxvae.data.sources.base import Source
 
+HUB = "hf:"
 ARRAY_SUFFIXES = (".npy", ".npz")
 
 
@@ -135,6 +136,37 @@ class Container(FileSource):
 
 
 @dataclass(frozen=True, kw_only=True)
+class HuggingFace(SourceConfig):
+    """A data set of the Hugging Face Hub; `hf:OWNER/NAME` for short."""
+
+    name: str = ""
+    """Its name there, OWNER/NAME."""
+    variant: str | None = None
+    """Its configuration, if it has several."""
+    revision: str | None = None
+    """Branch, tag or commit; None takes the newest."""
+
+    def build(self, config: DataConfig) -> Source:
+        """Returns the images."""
+        from jaxvae.data.sources.hugging_face import hugging_face
+
+        return hugging_face(self.name, self.variant, self.revision, config)
+
+    def dataset_name(self) -> str:
+        """Returns the short form."""
+        return HUB + self.name
+
+    def title(self) -> str:
+        """Returns the name without its owner."""
+        return _stem(self.name)
+
+    def recipe(self) -> dict[str, Any]:
+        """Returns the name, and what chooses among its contents."""
+        given = {"variant": self.variant, "revision": self.revision}
+        return {"name": self.dataset_name(), "raw": None} | {key: value for key, value in given.items() if value}
+
+
+@dataclass(frozen=True, kw_only=True)
 class TFDS(SourceConfig):
     """A data set of TensorFlow Datasets."""
 
@@ -187,8 +219,8 @@ def source_named(name: str, raw: str | None = None) -> SourceConfig:
     """Returns the data source that a short name stands for.
 
     Args:
-        name: the name of a kind such as `avatars` or `folder`, the path of a folder or file of images, or the name of a
-            TFDS data set.
+        name: the name of a kind such as `avatars` or `folder`, the path of a folder or file of images, `hf:` and the
+            name of a data set of the Hugging Face Hub, or the name of a TFDS data set.
         raw: folder of hand-downloaded files of a TFDS data set, or the folder of images for `folder`.
 
     Raises:
@@ -198,11 +230,15 @@ def source_named(name: str, raw: str | None = None) -> SourceConfig:
         raise UserError("data.source is '', but must be the name of a data set or the path of your own images.")
     if name == Folder.kind:
         return Folder(path=raw or "")
-    if name in SourceConfig.kinds and name not in (Arrays.kind, Container.kind, TFDS.kind):
+    if name in SourceConfig.kinds and name not in (Arrays.kind, Container.kind, HuggingFace.kind, TFDS.kind):
         if raw is not None:
             raise UserError(f"data.raw is {raw!r}, but {name} needs no files of yours; remove data.raw.")
         kind: SourceConfig = SourceConfig.kinds[name]()
         return kind
+    if name.startswith(HUB):
+        if raw is not None:
+            raise UserError(f"data.raw is {raw!r}, but {name} is downloaded; remove data.raw.")
+        return HuggingFace(name=name.removeprefix(HUB))
     path = expand_user(name)
     is_folder = os.path.isdir(path)
     is_path = name.startswith(("/", "./", "../", "~"))

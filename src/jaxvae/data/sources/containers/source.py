@@ -34,21 +34,39 @@ def container(name: str, config: DataConfig) -> Source:
     """
     path = expand_user(name)
     kind = _format(path)
-    with _report(path, kind):
+    with _report(path, kind.title):
         contents: Contents = import_module(f"{__package__}.{kind.module}").read(path, config)
+    return contents_source(path, kind.title, contents, config, {"file": str(path.resolve())})
+
+
+def contents_source(
+    path: Path, title: str, contents: Contents, config: DataConfig, origin: dict[str, object]
+) -> Source:
+    """Returns the source of what a reader has found, which is closed with it, or at once if there are no splits.
+
+    Args:
+        path: the data set, for messages.
+        title: what it is called in messages.
+        contents: its images.
+        config: what to prepare.
+        origin: where it comes from; facts about the contents are added.
+
+    Raises:
+        UserError: there are no images to train with.
+    """
     try:
-        return _source(path, kind, contents, config)
+        return _source(path, title, contents, config, origin)
     except BaseException:
         contents.close()
         raise
 
 
-def _source(path: Path, kind: Format, contents: Contents, config: DataConfig) -> Source:
+def _source(path: Path, title: str, contents: Contents, config: DataConfig, origin: dict[str, object]) -> Source:
     blocks = contents.blocks
     if config.value_range is not None and "value_range" not in contents.facts:
         low, high = config.value_range
         raise UserError(
-            f"data.value_range is {low:g} {high:g}, but {path} is {kind.title}, whose values are from 0 to 255; "
+            f"data.value_range is {low:g} {high:g}, but {path} is {title}, whose values are from 0 to 255; "
             "remove --data.value-range."
         )
     if "train" not in blocks:
@@ -60,7 +78,7 @@ def _source(path: Path, kind: Format, contents: Contents, config: DataConfig) ->
     def read(split: str, part: Part) -> Iterator[Example]:
         block = blocks[part.source_split]
         for i in progress(part.indices, len(part.indices), f"preparing {split}"):
-            with _report(path, kind):
+            with _report(path, title):
                 image = block.image(int(i), prepare)
             if image is not None:
                 yield Example(image, tuple(block.values[i].tolist()))
@@ -69,7 +87,7 @@ def _source(path: Path, kind: Format, contents: Contents, config: DataConfig) ->
         attributes=contents.columns,
         classes=contents.classes,
         splits={split: partial(read, split, part) for split, part in parts.items()},
-        origin={"file": str(path.resolve()), **contents.facts, "splits": describe_splits(parts)},
+        origin={**origin, **contents.facts, "splits": describe_splits(parts)},
         close=contents.close,
     )
 
@@ -93,11 +111,11 @@ def _format(path: Path) -> Format:
 
 
 @contextmanager
-def _report(path: Path, kind: Format) -> Iterator[None]:
+def _report(path: Path, title: str) -> Iterator[None]:
     try:
         yield
     except UserError:
         raise
     except DAMAGED as error:
         what = " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
-        raise UserError(f"{path} cannot be read as {kind.title} ({what}); it may be damaged or incomplete.") from error
+        raise UserError(f"{path} cannot be read as {title} ({what}); it may be damaged or incomplete.") from error

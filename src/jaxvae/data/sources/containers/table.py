@@ -41,6 +41,8 @@ FORMATS = (
     Format("batches of CIFAR", "cifar", members=("meta", "test", "train")),
     Format("a MATLAB file", "matlab", (".mat",), (0, b"MATLAB "), ("train_32x32.mat",)),
     Format("an HDF5 file", "hdf5", (".h5", ".hdf5", ".he5"), (0, b"\x89HDF\r\n\x1a\n")),
+    Format("a data set of Hugging Face", "saved_to_disk", members=("dataset_dict.json",)),
+    Format("a data set of Hugging Face", "saved_to_disk", members=("dataset_info.json", "state.json")),
     Format("a Parquet file", "parquet", (".parquet",), (0, b"PAR1"), ("train*.parquet",)),
     Format("a pickle of arrays", "pickled", (".pkl", ".pickle", ".pkl.gz"), (0, b"\x80")),
     Format("a table of pixels", "csv_pixels", (".csv", ".csv.gz", ".tsv")),
