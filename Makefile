@@ -96,10 +96,10 @@ explore: $(READY)  ## newest run: walk, change attributes and sample in the brow
 	$(BIN)/python -m jaxvae.explore $(ARGS)
 
 test: $(READY)  ## run the CPU test suite on eight simulated devices
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
-test-all: $(READY)  ## the same plus the slow and multi-process tests
-	$(BIN)/python -m pytest -n 2 -m "not (tpu or browser or notebook)" $(ARGS)
+test-all: $(READY)  ## the same plus the slow and multi-process tests, with XLA's optimizations
+	XLA_FLAGS= $(BIN)/python -m pytest -n 2 --dist loadfile -m "not (tpu or browser or notebook)" $(ARGS)
 
 test-tpu: $(READY)  ## compile CelebA's train step for a TPU, without one (installs [tpu-plan])
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[tpu-plan]'

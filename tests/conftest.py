@@ -7,12 +7,11 @@ import tempfile
 # Before JAX is imported anywhere: the suite runs on the CPU, as eight devices.
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
-# Most of the time of a short run is compilation: it is done without LLVM's optimizations (`make test-all` has them), and
+# Most of the time of a short run is compilation: it is done without LLVM's optimizations, which `make test-all` has, and
 # what one test has compiled serves the next of the same process, and the processes that it starts.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
-os.environ["JAX_COMPILATION_CACHE_DIR"] = compiled = tempfile.mkdtemp(prefix="jaxvae-compiled-")
+os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="jaxvae-compiled-")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
-atexit.register(shutil.rmtree, compiled, ignore_errors=True)
 
 import dataclasses
 import sys
@@ -33,6 +32,7 @@ from jaxvae.models import ModelConfig
 from jaxvae.objectives import ObjectiveConfig
 from jaxvae.runs.formats import upgraded
 
+atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
 
