@@ -7,7 +7,7 @@ import tempfile
 # Before JAX is imported anywhere: the suite runs on the CPU, as eight devices.
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
-# Most of the time of a short run is compilation: it is done without LLVM's optimizations, which `make test-all` has, and
+# Most of the time of a short run is compilation: it is done without the optimizations that `make test-all` has, and
 # what one test has compiled serves the next of the same process, and the processes that it starts.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="jaxvae-compiled-")
