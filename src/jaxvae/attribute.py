@@ -12,6 +12,8 @@ from jaxvae.system.files import file_stem, number_stem
 
 if TYPE_CHECKING:
     from jaxvae.latents.attributes.classifier import Classifier
+    from jaxvae.latents.attributes.directions import LabelledCodes
+    from jaxvae.latents.attributes.edits import Edit
     from jaxvae.latents.attributes.labels import Labelled
     from jaxvae.runs.run import Loaded
 
@@ -92,6 +94,11 @@ class Learning:
     removed); same: all images move by the step from one mean to the other."""
     orthogonal_to: Names = ()
     """Correlated attributes to keep: the step leaves their scores unchanged."""
+
+
+def _in_words(took: dict[str, dict[str, float]]) -> list[str]:
+    return [f"{change} {', '.join(f'{share:.0%} at degree {degree}' for degree, share in shares.items())}"
+            for change, shares in took.items()]  # fmt: skip
 
 
 def result_name(
@@ -204,13 +211,35 @@ class Add:
             rows.reshape(-1, *info.shape), len(over), over=over, before=before, title=" ".join(changes)
         )
         save_png(sheet, target)
+        took = self.measure(loaded, learned, edits)
         self.output.report(
             picture=target, run=info.run, step=info.step, changes=" ".join(changes), method=self.learning.method,
             step_at_degree_1=self.learning.step, orthogonal_to=list(keep), of=learned.labelled.origin,
-            degrees=list(self.degree), to=which,
+            degrees=list(self.degree), to=which, took=took if self.output.json else _in_words(took),
             scores=[{name: float(edit.direction.score(z)[row]) for name, edit in zip(changes, edits, strict=True)}
                     for row in range(len(which))],
         )  # fmt: skip
+
+    def measure(self, loaded: "Loaded", learned: "LabelledCodes", edits: "list[Edit]") -> dict[str, dict[str, float]]:
+        """Returns how often each change takes on test images, by degree; warns where that is seldom.
+
+        Labels of a CSV are not measured here: the directions are learned from all of them.
+        """
+        import logging
+
+        from jaxvae.data.select import data_set
+        from jaxvae.latents.attributes.edit_success import DEGREES, advice, edit_success
+
+        if self.source.labels is not None:
+            return {}
+        changes = [(name, remove) for names, remove in ((self.names, False), (self.remove, True)) for name in names]
+        degrees = sorted({*DEGREES, *self.degree})
+        prepared = data_set(loaded.info.data, self.source.data)
+        measured = edit_success(loaded, learned, prepared, changes, edits, degrees, self.learning.step)
+        for each in measured:
+            if sentence := advice(each, 1.0 if 1.0 in self.degree else max(self.degree)):
+                logging.getLogger("jaxvae").warning(sentence)
+        return {each.change: {f"{degree:g}": each.took[degree] for degree in self.degree} for each in measured}
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from PIL import Image
 
 from jaxvae.attribute import attribute
 from jaxvae.inference import decode_to_images, encode_means
+from jaxvae.latents.attributes import edit_success
 from jaxvae.latents.attributes.directions import LabelledCodes
 from jaxvae.latents.attributes.edits import Edit, edit
 from jaxvae.latents.attributes.labels import labelled_split
@@ -50,6 +51,17 @@ def test_add_renders_each_image_at_each_degree(call, dense_run, disc_set):
     with Image.open("a.png") as sheet:
         np.testing.assert_array_equal(np.asarray(sheet), np.asarray(expected))
     assert result["scores"][0]["+red"] == pytest.approx(float(edits[0].direction.score(z)[0]), abs=1e-5)
+
+
+def test_add_says_how_often_the_edit_takes(call, dense_run, monkeypatch, caplog):
+    monkeypatch.setattr(edit_success, "FEWEST", 3)
+    asked = ["add", "red", "--run", dense_run, "--degree", 0.5, 1, "--out", "a.png"]
+    code, out, _ = call(attribute, *asked, "--json")
+    took = json.loads(out)["took"]
+    assert (code, list(took), list(took["+red"])) == (0, ["+red"], ["0.5", "1"])
+    assert "+red took in only" in caplog.text  # Nobody has trained this model.
+    code, out, _ = call(attribute, *asked, "--overwrite")
+    assert f"took: +red {took['+red']['0.5']:.0%} at degree 0.5, {took['+red']['1']:.0%} at degree 1" in out
 
 
 def test_orthogonal_to_method_and_step_change_the_image_and_its_name(call, dense_run, tmp_path):

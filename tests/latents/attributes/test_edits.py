@@ -6,6 +6,7 @@ import pytest
 
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.errors import UserError
+from jaxvae.latents.attributes import edit_success
 from jaxvae.latents.attributes.classifier import fit_classifier
 from jaxvae.latents.attributes.directions import Direction, LabelledCodes
 from jaxvae.latents.attributes.edit_quality import Judge, agreement, predict_values
@@ -143,6 +144,39 @@ def test_agreement_ignores_unknown_values(judge):
     found = agreement(judge.before, judge.held_out._replace(values=values))
     assert found["red"] == 0.0
     assert found["high"] == judge.classifier.accuracy["high"]
+
+
+def test_success_by_degree_is_counted_for_joint_edits(pixels, disc_set, monkeypatch):
+    monkeypatch.setattr(edit_success, "FEWEST", 3)
+    learned = LabelledCodes.encode(pixels, labelled_split(disc_set, "train"))
+    changes = [("red", False), ("high", True)]
+    edits = [Edit(learned.direction(name), remove) for name, remove in changes]
+    found = edit_success.edit_success(pixels, learned, disc_set, changes, edits, (-1.0, 0.0, 1.0))
+    test = np.asarray(disc_set.split("test").attributes)
+    assert [each.change for each in found] == ["+red", "-high"]
+    assert [each.n for each in found] == [np.sum(test[:, 0] == 0), np.sum(test[:, 1] == 1)]
+    for each in found:
+        assert (each.took[-1.0], each.took[1.0]) == (0.0, 1.0)
+        assert each.took[0.0] < 0.3
+    monkeypatch.setattr(edit_success, "FEWEST", 22)
+    assert edit_success.edit_success(pixels, learned, disc_set, changes, edits) == []
+
+
+@pytest.mark.parametrize(
+    ("took", "sentence"),
+    [
+        ({1.0: 0.8}, None),
+        (
+            {1.0: 0.2, 1.5: 0.5, 2.0: 0.9, 3.0: 0.95},
+            "only 20% of 50 test images at degree 1; at degree 2 it takes in 90%.",
+        ),
+        ({0.5: 0.9, 1.0: 0.2, 2.0: 0.6}, "only 20% of 50 test images at degree 1, and in 90% at best, at degree 0.5."),
+        ({1.0: 0.2, 2.0: 0.1}, "only 20% of 50 test images at degree 1, and not more often at any degree up to 2."),
+    ],
+)
+def test_an_edit_that_seldom_takes_is_named_with_the_degree_that_does(took, sentence):
+    found = edit_success.advice(edit_success.Success("+hat", 50, took), 1.0)
+    assert found is None if sentence is None else found.endswith(sentence)
 
 
 def test_an_attribute_that_every_held_out_image_has_cannot_be_measured(judge):
