@@ -96,9 +96,10 @@ class Learning:
     """Correlated attributes to keep: the step leaves their scores unchanged."""
 
 
-def _in_words(took: dict[str, dict[str, float]]) -> list[str]:
-    return [f"{change} {', '.join(f'{share:.0%} at degree {degree}' for degree, share in shares.items())}"
-            for change, shares in took.items()]  # fmt: skip
+def _in_words(took: dict[str, dict[str, float]]) -> str:
+    parts = [f"{change} {', '.join(f'{share:.0%} at degree {degree}' for degree, share in shares.items())}"
+             for change, shares in took.items()]  # fmt: skip
+    return "; ".join(parts) or "not measured"
 
 
 def result_name(

@@ -15,6 +15,7 @@ from scipy.special import ndtr, ndtri
 from jaxvae.codes import Code, flatten
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.distributions.gaussian_mixture import GaussianMixture
+from jaxvae.keys import key_for
 from jaxvae.vae import Prior
 
 DRAWS, DRAWS_PER_BATCH = 8192, 1024
@@ -79,7 +80,7 @@ def prior_marginals(prior: Prior, units: np.ndarray) -> Marginals:
         described = f"the marginal of the prior's {len(weights)} Gaussians"
         return Marginals(Gaussians(weights / weights.sum(), means, np.exp(0.5 * log_variances)), described)
     draw = jax.jit(lambda key: flatten(prior.sample(key, (DRAWS_PER_BATCH,)))[:, jnp.asarray(units)])
-    keys = jax.random.split(jax.random.key(0), DRAWS // DRAWS_PER_BATCH)
+    keys = jax.random.split(key_for("unit marginals", 0), DRAWS // DRAWS_PER_BATCH)
     values = np.concatenate([np.asarray(draw(key), np.float64) for key in keys])
     return Marginals(Draws(values), f"{DRAWS} samples from the prior, whose marginals have no closed form")
 
