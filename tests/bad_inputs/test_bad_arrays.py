@@ -41,7 +41,7 @@ def with_value(value):
         (np.uint8(7), "images of shape []"),
         (WHOLE[0], "images of shape [4, 4]"),
         (WHOLE[..., None, None], "images of shape [5, 4, 4, 1, 1]"),
-        (np.zeros((5, 4, 4, 2), np.uint8), "images of shape [5, 4, 4, 2]"),
+        (np.zeros((5, 4, 4, 5), np.uint8), "images of shape [5, 4, 4, 5]"),
         (np.zeros((5, 0, 4), np.uint8), "images of shape [5, 0, 4]"),
         (WHOLE[:0], "has 0 images"),
         (WHOLE[:1], "has 1 image for training, but needs at least 3"),
@@ -67,9 +67,9 @@ def test_arrays_that_are_not_images_are_refused(call, tmp_path_factory, array, t
         ),
         ({"images": WHOLE, "labels": np.arange(5), "label_names": np.array(["a", "b"])}, "labels up to 4, but 2"),
         ({"images": WHOLE, "labels": np.arange(-1, 4)}, "labels from -1 to 3"),
-        ({"images": WHOLE, "labels": np.full(5, np.nan)}, "type float64"),
-        ({"images\n\x1b[31m": WHOLE}, r"'images\n\x1b[31m' is unknown"),
-        ({}, "no images to train with"),
+        ({"images": WHOLE, "labels": np.full(5, 1j)}, "type complex128"),
+        ({"images\n\x1b[31m": WHOLE}, r"has the arrays images\n\x1b[31m, of which none is named images"),
+        ({}, "has the arrays (none)"),
     ],
 )
 def test_archives_without_a_dataset_are_refused(call, tmp_path_factory, arrays, told):
@@ -137,7 +137,7 @@ def test_nothing_is_unpickled(call, tmp_path_factory, suffix):
     folder = tmp_path_factory.mktemp("raw")
     mark = folder / "mark"
     sentence(call(prepare, trapped_arrays(folder / f"a{suffix}", mark)), "contains Python objects")
-    sentence(call(prepare, write(folder / f"b{suffix}", pickled(mark))), "cannot be read as a NumPy file")
+    sentence(call(prepare, write(folder / f"b{suffix}", pickled(mark))), "nothing in it was executed")
     with zipfile.ZipFile(folder / f"c{suffix}", "w") as archive:
         archive.writestr("images", pickled(mark))
         archive.writestr("labels.pkl", pickled(mark))
@@ -165,7 +165,7 @@ def test_paths_in_an_archive_do_not_escape_it(call, tmp_path_factory):
     folder = tmp_path_factory.mktemp("raw")
     with zipfile.ZipFile(folder / "a.npz", "w") as archive:
         archive.writestr("../../images.npy", npy(content=WHOLE.tobytes()))
-    sentence(call(prepare, folder / "a.npz"), "'../../images' is unknown")
+    sentence(call(prepare, folder / "a.npz"), "has the arrays ../../images, of which none is named images")
     assert os.listdir(folder) == ["a.npz"]
 
 
@@ -173,4 +173,4 @@ def test_paths_in_an_archive_do_not_escape_it(call, tmp_path_factory):
 def test_a_pipe_does_not_block(call, tmp_path_factory, suffix):
     path = tmp_path_factory.mktemp("raw") / f"a{suffix}"
     os.mkfifo(path)
-    sentence(call(prepare, path), "is not a file; expected .npy or .npz")
+    sentence(call(prepare, path), "expected a regular file")

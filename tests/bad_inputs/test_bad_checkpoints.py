@@ -125,7 +125,7 @@ WRONG = {
     "huge shape": (put("data.shape", [2**30, 2**30, 3]), "its shape is [1073741824, 1073741824, 3]"),
     "flat shape": (put("data.shape", [16, 16]), "its shape is [16, 16]"),
     "shape in words": (put("data.shape", "16x16"), "its shape is '16x16'"),
-    "two colours": (put("data.shape", [16, 16, 2]), "its shape is [16, 16, 2]"),
+    "too many bands": (put("data.shape", [16, 16, 99]), "its shape is [16, 16, 99]"),
     "no splits": (put("data.splits", {}), "its split train is None"),
     "empty split": (put("data.splits.test.n", 0), "its split test is"),
     "no path": (put("data.path", None), "the path of its data set is None"),

@@ -107,7 +107,7 @@ def test_a_new_run_starts_from_the_parameters_of_another_on_other_images(run, di
     other = config(steps=1, learning_rate=1e-12, model=model, ema_decay=0.5)
     loop.train(other, disc_set, tmp_path / "other")
     for mine, others in zip(jax.tree.leaves(load(tmp_path / "other").params), jax.tree.leaves(trained), strict=True):
-        np.testing.assert_allclose(mine, others, atol=1e-9)
+        np.testing.assert_allclose(mine, others, rtol=1e-6, atol=1e-9)  # A mean of equal values, rounded.
     narrow = dataclasses.replace(model, latent=2)
     with pytest.raises(UserError, match=r"not those of this model: model.latent is 3 there and 2 here"):
         loop.train(config(model=narrow), disc_set, tmp_path / "narrow")

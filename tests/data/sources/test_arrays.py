@@ -283,6 +283,9 @@ def test_fractions_are_ranks_where_they_are_few(tmp_path, caplog):
     assert read(tmp_path / "few.npz")[0].classes == {"label": ("0", "0.5")}
     assert read(tmp_path / "many.npz")[0].attributes == ()
     assert "200 distinct values" in caplog.text
+    np.savez(tmp_path / "nan.npz", images=numbered(3, 8, 8), labels=np.full(3, np.nan))
+    assert read(tmp_path / "nan.npz")[0].attributes == ()
+    assert "some that are not finite" in caplog.text
 
 
 def test_dsprites_with_its_metadata_and_factors(tmp_path, caplog):

@@ -111,12 +111,15 @@ def test_a_data_set_by_name(tmp_path):
 
 def test_images_that_the_library_keeps_as_files(tmp_path):
     for split in ("train", "test"):
-        (tmp_path / "hub" / split).mkdir(parents=True)
         for i in range(4):
-            Image.fromarray(np.full((8, 8), i, np.uint8)).save(tmp_path / "hub" / split / f"{i}.png")
+            folder = tmp_path / "hub" / split / NAMES[i % 3]
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.full((8, 8), i, np.uint8)).save(folder / f"{i}.png")
     source, found = read(f"hf:{tmp_path / 'hub'}")
-    assert source.attributes == ()
-    assert sorted(int(each.image[0, 0, 0]) for each in found["test"]) == [0, 1, 2, 3]
+    assert source.classes == {"label": tuple(NAMES)}
+    assert sorted((int(each.image[0, 0, 0]), *each.attributes) for each in found["test"]) == [
+        (0, 0), (1, 1), (2, 2), (3, 0)
+    ]  # fmt: skip
 
 
 def test_names_that_cannot_be_loaded(tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ from conftest import DENSE, flat_objective, tiny_config, untrained
 from jaxvae.distributions.gaussian import Normal, standard_normal
 from jaxvae.distributions.gaussian_mixture import GaussianMixture
 from jaxvae.evaluation.per_example import build_measure
+from jaxvae.keys import key_for
 from jaxvae.latents.units import rates as module
 from jaxvae.latents.units.marginals import Gaussians
 from jaxvae.latents.units.rates import unit_rates
@@ -50,7 +51,7 @@ def test_rates_match_those_of_evaluate(disc_set):
     loaded = untrained(tiny_config(model=DENSE), disc_set)
     images = disc_set.split("test").images
     measured = build_measure(loaded.vae, loaded.info.config)(
-        loaded.params, jax.random.split(jax.random.key(0), 2)[0], images
+        loaded.params, jax.random.split(key_for("evaluate", 0), 2)[0], images
     )
     np.testing.assert_allclose(unit_rates(loaded, images).values, measured.kl_units.mean(axis=0), rtol=1e-4)
 

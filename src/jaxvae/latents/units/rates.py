@@ -82,7 +82,7 @@ def _posterior_rows(loaded: Loaded, images: np.ndarray) -> Normal:
         posterior = vae.encode(params, to_float(jax.random.split(key)[0], image[None], info.config.data.pixels))
         return Normal(flatten(posterior.mean)[0], flatten(posterior.log_variance)[0], 1)
 
-    batch, key, parts = jax.jit(jax.vmap(one, (None, 0, 0))), key_for("unit rates", 0), []
+    batch, key, parts = jax.jit(jax.vmap(one, (None, 0, 0))), jax.random.split(key_for("evaluate", 0), 2)[0], []
     for indices, real in epoch_batches(len(images), min(BATCH_SIZE, len(images))):
         rows = jax.device_get(batch(params, example_keys(key, indices), gather(images, indices)))
         parts.append(jax.tree.map(lambda leaf, real=real: leaf[:real], rows))

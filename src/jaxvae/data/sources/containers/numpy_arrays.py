@@ -44,7 +44,7 @@ def _load(path: Path) -> dict[str, np.ndarray]:
     try:
         found = read_npz(path, objects) if is_npz else {"images": memory_map(path)}
     except ValueError as error:
-        if "Object arrays" in str(error):
+        if "Object arrays" in str(error) or "Python objects" in str(error):
             raise _refuse_objects(path) from error
         raise
     if objects and not any(array.ndim > 1 for array in found.values()):
