@@ -1,11 +1,14 @@
+import dataclasses
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 from conftest import tiny_config, train_config
+from PIL import Image
 
 import jaxvae as jv
+from jaxvae.data.select import from_file
 from jaxvae.errors import UserError
 
 RANDOM = np.random.default_rng(0)
@@ -225,3 +228,17 @@ def test_images_in_memory_of_any_range_are_scaled_by_a_declared_one(tmp_path, im
 def test_one_colour_image_in_memory_is_not_many_grey_ones(tmp_path):
     with pytest.raises(UserError, match=r"looks like one colour image; a data set of one image is \[1, 64, 64, 3\]"):
         jv.prepare_dataset(np.zeros((64, 64, 3), np.uint8), root=str(tmp_path))
+
+
+def test_images_of_many_bands_train_reconstruct_and_are_shown(tmp_path):
+    images = RANDOM.integers(0, 256, (60, 8, 8, 5), np.uint8)
+    data = jv.prepare_dataset(images, root=str(tmp_path / "data"), size=None)
+    assert data.shape == (8, 8, 5)
+    settings = config(tmp_path)
+    train = dataclasses.replace(settings.train, steps=2, picture_every=2)
+    run = jv.fit(dataclasses.replace(settings, train=train), data, run=tmp_path / "run")
+    assert run.reconstruct(images[:2]).shape == (2, 8, 8, 5)
+    with Image.open(tmp_path / "run" / "samples" / "reconstructions.png") as shown:
+        assert shown.mode == "RGB"
+    with pytest.raises(UserError, match="have 5 bands, which no image file has"):
+        from_file(tmp_path / "photo.png", data.data)

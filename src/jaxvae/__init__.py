@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxvae.config import DevicesConfig, TrainConfig
 from jaxvae.data.config import DataConfig
-from jaxvae.data.sources.kinds import TFDS, Arrays, Avatars, Container, Folder, SourceConfig
+from jaxvae.data.sources.kinds import TFDS, Arrays, Avatars, Container, Folder, HuggingFace, SourceConfig
 from jaxvae.errors import UserError
 from jaxvae.experiment import Config
 from jaxvae.likelihoods import (
@@ -71,6 +71,7 @@ __all__ = [
     "FlowPrior",
     "Folder",
     "GaussianModel",
+    "HuggingFace",
     "Inference",
     "LaplaceLikelihood",
     "LearnedPrior",

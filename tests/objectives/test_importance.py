@@ -77,6 +77,7 @@ def test_the_gradient_agrees_with_finite_differences_at_a_fixed_draw():
         assert float(gradient[name]) == pytest.approx(float(value(up) - value(down)) / 2e-2, rel=1e-2, abs=1e-2)
 
 
+@pytest.mark.slow
 def test_both_gradients_agree_on_average_and_exactly_for_the_decoder():
     vae, params = learned()
 

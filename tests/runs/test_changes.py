@@ -90,6 +90,7 @@ def test_what_cannot_change_is_refused(run, changes, told):
         ended_before(run, config(**changes), change=True)
 
 
+@pytest.mark.slow
 def test_under_another_objective_earlier_validations_are_not_compared(disc_set, tmp_path):
     patient = {"patience": 10}
     loop.train(config(**patient), disc_set, tmp_path)

@@ -228,7 +228,15 @@ def test_validations_that_are_all_nan_print_one_sentence(disc_set, tmp_path, mon
         loop.train(patient(), disc_set, tmp_path)
 
 
-@pytest.mark.parametrize("objective", [MMD(beta=0.0), BetaTCVAE(beta=3.0), ELBO(free_nats=1.0)], ids=lambda o: o.kind)
+@pytest.mark.parametrize(
+    "objective",
+    [
+        MMD(beta=0.0),
+        pytest.param(BetaTCVAE(beta=3.0), marks=pytest.mark.slow),
+        pytest.param(ELBO(free_nats=1.0), marks=pytest.mark.slow),
+    ],
+    ids=lambda objective: objective.kind,
+)
 def test_the_best_is_chosen_by_the_trained_objective(disc_set, tmp_path, objective):
     loop.train(patient(patience=5, steps=10, objective=objective), disc_set, tmp_path)
     images, keys = disc_set.split("validation").images, loop.split_root(0)

@@ -98,9 +98,9 @@ def test_columns_that_are_no_attributes_are_named(tmp_path, caplog):
     ("text", "told"),
     [
         ("", "has no rows"),
-        ("file\na.png\n", "is not a table of attributes"),
+        ("file\na.png\n", "expected a column of file names"),
         ("file,a\nx.png,1,2\n", "row 2 of .* has 3 cells, but its header has 2"),
-        ("file,a,a\nx.png,1,2\n", "is not a table of attributes"),
+        ("file,a,a\nx.png,1,2\n", "expected a column of file names"),
         ("file,a\nother.png,1\n", "lists none of the images in .*, but other.png"),
     ],
 )

@@ -84,16 +84,15 @@ def test_a_csv_labels_images_of_any_size_and_mode(folder):
     ("text", "phrase"),
     {
         "file,x\nd.png,0\ne.png,1\n": r"lists 2 files that do not exist: .*d.png, .*e.png",
-        "file,x\na.png,0.5\n": r"neither classes nor whole numbers are omitted: x",
+        "file,x\na.png,0.5\n": "has no columns of classes or of whole numbers",
         "file,x\n" + "".join(f"{i}.png,1\n" for i in range(9)): r"lists 9 files that do not exist: .*2.png, …",
         "file,x\na.png\n": "row 2 of .* has 1 cells, but its header has 2",
         "file,x\na.png,1\na.png,0\n": "lists a.png more than once",
         "file,x\n": "has no rows after its header",
-        "": "expected a column 'file'",
-        "picture,x\na.png,1\n": "expected a column 'file'",
+        "": "has no rows",
         "file\na.png\n": "one or more attributes",
         "file,x,x\na.png,1,1\n": "without duplicates",
-        'file,x\na.png,"1\n': "is not a readable UTF-8 CSV",
+        'file,x\na.png,"1\n': "cannot be read as a table: unexpected end of data",
         "file,x\nl.csv,1\n": "l.csv",
     }.items(),
 )
@@ -112,10 +111,18 @@ def test_a_file_that_is_missing_is_named_and_the_others_used(folder, caplog):
     np.testing.assert_array_equal(made.values, [[0, 70, 1], [1, 4, 0]])
 
 
+@pytest.mark.parametrize("text", ["x;file;y\n1;a.png;2\n0;c.png;3\n", "picture\tx\ty\na.png\t1\t2\nc.png\t0\t3\n"])
+def test_other_tables_that_people_have(folder, text):
+    (folder / "l.csv").write_text(text)
+    made = load_labelled_files(folder / "l.csv", folder, DATA)
+    assert made.attributes == ("x", "y")
+    np.testing.assert_array_equal(made.values, [[1, 2], [0, 3]])
+
+
 def test_a_missing_or_unreadable_csv_is_reported(folder):
     with pytest.raises(UserError, match="does not exist"):
         load_labelled_files(folder / "gone.csv", folder, DATA)
-    with pytest.raises(UserError, match="is not a readable UTF-8 CSV"):
+    with pytest.raises(UserError, match="cannot be read as a table"):
         load_labelled_files(folder / "a.png", folder, DATA)
 
 

@@ -55,15 +55,11 @@ def image_layout(where: str, images: Any) -> Layout:
         side = isqrt(shape[1])
         return Layout(1, False, lambda row: row.reshape(side, side))
     sides, axis = shape[1:], -1
-    if (
-        len(shape) == 4
-        and shape[3] != 4
-        and not _is_channels(shape[3], shape[1:3])
-        and _is_channels(shape[1], shape[2:])
-    ):
+    last = len(shape) == 4 and (shape[3] == 4 or _is_channels(shape[3], shape[1:3]))
+    if len(shape) == 4 and not last and _is_channels(shape[1], shape[2:]):
         sides, axis = (*shape[2:], shape[1]), 0
-    valid = len(sides) in (2, 3) and all(1 <= side <= MAX_SIDE for side in sides[:2])
-    if not valid or (len(sides) == 3 and sides[2] != 4 and not _is_channels(sides[2], sides[:2])):
+    known = len(shape) == 3 or last or axis == 0
+    if not known or not all(1 <= side <= MAX_SIDE for side in sides[:2]):
         raise UserError(
             f"{where} has images of shape {list(shape)}; expected [n, h, w] or [n, h, w, c], with sides up to "
             f"{MAX_SIDE} and c up to {MAX_BANDS}."

@@ -1,11 +1,12 @@
 """A table of attributes beside a folder of images: CelebA's text and CSV files, or anybody's CSV.
 
-The first column names files. Commas, semicolons, tabs and blanks separate cells; the first line of CelebA's text files
-is a count.
+A column `file`, or else the first, names files. Commas, semicolons, tabs and blanks separate cells; the first line
+of CelebA's text files is a count.
 """
 
 import csv
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -22,6 +23,7 @@ ATTRIBUTE_FILES = ("list_attr_celeba.txt", "list_attr_celeba.csv", "attributes.c
 PARTITION_FILES = ("list_eval_partition.txt", "list_eval_partition.csv")
 PARTITIONS = {"0": "train", "1": "validation", "2": "test"}
 LARGEST_TABLE = 2**30  # Bytes.
+FILE = "file"  # A column of this name has the file names; otherwise it is the first.
 YES, NO = ("1", "true", "yes"), ("-1", "0", "false", "no")
 MAX_CLASSES = 1000
 MAX_NAMED = 3
@@ -47,7 +49,7 @@ def read_columns(path: Path) -> list[Column]:
     and columns of more than a thousand different words, are omitted.
 
     Raises:
-        UserError: the file cannot be read, or is not a table whose first column names files.
+        UserError: the file cannot be read, or is not a table of files and attributes.
     """
     header, rows = _read(path)
     columns, omitted = [], []
@@ -102,8 +104,11 @@ def match_files(table: Path, listed: Sequence[str], paths: Sequence[Path], root:
 
 
 def _read(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Returns the header and the rows, in which the column of file names comes first."""
     try:
         text = read_text(path, LARGEST_TABLE)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read as a table: {getattr(error, 'strerror', None) or error}.") from error
     lines = [line for line in text.splitlines() if line.strip()]
@@ -112,19 +117,38 @@ def _read(path: Path) -> tuple[list[str], list[list[str]]]:
     if not lines:
         raise UserError(f"{path} has no rows.")
     separator = next((each for each in (",", ";", "\t") if each in lines[0]), None)
-    split = [line.split() for line in lines] if separator is None else list(csv.reader(lines, delimiter=separator))
+    try:
+        split = (
+            [line.split() for line in lines]
+            if separator is None
+            else list(csv.reader(lines, delimiter=separator, strict=True))
+        )
+    except csv.Error as error:
+        raise UserError(f"{path} cannot be read as a table: {error}.") from error
     header, rows = split[0], split[1:]
     if _is_file(header[0]):
         # CelebA's text files name no columns in the table of partitions.
-        header, rows = ["file", *(f"column {i}" for i in range(1, len(header)))], split
+        header, rows = [FILE, *(f"column {i}" for i in range(1, len(header)))], split
     elif separator is None and rows and len(rows[0]) == len(header) + 1:
-        header = ["file", *header]  # Nor the column of file names in that of attributes.
+        header = [FILE, *header]  # Nor the column of file names in that of attributes.
     header = [name.strip() for name in header]
+    if len(header) < 2 or len(set(header)) < len(header) or "" in header[1:]:
+        raise UserError(
+            f"the header of {path} is {','.join(header)!r}; expected a column of file names and one or more "
+            "attributes, without duplicates."
+        )
+    if not rows:
+        raise UserError(f"{path} has no rows after its header.")
     ragged = next((i for i, row in enumerate(rows, 2) if len(row) != len(header)), None)
     if ragged is not None:
         raise UserError(f"row {ragged} of {path} has {len(rows[ragged - 2])} cells, but its header has {len(header)}.")
-    if len(header) < 2 or not rows or len(set(header)) < len(header):
-        raise UserError(f"{path} is not a table of attributes: its header is {', '.join(header)!r}.")
+    if FILE in header[1:]:
+        place = header.index(FILE)
+        header, *rows = ([row[place], *row[:place], *row[place + 1 :]] for row in (header, *rows))
+    names = Counter(row[0] for row in rows)
+    name, count = names.most_common(1)[0]
+    if count > 1:
+        raise UserError(f"{path} lists {name} more than once.")
     return header, rows
 
 

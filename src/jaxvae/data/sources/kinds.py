@@ -132,7 +132,7 @@ class Arrays(FileSource):
 
 @dataclass(frozen=True, kw_only=True)
 class Container(FileSource):
-    """A file of images of another format: an archive, HDF5, MATLAB, idx, CIFAR's batches, CSV or Parquet."""
+    """A file of images of another format: an archive, HDF5, MATLAB, idx, CIFAR's batches, pickles, CSV or Parquet."""
 
 
 @dataclass(frozen=True, kw_only=True)
