@@ -88,6 +88,37 @@ def test_results_without_a_name_go_into_the_run_and_the_newest_run_is_the_defaul
     assert path.exists()
 
 
+def test_a_run_that_has_just_begun_does_not_hide_an_older_one(call, disc_run, tmp_path, caplog):
+    shutil.copytree(disc_run, tmp_path / "runs" / "discs")
+    begun = tmp_path / "runs" / "begun"
+    begun.mkdir()
+    shutil.copy(disc_run / "config.json", begun)
+    assert call(sample, "--n", 1, "--out", "x.png")[0] == 0
+    assert "using the run runs/discs, because runs/begun has no checkpoint yet" in caplog.text
+    shutil.rmtree(tmp_path / "runs" / "discs")
+    assert "the run runs/begun holds no checkpoint yet" in call(sample, "--n", 1)[2]
+
+
+def test_what_is_no_run_is_named_for_what_it_is(call, disc_run, tmp_path_factory):
+    photo = tmp_path_factory.mktemp("mine") / "me.jpg"
+    Image.new("RGB", (30, 30)).save(photo)
+    mistake(call(reconstruct, photo), "me.jpg is a file, not a run; give the run's folder first")
+    mistake(call(interpolate, "test:1"), "test:1 names an image, not a run")
+    mistake(call(sample, "sunglasses=1"), "sunglasses=1 names an image, not a run")
+    step = disc_run / "checkpoints" / "40"
+    mistake(call(sample, step), f"{step} is a checkpoint of the run {disc_run}; give the run")
+
+
+def test_reconstruct_takes_a_folder(call, disc_run, tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for i in range(3):
+        Image.new("RGB", (20 + i, 31), (80 * i, 0, 0)).save(folder / f"{i}.png")
+    code, out, err = call(reconstruct, disc_run, folder, "test:0", "--out", "x.png", "--json")
+    assert code == 0, err
+    assert json.loads(out)["n"] == 4
+
+
 def test_a_file_is_replaced_only_on_request(call, disc_run):
     Path("x.png").write_text("precious")
     code, _, err = call(sample, disc_run, "--out", "x.png")

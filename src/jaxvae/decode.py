@@ -9,6 +9,7 @@ from jaxvae.cli import report, run_command
 from jaxvae.system.files import file_stem, own_file
 
 MAX_SHEET_IMAGES = 4096
+SUFFIXES = (".npz", ".npy")
 
 
 def decode(
@@ -24,7 +25,8 @@ def decode(
 
     Args:
         run: The run's folder; defaults to the run recorded in the file, or else the newest in runs/.
-        codes: The .npz file, as written by encode; its array `mean`, [n, ...], is decoded.
+        codes: The file: an .npz as written by encode, whose array `mean`, [n, ...], is decoded, or a single array in an
+            .npz or .npy.
         out: A PNG for a sheet of all images, or a folder for one PNG each; defaults to a sheet in the run's samples
             folder.
         overwrite: Replace the files named by --out.
@@ -32,12 +34,14 @@ def decode(
     """
     from jaxvae.errors import UserError
 
-    if codes is None and run is not None and run.suffix == ".npz":
+    if codes is None and run is not None and run.suffix in SUFFIXES:
         run, codes = None, run
     if codes is None:
-        raise UserError("no codes to decode; give an .npz file written by python -m jaxvae.encode.")
-    if codes.suffix != ".npz":
-        raise UserError(f"the file of codes is {codes}, but must end in .npz; create one with python -m jaxvae.encode.")
+        raise UserError("no codes to decode; give a file of codes, as python -m jaxvae.encode writes.")
+    if codes.suffix not in SUFFIXES:
+        raise UserError(
+            f"the file of codes is {codes}, but must end in .npz or .npy; python -m jaxvae.encode writes one."
+        )
 
     from jaxvae.inference import decode_to_images
     from jaxvae.latents.code_files import read_codes, source_run

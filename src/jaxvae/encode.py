@@ -25,8 +25,8 @@ def encode(
 
     Args:
         run: The run's folder; defaults to the newest in runs/. Required if images are named.
-        which: The images: files of any size and mode, folders of them, test:12, or an attribute query such as
-            sunglasses=0.
+        which: The images: files of any size and mode, folders of them (in which files that cannot be read are skipped
+            with a warning), test:12, or an attribute query such as sunglasses=0.
         split: Encode all images of this split of the dataset instead, with their attributes; defaults to test if no
             images are named.
         standardize: Standardise each unit by the mean and standard deviation of the training codes; decode undoes it.
@@ -40,8 +40,6 @@ def encode(
 
     if which and split:
         raise UserError(f"cannot combine --split {split} with the image {which[0]}; give images or a split.")
-    if run is not None and run.is_file():
-        raise UserError(f"{run} is a file, not a run; give the run's folder first, then the images.")
     suffix = ".parquet" if out is not None and out.suffix == ".parquet" else ".npz"
     if out is not None and out.suffix != suffix:
         raise UserError(f"--out is {out}, but must end in .npz or .parquet.")
@@ -66,7 +64,7 @@ def encode(
     # First, so that missing statistics are reported before the encoding.
     statistics = training_statistics(loaded, about) if standardize else None
     if names:
-        encoded = encode_images(loaded, names, about)
+        encoded = encode_images(loaded, names, about, optional=set(names) - set(which))
     else:
         encoded = encode_split(loaded, data_set(info.data, data), split or "test")
     if statistics:

@@ -50,6 +50,7 @@ def explore(
     import webbrowser
     from contextlib import suppress
 
+    from jaxvae.explorer.patience import TimedProtocol
     from jaxvae.explorer.server import build_app
     from jaxvae.explorer.session import open_session, warm_up
     from jaxvae.runs.run import load
@@ -65,7 +66,7 @@ def explore(
             webbrowser.open(address)  # Requests before the server runs wait in the listener's queue.
         config = uvicorn.Config(
             build_app(session), log_level="warning", access_log=False, lifespan="off", ws="none",
-            server_header=False, timeout_graceful_shutdown=1, limit_concurrency=MAX_CONNECTIONS,
+            server_header=False, http=TimedProtocol, timeout_graceful_shutdown=1, limit_concurrency=MAX_CONNECTIONS,
         )  # fmt: skip
         with suppress(KeyboardInterrupt):  # Ctrl-C; whether the server passes it on depends on timing.
             uvicorn.Server(config).run(sockets=[listener])

@@ -21,24 +21,25 @@ def reconstruct(
 
     Args:
         run: The run's folder; defaults to the newest in runs/.
-        which: The images: test:12, an image file of any size, or an attribute query such as sunglasses=0; defaults to
-            the first images of the test split.
+        which: The images: test:12, an image file of any size, a folder of them, or an attribute query such as
+            sunglasses=0; defaults to the first images of the test split.
         n: Number of test images if none are named.
     """
     import numpy as np
 
     from jaxvae.data.pixels import scale
-    from jaxvae.data.select import data_set, select
+    from jaxvae.data.select import data_set, expand_folders, select
     from jaxvae.evaluation.per_example import psnr
     from jaxvae.inference import reconstruct as reconstruct_images
     from jaxvae.rendering.grid import over_under, save_png
     from jaxvae.runs.run import load
 
     check_count("--n", n, 100_000, "a larger sheet is unreadable")
+    named = expand_folders(which)
     vae, params, info = load(run)
     target = output.place(info.run / "samples" / f"reconstructions-{file_stem(which or (f'test-{n}',))}.png")
-    if which:
-        originals = np.stack([select(name, info.data) for name in which])
+    if named:
+        originals = np.stack([select(name, info.data) for name in named])
     else:
         originals = np.asarray(data_set(info.data).split("test").images[:n])
     reconstructions = reconstruct_images(vae, params, originals)

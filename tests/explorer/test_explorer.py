@@ -8,9 +8,10 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import numpy as np
 import pytest
@@ -21,7 +22,8 @@ from PIL import Image
 from jaxvae import Autoencoder
 from jaxvae.errors import UserError
 from jaxvae.explore import explore, listen
-from jaxvae.explorer import ends, moves, server
+from jaxvae.explorer import ends, moves, patience, server
+from jaxvae.explorer.patience import TimedProtocol
 from jaxvae.explorer.requests import read_draw, read_move
 from jaxvae.explorer.server import build_app
 from jaxvae.explorer.session import open_session, warm_up
@@ -33,7 +35,7 @@ from jaxvae.runs.run import load
 def served(session):
     """The address of a server of the session, in a thread."""
     with listen(free_port()) as listener:
-        config = uvicorn.Config(build_app(session), log_level="critical", lifespan="off", ws="none")
+        config = uvicorn.Config(build_app(session), log_level="critical", lifespan="off", ws="none", http=TimedProtocol)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
@@ -327,3 +329,27 @@ def test_a_slow_upload_is_cut_off(address, monkeypatch):
             answer += chunk
     assert answer.startswith(b"HTTP/1.1 400")
     assert b"took longer than" in answer
+
+
+@pytest.mark.parametrize("whole_request_first", [False, True])
+def test_a_head_that_does_not_arrive_is_cut_off(address, monkeypatch, whole_request_first):
+    monkeypatch.setattr(patience, "MAX_HEAD_SECONDS", 0.3)
+    host, port = address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        if whole_request_first:
+            connection.sendall(f"GET /page.css HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
+            connection.recv(100_000)
+        begun = time.monotonic()
+        with suppress(BrokenPipeError, ConnectionResetError):
+            connection.sendall(b"GET / HTTP/1.1\r\nX-Slow: ")
+            while time.monotonic() < begun + 5:  # A byte now and then is not enough.
+                connection.sendall(b"x")
+                time.sleep(0.05)
+    assert time.monotonic() - begun < 4
+
+
+def test_an_answer_may_take_longer_than_a_head(session, monkeypatch):
+    monkeypatch.setattr(patience, "MAX_HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(type(session), "images", lambda *_: time.sleep(0.6) or np.zeros((1, 8, 8, 3), np.uint8))
+    with served(session) as address:
+        assert fetch(address, "/move", MOVE)[0] == 200

@@ -69,6 +69,19 @@ def test_the_command_and_its_inverse(call, dense_run, disc_set):
     np.testing.assert_array_equal(read_image_array("sheet.png")[:128:8, :128:8], expected[0])
 
 
+def test_a_broken_image_in_a_folder_is_skipped(call, dense_run, tmp_path_factory, caplog):
+    folder = tmp_path_factory.mktemp("mine")
+    (folder / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\nand no more")
+    for i in range(3):
+        Image.new("RGB", (9, 9), (i, 0, 0)).save(folder / f"{i}.png")
+    code, out, err = call(encode, dense_run, folder, "--out", folder.parent / "c.npz", "--json")
+    assert code == 0, err
+    assert json.loads(out)["n"] == 3
+    assert "skipped 1 of 4 images" in caplog.text
+    assert "torn.png cannot be read as an image" in caplog.text
+    mistake(call(encode, dense_run, folder / "torn.png", "--out", "d.npz"), "torn.png cannot be read")
+
+
 def test_folders_files_and_test_images_are_encoded(call, dense_run):
     Path("many/below").mkdir(parents=True)
     Image.new("RGBA", (301, 57), (200, 10, 10, 90)).save("many/b.png")
@@ -213,6 +226,22 @@ def test_codes_that_do_not_fit_are_refused(call, dense_run, tmp_path_factory, na
     arrays, *phrases = BAD_CODES[name]
     path = files(tmp_path_factory.mktemp("made"), **arrays)
     mistake(call(decode, dense_run, path, "--out", "x.png"), str(path), *phrases)
+
+
+def test_a_single_array_is_decoded_like_a_file_of_encode(call, dense_run, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("codes")
+    codes = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+    np.savez(folder / "mean.npz", mean=codes)
+    np.savez(folder / "unnamed.npz", codes)
+    np.save(folder / "plain.npy", codes)
+    sheets = []
+    for name in ("mean.npz", "unnamed.npz", "plain.npy"):
+        code, _, err = call(decode, dense_run, folder / name, "--out", folder / f"{name}.png")
+        assert code == 0, err
+        sheets.append((folder / f"{name}.png").read_bytes())
+    assert sheets[0] == sheets[1] == sheets[2]
+    np.save(folder / "wide.npy", np.zeros((2, 5)))
+    mistake(call(decode, dense_run, folder / "wide.npy", "--out", "x.png"), "wide.npy")
 
 
 def test_bad_requests_of_decode(call, dense_run, tmp_path_factory):

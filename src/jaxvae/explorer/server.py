@@ -5,6 +5,7 @@ import base64
 import io
 import tempfile
 from collections.abc import Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -131,8 +132,9 @@ def _png(images: np.ndarray, columns: int = 1) -> bytes:
 async def _body(request: Request, largest: int) -> bytes:
     body = bytearray()
     try:
-        async with asyncio.timeout(MAX_REQUEST_SECONDS):
-            async for chunk in request.stream():
+        # Closed here and now: a stream left to the garbage collector may outlive the event loop.
+        async with asyncio.timeout(MAX_REQUEST_SECONDS), aclosing(request.stream()) as stream:
+            async for chunk in stream:
                 body += chunk
                 if len(body) > largest:
                     raise UserError(f"the request is larger than the limit of {largest / 1e6:.3g} MB.")

@@ -1,6 +1,7 @@
 """Encodes images to posteriors, together with their names and attributes."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -13,6 +14,8 @@ from jaxvae.errors import UserError
 from jaxvae.inference import BATCH_SIZE, code_statistics, posterior_batches, posteriors
 from jaxvae.runs.run import Loaded
 from jaxvae.system.progress import progress
+
+logger = logging.getLogger("jaxvae")
 
 FILES_PER_BATCH = 4096  # Image files read into memory at a time.
 
@@ -52,15 +55,40 @@ def encode_split(loaded: Loaded, prepared: Prepared, split: str) -> Encoded:
     )
 
 
-def encode_images(loaded: Loaded, which: Sequence[str], data: dict[str, Any]) -> Encoded:
-    """Encodes the images named by `which` (see `select`), resized to the model's input shape."""
+def encode_images(
+    loaded: Loaded, which: Sequence[str], data: dict[str, Any], optional: Collection[str] = ()
+) -> Encoded:
+    """Encodes images, resized to the model's input shape.
+
+    Args:
+        loaded: The model.
+        which: The images (see `select`).
+        data: The description of the prepared dataset stored in a checkpoint.
+        optional: Those that are skipped with a warning if they cannot be read.
+
+    Raises:
+        UserError: If another image cannot be read, or none at all.
+    """
     vae, params, _ = loaded
-    parts = []
+    names, unreadable, parts = [], [], []
     for start in range(0, len(which), FILES_PER_BATCH):
+        images = []
         batch = which[start : start + FILES_PER_BATCH]
-        images = np.stack([select(name, data) for name in progress(batch, len(batch), "reading images")])
-        parts.append(posteriors(vae, params, images))
-    return _from_posteriors(loaded, tuple(which), parts)
+        for name in progress(batch, len(batch), "reading images"):
+            try:
+                images.append(select(name, data))
+                names.append(name)
+            except UserError as error:
+                if name not in optional:
+                    raise
+                unreadable.append(str(error))
+        if images:
+            parts.append(posteriors(vae, params, np.stack(images)))
+    if unreadable:
+        logger.warning("skipped %d of %d images, the first because %s", len(unreadable), len(which), unreadable[0])
+    if not names:
+        raise UserError(f"none of the {len(which)} images can be read; the first because {unreadable[0]}")
+    return _from_posteriors(loaded, tuple(names), parts)
 
 
 def standardize_codes(encoded: Encoded, statistics: CodeStatistics) -> Encoded:

@@ -82,8 +82,7 @@ def load(path: str | Path | None = None, step: int | None = None) -> Loaded:
     folder = run / "checkpoints"
     known = checkpoint.steps(folder)
     if not known:
-        what = "holds no checkpoint yet" if os.path.isdir(run) else "does not exist"
-        raise UserError(f"the run {run} {what}; python -m jaxvae.train --run {run} makes one.")
+        raise UserError(_no_run(run))
     if step is not None and step not in known:
         raise UserError(f"{run} has no checkpoint at step {step}; it has {', '.join(map(str, known))}.")
     if step is None:
@@ -103,6 +102,19 @@ def load(path: str | Path | None = None, step: int | None = None) -> Loaded:
     vae = build(config.model, info.shape)
     check_fit(folder / str(step), vae, params, fitted)
     return Loaded(vae, params, info)
+
+
+def _no_run(path: Path) -> str:
+    """Returns why a path is not a run that can be opened, and what is."""
+    if os.path.isfile(path):
+        return f"{path} is a file, not a run; give the run's folder first, then the images."
+    if path.parent.name == "checkpoints" and checkpoint.steps(path.parent):
+        return f"{path} is a checkpoint of the run {path.parents[1]}; give the run (and --step to evaluate)."
+    if os.path.isdir(path):
+        return f"the run {path} holds no checkpoint yet; python -m jaxvae.train --run {path} makes one."
+    if ":" in path.name or "=" in path.name:
+        return f"{path} names an image, not a run; give the run's folder first, then the images."
+    return f"the run {path} does not exist; python -m jaxvae.train --run {path} makes one."
 
 
 def _last_whole(folder: Path, known: list[int]) -> int:
@@ -147,13 +159,19 @@ def prior_of(loaded: Loaded, kind: str) -> Prior:
 
 
 def newest_run(root: Path = RUNS) -> Path:
-    """Returns the run in `root` that wrote metrics last."""
+    """Returns the run in `root` that wrote metrics last, of those that have a checkpoint.
+
+    Raises:
+        UserError: there is none.
+    """
     runs = [path.parent for path in root.glob("*/config.json")]
     if not runs:
         raise UserError(f"there is no run in {root.resolve()}; make train (or python -m jaxvae.train) makes one.")
-    return max(
-        runs, key=lambda run: (run / "metrics.jsonl" if (run / "metrics.jsonl").exists() else run).stat().st_mtime
-    )
+    runs.sort(key=lambda run: (run / "metrics.jsonl" if (run / "metrics.jsonl").exists() else run).stat().st_mtime)
+    whole = [run for run in runs if checkpoint.steps(run / "checkpoints")]
+    if whole and whole[-1] != runs[-1]:
+        logger.warning("using the run %s, because %s has no checkpoint yet.", whole[-1], runs[-1])
+    return (whole or runs)[-1]
 
 
 def completed(run: Path) -> int | None:

@@ -56,6 +56,13 @@ def table(folder, header, cell, separator=",", rows=range(12), **options):
     return path
 
 
+def test_a_table_that_is_used_is_not_counted_as_skipped(tmp_path, caplog):
+    root = pictures(tmp_path / "a")
+    table(root, ["file", "hat"], lambda i: [str(i % 2)])
+    prepare(DataConfig(source=Folder(path=str(root)), size=None, root=str(tmp_path / "data")))
+    assert "skipped" not in caplog.text
+
+
 def values_by_image(prepared):
     parts = [prepared.split(split) for split in SPLITS]
     return {int(image[0, 0, 0]): row.tolist() for part in parts for image, row in zip(*part, strict=True)}

@@ -52,8 +52,9 @@ def folder(path: str, config: DataConfig, attributes: str = "") -> Source:
             image files cannot be read; up to that share they are skipped with a warning.
     """
     root = _root(path)
+    table = expand_user(attributes) if attributes else find_table(root, ATTRIBUTE_FILES)
     found = find_images(root)
-    if passed_over := found.describe():
+    if passed_over := found.describe([each for each in (table, find_table(root, PARTITION_FILES)) if each]):
         logger.warning("%s.", passed_over)
     if not (paths := found.paths):
         raise UserError(f"no image files (.png, .jpg, .webp, …) in {root}{f' ({passed_over})' if passed_over else ''}.")
@@ -79,7 +80,6 @@ def folder(path: str, config: DataConfig, attributes: str = "") -> Source:
         found.paths = [path for path in found.paths if path in inside]
     readable = by_split or {"train": found.paths}
     parts = make_splits({split: len(files) for split, files in readable.items()}, str(root))
-    table = expand_user(attributes) if attributes else find_table(root, ATTRIBUTE_FILES)
     columns = _listed(table, root, found.paths) if table else _labels(root, found.paths, in_split=in_split)
     workers = ParallelMap()
     read_image = partial(_read_image, crop=config.crop, size=config.size, color=color, value_range=value_range)

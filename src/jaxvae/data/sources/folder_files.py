@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,10 +34,13 @@ class Found:
     paths: list[Path] = field(default_factory=list)
     skipped: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
-    def describe(self) -> str | None:
-        """Returns what was skipped in one sentence; None if nothing was."""
+    def describe(self, used: Collection[Path] = ()) -> str | None:
+        """Returns what was skipped in one sentence, without files that are used otherwise; None if nothing was."""
         parts = []
-        for kind, names in self.skipped.items():
+        for kind, every in self.skipped.items():
+            names = [name for name in every if self.root / name not in used]
+            if not names:
+                continue
             listed = ", ".join(sorted(names)[:MAX_NAMED]) + (", …" if len(names) > MAX_NAMED else "")
             parts.append(f"{kind}: {len(names)} ({listed})")
         return f"skipped in {self.root}: {', '.join(parts)}" if parts else None
