@@ -16,10 +16,8 @@ EXPERIMENT := experiments/$(DATASET).py
 RAW_FLAG := $(if $(RAW),--data.raw "$(RAW)")
 
 # Detects the accelerator: an NVIDIA driver (CUDA 13 needs 580 or newer) or a TPU on the PCI bus.
-ifeq ($(ACCELERATOR),cpu)
-JAX_FOR := cpu
-else ifeq ($(ACCELERATOR),tpu)
-JAX_FOR := tpu
+ifneq ($(filter $(ACCELERATOR),cpu cuda12 tpu),)
+JAX_FOR := $(ACCELERATOR)
 else
 DRIVER  := $(shell nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | grep -oE '^[0-9]+' | head -n 1)
 GPU     := $(if $(DRIVER),$(shell [ $(DRIVER) -ge 580 ] && echo cuda || echo cuda12))
@@ -39,16 +37,16 @@ help:  ## print this help
 	@echo "  DATASET=$(DATASET)      an experiment: $(basename $(notdir $(wildcard experiments/*.py)))"
 	@echo '  RAW=DIR              manually downloaded dataset files, or the images for DATASET=folder'
 	@echo '  ARGS="--seed 1"      passed to the command; ARGS=--help lists its options'
-	@echo "  ACCELERATOR=$(ACCELERATOR)     auto, cpu, cuda or tpu: which JAX is installed"
+	@echo "  ACCELERATOR=$(ACCELERATOR)     auto, cpu, cuda, cuda12 or tpu: which JAX is installed"
 	@echo "  PYTHON=$(PYTHON)       the interpreter that creates .venv (3.11 or newer)"
 
 setup: $(READY)  ## create .venv and install everything into it
 
 # Built once, and again when the dependencies or the accelerator change.
 $(READY): pyproject.toml
-	@case "$(ACCELERATOR)" in auto|cpu|cuda|tpu) ;; *) echo "error: ACCELERATOR is $(ACCELERATOR); expected auto, cpu, cuda or tpu."; exit 2;; esac
+	@case "$(ACCELERATOR)" in auto|cpu|cuda|cuda12|tpu) ;; *) echo "error: ACCELERATOR is $(ACCELERATOR); expected auto, cpu, cuda, cuda12 or tpu."; exit 2;; esac
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is missing or older than Python 3.11; choose another, as in make PYTHON=python3.12."; exit 2; }
-	@echo "creating .venv with JAX for: $(JAX_FOR)"
+	@echo "creating .venv with JAX for: $(JAX_FOR); about 2 GB, which takes one to five minutes"
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev$(if $(filter-out cpu,$(JAX_FOR)),$(comma)$(JAX_FOR))]'
 	@touch $@

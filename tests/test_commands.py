@@ -1,5 +1,6 @@
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import mistake
+from conftest import mistake, tiny_config
 from PIL import Image
 
 import jaxvae.cli
@@ -18,6 +19,7 @@ from jaxvae.prepare import prepare
 from jaxvae.reconstruct import reconstruct
 from jaxvae.sample import sample
 from jaxvae.system.files import file_stem
+from jaxvae.train import python_command, suggestions
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 
@@ -46,7 +48,7 @@ def test_interpolate_with_one_degree_gives_one_image_and_a_gif_an_animation(call
     assert open_image("half.png").size == (128, 128)
     assert call(interpolate, disc_run, "--steps", 5, "--gif", "--out", "walk.png")[0] == 0
     with Image.open("walk.gif") as animation:
-        assert animation.n_frames == 8
+        assert animation.n_frames == 80
 
 
 def test_sample_depends_on_seed_prior_and_temperature(call, disc_run):
@@ -236,6 +238,32 @@ def test_train_prepares_trains_continues_and_refuses_a_different_configuration(c
     code, out, _ = call("train", *arguments, "--train.steps", 4, "--fresh")
     assert code == 0
     assert Path("runs/mine-2/samples/samples.png").exists()
+
+
+def test_the_commands_after_training_work_where_they_are_pasted(monkeypatch, tmp_path):
+    config = tiny_config()
+    _, *lines = suggestions(Path("my runs/x"), config, ("hat", "sunglasses"), 4)
+    commands = [shlex.split(line)[2:] for line in lines]
+    assert [command[0] for command in commands] == [
+        "jaxvae.explore", "jaxvae.interpolate", "jaxvae.interpolate", "jaxvae.attribute", "jaxvae.sample"
+    ]  # fmt: skip
+    assert all("my runs/x" in command for command in commands)
+    assert commands[1][2:6] == ["--from", "red=0", "--to", "red=1"]
+    assert "--corners" in commands[2]
+    assert commands[3][1:3] == ["add", "sunglasses"]
+    assert len(suggestions(Path("x"), config)) == 4  # Without attributes, and too few images for a sheet.
+
+    monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv" / "bin" / "python"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert python_command() == ".venv/bin/python"
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert python_command() == sys.executable
+    Path(sys.executable).parent.mkdir(parents=True)
+    Path(sys.executable).touch(0o755)
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
+    assert python_command() == "python"
 
 
 def test_an_endpoint_query_without_matches_stops_the_run_before_it_starts(call, disc_set, tmp_path_factory):

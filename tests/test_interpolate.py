@@ -71,13 +71,43 @@ def test_a_loop_through_several_images_has_a_row_from_each_to_the_next(call, liv
         np.testing.assert_allclose(arrays["degrees"], np.linspace(0, 1, 10))
         np.testing.assert_array_equal(arrays["pictures"][:4], rows[0, 1:-1])
         np.testing.assert_array_equal(arrays["pictures"][3:7], rows[1, 1:-1])
-        first, last = (Image.fromarray(arrays["pictures"][index]) for index in (0, 8))
+        first, last = (Image.fromarray(arrays["pictures"][index]) for index in (0, 3))
     with Image.open("x.gif") as animation:
-        assert animation.n_frames == 9  # The first picture, come back to, is not shown twice.
-        for index, picture in ((0, first), (8, last)):
+        assert animation.n_frames == 3 * 40  # The first picture, come back to, is not shown twice.
+        assert (animation.size, animation.info["duration"]) == ((256, 256), 60)
+        for index, picture in ((0, first), (40, last)):
             animation.seek(index)
             shown = np.asarray(animation.convert("RGB").resize((16, 16), 0), float)
             assert np.abs(shown - np.asarray(picture)).mean() < 4
+
+
+def test_an_animation_is_written_by_its_suffix(call, lively):
+    asked = ["--from", "test:0", "--to", "test:1", "--frames", 5, "--seconds", 1, "--scale", 2]
+    code, out, err = call(interpolate, lively, *asked, "--out", "walk.webp", "--json")
+    assert code == 0, err
+    assert json.loads(out)["animation"] == "walk.webp"
+    assert not Path("walk.png").exists()
+    with Image.open("walk.webp") as animation:
+        assert (animation.n_frames, animation.size) == (8, (32, 32))
+        animation.load()
+        assert animation.info["duration"] == 200
+    code, _, err = call(interpolate, lively, *asked[:4], "--out", "walk.webp")
+    assert (code, "walk.webp exists" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "phrase"),
+    [
+        (["--frames", 5, "--out", "x.png"], "--frames, --seconds and --scale are for animations"),
+        (["--frames", 1, "--out", "x.gif"], "--frames is 1, but must be at least 2"),
+        (["--seconds", 0, "--out", "x.gif"], "--seconds is 0, but must be above 0"),
+        (["--scale", 100, "--out", "x.gif"], "--scale is 100, but must be at most 64"),
+        (["--gif", "--out", "x.webp"], "x.webp, which is an animation already; use --gif with a .png"),
+        (["--degree", "0.5", "--out", "x.gif"], "a GIF animates a path"),
+    ],
+)
+def test_animations_that_make_no_sense(call, lively, arguments, phrase):
+    mistake(call(interpolate, lively, "--from", "test:0", "--to", "test:1", *arguments), phrase)
 
 
 def test_a_sheet_has_the_four_images_at_its_corners(call, lively):
@@ -181,7 +211,7 @@ MISTAKES = {
     "prior": (["--prior", "model"], "--prior model has no effect with --path linear"),
     "corners": (["--corners", "a", "b", "c", "d", "--loop"], "it cannot be combined with other ends"),
     "three corners": (["--corners", "a", "b", "c"], "corners"),
-    "video of one": (["--degree", "0.5", "--mp4"], "--mp4 animates a path"),
+    "video of one": (["--degree", "0.5", "--mp4"], "a MP4 animates a path"),
     "report of one": (["--degree", "0.5", "--report"], "--report measures a path"),
     "seed": (["--seed", "-1"], "--seed is -1"),
     "nowhere": (["--via", "test:0", "test:999"], "test has images 0 to 20"),

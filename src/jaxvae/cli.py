@@ -40,22 +40,22 @@ class Output:
     """Where the result goes and how it is printed."""
 
     out: Path | None = None
-    """PNG file to write; by default in the run's samples folder, named after the arguments."""
+    """File to write; by default a PNG in the run's samples folder, named after the arguments."""
     overwrite: bool = False
     """Replace the file that --out names."""
     json: bool = False
     """Print the result as one line of JSON."""
 
-    def place(self, default: Path) -> Path:
+    def place(self, default: Path, suffixes: Sequence[str] = (".png",)) -> Path:
         """Returns the file to write, by default one in a folder of the run.
 
         Raises:
-            UserError: it exists, or cannot be written.
+            UserError: it ends in none of the suffixes, exists, or cannot be written.
         """
         if self.out is None:
             return own_file(default.parents[1], default)
-        if self.out.suffix.lower() != ".png":
-            raise UserError(f"--out is {self.out}, but must end in .png.")
+        if self.out.suffix.lower() not in suffixes:
+            raise UserError(f"--out is {self.out}, but must end in {' or '.join(suffixes)}.")
         self._refuse_existing(self.out)
         check_writable(self.out)
         return self.out

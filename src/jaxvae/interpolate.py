@@ -1,5 +1,6 @@
 """`python -m jaxvae.interpolate [RUN] --from WHICH --to WHICH`: interpolation between images in latent space."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,6 +12,28 @@ from jaxvae.system.files import file_stem, number_stem
 Which = Annotated[str | None, tyro.conf.arg(metavar="WHICH")]
 
 MOST_STEPS = 10_000
+FRAMES, SECONDS = 41, 2.5  # Of an animation, per segment.
+
+
+@dataclass(frozen=True)
+class Animation:
+    """How an animation moves, whatever the steps of the strip."""
+
+    frames: int | None = None
+    """Images of an animation from the first end to the last; 41 per segment by default."""
+    seconds: float | None = None
+    """Time of an animation from the first end to the last; 2.5 per segment by default."""
+    scale: int | None = None
+    """How often an animation repeats each pixel in either direction; by default images become about 256 pixels wide."""
+
+    def check(self) -> None:
+        """Raises UserError for values that make no animation."""
+        from jaxvae.errors import UserError
+
+        check_count("--frames", self.frames, MOST_STEPS, "a longer animation is of no use", least=2)
+        check_count("--scale", self.scale, 64, "larger frames are unreadable")
+        if self.seconds is not None and not 0 < self.seconds <= 3600:
+            raise UserError(f"--seconds is {self.seconds:g}, but must be above 0 and at most 3600.")
 
 
 def interpolate(
@@ -30,14 +53,16 @@ def interpolate(
     webp: bool = False,
     mp4: bool = False,
     npz: bool = False,
+    animation: Annotated[Animation, tyro.conf.arg(name="")] = Animation(),
     output: Annotated[Output, tyro.conf.arg(name="")] = Output(),
 ) -> None:
     """Draws a strip from one image to another: the originals at its ends, the decoded path between them.
 
     WHICH is test:12, an image file of any size, an attribute query such as sunglasses=0 (the first matching test
-    image), or a saved code such as codes.npz:3.
+    image), or a saved code such as codes.npz:3. --out FILE.gif, .webp or .mp4 writes an animation instead of a strip.
 
-    Example: python -m jaxvae.interpolate runs/NAME --from test:0 --to test:1 --path spherical --gif
+    Examples: python -m jaxvae.interpolate runs/NAME --from test:0 --to test:1 --path spherical
+    python -m jaxvae.interpolate runs/NAME --from sunglasses=0 --to sunglasses=1 --out walk.gif --seconds 4
 
     Args:
         run: The run's folder; defaults to the newest in runs/.
@@ -57,7 +82,7 @@ def interpolate(
         seed: Sample the codes from the posteriors with this seed; defaults to the posterior means.
         report: Report how smooth the path is, in pixels and in the attribute probabilities of a classifier trained on
             real images (takes some seconds).
-        gif: Also write the path as an animated GIF.
+        gif: Also write the path as an animated GIF next to the strip.
         webp: Also write it as an animated WebP, in full colour.
         mp4: Also write it as a video; needs jaxvae[video].
         npz: Also write the codes and images of the path as arrays.
@@ -74,13 +99,20 @@ def interpolate(
     from jaxvae.latents.paths.walk_report import format_lines, measure_smoothness
     from jaxvae.latents.paths.walks import even_degrees, segment_rows, sheet, to_arrays, walk
     from jaxvae.priors.fitted import KINDS
-    from jaxvae.rendering.animation import check_format, save_animation
+    from jaxvae.rendering.animation import SUFFIXES, check_format, save_animation
     from jaxvae.rendering.grid import grid, save_png
     from jaxvae.runs.run import load, prior_of
     from jaxvae.system.files import write_arrays
     from jaxvae.vae import code_shape
 
     animations = [suffix for suffix, enabled in ((".gif", gif), (".webp", webp), (".mp4", mp4)) if enabled]
+    alone = output.out is not None and output.out.suffix.lower() in SUFFIXES
+    if alone and animations:
+        raise UserError(f"--out is {output.out}, which is an animation already; use --{animations[0][1:]} with a .png.")
+    if animation != Animation() and not (animations or alone):
+        raise UserError("--frames, --seconds and --scale are for animations; add --gif, or --out FILE.gif.")
+    animation.check()
+    animations += [output.out.suffix.lower()] if alone and output.out else []
     _check(steps, degree, seed, animations, report)
     if prior and path != "prior":
         raise UserError(f"--prior {prior} has no effect with --path {path}; use --path prior.")
@@ -100,10 +132,12 @@ def interpolate(
     stem = "-".join(
         filter(None, [file_stem(names), *marks, str(steps) if degree is None else f"at-{number_stem(degree)}"])
     )
-    target = output.place(info.run / "samples" / f"{'sheet' if corners else 'interpolation'}-{stem}.png")
+    default = info.run / "samples" / f"{'sheet' if corners else 'interpolation'}-{stem}.png"
+    target = output.place(default, (".png", *SUFFIXES))
     for suffix in animations:
         check_format(suffix)
-    extra_files = {suffix: output.place_beside(target, suffix) for suffix in animations + [".npz"] * npz}
+    beside = [*([] if alone else animations), *[".npz"] * npz]
+    extra_files = {suffix: output.place_beside(target, suffix) for suffix in beside}
 
     saved = [saved_code(name, code_shape(vae, params)) for name in names]
     originals = np.stack(
@@ -130,13 +164,20 @@ def interpolate(
     strip = not corners and degree is None
     smoothness = measure_smoothness(result, names, data_set(info.data)) if report else {}
 
-    shown = segment_rows(originals, result.images) if strip else result.images
-    save_png(grid(shown, columns=steps + 2 if strip else round(len(shown) ** 0.5)), target)
-    for suffix in animations:
-        save_animation(result.images[: len(result.images) - loop], extra_files[suffix], closed=loop)
+    if not alone:
+        shown = segment_rows(originals, result.images) if strip else result.images
+        save_png(grid(shown, columns=steps + 2 if strip else round(len(shown) ** 0.5)), target)
+    if animations:
+        frames = even_degrees(FRAMES, len(ends)) if animation.frames is None else np.linspace(0, 1, animation.frames)
+        images = walk(vae, params, way, ends, frames).images
+        seconds = animation.seconds or SECONDS * (len(ends) - 1)
+        for suffix in animations:
+            file = target if alone else extra_files[suffix]
+            save_animation(images[: len(images) - loop], file, seconds, closed=loop, scale=animation.scale)
     if npz:
         write_arrays(extra_files[".npz"], to_arrays(result))
-    files = {"picture": target, **{suffix.removeprefix("."): file for suffix, file in extra_files.items()}}
+    files = {"animation" if alone else "picture": target}
+    files |= {suffix.removeprefix("."): file for suffix, file in extra_files.items()}
     request = {
         "from": names[0],
         "to": names[-1],
@@ -164,8 +205,8 @@ def _check(steps: int, degree: float | None, seed: int | None, animations: list[
     if degree is not None and not 0 <= degree <= 1:
         raise UserError(f"--degree is {degree:g}, but must be between 0 (the first image) and 1 (the last).")
     if degree is not None and animations:
-        flag = animations[0].replace(".", "--")
-        raise UserError(f"{flag} animates a path, but --degree selects a single image; use only one of them.")
+        kind = animations[0].removeprefix(".").upper()
+        raise UserError(f"a {kind} animates a path, but --degree selects a single image; use only one of them.")
     if degree is not None and report:
         raise UserError("--report measures a path, but --degree selects a single image; use only one of them.")
     check_seed(seed)

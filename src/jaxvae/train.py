@@ -1,6 +1,7 @@
 """`python -m jaxvae.train [EXPERIMENT.py] [--field value ...]`: prepares the data, trains, draws the result."""
 
 import shlex
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -71,7 +72,8 @@ def run_training(parsed: Arguments) -> None:
     prepared = first_then_others(lambda: prepare(config.data))
     tell(*describe(prepared).splitlines(), *(f"  doubtful    {doubt}" for doubt in check_ranges(prepared)))
     images = train(config, prepared, run, parsed.devices)
-    tell("", "images:", *(f"  {path}" for path in images), "", *suggestions(run, config))
+    next_commands = suggestions(run, config, prepared.attributes, prepared.info["splits"]["test"]["n"])
+    tell("", "images:", *(f"  {path}" for path in images), "", *next_commands)
 
 
 def main() -> None:
@@ -85,18 +87,37 @@ def silent(*_: object) -> None:
     """Prints nothing."""
 
 
-def suggestions(run: Path, config: Config) -> list[str]:
-    """Returns the commands to try after training."""
+def suggestions(run: Path, config: Config, attributes: Sequence[str] = (), images: int = 0) -> list[str]:
+    """Returns the commands to try after training, so that they work where they are pasted.
+
+    Args:
+        run: the run folder.
+        config: what was trained.
+        attributes: of the data set.
+        images: number of test images.
+    """
     ends = [("--from", config.data.walk_from), ("--to", config.data.walk_to)]
     walk = [part for flag, which in ends if which for part in (flag, which)]
+    corners = ["interpolate", str(run), "--corners", *(f"test:{i}" for i in range(4))]
+    change = next((name for name in ("sunglasses", "Eyeglasses", "Smiling") if name in attributes), None)
     commands = [
-        ["interpolate", str(run), *walk, "--gif"],
+        ["explore", str(run)],
+        ["interpolate", str(run), *walk, "--out", "walk.gif"],
+        *([corners] if images >= 4 else []),
+        *([["attribute", "add", change, "--run", str(run), "--to", "test:0"]] if change else []),
         ["sample", str(run), "--n", "64"],
-        ["reconstruct", str(run)],
     ]
-    told_commands = [f"  python -m jaxvae.{shlex.join(command)}" for command in commands]
-    board = shlex.join(["tensorboard", "--logdir", str(run.parent)])
-    return ["next:", *told_commands, f"  {board}        # pip install tensorboard"]
+    return ["next:", *(f"  {shlex.join([python_command(), '-m', f'jaxvae.{command}', *rest])}"
+                       for command, *rest in commands)]  # fmt: skip
+
+
+def python_command() -> str:
+    """Returns how this Python is called here: `python`, or its path where that would be another one."""
+    found, this = shutil.which("python"), Path(sys.executable)
+    if found is not None and Path(found).absolute() == this.absolute():
+        return "python"
+    here = Path.cwd()
+    return str(this.relative_to(here) if this.is_relative_to(here) else this)
 
 
 if __name__ == "__main__":

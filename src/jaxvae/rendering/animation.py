@@ -8,16 +8,29 @@ import numpy as np
 from PIL import Image
 
 from jaxvae.errors import UserError
-from jaxvae.rendering.grid import grid
+from jaxvae.rendering.grid import to_pil
 from jaxvae.system.files import atomic_write
 
 SUFFIXES = (".gif", ".webp", ".mp4")
+SMALLEST_SIDE = 256  # Smaller images are enlarged to about this, by repeating pixels.
 MIN_FRAME_MILLISECONDS = 20  # Browsers slow down GIFs with shorter frames.
 
 
-def save_animation(images: np.ndarray, path: Path, seconds: float = 2.5, closed: bool = False) -> Path:
-    """Writes images uint8 [n, h, w, c] as an animation, one frame each; see `save_frames`."""
-    return save_frames([grid(image[None], 1) for image in images], path, seconds, closed)
+def save_animation(
+    images: np.ndarray, path: Path, seconds: float = 2.5, closed: bool = False, scale: int | None = None
+) -> Path:
+    """Writes images uint8 [n, h, w, c] as an animation, one frame each; see `save_frames`.
+
+    Args:
+        images: The frames.
+        path: The file, .gif, .webp or .mp4.
+        seconds: Time from the first to the last frame.
+        closed: Whether the last frame is followed by the first.
+        scale: How often each pixel is repeated in either direction; None enlarges small images to about 256 pixels.
+    """
+    factor = scale or max(1, SMALLEST_SIDE // max(images.shape[1:3]))
+    frames = [to_pil(image.repeat(factor, axis=0).repeat(factor, axis=1)) for image in images]
+    return save_frames(frames, path, seconds, closed)
 
 
 def save_frames(frames: Sequence[Image.Image], path: Path, seconds: float = 2.5, closed: bool = False) -> Path:
