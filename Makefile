@@ -27,7 +27,7 @@ endif
 READY := .venv/ready-$(JAX_FOR)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup experiment train interpolate sample evaluate selftest reconstruct traverse attribute map neighbours encode decode explore test test-all test-tpu test-browser test-notebook test-docs hostile docs check bench faults clean
+.PHONY: help setup experiment train interpolate sample evaluate compare selftest reconstruct traverse attribute map neighbours encode decode explore test test-all test-tpu test-browser test-notebook test-docs hostile docs check bench faults clean
 
 help:  ## print this help
 	@echo "jaxvae: variational autoencoders in JAX"
@@ -65,6 +65,9 @@ sample: $(READY)  ## newest run: a grid of new images
 
 evaluate: $(READY)  ## newest run: bounds on log p(x), metrics of codes and images, and a diagnosis
 	$(BIN)/python -m jaxvae.evaluate $(ARGS)
+
+compare: $(READY)  ## runs side by side (ARGS="runs/a runs/b")
+	$(BIN)/python -m jaxvae.compare $(ARGS)
 
 selftest: $(READY)  ## check this machine's numerics against closed forms
 	$(BIN)/python -m jaxvae.selftest $(ARGS)

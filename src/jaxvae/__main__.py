@@ -11,6 +11,7 @@ COMMANDS = {
     "train": "train a model, or resume an interrupted run",
     "plan": "memory, FLOPs and communication of a train step on hardware you don't have",
     "evaluate": "comparable metrics: bounds on log p(x), statistics of the codes, image quality",
+    "compare": "runs side by side: numbers, curves and the fields that differ",
     "reconstruct": "images above their reconstructions, with the PSNR",
     "sample": "a grid of new images",
     "interpolate": "a strip or animation from one image to another",

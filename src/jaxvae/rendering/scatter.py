@@ -28,7 +28,7 @@ def import_figure() -> Any:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise UserError(
-            f"drawing a map needs matplotlib, which cannot be imported ({error}); pip install 'jaxvae[plots]'."
+            f"drawing plots needs matplotlib, which cannot be imported ({error}); pip install 'jaxvae[plots]'."
         ) from error
     return Figure
 

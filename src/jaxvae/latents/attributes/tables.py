@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jaxvae.rendering.text_table import text_table
+
 
 def counts_table(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
     """Formats the image counts per attribute and class from `class_counts`."""
     rows = [
         (name, ", ".join(f"{label}: {count}" for label, count in classes.items())) for name, classes in counts.items()
     ]
-    return _table([("attribute", "images"), *rows])
+    return text_table([("attribute", "images"), *rows])
 
 
 def edits_table(edits: Sequence[Mapping[str, Any]], classifier: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -30,15 +32,10 @@ def edits_table(edits: Sequence[Mapping[str, Any]], classifier: Mapping[str, Map
         for name, scores in classifier.items()
     ]
     return [
-        *_table([("edit", "n", "success", "unedited", "upper bound", "others stayed", "worst of them"), *measured]),
+        *text_table([("edit", "n", "success", "unedited", "upper bound", "others stayed", "worst of them"), *measured]),
         "",
-        *_table([("classifier", "accuracy on images", "on reconstructions"), *judged]),
+        *text_table([("classifier", "accuracy on images", "on reconstructions"), *judged]),
     ]
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _percent(share: float | None) -> str:
