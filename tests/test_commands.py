@@ -250,7 +250,7 @@ def test_the_commands_after_training_work_where_they_are_pasted(monkeypatch, tmp
     assert all("my runs/x" in command for command in commands)
     assert commands[1][2:6] == ["--from", "red=0", "--to", "red=1"]
     assert "--corners" in commands[2]
-    assert commands[3][1:3] == ["add", "sunglasses"]
+    assert commands[3][1:4] == ["add", "my runs/x", "sunglasses"]
     assert len(suggestions(Path("x"), config)) == 4  # Without attributes, and too few images for a sheet.
 
     monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv" / "bin" / "python"))

@@ -1,7 +1,8 @@
 """`python -m jaxvae.attribute list|add|measure`: add attributes to images and remove them."""
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -30,7 +31,7 @@ class LabelSource:
     """The run, and the labels that directions are learned from."""
 
     run: Path | None = None
-    """The run's folder; defaults to the newest in runs/."""
+    """The run's folder, which may also be the first argument; defaults to the newest in runs/."""
     labels: Path | None = None
     """CSV of labels to use instead of the dataset's: a column `file`, and a column per attribute with 0 and 1 or class
     names; empty cells are unknown."""
@@ -121,21 +122,34 @@ def result_name(
     )
 
 
+def split_run(names: Sequence[str], source: LabelSource) -> tuple[tuple[str, ...], LabelSource]:
+    """Returns the attributes that were named, and the source with the run, if the first name is a folder."""
+    if not names or source.run is not None or not os.path.isdir(names[0]):
+        return tuple(names), source
+    return tuple(names[1:]), replace(source, run=Path(names[0]))
+
+
 @dataclass(frozen=True)
 class List:
     """Lists the attributes, their classes, and the number of images of each."""
 
+    names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[RUN]")] = ()
+    """The run's folder; defaults to the newest in runs/."""
     source: Annotated[LabelSource, tyro.conf.arg(name="")] = field(default_factory=LabelSource)
     json: bool = False
     """Print the result as one line of JSON."""
 
     def __call__(self) -> None:
+        from jaxvae.errors import UserError
         from jaxvae.latents.attributes.labels import class_counts, direction_names
         from jaxvae.latents.attributes.tables import counts_table
         from jaxvae.runs.run import load
 
-        loaded = load(self.source.run)
-        labelled = self.source.labelled_images(loaded)
+        names, source = split_run(self.names, self.source)
+        if names:
+            raise UserError(f"{names[0]} is not the folder of a run; list takes nothing else.")
+        loaded = load(source.run)
+        labelled = source.labelled_images(loaded)
         counts = class_counts(labelled)
         origin = {"run": loaded.info.run, "of": labelled.origin, "n": len(labelled.images)}
         report(self.json, **origin, **({"attributes": counts, "names": direction_names(labelled)} if self.json else {}))
@@ -147,13 +161,14 @@ class List:
 class Add:
     """Draws images with attributes added and removed, at several strengths.
 
-    NAME is sunglasses, or a class of an attribute that has several, hair_color=blond. WHICH is test:12, an image file
-    of any size, a folder of them, or an attribute query such as sunglasses=0 (the first matching test image).
+    RUN, a run's folder, may come first. NAME is sunglasses, or a class of an attribute that has several,
+    hair_color=blond. WHICH is test:12, an image file of any size, a folder of them, or an attribute query such as
+    sunglasses=0 (the first matching test image).
 
-    Example: python -m jaxvae.attribute add sunglasses --to test:0 test:1
+    Example: python -m jaxvae.attribute add runs/NAME sunglasses --to test:0 test:1
     """
 
-    names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME ...")] = ()
+    names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[RUN] NAME ...")] = ()
     """Attributes to add, all at once."""
     remove: Names = ()
     """Attributes to remove at the same time."""
@@ -166,6 +181,11 @@ class Add:
     output: Annotated[Output, tyro.conf.arg(name="")] = field(default_factory=Output)
 
     def __call__(self) -> None:
+        names, source = split_run(self.names, self.source)
+        replace(self, names=names, source=source).draw()
+
+    def draw(self) -> None:
+        """Draws the sheet; the names are those of attributes alone."""
         import math
 
         from jaxvae.errors import UserError
@@ -247,13 +267,14 @@ class Add:
 class Measure:
     """Measures how often an edit succeeds and other attributes stay, judged by a classifier trained on real images.
 
-    Edits held-out images that lack the attribute: the test split, or every fifth image of a CSV. Another attribute has
-    stayed if the classifier predicts the same class in the edited image as in the unedited reconstruction.
+    RUN, a run's folder, may come first. Edits held-out images that lack the attribute: the test split, or every fifth
+    image of a CSV. Another attribute has stayed if the classifier predicts the same class in the edited image as in the
+    unedited reconstruction.
 
-    Example: python -m jaxvae.attribute measure sunglasses --degree 1.5
+    Example: python -m jaxvae.attribute measure runs/NAME sunglasses --degree 1.5
     """
 
-    names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME ...")] = ()
+    names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[RUN] NAME ...")] = ()
     """Attributes to add, each on its own; defaults to all of them."""
     remove: Names = ()
     """Attributes to remove, each on its own."""
@@ -271,6 +292,11 @@ class Measure:
     """Print the result as one line of JSON."""
 
     def __call__(self) -> None:
+        names, source = split_run(self.names, self.source)
+        replace(self, names=names, source=source).measure()
+
+    def measure(self) -> None:
+        """Measures the edits; the names are those of attributes alone."""
         import math
         from contextlib import suppress
 

@@ -53,6 +53,16 @@ def test_add_renders_each_image_at_each_degree(call, dense_run, disc_set):
     assert result["scores"][0]["+red"] == pytest.approx(float(edits[0].direction.score(z)[0]), abs=1e-5)
 
 
+def test_the_run_may_come_first_as_in_other_commands(call, dense_run):
+    asked = [("list", []), ("add", ["red", "--out", "a.png", "--overwrite"]), ("measure", ["red", "--out", "m.json"])]
+    for command, arguments in asked:
+        code, out, err = call(attribute, command, dense_run, *arguments, "--json")
+        assert code == 0, err
+        assert json.loads(out)["run"] == str(dense_run)
+    code, _, err = call(attribute, "list", "red")
+    assert (code, "red is not the folder of a run" in err) == (2, True)
+
+
 def test_add_says_how_often_the_edit_takes(call, dense_run, monkeypatch, caplog):
     monkeypatch.setattr(edit_success, "FEWEST", 3)
     asked = ["add", "red", "--run", dense_run, "--degree", 0.5, 1, "--out", "a.png"]
