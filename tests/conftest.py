@@ -175,9 +175,9 @@ def mistake(result: tuple[int, str, str], *phrases: str) -> None:
 
 
 def metric_lines(run, kind="train"):
-    """The lines of a run's metrics.jsonl of this kind."""
+    """The lines of a run's metrics.jsonl of this kind, without the time of the day."""
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [row for row in rows if row["kind"] == kind]
+    return [{name: value for name, value in row.items() if name != "time"} for row in rows if row["kind"] == kind]
 
 
 def flat_model(**options):

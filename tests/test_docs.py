@@ -122,7 +122,7 @@ def command(line: Line) -> tuple[str, ...] | None:
 
 def context(words: tuple[str, ...]) -> tuple[str, ...]:
     """The arguments that decide which flags a command has: a subcommand, an experiment, the kinds in use."""
-    kinds = ("--model", "--objective", "--model.prior", "--model.likelihood")
+    kinds = ("--data.source", "--model", "--objective", "--model.prior", "--model.likelihood")
     chosen = [part for flag, value in pairwise(words) if flag in kinds for part in (flag, value)]
     leading = [word for word in words[1:2] if word.endswith(".py") or word in ("list", "add", "measure")]
     return (words[0], *leading, *chosen)

@@ -13,6 +13,7 @@ from jaxvae.evaluation.features import build_features
 from jaxvae.evaluation.log_likelihood import importance_bounds
 from jaxvae.evaluation.per_example import build_measure
 from jaxvae.evaluation.report import Options, evaluate_run
+from jaxvae.keys import key_for
 from jaxvae.runs.run import load, prior_of
 from jaxvae.training import loop
 
@@ -29,7 +30,7 @@ def evaluated(loaded, prepared, **options):
 
 def split_key():
     # That of the noise of posteriors and pixels, from the seed 0.
-    return jax.random.split(jax.random.key(0), 2)[0]
+    return jax.random.split(key_for("evaluate", 0), 2)[0]
 
 
 @pytest.fixture(scope="module")

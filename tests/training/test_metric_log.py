@@ -1,4 +1,6 @@
 import json
+import time
+from datetime import datetime
 
 from conftest import tiny_config, train_config
 
@@ -39,6 +41,7 @@ def test_non_finite_numbers_are_written_as_words(tmp_path):
     with opened(tmp_path / "run") as record:
         write(record, 1, "train", {"loss": float("nan"), "kl_nats": float("inf")})
     line = json.loads((tmp_path / "run" / "metrics.jsonl").read_text())
+    assert abs(datetime.fromisoformat(line.pop("time")).timestamp() - time.time()) < 60
     assert line == {"step": 1, "kind": "train", "loss": "nan", "kl_nats": "inf"}
 
 

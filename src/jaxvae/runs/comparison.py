@@ -15,7 +15,7 @@ from jaxvae.system.small_files import check_regular
 
 LARGEST_LOG = 2**32  # Bytes.
 SEED = "seed"
-OTHER = ("step", "kind", "n")  # Fields of a line that are no metrics.
+OTHER = ("step", "kind", "time", "n")  # Fields of a line that are no metrics.
 UNIMPORTANT = ("name", "data.root", "data.walk_from", "data.walk_to")  # Fields that change no number.
 
 

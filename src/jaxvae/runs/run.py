@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import platform
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import count
@@ -112,7 +113,7 @@ def _no_run(path: Path) -> str:
         return f"{path} is a checkpoint of the run {path.parents[1]}; give the run (and --step to evaluate)."
     if os.path.isdir(path):
         return f"the run {path} holds no checkpoint yet; python -m jaxvae.train --run {path} makes one."
-    if ":" in path.name or "=" in path.name:
+    if re.fullmatch(r"\w.*(:\d+|=.+)", path.name):
         return f"{path} names an image, not a run; give the run's folder first, then the images."
     return f"the run {path} does not exist; python -m jaxvae.train --run {path} makes one."
 

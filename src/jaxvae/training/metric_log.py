@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Protocol, runtime_checkable
 
@@ -80,7 +81,7 @@ def discard_log() -> Iterator[MetricLog]:
 
 
 def write(record: MetricLog, step: int, kind: str, metrics: dict[str, float]) -> None:
-    """Appends a line to metrics.jsonl and the same numbers to TensorBoard.
+    """Appends a line to metrics.jsonl, with the time of the day, and the same numbers to TensorBoard.
 
     Args:
         record: the log of the run.
@@ -90,7 +91,8 @@ def write(record: MetricLog, step: int, kind: str, metrics: dict[str, float]) ->
     """
     # JSON has no NaN and no infinity.
     plain = {name: value if math.isfinite(value) else str(value) for name, value in metrics.items()}
-    record.lines.write(json.dumps({"step": step, "kind": kind, **plain}) + "\n")
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    record.lines.write(json.dumps({"step": step, "kind": kind, "time": now, **plain}) + "\n")
     record.lines.flush()
     for name, value in metrics.items() if record.board else ():
         record.board.add_scalar(f"{kind}/{name}", value, step)
