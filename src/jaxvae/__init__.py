@@ -23,7 +23,15 @@ from jaxvae.likelihoods import (
 )
 from jaxvae.models import MLP, Conv, GaussianModel, ModelConfig, build
 from jaxvae.objectives import ELBO, IWAE, MMD, Autoencoder, BetaTCVAE, Objective, ObjectiveConfig
-from jaxvae.priors import FlowPrior, LearnedPrior, MixturePrior, PriorConfig, StandardNormal, VampPrior
+from jaxvae.priors import (
+    FlowPrior,
+    FullMixturePrior,
+    LearnedPrior,
+    MixturePrior,
+    PriorConfig,
+    StandardNormal,
+    VampPrior,
+)
 
 if TYPE_CHECKING:
     from jaxvae.data.sources.base import Example, Source
@@ -70,6 +78,7 @@ __all__ = [
     "Example",
     "FlowPrior",
     "Folder",
+    "FullMixturePrior",
     "GaussianModel",
     "HuggingFace",
     "Inference",

@@ -120,7 +120,7 @@ def test_each_objective_accepts_the_fields_it_uses():
     assert Autoencoder().weight(3) == 1.0
 
 
-@pytest.mark.parametrize("prior", ["mixture", "vamp", "flow"])
+@pytest.mark.parametrize("prior", ["mixture", "full_mixture", "vamp", "flow"])
 def test_per_unit_objectives_require_the_standard_normal_prior(prior):
     model = Conv(prior=prior)
     for objective in (

@@ -10,7 +10,8 @@ from scipy.stats import multivariate_normal
 from jaxvae import TrainConfig
 from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture
 from jaxvae.errors import UserError
-from jaxvae.priors.fitted import MAX_FULL_UNITS, Fitted, FittedPrior, fit, fit_flow, fit_mixture, open_flow
+from jaxvae.priors.fitted import MAX_FULL_UNITS, Fitted, fit, fit_flow, fit_mixture, open_flow
+from jaxvae.priors.row_prior import RowPrior
 
 draw = jax.jit(lambda p, key, shape, temperature: p.sample(key, shape, temperature), static_argnums=2)
 log_prob = jax.jit(lambda p, z: p.log_prob(z))
@@ -138,7 +139,7 @@ LIKE = {"a": jnp.zeros((2, 3)), "b": jnp.zeros(4)}
 
 def test_a_fitted_prior_samples_and_scores_codes_of_several_parts():
     rows = random_mixture(2, 10)
-    prior = FittedPrior(rows, LIKE)
+    prior = RowPrior(rows, LIKE)
     draws = draw(prior, jax.random.key(0), (5, 6), 1.0)
     assert jax.tree.map(jnp.shape, draws) == {"a": (5, 6, 2, 3), "b": (5, 6, 4)}
     joined = np.concatenate([np.reshape(draws["a"], (5, 6, 6)), draws["b"]], axis=2)

@@ -1,3 +1,4 @@
+import dataclasses
 from functools import cache
 
 import jax
@@ -6,9 +7,9 @@ import numpy as np
 import pytest
 from conftest import flat_model, tiny_config
 from scipy.special import expit, logsumexp
-from scipy.stats import norm
+from scipy.stats import multivariate_normal, norm
 
-from jaxvae import MLP, Conv, ModelConfig, VampPrior
+from jaxvae import MLP, Conv, FullMixturePrior, ModelConfig, VampPrior
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.errors import UserError
 from jaxvae.models import build
@@ -17,7 +18,7 @@ from jaxvae.priors.vamp import DARKEST
 from jaxvae.training.loop import train
 
 SHAPE = (2, 2, 1)
-PRIORS = ("standard_normal", "mixture", "vamp", "flow")
+PRIORS = ("standard_normal", "mixture", "full_mixture", "vamp", "flow")
 RANDOM = np.random.default_rng(0)
 X = jnp.asarray(RANDOM.uniform(size=(5, *SHAPE)), jnp.float32)
 
@@ -26,6 +27,8 @@ SIZES = {"latent": 2, "prior_components": 3, "flow_pairs": 2, "flow_hidden": 6, 
 
 
 def small(prior: str) -> ModelConfig:
+    if prior == "full_mixture":  # Which configs of format 2 did not have.
+        return dataclasses.replace(small("mixture"), prior=FullMixturePrior(components=3))
     return flat_model(network="mlp", hidden=(6,), prior=prior, **SIZES)
 
 
@@ -77,7 +80,28 @@ def test_priors_differ_and_the_first_is_the_standard_normal():
     assert all(np.abs(values[name] - values["standard_normal"]).min() > 1e-3 for name in PRIORS[1:])
 
 
-@pytest.mark.parametrize("name", ["mixture", "flow"])
+def test_a_full_mixture_is_that_of_scipy_and_begins_near_n_0_i():
+    vae, params = moved("full_mixture")
+    mixture = vae.prior(params).rows
+    z = RANDOM.normal(size=(6, 2)).astype(np.float32)
+    arrays = (np.float64(each) for each in (mixture.weights, mixture.means, mixture.factors))
+    parts = [
+        np.log(weight) + multivariate_normal(mean, factor @ factor.T).logpdf(z)
+        for weight, mean, factor in zip(*arrays, strict=True)
+    ]
+    np.testing.assert_allclose(vae.prior(params).log_prob(z), logsumexp(parts, axis=0), rtol=1e-4)
+    assert np.abs(np.asarray(mixture.factors)[:, 1, 0]).min() > 0.01
+    np.testing.assert_array_equal(np.asarray(mixture.factors)[:, 0, 1], 0.0)
+    vae, params = begun("full_mixture")
+    assert np.abs(vae.prior(params).log_prob(z) - norm.logpdf(z).sum(axis=1)).max() < 0.5
+
+
+def test_a_full_mixture_over_a_large_map_is_refused():
+    with pytest.raises(UserError, match="a code has 2048 units, and full covariances are for at most 1024"):
+        FullMixturePrior().build((16, 16, 8), SHAPE)
+
+
+@pytest.mark.parametrize("name", ["mixture", "full_mixture", "flow"])
 def test_priors_over_maps_sample_maps_and_score_them(name):
     prior = small(name).prior.build((2, 1, 3), SHAPE)
     distribution = prior.distribution(jax.jit(prior.init)(jax.random.key(0)), lambda x: None)
@@ -165,7 +189,9 @@ def test_the_gradient_of_the_elbo_reaches_every_parameter_of_the_prior(name):
     assert float(up - down) / 6e-3 == pytest.approx(length, rel=2e-2)
 
 
-@pytest.mark.parametrize(("name", "reached"), [("vamp", True), ("mixture", False), ("flow", False)])
+@pytest.mark.parametrize(
+    ("name", "reached"), [("vamp", True), ("mixture", False), ("full_mixture", False), ("flow", False)]
+)
 def test_only_the_vamp_prior_trains_the_encoder_through_log_p_of_z(name, reached):
     vae, params = moved(name)
     z = jnp.asarray(RANDOM.normal(size=(4, 2)), jnp.float32)

@@ -9,7 +9,7 @@ from conftest import flat_objective, metric_lines, tiny_config, train_config
 
 import jaxvae.cli
 import jaxvae.train
-from jaxvae import ELBO, MLP, MMD, BetaTCVAE, Config, FlowPrior, MixturePrior, VampPrior
+from jaxvae import ELBO, MLP, MMD, BetaTCVAE, Config, FlowPrior, FullMixturePrior, MixturePrior, VampPrior
 from jaxvae.data.pixels import to_float
 from jaxvae.errors import UserError
 from jaxvae.runs import checkpoint
@@ -191,7 +191,9 @@ def test_too_many_pseudo_inputs_print_one_sentence_and_leave_no_run(call, disc_s
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "prior", [MixturePrior(components=3), VampPrior(components=3), FlowPrior(pairs=1, hidden=4)], ids=lambda p: p.kind
+    "prior",
+    [MixturePrior(components=3), VampPrior(components=3), FlowPrior(pairs=1, hidden=4), FullMixturePrior(components=2)],
+    ids=lambda p: p.kind,
 )
 def test_every_prior_trains_and_produces_images(disc_set, tmp_path, prior):
     model = dataclasses.replace(SMALL, prior=prior)

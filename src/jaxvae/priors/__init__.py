@@ -2,8 +2,11 @@
 
 from jaxvae.priors.base import LearnedPrior, PriorConfig
 from jaxvae.priors.flow_prior import FlowPrior
+from jaxvae.priors.full_mixture import FullMixturePrior
 from jaxvae.priors.mixture import MixturePrior
 from jaxvae.priors.standard_normal import StandardNormal
 from jaxvae.priors.vamp import VampPrior
 
-__all__ = ["FlowPrior", "LearnedPrior", "MixturePrior", "PriorConfig", "StandardNormal", "VampPrior"]
+__all__ = [
+    "FlowPrior", "FullMixturePrior", "LearnedPrior", "MixturePrior", "PriorConfig", "StandardNormal", "VampPrior",
+]  # fmt: skip

@@ -10,7 +10,7 @@ References:
 """
 
 import warnings
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, NamedTuple
 
 import jax
@@ -20,13 +20,13 @@ import optax
 from jax import Array
 from jaxtyping import Float
 
-from jaxvae.annotations import ArrayLike, Params, PRNGKey, Scalar
-from jaxvae.codes import Code, flatten, unflatten
+from jaxvae.annotations import ArrayLike, Params, PRNGKey
+from jaxvae.codes import Code
 from jaxvae.config import TrainConfig
-from jaxvae.distributions.base import register_distribution
 from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture
 from jaxvae.keys import key_for
 from jaxvae.priors.flow import Flow, build_flow
+from jaxvae.priors.row_prior import RowPrior
 
 KINDS = ("fitted_mixture", "fitted_flow")
 
@@ -40,24 +40,6 @@ FLOW_PAIRS, FLOW_HIDDEN = 4, 128
 FLOW_ROUNDS, FLOW_BATCH_SIZE, FLOW_LEARNING_RATE = 10, 256, 1e-3
 FEWEST_FLOW_CODES = 20
 HELD_OUT_SHARE = 0.1  # Share of the codes that selects the best round: a flow of this size can memorise codes.
-
-
-@register_distribution()
-@dataclass(frozen=True)
-class FittedPrior:
-    """A distribution over rows as one over codes; `like` is a pytree of the shape of one code."""
-
-    rows: FullCovarianceMixture | Flow
-    like: Code
-
-    def sample(self, key: PRNGKey, shape: tuple[int, ...] = (), temperature: Scalar = 1.0) -> Code:
-        """Draws codes [*shape, ...]; `temperature` multiplies their spread."""
-        return unflatten(self.rows.sample(key, shape, temperature), self.like)
-
-    def log_prob(self, value: Code) -> Float[Array, "..."]:
-        """Returns the log-density of each code in nats."""
-        first, like = jax.tree.leaves(value)[0], jax.tree.leaves(self.like)[0]
-        return self.rows.log_prob(flatten(value, first.ndim - like.ndim))
 
 
 class Fitted(NamedTuple):
@@ -87,11 +69,11 @@ class Fitted(NamedTuple):
         (count, *_), rank = shapes["weights"] or (0,), shapes["factors"][-1:]
         return bool(count) and shapes["means"] == (count, units) and shapes["factors"] == (count, units, *rank)
 
-    def prior(self, kind: str, like: Code) -> FittedPrior:
+    def prior(self, kind: str, like: Code) -> RowPrior:
         """Returns the fitted prior of this kind, over codes with the shapes of `like`."""
         like = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), like)
         arrays = getattr(self, kind)
-        return FittedPrior(FullCovarianceMixture(**arrays) if kind == "fitted_mixture" else open_flow(arrays), like)
+        return RowPrior(FullCovarianceMixture(**arrays) if kind == "fitted_mixture" else open_flow(arrays), like)
 
 
 def fit(codes: Float[np.ndarray, "n d"], config: TrainConfig, seed: int) -> Fitted:

@@ -9,7 +9,7 @@ from jaxvae.distributions.gaussian import standard_normal
 from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture
 from jaxvae.latents.paths.interpolation import linear
 from jaxvae.latents.paths.through_prior import matched_line, prior_path
-from jaxvae.priors.fitted import FittedPrior
+from jaxvae.priors.row_prior import RowPrior
 
 LIKE = {"a": jnp.zeros((2, 1)), "b": jnp.zeros(1)}
 
@@ -18,9 +18,9 @@ WEIGHTS, MEANS = np.asarray([0.6, 0.4]), np.asarray([[-6.0, 0.0, 0.0], [6.0, 3.0
 FACTOR = np.asarray([[1.0, 0.0, 0.0], [0.9, 0.3, 0.0], [-0.5, 0.2, 0.1]])
 
 
-def islands() -> FittedPrior:
+def islands() -> RowPrior:
     """Two flat clusters far apart, over codes of two parts."""
-    return FittedPrior(FullCovarianceMixture(*map(jnp.float32, (WEIGHTS, MEANS, [FACTOR, FACTOR]))), LIKE)
+    return RowPrior(FullCovarianceMixture(*map(jnp.float32, (WEIGHTS, MEANS, [FACTOR, FACTOR]))), LIKE)
 
 
 def log_prob(codes) -> np.ndarray:

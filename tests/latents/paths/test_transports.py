@@ -9,8 +9,8 @@ from scipy.stats import kstest, norm
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture, GaussianMixture
 from jaxvae.latents.paths.transports import Transport, transport
-from jaxvae.priors.fitted import FittedPrior
 from jaxvae.priors.flow import build_flow
+from jaxvae.priors.row_prior import RowPrior
 
 UNITS = 4
 
@@ -42,7 +42,7 @@ def gaussian() -> Normal:
 
 PRIORS = {
     "normal": gaussian, "mixture": diagonal_mixture, "flow": bent_flow, "fitted mixture": full_mixture,
-    "fitted": lambda: FittedPrior(full_mixture(), jnp.zeros((2, 2))),
+    "fitted": lambda: RowPrior(full_mixture(), jnp.zeros((2, 2))),
 }  # fmt: skip
 
 

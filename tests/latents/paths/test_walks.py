@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import tiny_config, untrained
 
-from jaxvae import MLP, Conv, DataConfig, DiscretizedLogisticMixtureLikelihood, VampPrior
+from jaxvae import MLP, Conv, DataConfig, DiscretizedLogisticMixtureLikelihood, FullMixturePrior, VampPrior
 from jaxvae.inference import decode_to_images, encode_means, unstack
 from jaxvae.latents.paths.build import build_path
 from jaxvae.latents.paths.interpolation import linear
@@ -13,6 +13,7 @@ from jaxvae.latents.paths.walks import Walk, even_degrees, segment_rows, to_arra
 
 MODELS = {
     "vamp": MLP(hidden=(8,), latent=3, prior=VampPrior(components=3)),
+    "full": MLP(hidden=(8,), latent=3, prior=FullMixturePrior(components=2)),
     "spatial": Conv(
         channels=(4,),
         latent=1,
@@ -22,7 +23,7 @@ MODELS = {
 }
 
 
-@pytest.mark.parametrize(("name", "path"), [("vamp", "prior"), ("spatial", "geodesic")])
+@pytest.mark.parametrize(("name", "path"), [("vamp", "prior"), ("full", "prior"), ("spatial", "geodesic")])
 def test_learned_priors_and_maps_of_codes_can_be_walked(name, path, disc_set):
     pixels = "scaled" if name == "spatial" else "dequantized"
     config = tiny_config(model=MODELS[name], data=DataConfig(name="discs", size=None, pixels=pixels))

@@ -12,8 +12,8 @@ from jaxtyping import Float
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture, GaussianMixture
 from jaxvae.latents.paths import rosenblatt
-from jaxvae.priors.fitted import FittedPrior
 from jaxvae.priors.flow import Flow
+from jaxvae.priors.row_prior import RowPrior
 
 Rows = Float[np.ndarray, "n d"]
 
@@ -88,7 +88,7 @@ def _(prior: FullCovarianceMixture) -> Transport:
 
 
 @transport.register
-def _(prior: FittedPrior) -> Transport:
+def _(prior: RowPrior) -> Transport:
     return transport(prior.rows)
 
 
