@@ -97,7 +97,7 @@ def interpolate(
     from jaxvae.latents.code_files import saved_code
     from jaxvae.latents.paths.build import build_path
     from jaxvae.latents.paths.walk_report import format_lines, measure_smoothness
-    from jaxvae.latents.paths.walks import even_degrees, segment_rows, sheet, to_arrays, walk
+    from jaxvae.latents.paths.walks import even_degrees, first_of, segment_rows, sheet, to_arrays, walk
     from jaxvae.priors.fitted import KINDS
     from jaxvae.rendering.animation import SUFFIXES, check_format, save_animation
     from jaxvae.rendering.grid import grid, save_png
@@ -160,20 +160,19 @@ def interpolate(
         result = sheet(vae, params, way, ends, np.linspace(0.0, 1.0, steps))
     else:
         degrees = even_degrees(steps, len(ends)) if degree is None else np.asarray([degree])
-        result = walk(vae, params, way, ends, degrees, report)
+        frames = even_degrees(FRAMES, len(ends)) if animation.frames is None else np.linspace(0, 1, animation.frames)
+        # In one go: finding the path may take longer than decoding it.
+        whole = walk(vae, params, way, ends, np.concatenate([degrees, frames if animations else []]), report)
+        result, moving = first_of(whole, len(degrees)), whole.images[len(degrees) :]
     strip = not corners and degree is None
     smoothness = measure_smoothness(result, names, data_set(info.data)) if report else {}
 
     if not alone:
         shown = segment_rows(originals, result.images) if strip else result.images
         save_png(grid(shown, columns=steps + 2 if strip else round(len(shown) ** 0.5)), target)
-    if animations:
-        frames = even_degrees(FRAMES, len(ends)) if animation.frames is None else np.linspace(0, 1, animation.frames)
-        images = walk(vae, params, way, ends, frames).images
-        seconds = animation.seconds or SECONDS * (len(ends) - 1)
-        for suffix in animations:
-            file = target if alone else extra_files[suffix]
-            save_animation(images[: len(images) - loop], file, seconds, closed=loop, scale=animation.scale)
+    for suffix in animations:
+        file, seconds = target if alone else extra_files[suffix], animation.seconds or SECONDS * (len(ends) - 1)
+        save_animation(moving[: len(moving) - loop], file, seconds, closed=loop, scale=animation.scale)
     if npz:
         write_arrays(extra_files[".npz"], to_arrays(result))
     files = {"animation" if alone else "picture": target}

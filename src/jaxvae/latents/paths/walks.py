@@ -56,6 +56,12 @@ def walk(
     return Walk(degrees, shown, to_bytes(images[:count]), images[count:] if measure else None)
 
 
+def first_of(result: Walk, count: int) -> Walk:
+    """Returns the first `count` points of a walk."""
+    codes = jax.tree.map(lambda leaf: leaf[:count], result.codes)
+    return result._replace(degrees=result.degrees[:count], codes=codes, images=result.images[:count])
+
+
 def sheet(vae: VAE, params: Params, path: Path, corners: Sequence[Code], degrees: Float[np.ndarray, " k"]) -> Walk:
     """Decodes the sheet of `sheet_codes` between four codes, row by row: k² codes and images."""
     z = sheet_codes(path, corners, degrees)
