@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -121,7 +122,11 @@ def test_circular_links_are_reported(call, run, tmp_path_factory):
     sentence(call(prepare, folder), "3 of 13 image files", "a.png, b.png, dangling.png")
     sentence(call(reconstruct, run, folder / "a.png"), "no image matches")
     (folder.parent / "circle").symlink_to("circle")
-    sentence(call(prepare, folder.parent / "circle"), "circle cannot be found")
+    # Python 3.13 no longer says that links go round in a circle; nothing is there either way.
+    sentence(
+        call(prepare, folder.parent / "circle"),
+        "circle cannot be found" if sys.version_info < (3, 13) else "does not exist",
+    )
     sentence(call(prepare, "folder", "--raw", folder.parent / "circle"), "circle")
     sentence(call(sample, folder.parent / "circle"), "does not exist")
 
