@@ -1,10 +1,10 @@
 """Compares priors, by the bound on log p(x) and by samples: N(0, I), learned with the model, and fitted afterwards.
 
 make train
-for prior in mixture vamp flow; do make train ARGS="--model.prior $prior --run runs/avatars-$prior"; done
+for prior in mixture full_mixture vamp flow; do make train ARGS="--model.prior $prior --run runs/avatars-$prior"; done
 for prior in model fitted_mixture fitted_flow; do python -m jaxvae.evaluate runs/avatars --k 100 --prior $prior; done
-for prior in mixture vamp flow; do python -m jaxvae.evaluate runs/avatars-$prior --k 100; done
-python experiments/studies/priors.py runs/avatars runs/avatars-mixture runs/avatars-vamp runs/avatars-flow
+for prior in mixture full_mixture vamp flow; do python -m jaxvae.evaluate runs/avatars-$prior --k 100; done
+python experiments/studies/priors.py runs/avatars runs/avatars-{mixture,full_mixture,vamp,flow}
 """
 
 from pathlib import Path
