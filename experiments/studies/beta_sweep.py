@@ -42,6 +42,7 @@ def beta_sweep(
         numbers = [report[name]["mean"] for name in ("rate_nats", "distortion_nats", "elbo_nats")]
         points.append((weight, *numbers, report["codes"]["active_units"], report["pictures"]["psnr_db"]["mean"]))
     points.sort()
+    units = report["codes"]["units"]
     print("| β | rate, nats | distortion, nats | ELBO, nats | active units | PSNR, dB |")
     print("| --- | --- | --- | --- | --- | --- |")
     for beta, rate, distortion, elbo, active, psnr in points:
@@ -50,10 +51,15 @@ def beta_sweep(
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     left.plot(rates, distortions, "o-")
     for beta, rate, distortion in zip(betas, rates, distortions, strict=True):
-        left.annotate(f"β = {beta:g}", (rate, distortion), textcoords="offset points", xytext=(6, 5))
-    left.set(xlabel="rate, nats", ylabel="distortion, nats")
+        left.annotate(f"β = {beta:g}", (rate, distortion), textcoords="offset points", xytext=(3, 7))
+    left.margins(x=0.12, y=0.1)
+    left.set(xlabel="rate: nats paid for the code", ylabel="distortion: nats that the image still costs")
     right.plot(betas, active_units, "o-")
-    right.set(xlabel="β", ylabel="active units", xscale="log", ylim=(0, None))
+    right.set(
+        xlabel="β, on a logarithmic scale", ylabel=f"active units, of {units}", xscale="log", ylim=(0, 1.1 * units)
+    )
+    right.set_xticks(betas, [f"{beta:g}" for beta in betas])
+    right.minorticks_off()
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)

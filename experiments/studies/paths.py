@@ -24,7 +24,8 @@ from jaxvae.latents.paths import smoothness
 from jaxvae.latents.paths.build import PathName, build_path
 from jaxvae.latents.paths.walks import Walk, even_degrees, walk
 from jaxvae.priors.fitted import KINDS
-from jaxvae.rendering.grid import grid, save_png
+from jaxvae.rendering.captions import labelled_grid
+from jaxvae.rendering.grid import save_png
 from jaxvae.runs.run import Loaded, prior_of
 
 PATHS: tuple[PathName, ...] = ("linear", "spherical", "prior", "geodesic")
@@ -78,7 +79,7 @@ def paths(
 
     print("| model | path | " + " | ".join(f"{name.strip()}, {unit}" for name, unit in COLUMNS.items()) + " |")
     print("|" + " --- |" * (2 + len(COLUMNS)))
-    rows = []
+    rows, captions = [], []
     for name, loaded in runs.items():
         encoded = encode_means(loaded.vae, loaded.params, images)
         drawn = loaded.vae.prior(loaded.params).sample(jax.random.key(0), (len(images),))
@@ -89,12 +90,14 @@ def paths(
             cells = [_format_cell(column) for column in numbers.T]
             print(f"| {name} | {path} | " + " | ".join(cells) + " |", flush=True)
             rows.append(walks[shown].images)
+            captions.append(f"{name}\n" + path.replace(", ", ",\n"))
     accuracy = np.mean(list(classifier.accuracy.values()))
     print(
         f"\n{pairs} pairs, means ± standard errors. Probabilities are those of the changing attributes, predicted by a"
     )
     print(f"classifier with a held-out accuracy of {accuracy:.3f}; arcs and chords are summed over attributes.")
-    print(save_png(grid(np.concatenate(rows), SHOWN), out))
+    over = [f"{100 * degree:.0f} %" for degree in np.linspace(0.0, 1.0, SHOWN)]
+    print(save_png(labelled_grid(np.concatenate(rows), SHOWN, over=over, before=captions), out))
 
 
 def _walks(loaded: Loaded, path: PathName, z: Code) -> Iterator[Walk]:

@@ -18,7 +18,8 @@ from reports import read_report
 from jaxvae import load
 from jaxvae.cli import run_command
 from jaxvae.inference import sample_images
-from jaxvae.rendering.grid import grid, save_png
+from jaxvae.rendering.captions import labelled_grid
+from jaxvae.rendering.grid import save_png
 from jaxvae.runs.run import prior_of
 
 COLUMNS = 10
@@ -42,19 +43,22 @@ def priors(
         "| prior | ELBO, nats | rate, nats | log p(x) ≥, nats (K) | bits/dim | aggregate KL, nats | Fréchet, samples |"
     )
     print("| --- | --- | --- | --- | --- | --- | --- |")
-    rows = []
+    rows, captions = [], []
     for run, kind in chosen:
         report = read_report(run, kind)
         elbo, rate, bound = report["elbo_nats"], report["rate_nats"], report["log_likelihood_nats"][-1]
+        distance = report["pictures"]["frechet_samples"]["distance"]
         aggregate = report["codes"]["aggregate_kl_nats"]["mean"]
         print(
             f"| {report['protocol']['prior']} | {elbo['mean']:.0f} ± {elbo['standard_error']:.0f} | {rate['mean']:.1f} "
             f"| {bound['mean']:.0f} ({bound['k']}) | {report['bits_per_dim']['mean']:.4f} | {aggregate:.1f} "
-            f"| {report['pictures']['frechet_samples']['distance']:.3f} |"
+            f"| {distance:.3f} |"
         )
         loaded = load(run)
+        name = loaded.info.config.model.prior.kind if kind == "model" else kind
+        captions.append(f"{name}\nFréchet {distance:.2f}")
         rows.append(sample_images(loaded.vae, loaded.params, prior_of(loaded, kind), jax.random.key(seed), COLUMNS))
-    print(save_png(grid(np.concatenate(rows), COLUMNS), out))
+    print(save_png(labelled_grid(np.concatenate(rows), COLUMNS, before=captions), out))
 
 
 if __name__ == "__main__":

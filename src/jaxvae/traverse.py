@@ -9,12 +9,11 @@ from jaxvae.cli import Output, check_count, run_command
 from jaxvae.system.files import file_stem, number_stem
 
 DEFAULT_UNITS = 10
-DEFAULT_START = "test:0"
 
 
 def traverse(
     run: Annotated[Path | None, tyro.conf.Positional] = None,
-    from_: Annotated[str, tyro.conf.arg(name="from", metavar="WHICH")] = DEFAULT_START,
+    from_: Annotated[str | None, tyro.conf.arg(name="from", metavar="WHICH")] = None,
     units: int | None = None,
     steps: int = 9,
     quantiles: tuple[float, float] = (0.02, 0.98),
@@ -33,7 +32,7 @@ def traverse(
 
     Args:
         run: The run's folder; defaults to the newest in runs/.
-        from_: The image at whose code the other units are held.
+        from_: The image at whose code the other units are held; defaults to the one at which the run's walks begin.
         units: Number of units; defaults to 10, or fewer if codes have fewer.
         steps: Images per row.
         quantiles: Probabilities of the first and the last quantile; those between are evenly spaced.
@@ -51,7 +50,7 @@ def traverse(
 
     import numpy as np
 
-    from jaxvae.data.select import data_set, select
+    from jaxvae.data.select import data_set, select, walk_ends
     from jaxvae.latents.units import traversal
     from jaxvae.latents.units.names import unit_names
     from jaxvae.latents.units.rates import unit_rates
@@ -67,10 +66,11 @@ def traverse(
     if units is not None and units > available:
         raise UserError(f"--units is {units}, but codes of {info.run} have only {available} units.")
     units = units or min(DEFAULT_UNITS, available)
+    prepared = data_set(info.data, data)
+    from_ = from_ or walk_ends(info.config.data, prepared.data)[0]
     name = f"traversal-{file_stem([from_])}-units{units}-steps{steps}-q{number_stem(low)}-{number_stem(high)}"
     target = output.place(info.run / "samples" / f"{name}.png")
     animation = output.place_beside(target, ".gif") if gif else None
-    prepared = data_set(info.data, data)
     start = None if from_ == "mean" else select(from_, prepared.data)
     rates = unit_rates(loaded, prepared.split(split).images)
     probabilities = np.linspace(low, high, steps)
