@@ -20,6 +20,7 @@ from jaxvae.distributions import (
     GaussianMixture,
     Laplace,
     Normal,
+    PrecisionMixture,
     standard_normal,
 )
 
@@ -61,6 +62,12 @@ def full_mixture(random: np.random.Generator, batch: tuple[int, ...], event: tup
     return FullCovarianceMixture(*map(jnp.float32, ([0.5, 0.3, 0.2], random.normal(size=(3, units)), factors)))
 
 
+def precision_mixture(random: np.random.Generator, batch: tuple[int, ...], event: tuple[int, ...]) -> Any:
+    (units,) = event
+    shapes = (3,), (3, units), (3, units), (3, units, units)
+    return PrecisionMixture(*(jnp.float32(0.5 * random.normal(size=shape)) for shape in shapes))
+
+
 def logistic_mixture(levels: int) -> Callable:
     def build(random: np.random.Generator, batch: tuple[int, ...], event: tuple[int, ...]) -> Any:
         height, width, channels = event
@@ -87,6 +94,7 @@ CASES = {
     "discretized_logistic_mixture": Case(logistic_mixture(256), LEVELS, event=(2, 2, 3), parts=()),
     "gaussian_mixture": Case(gaussian_mixture, LINE, batched=False, parts=("variance", "stddev")),
     "full_covariance_mixture": Case(full_mixture, LINE, batched=False, parts=("variance", "stddev")),
+    "precision_mixture": Case(precision_mixture, LINE, batched=False, parts=("variance", "stddev")),
 }
 every_case = pytest.mark.parametrize("name", CASES)
 

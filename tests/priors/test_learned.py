@@ -43,7 +43,8 @@ def moved(prior: str):
     """The same away from that start, where a flow is N(0, I)."""
     vae, params = begun(prior)
     random = np.random.default_rng(1)
-    return vae, jax.tree.map(lambda leaf: np.float32(leaf + random.normal(scale=0.3, size=leaf.shape)), params)
+    scale = 0.06 if prior == "full_mixture" else 0.3  # Its parameters are in units of its STEP.
+    return vae, jax.tree.map(lambda leaf: np.float32(leaf + random.normal(scale=scale, size=leaf.shape)), params)
 
 
 @pytest.mark.parametrize("name", PRIORS)
@@ -84,14 +85,21 @@ def test_a_full_mixture_is_that_of_scipy_and_begins_near_n_0_i():
     vae, params = moved("full_mixture")
     mixture = vae.prior(params).rows
     z = RANDOM.normal(size=(6, 2)).astype(np.float32)
-    arrays = (np.float64(each) for each in (mixture.weights, mixture.means, mixture.factors))
+    logits, means, log_scales, lower = (
+        np.float64(each) for each in (mixture.logits, mixture.means, mixture.log_scales, mixture.lower)
+    )
+    roots = np.exp(log_scales)[:, :, None] * (np.eye(2) + np.tril(lower, -1))
     parts = [
-        np.log(weight) + multivariate_normal(mean, factor @ factor.T).logpdf(z)
-        for weight, mean, factor in zip(*arrays, strict=True)
+        log_weight + multivariate_normal(mean, np.linalg.inv(root.T @ root)).logpdf(z)
+        for log_weight, mean, root in zip(logits - logsumexp(logits), means, roots, strict=True)
     ]
     np.testing.assert_allclose(vae.prior(params).log_prob(z), logsumexp(parts, axis=0), rtol=1e-4)
-    assert np.abs(np.asarray(mixture.factors)[:, 1, 0]).min() > 0.01
-    np.testing.assert_array_equal(np.asarray(mixture.factors)[:, 0, 1], 0.0)
+    np.testing.assert_allclose(mixture.with_factors.log_prob(z), logsumexp(parts, axis=0), rtol=1e-4)
+    assert np.abs(np.asarray(mixture.lower)[:, 1, 0]).max() > 0.1
+    # Whatever stands on and above the diagonal of L counts for nothing.
+    cluttered = dataclasses.replace(mixture, lower=mixture.lower + jnp.triu(jnp.ones((2, 2)))[None])
+    np.testing.assert_array_equal(cluttered.log_prob(z), mixture.log_prob(z))
+    np.testing.assert_array_equal(cluttered.with_factors.factors, mixture.with_factors.factors)
     vae, params = begun("full_mixture")
     assert np.abs(vae.prior(params).log_prob(z) - norm.logpdf(z).sum(axis=1)).max() < 0.5
 

@@ -27,6 +27,7 @@ from jaxvae.distributions.gaussian import Normal, standard_normal
 from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture, GaussianMixture
 from jaxvae.distributions.laplace import Laplace
 from jaxvae.distributions.logistic import DiscretizedLogistic, DiscretizedLogisticMixture
+from jaxvae.distributions.precision_mixture import PrecisionMixture
 
 __all__ = [
     "Bernoulli",
@@ -38,6 +39,7 @@ __all__ = [
     "GaussianMixture",
     "Laplace",
     "Normal",
+    "PrecisionMixture",
     "register_distribution",
     "standard_normal",
 ]

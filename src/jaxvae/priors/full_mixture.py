@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 MOST_UNITS = 1024  # Each Gaussian has half a million parameters then.
 
+# Adam moves a parameter by about the learning rate, whatever its gradient. That suits weights of a few hundredths;
+# means and regression coefficients have whole units to go. The parameters are these values divided by STEP.
+STEP = 5.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class FullMixturePrior(PriorConfig):
@@ -41,7 +45,7 @@ class FullMixturePrior(PriorConfig):
         import jax
         import jax.numpy as jnp
 
-        from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture
+        from jaxvae.distributions.precision_mixture import PrecisionMixture
         from jaxvae.priors.row_prior import RowPrior
 
         units = math.prod(latent_shape)
@@ -51,15 +55,12 @@ class FullMixturePrior(PriorConfig):
             # Nearly N(0, I), with the components barely apart, as the mixture of diagonal covariances begins.
             return {
                 "logits": jnp.zeros(self.components),
-                "means": 0.1 * jax.random.normal(key, (self.components, units)),
-                "log_diagonals": jnp.zeros((self.components, units)),
-                "below_diagonals": jnp.zeros((self.components, units, units)),
+                "means": 0.1 / STEP * jax.random.normal(key, (self.components, units)),
+                "log_scales": jnp.zeros((self.components, units)),
+                "lower": jnp.zeros((self.components, units, units)),
             }
 
         def distribution(params: Params, encode: Any) -> RowPrior:
-            diagonals = jax.vmap(jnp.diag)(jnp.exp(params["log_diagonals"]))
-            factors = jnp.tril(params["below_diagonals"], -1) + diagonals
-            rows = FullCovarianceMixture(jax.nn.softmax(params["logits"]), params["means"], factors)
-            return RowPrior(rows, jnp.zeros(latent_shape))
+            return RowPrior(PrecisionMixture(**jax.tree.map(lambda part: STEP * part, params)), jnp.zeros(latent_shape))
 
         return LearnedPrior(init, distribution)

@@ -10,6 +10,7 @@ from jaxvae.annotations import PRNGKey, Scalar
 from jaxvae.codes import Code, flatten, unflatten
 from jaxvae.distributions.base import register_distribution
 from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture
+from jaxvae.distributions.precision_mixture import PrecisionMixture
 from jaxvae.priors.flow import Flow
 
 
@@ -18,7 +19,7 @@ from jaxvae.priors.flow import Flow
 class RowPrior:
     """A distribution over rows as one over codes; `like` is a pytree of the shape of one code."""
 
-    rows: FullCovarianceMixture | Flow
+    rows: FullCovarianceMixture | PrecisionMixture | Flow
     like: Code
 
     def sample(self, key: PRNGKey, shape: tuple[int, ...] = (), temperature: Scalar = 1.0) -> Code:

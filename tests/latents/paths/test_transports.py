@@ -8,6 +8,7 @@ from scipy.stats import kstest, norm
 
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture, GaussianMixture
+from jaxvae.distributions.precision_mixture import PrecisionMixture
 from jaxvae.latents.paths.transports import Transport, transport
 from jaxvae.priors.flow import build_flow
 from jaxvae.priors.row_prior import RowPrior
@@ -40,9 +41,15 @@ def gaussian() -> Normal:
     return Normal(jnp.full((2, 2), 3.0), jnp.asarray([[0.0, 1.0], [-2.0, 4.0]]), 2)
 
 
+def by_precisions() -> PrecisionMixture:
+    keys = jax.random.split(jax.random.key(4), 3)
+    means, scales = 3.0 * jax.random.normal(keys[0], (3, UNITS)), 0.3 * jax.random.normal(keys[1], (3, UNITS))
+    return PrecisionMixture(jnp.asarray([0.0, 1.0, -1.0]), means, scales, jax.random.normal(keys[2], (3, UNITS, UNITS)))
+
+
 PRIORS = {
     "normal": gaussian, "mixture": diagonal_mixture, "flow": bent_flow, "fitted mixture": full_mixture,
-    "fitted": lambda: RowPrior(full_mixture(), jnp.zeros((2, 2))),
+    "fitted": lambda: RowPrior(full_mixture(), jnp.zeros((2, 2))), "precisions": by_precisions,
 }  # fmt: skip
 
 

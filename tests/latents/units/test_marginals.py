@@ -5,9 +5,11 @@ import pytest
 from scipy.stats import norm
 
 from jaxvae.distributions.gaussian import Normal, standard_normal
-from jaxvae.distributions.gaussian_mixture import GaussianMixture
+from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture, GaussianMixture
+from jaxvae.distributions.precision_mixture import PrecisionMixture
 from jaxvae.latents.units.marginals import code_marginals, prior_marginals
 from jaxvae.priors.flow import build_flow
+from jaxvae.priors.row_prior import RowPrior
 
 PROBABILITIES = np.asarray([0.001, 0.02, 0.5, 0.8, 0.98])
 
@@ -45,6 +47,21 @@ def test_a_mixture_of_one_is_a_gaussian():
     prior = GaussianMixture(jnp.zeros(1), jnp.asarray([[3.0]]), jnp.asarray([[jnp.log(4.0)]]))
     values = prior_marginals(prior, np.asarray([0])).distribution.quantiles(PROBABILITIES)[:, 0]
     np.testing.assert_allclose(values, norm.ppf(PROBABILITIES, 3.0, 2.0), rtol=1e-6)
+
+
+def test_the_marginals_of_gaussians_with_full_covariances_are_those_of_their_diagonals():
+    factors = np.asarray([[[2.0, 0.0], [3.0, 4.0]], [[1.0, 0.0], [0.0, 1.0]]])
+    one = FullCovarianceMixture(jnp.asarray([1.0, 0.0]), jnp.asarray([[1.0, -1.0], [90.0, 90.0]]), jnp.asarray(factors))
+    marginals = prior_marginals(RowPrior(one, jnp.zeros((1, 2))), np.asarray([1, 0]))
+    values = marginals.distribution.quantiles(PROBABILITIES)
+    np.testing.assert_allclose(values[:, 0], norm.ppf(PROBABILITIES, -1.0, 5.0), rtol=1e-5)
+    np.testing.assert_allclose(values[:, 1], norm.ppf(PROBABILITIES, 1.0, 2.0), rtol=1e-5)
+    assert marginals.description == "the marginal of the prior's 2 Gaussians"
+    precise = PrecisionMixture(
+        jnp.zeros(1), jnp.zeros((1, 2)), jnp.log(jnp.asarray([[0.5, 2.0]])), jnp.zeros((1, 2, 2))
+    )
+    values = prior_marginals(RowPrior(precise, jnp.zeros(2)), np.asarray([0])).distribution.quantiles(PROBABILITIES)
+    np.testing.assert_allclose(values[:, 0], norm.ppf(PROBABILITIES, 0.0, 2.0), rtol=1e-5)
 
 
 def test_the_marginals_of_a_flow_come_from_its_samples():

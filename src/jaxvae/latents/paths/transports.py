@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture, GaussianMixture
+from jaxvae.distributions.precision_mixture import PrecisionMixture
 from jaxvae.latents.paths import rosenblatt
 from jaxvae.priors.flow import Flow
 from jaxvae.priors.row_prior import RowPrior
@@ -85,6 +86,11 @@ def _(prior: FullCovarianceMixture) -> Transport:
         return center + within.from_normal(u[:, :rank]) @ basis.T + u[:, rank:]
 
     return Transport(to_normal, from_normal)
+
+
+@transport.register
+def _(prior: PrecisionMixture) -> Transport:
+    return transport(prior.with_factors)
 
 
 @transport.register
