@@ -148,7 +148,7 @@ def test_each_recipe_has_its_own_folder():
     paths = {prepared_path(DataConfig(**(base | change))) for change in changes}
     assert len(paths) == len(changes)
     # What happens to pixels after they were prepared does not matter.
-    assert prepared_path(DataConfig(**base, flip=True, pixels="binarized")) in paths
+    assert prepared_path(DataConfig(**base, flip=True, shift=2, pixels="binarized")) in paths
 
 
 def test_the_source_is_always_closed(tmp_path, monkeypatch):

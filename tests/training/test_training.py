@@ -25,7 +25,7 @@ from jaxvae.training.input_pipeline import feeding, stretch
 from jaxvae.training.sharding import place
 from jaxvae.training.skipping import init_skip_state
 from jaxvae.training.state import TrainState, build_optimizer, init_state, learning_rate, split_root
-from jaxvae.training.step import build_train_step, flip_half, running_mean
+from jaxvae.training.step import build_train_step, running_mean
 from jaxvae.vae import compose
 
 
@@ -137,15 +137,6 @@ def test_without_likelihood_and_prior_the_optimizer_is_adamw():
     ours, theirs = build_optimizer(config), optax.adamw(learning_rate(config), weight_decay=0.1)
     mine, others = (each.update(gradients, each.init(params), params)[0] for each in (ours, theirs))
     np.testing.assert_array_equal(mine["w"], others["w"])
-
-
-def test_mirroring_turns_some_images_left_to_right_and_leaves_the_rest():
-    x = jnp.broadcast_to(jnp.arange(3.0)[None, None, :, None], (200, 2, 3, 1))
-    turned = np.asarray(flip_half(jax.random.key(0), x))
-    left = turned[:, 0, 0, 0]
-    assert set(left) == {0.0, 2.0}
-    assert 60 < (left == 2.0).sum() < 140
-    np.testing.assert_array_equal(turned[left == 2.0][0], x[0, :, ::-1])
 
 
 @pytest.mark.parametrize("resident", [True, False])

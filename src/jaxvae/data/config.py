@@ -30,6 +30,9 @@ class DataConfig(Checked):
     """What the model sees of a pixel v: (v + u) / 256 with u uniform, v / 255, or a coin that is 1 with v / 255."""
     flip: bool = False
     """Mirror half of the training images, drawn again at each step."""
+    shift: int = 0
+    """Move each training image by up to this many pixels to any side, drawn again at each step; helps where images are
+    few."""
     walk_from: str | None = None
     """First endpoint of the interpolations: `test:NUMBER`, or an attribute query such as `sunglasses=0`."""
     walk_to: str | None = None
@@ -56,6 +59,8 @@ class DataConfig(Checked):
     def check(self) -> None:
         """Refuses sizes below 1 and shares outside [0, 1]."""
         self.require_at_least(1, "crop", "size")
+        self.require_at_least(0, "shift")
+        self.require(self.size is None or self.shift < self.size, "shift", f"smaller than data.size, {self.size}")
         self.require(0 <= self.skip_share <= 1, "skip_share", "between 0 and 1")
         self.require(
             self.value_range is None or self.value_range[0] < self.value_range[1],

@@ -19,6 +19,7 @@ CHANGEABLE = (
     "train.",
     "objective.",
     "data.flip",
+    "data.shift",
     "data.walk_from",
     "data.walk_to",
     "data.skip_share",

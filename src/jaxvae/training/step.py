@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int, Key, UInt8
 
 from jaxvae.annotations import Step, Tree
 from jaxvae.config import DevicesConfig
+from jaxvae.data.augmentation import flip_half, shift
 from jaxvae.data.pixels import to_float
 from jaxvae.experiment import Config
 from jaxvae.objectives.metrics import active_units, with_bits_per_dim
@@ -69,6 +70,7 @@ def build_train_step(
         pixel_key, flip_key, noise_key = jax.random.split(jax.random.fold_in(state.key, state.step), 3)
         x = to_float(pixel_key, images, config.data.pixels)
         x = flip_half(flip_key, x) if config.data.flip else x
+        x = shift(jax.random.fold_in(flip_key, 1), x, config.data.shift) if config.data.shift else x
 
         # 2. The objective and its gradient.
         (value, terms), gradients = gradient(state.params, noise_key, x, state.step)
@@ -155,9 +157,3 @@ def running_mean(state: TrainState, params: Params, decay: float) -> Params:
     """
     warmed = jnp.minimum(decay, (1.0 + state.step) / (10.0 + state.step))
     return optax.incremental_update(params, state.ema, 1.0 - warmed)
-
-
-def flip_half(key: Key[Array, ""], x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-    """Returns the images, each mirrored left to right with probability one half."""
-    coins = jax.random.bernoulli(key, 0.5, (x.shape[0], 1, 1, 1))
-    return jnp.where(coins, x[:, :, ::-1], x)
