@@ -36,6 +36,11 @@ class Config(Checked):
         require(pixels in likelihood.pixels, "data.pixels", pixels, wanted)
 
     @property
+    def learns_prior(self) -> bool:
+        """Whether p(z) is trained with the model, so that samples come from it by default."""
+        return self.objective.variational and self.model.prior.learned
+
+    @property
     def title(self) -> str:
         """What the run folder is called."""
         return self.name or self.data.source.title()

@@ -75,7 +75,7 @@ class Run(runs.Loaded):
             n: number of images.
             seed: of the draws.
             prior: "model" for the prior trained with the model, or one fitted to the training codes afterwards
-                ("fitted_mixture", "fitted_flow"); by default the first fitted one that the run has.
+                ("fitted_mixture", "fitted_flow"); by default "model" if it was learned, otherwise the first fitted one.
             temperature: multiplies the spread of the draws.
 
         Raises:

@@ -36,8 +36,8 @@ def neighbours(
         space: Compare pixels, or codes, for which samples are encoded again.
         compared: Maximum number of samples and of held-out images in the medians.
         seed: Seed of the samples and of the choice of held-out images.
-        prior: fitted_mixture or fitted_flow, fitted to the training codes at the end of training; or model, the prior
-            the model was trained with. By default the first of these that the run has.
+        prior: model, the prior that the model was trained with; or fitted_mixture or fitted_flow, fitted to the
+            training codes at the end of training. By default that of `sample`.
         data: The prepared dataset, if it has moved since the run was trained.
     """
     check_count("--n", n, MOST_ROWS, "a larger sheet is unreadable")

@@ -29,9 +29,9 @@ def sample(
         temperature: Multiplies the standard deviation of the samples: below 1 they are more typical, above 1 more
             varied.
         seed: Seed of the samples.
-        prior: fitted_mixture or fitted_flow, fitted to the training codes at the end of training; or model, the prior
-            the model was trained with (N(0, I) unless --model.prior was set). By default the
-            first of these that the run has.
+        prior: model, the prior that the model was trained with; or fitted_mixture or fitted_flow, fitted to the
+            training codes at the end of training. By default the model's own if it was learned, and otherwise (with
+            N(0, I), or for an autoencoder) the first fitted one.
     """
     from jaxvae.errors import UserError
     from jaxvae.inference import sample_images

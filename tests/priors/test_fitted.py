@@ -7,10 +7,10 @@ import pytest
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
-from jaxvae import TrainConfig
+from jaxvae import Autoencoder, Config, Conv, TrainConfig, VampPrior
 from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture
 from jaxvae.errors import UserError
-from jaxvae.priors.fitted import MAX_FULL_UNITS, Fitted, fit, fit_flow, fit_mixture, open_flow
+from jaxvae.priors.fitted import MAX_FULL_UNITS, Fitted, default_kind, fit, fit_flow, fit_mixture, open_flow
 from jaxvae.priors.row_prior import RowPrior
 
 draw = jax.jit(lambda p, key, shape, temperature: p.sample(key, shape, temperature), static_argnums=2)
@@ -164,3 +164,22 @@ def test_the_config_selects_what_is_fitted_and_the_arrays_restore_it():
     only = fit(codes, TrainConfig(mixture_components=1, fitted_flow_steps=0), seed=0)
     assert only.kinds == ("fitted_mixture",)
     assert fit(codes[:1], TrainConfig(), seed=0).trees == {}
+
+
+@pytest.mark.parametrize(
+    ("learned", "fitted", "expected"),
+    [
+        (True, Fitted({}, {}), "model"),
+        (False, Fitted({}, {}), "fitted_mixture"),
+        (False, Fitted(None, {}), "fitted_flow"),
+        (False, Fitted(), "model"),
+    ],
+)
+def test_samples_come_from_a_learned_prior_or_else_from_the_first_fitted_one(learned, fitted, expected):
+    assert default_kind(learned, fitted) == expected
+
+
+def test_an_autoencoder_and_n_0_i_learn_no_prior():
+    assert Config(model=Conv(prior=VampPrior())).learns_prior
+    assert not Config(model=Conv(prior=VampPrior()), objective=Autoencoder()).learns_prior
+    assert not Config().learns_prior

@@ -43,10 +43,12 @@ class PriorConfig(Kind, family="model.prior"):
 
     Attributes:
         factorized: whether its units are independent, which some objectives need.
+        learned: whether it is trained with the model; then samples come from it by default.
         closed_form: whether the KL of a Gaussian posterior from it has a closed form, unit by unit.
     """
 
     factorized: ClassVar[bool] = False
+    learned: ClassVar[bool] = True
     closed_form: ClassVar[bool] = False
 
     def build(self, latent_shape: tuple[int, ...], image_shape: tuple[int, int, int]) -> LearnedPrior:

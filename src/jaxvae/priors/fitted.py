@@ -76,6 +76,11 @@ class Fitted(NamedTuple):
         return RowPrior(FullCovarianceMixture(**arrays) if kind == "fitted_mixture" else open_flow(arrays), like)
 
 
+def default_kind(learned: bool, fitted: Fitted) -> str:
+    """Returns the name of the prior to sample from: the model's own if it is learned, or else the first fitted one."""
+    return "model" if learned else next(iter(fitted.kinds), "model")
+
+
 def fit(codes: Float[np.ndarray, "n d"], config: TrainConfig, seed: int) -> Fitted:
     """Fits the priors that the config enables to codes as rows."""
     components, steps = config.mixture_components, config.fitted_flow_steps

@@ -10,6 +10,7 @@ class StandardNormal(PriorConfig):
     """N(0, I): nothing to learn, and a closed form for the KL."""
 
     factorized = True
+    learned = False
     closed_form = True
 
     def build(self, latent_shape: tuple[int, ...], image_shape: tuple[int, int, int]) -> LearnedPrior:

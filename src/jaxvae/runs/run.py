@@ -20,7 +20,7 @@ from jaxvae.data.prepared import Prepared, metadata_error
 from jaxvae.errors import UserError, suggest
 from jaxvae.experiment import Config, from_json, to_json
 from jaxvae.models import build
-from jaxvae.priors.fitted import FEWEST_FLOW_CODES, KINDS, Fitted
+from jaxvae.priors.fitted import FEWEST_FLOW_CODES, KINDS, Fitted, default_kind
 from jaxvae.runs import checkpoint
 from jaxvae.runs.checkpoint import DamagedError, read_about
 from jaxvae.runs.formats import upgraded
@@ -132,8 +132,8 @@ def _last_whole(folder: Path, known: list[int]) -> int:
 
 
 def default_prior(loaded: Loaded) -> str:
-    """Returns the name of the prior to sample from: the first fitted one that the run has, or else the model's own."""
-    return next(iter(loaded.info.fitted.kinds), "model")
+    """Returns the name of the prior to sample from: a learned one, or else the first fitted one that the run has."""
+    return default_kind(loaded.info.config.learns_prior, loaded.info.fitted)
 
 
 def prior_of(loaded: Loaded, kind: str) -> Prior:

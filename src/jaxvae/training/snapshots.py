@@ -12,7 +12,7 @@ from jaxvae.evaluation.per_example import DrawCodes
 from jaxvae.experiment import Config
 from jaxvae.inference import reconstruct, sample_images
 from jaxvae.latents.paths.interpolation import interpolate
-from jaxvae.priors.fitted import Fitted, fit
+from jaxvae.priors.fitted import Fitted, default_kind, fit
 from jaxvae.rendering.grid import grid, over_under, save_png
 from jaxvae.training.state import Keys
 from jaxvae.vae import VAE, Params, code_shape
@@ -25,12 +25,13 @@ def show(
 ) -> list[Path]:
     """Writes reconstructions.png, samples.png and interpolation.png; returns their paths.
 
-    Samples come from the first fitted prior if there is one, otherwise from the model's own prior.
+    Samples come from the model's own prior if it is learned, otherwise from the first fitted one if there is one.
     """
     originals = np.asarray(prepared.split("test").images[: 2 * COLUMNS])
     first, second = ends(prepared, config)
     count = COLUMNS * SAMPLE_ROWS
-    prior = fitted.prior(fitted.kinds[0], code_shape(vae, params)) if fitted.kinds else vae.prior(params)
+    kind = default_kind(config.learns_prior, fitted)
+    prior = vae.prior(params) if kind == "model" else fitted.prior(kind, code_shape(vae, params))
     # The same draws each time, so that images of two steps can be compared.
     samples = sample_images(vae, params, prior, jax.random.clone(keys.pictures), count)
     walk = interpolate(vae, params, first, second, np.linspace(0.0, 1.0, WALK_STEPS))
