@@ -25,7 +25,7 @@ extensions = [
     "offline_math",
     "repository_links",
 ]
-exclude_patterns = ["_ext", "README.md"]
+exclude_patterns = ["_ext", "README.md", "package-index.md"]
 suppress_warnings = ["config.cache"]
 
 # Pages are MyST Markdown; the notebook is shown as it is and run by `make test-notebook`.

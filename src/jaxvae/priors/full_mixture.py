@@ -37,7 +37,7 @@ class FullMixturePrior(PriorConfig):
         if units is not None and units > MOST_UNITS:
             raise UserError(
                 f"model.prior is 'full_mixture', but a code has {units} units, and full covariances are for at most "
-                f"{MOST_UNITS}; use --model.prior mixture or vamp, or a smaller code."
+                f"{MOST_UNITS}; use --model.prior standard_normal, mixture or vamp, or a smaller code."
             )
 
     def build(self, latent_shape: tuple[int, ...], image_shape: tuple[int, int, int]) -> LearnedPrior:
