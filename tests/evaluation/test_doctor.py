@@ -83,9 +83,9 @@ CASES = {
         ({"train_elbo_nats": nats(1100.0)}, {"train_elbo_nats": None}),
     ],
     "bad_samples": [
-        ({"frechet_samples": 0.401}, {"frechet_samples": 0.399}),
-        ({"frechet_samples": 0.5, "psnr_db": 15.0}, {"frechet_samples": 0.5, "psnr_db": 14.9}),
-        ({"frechet_samples": 0.5}, {"frechet_samples": None, "frechet_reconstructions": None}),
+        ({"frechet_samples": 10.01}, {"frechet_samples": 9.99}),
+        ({"frechet_samples": 11.0, "psnr_db": 15.0}, {"frechet_samples": 11.0, "psnr_db": 14.9}),
+        ({"frechet_samples": 11.0}, {"frechet_samples": None, "frechet_reconstructions": None}),
     ],
 }  # fmt: skip
 
@@ -132,7 +132,7 @@ def test_all_findings_are_reported():
         ({"posterior_at_bound": 0.25}, ["25%", "-12 and 4"]),
         ({"scale_at_bound": 0.07}, ["7%"]),
         ({"train_elbo_nats": nats(1100.0)}, ["100.0 nats higher", "(1100.0)", "(1000.0)"]),
-        ({"frechet_samples": 3.21}, ["25.0 dB", "3.21", "0.1"]),
+        ({"frechet_samples": 32.1}, ["25.0 dB", "32.1", "0.1"]),
         ({"config": config("bernoulli", "scaled"), "grey_share": 0.42}, ["42%"]),
     ],
 )
@@ -171,7 +171,7 @@ def test_every_suggested_flag_is_a_flag_of_train(name):
 
 
 def test_bad_samples_of_a_fitted_prior_suggest_retraining():
-    (finding,) = found(CLEAN._replace(prior="fitted_flow", frechet_samples=1.0))
+    (finding,) = found(CLEAN._replace(prior="fitted_flow", frechet_samples=11.0))
     assert finding.flag == "--model.prior vamp"
     assert retrained(config(), finding.flag.split()).model.prior.kind == "vamp"
 
@@ -193,7 +193,7 @@ def test_every_objective_and_prior_accepts_the_flags_suggested_for_it(objective,
     if prior == "vamp" and (isinstance(objective, BetaTCVAE) or getattr(objective, "free_nats", 0)):
         prior = "standard_normal"  # The two that allow no other.
     facts = CLEAN._replace(config=dataclasses.replace(config(prior=prior), objective=objective), prior="fitted_flow")
-    ill = facts._replace(rate_nats=0.0), facts._replace(widest_variance=9.0), facts._replace(frechet_samples=3.0)
+    ill = facts._replace(rate_nats=0.0), facts._replace(widest_variance=9.0), facts._replace(frechet_samples=30.0)
     findings = [finding for each in ill for finding in found(each)]
     assert len(findings) >= 2
     for finding in findings:

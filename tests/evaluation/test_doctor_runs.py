@@ -75,7 +75,7 @@ def test_codes_spread_beyond_the_prior_give_bad_samples_of_a_good_model(disc_set
     after = report["pictures"]
     assert set(found) == {"bad_samples"}
     assert before["psnr_db"]["mean"] == pytest.approx(after["psnr_db"]["mean"], rel=1e-4)
-    assert after["frechet_samples"]["distance"] > 4 * after["frechet_reconstructions"]["distance"]
+    assert after["frechet_samples"]["distance"] > 100 * after["frechet_reconstructions"]["distance"]
     assert after["frechet_samples"]["distance"] > before["frechet_samples"]["distance"]
 
 
