@@ -105,6 +105,8 @@ class VAE(NamedTuple):
         fused: whether `infer` is the family's own, rather than the composition of the other functions.
         start_images: number of training images that `start` needs; 0 for a model that starts without data.
         start: (params, images float32 [start_images, h, w, c]) -> params to begin training with.
+        refit_every: steps between refits of the prior; 0 for a model whose prior follows gradients alone.
+        refit: (params, codes of training images as rows [n, d]) -> params with the prior fitted to them.
     """
 
     init: Callable[[PRNGKey], Params]
@@ -115,6 +117,8 @@ class VAE(NamedTuple):
     fused: bool = False
     start_images: int = 0
     start: Callable[[Params, Any], Params] = lambda params, images: params
+    refit_every: int = 0
+    refit: Callable[[Params, Any], Params] = lambda params, codes: params
 
 
 def sample(key: AnyKey, posterior: Distribution) -> Code:

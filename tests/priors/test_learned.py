@@ -14,6 +14,7 @@ from jaxvae.distributions.gaussian import Normal
 from jaxvae.errors import UserError
 from jaxvae.models import build
 from jaxvae.objectives.bounds import elbo, variational_terms
+from jaxvae.priors.fitted import fit_mixture
 from jaxvae.priors.vamp import DARKEST
 from jaxvae.training.loop import train
 
@@ -43,8 +44,7 @@ def moved(prior: str):
     """The same away from that start, where a flow is N(0, I)."""
     vae, params = begun(prior)
     random = np.random.default_rng(1)
-    scale = 0.06 if prior == "full_mixture" else 0.3  # Its parameters are in units of its STEP.
-    return vae, jax.tree.map(lambda leaf: np.float32(leaf + random.normal(scale=scale, size=leaf.shape)), params)
+    return vae, jax.tree.map(lambda leaf: np.float32(leaf + random.normal(scale=0.3, size=leaf.shape)), params)
 
 
 @pytest.mark.parametrize("name", PRIORS)
@@ -102,6 +102,26 @@ def test_a_full_mixture_is_that_of_scipy_and_begins_near_n_0_i():
     np.testing.assert_array_equal(cluttered.with_factors.factors, mixture.with_factors.factors)
     vae, params = begun("full_mixture")
     assert np.abs(vae.prior(params).log_prob(z) - norm.logpdf(z).sum(axis=1)).max() < 0.5
+
+
+def test_a_refitted_full_mixture_is_the_one_that_expectation_maximisation_finds():
+    vae, params = begun("full_mixture")
+    codes = np.concatenate(
+        [RANDOM.normal(size=(900, 2)) @ [[1.0, 0.8], [0.0, 0.3]] - 6.0, RANDOM.normal(size=(300, 2))]
+    )
+    refitted = vae.refit(params, codes.astype(np.float32))
+    assert jax.tree.map(jnp.shape, refitted) == jax.tree.map(jnp.shape, params)
+    for part in ("encoder", "decoder", "likelihood"):
+        assert refitted[part] is params[part]
+    theirs = fit_mixture(codes.astype(np.float32), 3, 0)
+    z = np.float32(codes[::60])
+    np.testing.assert_allclose(vae.prior(refitted).log_prob(z), theirs.log_prob(z), rtol=1e-3, atol=1e-3)
+    # From three codes a single Gaussian is fitted, and the other two have no weight; from one code nothing is.
+    few = vae.refit(params, codes[:3].astype(np.float32))
+    theirs = fit_mixture(codes[:3].astype(np.float32), 3, 0)
+    assert len(theirs.weights) == 1
+    np.testing.assert_allclose(vae.prior(few).log_prob(z[:2]), theirs.log_prob(z[:2]), rtol=1e-3, atol=1e-3)
+    assert vae.refit(params, codes[:1].astype(np.float32))["prior"] is params["prior"]
 
 
 def test_a_full_mixture_over_a_large_map_is_refused():

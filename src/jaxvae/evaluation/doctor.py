@@ -22,8 +22,8 @@ WIDE_VARIANCE = 2.0  # Of a unit's codes, where the prior's is 1.
 AT_BOUND_SHARE = 0.05
 GAP_ERRORS, GAP_SHARE = 4.0, 0.02
 GOOD_PSNR_DB = 15.0
-# Fréchet distance of samples over that of reconstructions. On the avatars a mixture whose draws are all faces has 35, and
-# N(0, I), whose draws are mostly blurred, 320.
+# Fréchet distance of samples over that of reconstructions. On the avatars a mixture whose draws are all faces has 35,
+# and N(0, I), whose draws are mostly blurred, 320.
 BAD_SAMPLES = 100.0
 # A Fréchet distance that nobody would see, whatever that of the reconstructions: where all originals are alike, both
 # are near 0 and their ratio means nothing.

@@ -40,5 +40,9 @@ def gaussian_vae(networks: Networks, head: LikelihoodHead, learned_prior: Learne
     def start(params: Params, images: Float[np.ndarray, "m h w c"]) -> Params:
         return params | {"prior": learned_prior.start(params["prior"], images)}
 
-    vae = compose(init, encode, decode, prior)
-    return vae._replace(start_images=learned_prior.start_images, start=start) if learned_prior.start_images else vae
+    def refit(params: Params, codes: Float[np.ndarray, "n d"]) -> Params:
+        return params | {"prior": learned_prior.refit(params["prior"], codes)}
+
+    return compose(init, encode, decode, prior)._replace(
+        start_images=learned_prior.start_images, start=start, refit_every=learned_prior.refit_every, refit=refit
+    )

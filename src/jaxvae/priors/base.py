@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from jaxvae.annotations import Params, PRNGKey
 
 
-def _unchanged(params: Params, images: Any) -> Params:
+def _unchanged(params: Params, seen: Any) -> Params:
     return params
 
 
@@ -29,12 +29,17 @@ class LearnedPrior(NamedTuple):
             current parameters.
         start_images: training images that `start` wants to see, 0 for a prior that starts without data.
         start: (params, images float32 [start_images, h, w, c]) -> params.
+        refit_every: steps between refits, 0 for a prior that follows gradients alone.
+        refit: (params, codes of training images as rows [n, d]) -> params, instead of what gradients have reached; also
+            called after the last step.
     """
 
     init: Callable[[PRNGKey], Params]
     distribution: Callable[[Params, Callable[[Array], Any]], Any]
     start_images: int = 0
     start: Callable[[Params, Float[np.ndarray, "m h w c"]], Params] = _unchanged
+    refit_every: int = 0
+    refit: Callable[[Params, Float[np.ndarray, "n d"]], Params] = _unchanged
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,26 +11,34 @@ from jaxvae.priors.base import LearnedPrior, PriorConfig
 
 if TYPE_CHECKING:
     from jaxvae.annotations import Params, PRNGKey
+    from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture
 
 MOST_UNITS = 1024  # Each Gaussian has half a million parameters then.
 
-# Adam moves a parameter by about the learning rate, whatever its gradient. That suits weights of a few hundredths;
-# means and regression coefficients have whole units to go. The parameters are these values divided by STEP.
-STEP = 5.0
+SEED = 0  # Of the fits.
+SMALLEST_WEIGHT = 1e-6  # Of a Gaussian that a fit to few codes does without.
 
 
 @dataclass(frozen=True, kw_only=True)
 class FullMixturePrior(PriorConfig):
-    """Gaussians with full covariances, trained with the model: codes may correlate, and gather in groups."""
+    """Gaussians with full covariances, trained with the model: codes may correlate, and gather in groups.
+
+    Gradients alone let one or two of the Gaussians take all codes. So now and then they are fitted to codes of training
+    images by expectation maximisation, which raises the same bound, and follow by gradients from there.
+    """
 
     kind = "full_mixture"
 
     components: int = 20
     """Number of Gaussians."""
+    refit_every: int = 1000
+    """Steps between fits to codes of training images, each of which takes some seconds; they are also fitted after the
+    last step. 0 leaves everything to gradients."""
 
     def check(self) -> None:
-        """Refuses a mixture without components."""
+        """Refuses a mixture without components, and negative steps."""
         self.require_at_least(1, "components")
+        self.require_at_least(0, "refit_every")
 
     def check_latent(self, units: int | None) -> None:
         """Raises `UserError` for codes of so many units that their covariances have too many parameters."""
@@ -46,6 +54,7 @@ class FullMixturePrior(PriorConfig):
         import jax.numpy as jnp
 
         from jaxvae.distributions.precision_mixture import PrecisionMixture
+        from jaxvae.priors.fitted import fit_mixture
         from jaxvae.priors.row_prior import RowPrior
 
         units = math.prod(latent_shape)
@@ -55,12 +64,33 @@ class FullMixturePrior(PriorConfig):
             # Nearly N(0, I), with the components barely apart, as the mixture of diagonal covariances begins.
             return {
                 "logits": jnp.zeros(self.components),
-                "means": 0.1 / STEP * jax.random.normal(key, (self.components, units)),
+                "means": 0.1 * jax.random.normal(key, (self.components, units)),
                 "log_scales": jnp.zeros((self.components, units)),
                 "lower": jnp.zeros((self.components, units, units)),
             }
 
         def distribution(params: Params, encode: Any) -> RowPrior:
-            return RowPrior(PrecisionMixture(**jax.tree.map(lambda part: STEP * part, params)), jnp.zeros(latent_shape))
+            return RowPrior(PrecisionMixture(**params), jnp.zeros(latent_shape))
 
-        return LearnedPrior(init, distribution)
+        def refit(params: Params, codes: Any) -> Params:
+            fitted = fit_mixture(codes, self.components, SEED)
+            return params if fitted is None else by_precisions(fitted, self.components)
+
+        return LearnedPrior(init, distribution, refit_every=self.refit_every, refit=refit)
+
+
+def by_precisions(mixture: FullCovarianceMixture, components: int) -> Params:
+    """Returns the parameters of the same mixture, filled up to this number of components by some of no weight."""
+    import numpy as np
+
+    roots = np.linalg.inv(np.asarray(mixture.factors, np.float64))
+    scales = np.diagonal(roots, axis1=1, axis2=2)
+    lower = np.tril(roots / scales[:, :, None], -1)
+    weights = np.maximum(np.asarray(mixture.weights, np.float64), SMALLEST_WEIGHT)
+    missing = components - len(weights)
+    # Those without weight repeat the first.
+    chosen = np.concatenate([np.arange(len(weights)), np.zeros(missing, int)])
+    logits = np.log(np.concatenate([weights, np.full(missing, SMALLEST_WEIGHT)]))
+    parts = {"logits": logits, "means": np.asarray(mixture.means)[chosen], "log_scales": np.log(scales)[chosen],
+             "lower": lower[chosen]}  # fmt: skip
+    return {name: part.astype(np.float32) for name, part in parts.items()}

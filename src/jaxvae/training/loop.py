@@ -41,6 +41,7 @@ from jaxvae.training.metric_log import (
     write_change,
 )
 from jaxvae.training.multihost import any_process, broadcast_from_first, is_first, wait_for_all
+from jaxvae.training.prior_refit import is_due, refit_prior
 from jaxvae.training.resume import start, trees
 from jaxvae.training.sharding import Placement, everywhere, one_copy, place
 from jaxvae.training.skipping import SkippedStep, write_report
@@ -49,6 +50,8 @@ from jaxvae.training.state import Keys, TrainState, split_root
 from jaxvae.training.step import build_train_step, layers
 from jaxvae.training.validation import BatchObjective, Best, build_batch_objective, out_of_patience, validate
 from jaxvae.vae import VAE, Params
+
+REFIT_IMAGES = 5000  # Whose codes are drawn for a refit of the prior before the last step.
 
 
 def train(
@@ -192,16 +195,19 @@ def run_steps(session: Session, state: TrainState) -> TrainState:
     step = settings.steps if out_of_patience(config, session.best, session.first) else session.first
     while step < settings.steps:
         state, metrics = session.advance(state, step)
-        step += len(metrics["loss"])
+        before, step = step, step + len(metrics["loss"])
         session.pending.append((step, metrics))
         last, logs = step == settings.steps, step % settings.log_every == 0
         # Several processes stop together, and agree on it where they look up from the steps anyhow.
         stopping = any_process(bool(session.stop)) if logs or jax.process_count() == 1 else False
         validates = step % settings.validate_every == 0 or last
         draws = step % settings.picture_every == 0 and not last
-        waits = validates or draws or stopping
+        refits = is_due(session.trainer.vae, config, before, step)
+        waits = validates or draws or stopping or refits
         if logs or waits:
             fetch_metrics(session, state, waits=waits)
+        if refits:
+            state = refit(session, state, last=last)
         if validates:
             validate_and_save(session, state, step)
             if out_of_patience(config, session.best, step):
@@ -250,6 +256,14 @@ def give_up(session: Session, state: TrainState, trouble: SkippedStep) -> None:
         f"{where}. The last good state, of step {good}, is kept in {trainer.run}; a smaller --train.learning-rate "
         "often helps."
     )
+
+
+def refit(session: Session, state: TrainState, *, last: bool) -> TrainState:
+    """Refits the model's own prior to codes of training images; to those of all of them after the last step."""
+    trainer = session.trainer
+    images = trainer.images if last else trainer.images[:REFIT_IMAGES]
+    print_line(session.record, f"fitting the prior to the codes of {len(images)} training images")
+    return refit_prior(trainer.vae, state, trainer.draw_codes, trainer.keys, images, trainer.placement)
 
 
 def measure_split(session: Session, params: Params, split: str, step: int) -> dict[str, float]:

@@ -1,0 +1,42 @@
+"""Refitting the model's own prior to codes of training images, for priors that ask for it."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxvae.annotations import Tree
+from jaxvae.evaluation.per_example import DrawCodes
+from jaxvae.experiment import Config
+from jaxvae.training.sharding import Placement, one_copy
+from jaxvae.training.state import Keys, TrainState
+from jaxvae.vae import VAE
+
+
+def is_due(vae: VAE, config: Config, before: int, step: int) -> bool:
+    """Returns whether the prior is refitted after `step`, the steps up to `before` being made already."""
+    every = vae.refit_every if config.learns_prior else 0
+    return every > 0 and (step == config.train.steps or before // every < step // every)
+
+
+def refit_prior(
+    vae: VAE, state: TrainState, draw_codes: DrawCodes, keys: Keys, images: np.ndarray, placement: Placement
+) -> TrainState:
+    """Returns the state with the prior refitted to codes of these images, in the moving average too."""
+
+    def refitted(params: Tree) -> Tree:
+        whole = one_copy(placement, params)
+        return vae.refit(whole, draw_codes(whole, keys.codes, images))
+
+    params = _laid_as(state.params, refitted(state.params))
+    return state._replace(params=params, ema=None if state.ema is None else _laid_as(state.ema, refitted(state.ema)))
+
+
+def _laid_as(before: Tree, after: Tree) -> Any:
+    """Returns the leaves of `after` that are new, laid out over the devices as those of `before`; the others stay."""
+
+    def lay(old: jax.Array, new: Any) -> jax.Array:
+        host = np.asarray(new, old.dtype)
+        return jax.make_array_from_callback(host.shape, old.sharding, lambda part: host[part])
+
+    return before | {"prior": jax.tree.map(lay, before["prior"], after["prior"])}
