@@ -43,6 +43,5 @@ def gaussian_vae(networks: Networks, head: LikelihoodHead, learned_prior: Learne
     def refit(params: Params, codes: Float[np.ndarray, "n d"]) -> Params:
         return params | {"prior": learned_prior.refit(params["prior"], codes)}
 
-    return compose(init, encode, decode, prior)._replace(
-        start_images=learned_prior.start_images, start=start, refit_every=learned_prior.refit_every, refit=refit
-    )
+    vae = compose(init, encode, decode, prior)._replace(refit_every=learned_prior.refit_every, refit=refit)
+    return vae._replace(start_images=learned_prior.start_images, start=start) if learned_prior.start_images else vae

@@ -1,0 +1,78 @@
+import signal
+
+import jax
+import numpy as np
+import pytest
+from conftest import tiny_config
+
+from jaxvae import Autoencoder, Conv, FullMixturePrior, VampPrior, load
+from jaxvae.evaluation.per_example import build_draw_codes
+from jaxvae.models import build
+from jaxvae.priors.fitted import fit_mixture
+from jaxvae.runs import checkpoint
+from jaxvae.training import loop
+from jaxvae.training.prior_refit import is_due
+from jaxvae.training.state import split_root
+
+CONFIG = tiny_config(model=Conv(latent=4, channels=(8, 8), prior=FullMixturePrior(components=2, refit_every=15)))
+
+
+@pytest.fixture(scope="module")
+def whole(disc_set, tmp_path_factory):
+    run = tmp_path_factory.mktemp("refitted") / "whole"
+    loop.train(CONFIG, disc_set, run)
+    return run
+
+
+def test_the_prior_of_a_finished_run_is_the_mixture_fitted_to_the_codes_of_its_training_images(whole, disc_set):
+    vae, params, info = load(whole)
+    images = disc_set.split("train").images
+    codes = build_draw_codes(vae, info.config)(params, split_root(0).codes, images)
+    theirs = fit_mixture(codes, 2, 0)
+    np.testing.assert_allclose(
+        vae.prior(params).log_prob(codes[:50]), theirs.log_prob(codes[:50]), rtol=1e-3, atol=1e-2
+    )
+    # At step 20 the state is on its way from the fit of step 15, whose means are far from where they began.
+    earlier = load(whole, step=20).params["prior"]["means"]
+    begun = jax.jit(vae.init)(split_root(0).init)["prior"]["means"]
+    assert np.abs(earlier - begun).max() > 0.1
+    assert not np.array_equal(earlier, params["prior"]["means"])
+
+
+def test_a_run_interrupted_between_two_refits_continues_bit_for_bit(whole, disc_set, tmp_path, monkeypatch):
+    original = loop.log
+
+    def interrupting(record, ready, *rest):
+        if any(step == 25 for step, _ in ready):
+            signal.raise_signal(signal.SIGINT)
+        return original(record, ready, *rest)
+
+    monkeypatch.setattr(loop, "log", interrupting)
+    run = tmp_path / "cut"
+    with pytest.raises(KeyboardInterrupt, match="continues from there"):
+        loop.train(CONFIG, disc_set, run)
+    assert 25 < checkpoint.steps(run / "checkpoints")[-1] < 40
+    monkeypatch.undo()
+    loop.train(CONFIG, disc_set, run)
+    assert jax.tree.all(jax.tree.map(np.array_equal, load(whole).params, load(run).params))
+
+
+@pytest.mark.parametrize(
+    ("before", "step", "due"),
+    [(0, 14, False), (14, 15, True), (10, 17, True), (15, 16, False), (29, 30, True), (38, 39, False), (39, 40, True)],
+)
+def test_a_refit_is_due_at_each_multiple_and_after_the_last_step(before, step, due):
+    assert is_due(build(CONFIG.model, (16, 16, 3)), CONFIG, before, step) == due
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        tiny_config(),
+        tiny_config(model=Conv(latent=4, prior=VampPrior())),
+        tiny_config(model=Conv(latent=4, prior=FullMixturePrior(refit_every=0))),
+        tiny_config(model=CONFIG.model, objective=Autoencoder()),
+    ],
+)
+def test_other_priors_and_autoencoders_are_never_refitted(config):
+    assert not is_due(build(config.model, (16, 16, 3)), config, 0, 40)
