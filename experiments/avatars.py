@@ -11,5 +11,5 @@ config = Config(
         source=Avatars(), size=64, pixels="dequantized", walk_from="sunglasses=0,glasses=0", walk_to="sunglasses=1"
     ),
     model=Conv(latent=64, prior=FullMixturePrior()),
-    train=TrainConfig(steps=3000, batch_size=32, learning_rate=3e-3, warmup_steps=200, mixture_components=30),
+    train=TrainConfig(steps=3000, batch_size=32, learning_rate=3e-3, warmup_steps=200, mixture_components=0),
 )

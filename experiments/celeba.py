@@ -7,7 +7,7 @@ such as the folder that Kaggle hands out. The crop is the one of the autoencoder
 (Ghosh et al. 2020).
 """
 
-from jaxvae import TFDS, Config, Conv, DataConfig, TrainConfig
+from jaxvae import TFDS, Config, Conv, DataConfig, FullMixturePrior, TrainConfig
 
 config = Config(
     name="celeba",
@@ -20,7 +20,7 @@ config = Config(
         walk_from="Eyeglasses=0",
         walk_to="Eyeglasses=1",
     ),
-    model=Conv(latent=128, channels=(64, 128, 256, 512)),
+    model=Conv(latent=128, channels=(64, 128, 256, 512), prior=FullMixturePrior(refit_every=10_000)),
     train=TrainConfig(
         steps=60_000,
         batch_size=128,
@@ -30,5 +30,6 @@ config = Config(
         log_every=50,
         validate_every=5000,
         picture_every=5000,
+        mixture_components=0,
     ),
 )
