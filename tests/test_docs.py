@@ -132,10 +132,10 @@ def context(words: tuple[str, ...]) -> tuple[str, ...]:
 def help_of(words: tuple[str, ...], folder: Path) -> str:
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "COLUMNS": "200", "NO_COLOR": "1"}
     run = subprocess.run(
-        [sys.executable, "-m", f"jaxvae.{words[0]}", *words[1:], "--help"],
+        [sys.executable, "-m", f"jaxvae.{words[0]}", *words[1:], "--help-all"],
         cwd=folder, env=environment, capture_output=True, text=True,
     )  # fmt: skip
-    assert run.returncode == 0, f"{' '.join(words)} --help: {run.stderr}"
+    assert run.returncode == 0, f"{' '.join(words)} --help-all: {run.stderr}"
     return run.stdout
 
 

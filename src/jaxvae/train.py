@@ -1,4 +1,4 @@
-"""`python -m jaxvae.train [EXPERIMENT.py] [--field value ...]`: prepares the data, trains, draws the result."""
+"""`python -m jaxvae.train [EXPERIMENT] [--field value ...]`: prepares the data, trains, draws the result."""
 
 import shlex
 import shutil
@@ -17,9 +17,12 @@ from jaxvae.system.processes import use_large_pages
 
 DESCRIPTION = """Trains a variational autoencoder and shows what it learned.
 
-EXPERIMENT.py, the first argument, is a file such as experiments/avatars.py; its values are the defaults below, and
-each can be overridden. Without one, --data.source NAME trains the default model on any data set. Repeating the command
-continues an interrupted run."""
+EXPERIMENT is a stock experiment (avatars, celeba, folder, …) or a file of your own that sets `config`; its values are
+the defaults below, and each can be overridden. Without one, --data.source NAME trains the default model on any data
+set. Repeating the command continues an interrupted run.
+
+Examples: python -m jaxvae.train avatars --train.steps 500 --run runs/short
+python -m jaxvae.train --data.source my/photos --data.flip --model.latent 32"""
 
 
 @dataclass(frozen=True, kw_only=True)
