@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxvae.errors import UserError
 from jaxvae.experiment import Config, flatten, to_json
-from jaxvae.runs.run import read_config
+from jaxvae.runs.run import read_config, run_of
 from jaxvae.system.small_files import check_regular
 
 LARGEST_LOG = 2**32  # Bytes.
@@ -50,6 +50,7 @@ def read_run(path: Path) -> Recorded:
     Raises:
         UserError: there is no run, or its metrics cannot be read.
     """
+    path, _ = run_of(path)
     config = read_config(path)
     if config is None:
         raise UserError(f"{path} is not a run: it has no config.json; give the folders of runs.")
