@@ -107,7 +107,7 @@ def suggestions(run: Path, config: Config, attributes: Sequence[str] = (), image
         ["explore", str(run)],
         ["interpolate", str(run), *walk, "--out", "walk.gif"],
         *([corners] if images >= 4 else []),
-        *([["attribute", "add", str(run), change, "--to", "test:0"]] if change else []),
+        *([["attribute", "add", str(run), change, "--images", "test:0"]] if change else []),
         ["sample", str(run), "--n", "64"],
     ]
     return ["next:", *(f"  {shlex.join([python_command(), '-m', f'jaxvae.{command}', *rest])}"

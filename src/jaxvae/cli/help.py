@@ -69,7 +69,9 @@ def format_help(
     sub = next((word for word in arguments if choice and word in choice.parser_from_name), None)
     if choice and sub:
         specification, name, choice = choice.parser_from_name[sub].evaluate(), f"{name} {sub}", None
-    every = [_Argument.read(each.arg) for each in specification.get_args_including_children()]
+    every = [
+        _Argument.read(each.arg) for each in specification.get_args_including_children() if not each.arg.is_suppressed()
+    ]
     shown = [each.entry for each in every if each.flag not in rare]
     positional = [entry for entry in shown if not entry.invocation.startswith("-")]
     flags = [entry for entry in [*entries, *shown] if entry not in positional]

@@ -18,6 +18,11 @@ from jaxvae.errors import UserError
 
 Result = TypeVar("Result")
 
+# Flags that other versions had, and what to write instead, by command.
+FORMER = {
+    "attribute": {"--to": "--images WHICH ...", "--run": "the run's folder as first argument, as in add RUN NAME"},
+}
+
 NAMED = (tyro.conf.PositionalMetavarFromFieldName,)
 
 
@@ -49,6 +54,9 @@ def parse(
         hidden = () if "--help-all" in arguments else rare
         print(format_help(what, f"python -m jaxvae.{name}", arguments, description, entries, hidden, **options))
         sys.exit()
+    for flag, now in FORMER.get(name, {}).items():
+        if any(word == flag or word.startswith(f"{flag}=") for word in arguments):
+            raise UserError(f"{flag} is not a flag of {name}; give {now}.")
     complaint = io.StringIO()
     try:
         with redirect_stderr(complaint):
