@@ -223,6 +223,13 @@ def test_train_prepares_trains_continues_and_refuses_a_different_configuration(c
     assert code == 0, err
     for phrase in ("160 train, 50 validation, 21 test", "psnr_db", "runs/mine/samples/interpolation.png", "next:"):
         assert phrase in out
+    announced = [
+        "preparing the dataset", "dataset ", "run runs/mine", "  model       conv with ", "  training    3 steps of ",
+        "building the model", "compiling the train step", "measuring the test split", "encoding 160 images",
+        "fitting a mixture of up to 1 Gaussian ", "fitting a flow to the codes", "drawing reconstructions", "images:",
+    ]  # fmt: skip
+    lines = [next(i for i, line in enumerate(out.splitlines()) if line.startswith(start)) for start in announced]
+    assert lines == sorted(lines)
     assert json.loads(Path("runs/mine/config.json").read_text())["train"]["steps"] == 3
 
     code, out, _ = call("train", *arguments, "--train.steps", 3)

@@ -14,6 +14,7 @@ from jaxvae.cli import parse_with_experiment, say, told
 from jaxvae.config import DevicesConfig
 from jaxvae.experiment import Config
 from jaxvae.system.processes import use_large_pages
+from jaxvae.system.progress import under_way
 
 DESCRIPTION = """Trains a variational autoencoder and shows what it learned.
 
@@ -50,13 +51,15 @@ def run_training(parsed: Arguments) -> None:
     config = parsed.config
 
     # Imported after the arguments have been checked: JAX and Orbax take seconds.
-    from jaxvae.data.prepare import prepare
-    from jaxvae.data.summary import check_ranges, describe
-    from jaxvae.runs.changes import ended_before
-    from jaxvae.runs.run import beside
-    from jaxvae.training.loop import train
-    from jaxvae.training.multihost import first_then_others, is_first, join, wait_for_all
-    from jaxvae.training.sharding import share_cores
+    with under_way(say, "importing JAX", first=2.0):
+        from jaxvae.data.prepare import already_prepared, prepare
+        from jaxvae.data.summary import check_ranges, describe
+        from jaxvae.runs.changes import ended_before
+        from jaxvae.runs.run import beside
+        from jaxvae.training import summary
+        from jaxvae.training.loop import train
+        from jaxvae.training.multihost import first_then_others, is_first, join, wait_for_all
+        from jaxvae.training.sharding import share_cores
 
     share_cores(config)
     join(parsed.devices)
@@ -72,8 +75,12 @@ def run_training(parsed: Arguments) -> None:
         more = f"--change --train.steps {2 * steps} continues it, --fresh starts another next to it."
         tell(f"{run} is complete: it has {how}. {more}")
         return
+    if already_prepared(config.data) is None:
+        tell(f"preparing the dataset {config.data.source.dataset_name()}, once")
     prepared = first_then_others(lambda: prepare(config.data))
     tell(*describe(prepared).splitlines(), *(f"  doubtful    {doubt}" for doubt in check_ranges(prepared)))
+    tell(*summary.describe(str(run), config, prepared, parsed.devices))
+    tell("building the model; Ctrl-C stops after any step, and the same command goes on from there")
     images = train(config, prepared, run, parsed.devices)
     next_commands = suggestions(run, config, prepared.attributes, prepared.info["splits"]["test"]["n"])
     tell("", "images:", *(f"  {path}" for path in images), "", *next_commands)

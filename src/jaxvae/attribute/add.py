@@ -21,8 +21,8 @@ MAX_NAME_LENGTH = 20  # Characters of an image's name in front of its row.
 class Add:
     """Draws images with attributes added and removed, at several strengths.
 
-    NAME is sunglasses, or a class of an attribute that has several, hair_color=blond. WHICH is test:12, an image file of
-    any size, a folder of them, or an attribute query such as sunglasses=0 (the first matching test image).
+    NAME is sunglasses, or a class of an attribute that has several, hair_color=blond. WHICH is test:12, an image file
+    of any size, a folder of them, or an attribute query such as sunglasses=0 (the first matching test image).
 
     Examples: python -m jaxvae.attribute add runs/NAME sunglasses --images test:0 me.jpg
     python -m jaxvae.attribute add sunglasses hat --remove beard --degree 0 1 2
