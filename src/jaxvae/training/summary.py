@@ -8,7 +8,6 @@ from jaxvae.errors import printable
 from jaxvae.experiment import Config
 from jaxvae.models import build
 from jaxvae.training.sharding import place
-from jaxvae.vae import code_shape
 
 
 def describe(run: str, config: Config, prepared: Prepared, devices: DevicesConfig = DevicesConfig()) -> list[str]:
@@ -18,9 +17,11 @@ def describe(run: str, config: Config, prepared: Prepared, devices: DevicesConfi
         UserError: the devices do not divide the batch.
     """
     vae = build(config.model, prepared.shape)
-    params = jax.eval_shape(vae.init, jax.random.key(0))
-    parameters = sum(leaf.size for leaf in jax.tree.leaves(params))
-    units = sum(leaf.size for leaf in jax.tree.leaves(code_shape(vae, params)))
+    key = jax.random.key(0)
+    params = jax.eval_shape(vae.init, key)
+    # Shapes alone: nothing is computed, and a large model needs no memory yet.
+    code = jax.eval_shape(lambda params: vae.prior(params).sample(key), params)
+    parameters, units = (sum(leaf.size for leaf in jax.tree.leaves(tree)) for tree in (params, code))
     model, steps, batch = config.model, config.train.steps, config.train.batch_size
     mesh = place(config, devices).mesh
     epochs = steps * batch / prepared.info["splits"]["train"]["n"]
