@@ -44,9 +44,9 @@ def test_interpolate_shows_originals_at_the_ends_and_the_path_between(call, disc
     np.testing.assert_array_equal(strip[::scale, :side:scale], disc_set.split("test").images[1])
 
 
-def test_interpolate_with_one_degree_gives_one_image_and_a_gif_an_animation(call, disc_run):
+def test_interpolate_with_one_degree_gives_one_image_and_its_ends_and_a_gif_an_animation(call, disc_run):
     assert call(interpolate, disc_run, "--degree", "0.5", "--path", "spherical", "--out", "half.png")[0] == 0
-    assert open_image("half.png").size == (128, 128)
+    assert open_image("half.png").size == (3 * 128 + 2 * 16, 128)
     assert call(interpolate, disc_run, "--steps", 5, "--gif", "--out", "walk.png")[0] == 0
     with Image.open("walk.gif") as animation:
         assert animation.n_frames == 80
