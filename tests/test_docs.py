@@ -124,7 +124,12 @@ def context(words: tuple[str, ...]) -> tuple[str, ...]:
     """The arguments that decide which flags a command has: a subcommand, an experiment, the kinds in use."""
     kinds = ("--data.source", "--model", "--objective", "--model.prior", "--model.likelihood")
     chosen = [part for flag, value in pairwise(words) if flag in kinds for part in (flag, value)]
-    leading = [word for word in words[1:2] if word.endswith(".py") or word in ("list", "add", "measure")]
+    takes_experiment = words[0] in ("train", "plan")
+    leading = [
+        word
+        for word in words[1:2]
+        if word in ("list", "add", "measure") or (takes_experiment and not word.startswith("-"))
+    ]
     return (words[0], *leading, *chosen)
 
 

@@ -53,7 +53,7 @@ def run_training(parsed: Arguments) -> None:
     # Imported after the arguments have been checked: JAX and Orbax take seconds.
     with under_way(say, "importing JAX", first=2.0):
         from jaxvae.data.prepare import already_prepared, prepare
-        from jaxvae.data.summary import check_ranges, describe
+        from jaxvae.data.summary import advise, check_ranges, describe
         from jaxvae.runs.changes import ended_before
         from jaxvae.runs.run import beside
         from jaxvae.training import summary
@@ -78,7 +78,8 @@ def run_training(parsed: Arguments) -> None:
     if already_prepared(config.data) is None:
         tell(f"preparing the dataset {config.data.source.dataset_name()}, once")
     prepared = first_then_others(lambda: prepare(config.data))
-    tell(*describe(prepared).splitlines(), *(f"  doubtful    {doubt}" for doubt in check_ranges(prepared)))
+    doubts = [f"  doubtful    {doubt}" for doubt in check_ranges(prepared)]
+    tell(*describe(prepared).splitlines(), *doubts, *(f"  advice      {each}" for each in advise(prepared)))
     tell(*summary.describe(str(run), config, prepared, parsed.devices))
     tell("building the model; Ctrl-C stops after any step, and the same command goes on from there")
     images = train(config, prepared, run, parsed.devices)

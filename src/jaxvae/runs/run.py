@@ -28,6 +28,7 @@ from jaxvae.system.small_files import read_text
 from jaxvae.vae import VAE, Params, Prior, code_shape
 
 RUNS = Path("runs")
+LARGEST_LOG = 2**32  # Bytes of metrics.jsonl; some ten million lines.
 
 logger = logging.getLogger("jaxvae")
 
