@@ -7,6 +7,9 @@ from jaxvae.config.user_code import import_file
 from jaxvae.errors import UserError, suggest
 from jaxvae.experiment import Config
 
+PACKAGE = Path(__file__).parents[1]
+FOLDERS = (PACKAGE / "experiments", PACKAGE.parents[1] / "experiments")  # In a wheel, and in the repository.
+
 
 def read_experiment(name: str | Path) -> Config:
     """Returns the `config` of a stock experiment, or of an experiment file: Python that the user asks to run.
@@ -45,8 +48,6 @@ def _listed(stock: dict[str, Path]) -> str:
 
 
 def stock_experiments() -> dict[str, Path]:
-    """Returns the files of the stock experiments by name: those of the repository, which a wheel carries along."""
-    package = Path(__file__).parents[1]
-    folders = [package / "experiments", package.parents[1] / "experiments"]
-    found = next((folder for folder in folders if (folder / "avatars.py").is_file()), None)
+    """Returns the files of the stock experiments by name: those in experiments/, which a wheel carries along."""
+    found = next((folder for folder in FOLDERS if (folder / "avatars.py").is_file()), None)
     return {file.stem: file for file in sorted(found.glob("*.py"))} if found else {}

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from tyro import _strings
 from tyro._arguments import ArgumentDefinition, generate_argument_helptext
 from tyro._parsers import ParserSpecification, SubparsersSpecification
+from tyro._singleton import MISSING_NONPROP, is_missing
 
 HELP = {"-h", "--help", "--help-all"}
 MAX_WIDTH = 100  # Longer lines are hard to read.
@@ -92,8 +93,6 @@ def format_help(
 
 
 def _specification(what: Callable[..., Any], default: Any) -> ParserSpecification:
-    from tyro._singleton import MISSING_NONPROP
-
     with _strings.delimiter_context("-"):
         return ParserSpecification.from_callable_or_type(
             what, markers=set(), description=None, parent_classes=set(), intern_prefix="", extern_prefix="",
@@ -117,7 +116,8 @@ class _Argument(NamedTuple):
             text = f"{text} (default: {default})"
         if argument.is_positional():
             name = _metavar(argument, argument.field.extern_name)
-            usage = name if lowered.required or name.startswith("[") else f"[{name}]"
+            required = lowered.required or is_missing(argument.field.default)
+            usage = name if required or name.startswith("[") else f"[{name}]"
             return cls(name, usage, Entry("", name.replace("[", "").replace("]", ""), text))
         flag = lowered.name_or_flags[-1]  # Those before it are other spellings.
         parts = flag.removeprefix("--").split(".")
