@@ -78,8 +78,9 @@ def run_training(parsed: Arguments) -> None:
     if already_prepared(config.data) is None:
         tell(f"preparing the dataset {config.data.source.dataset_name()}, once")
     prepared = first_then_others(lambda: prepare(config.data))
+    advice = advise(prepared, flipped=config.data.flip, patient=config.train.patience > 0)
     doubts = [f"  doubtful    {doubt}" for doubt in check_ranges(prepared)]
-    tell(*describe(prepared).splitlines(), *doubts, *(f"  advice      {each}" for each in advise(prepared)))
+    tell(*describe(prepared).splitlines(), *doubts, *(f"  advice      {each}" for each in advice))
     tell(*summary.describe(str(run), config, prepared, parsed.devices))
     tell("building the model; Ctrl-C stops after any step, and the same command goes on from there")
     images = train(config, prepared, run, parsed.devices)

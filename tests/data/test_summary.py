@@ -31,6 +31,9 @@ def test_few_images_are_remarked_on_and_many_are_not():
     for flag in ("--data.flip", "--model.latent", "--train.steps", "--train.patience", "your-pictures.md"):
         assert flag in sentence
     assert told(FEW_IMAGES) == []
+    (sentence,) = advise(Prepared(Path(), {"splits": {"train": {"n": 1}}, "origin": {}}), flipped=True, patient=True)
+    assert "--data.flip" not in sentence
+    assert "--train.patience" not in sentence
 
 
 @pytest.mark.parametrize("packed", [False, True])

@@ -69,13 +69,21 @@ def check_ranges(prepared: Prepared) -> list[str]:
     return warnings
 
 
-def advise(prepared: Prepared) -> list[str]:
-    """Returns what to consider before training on few images, or on such that are mostly cut away; a sentence each."""
+def advise(prepared: Prepared, *, flipped: bool = False, patient: bool = False) -> list[str]:
+    """Returns what to consider before training on few images, or on such that are mostly cut away; a sentence each.
+
+    Args:
+        prepared: the dataset.
+        flipped: whether training images will be mirrored, so that this need not be advised.
+        patient: whether training will stop at the best validation.
+    """
     advice = []
     if (count := prepared.info["splits"]["train"]["n"]) < FEW_IMAGES:
+        remedies = ["--data.flip"] * (not flipped) + ["--train.patience 5"] * (not patient)
         advice.append(
-            f"{count:,} training images are few and soon memorised; consider --data.flip, a smaller --model.latent, "
-            "fewer --train.steps or --train.patience 5, and see Few images in docs/tutorials/your-pictures.md."
+            f"{count:,} training images are few and soon memorised; consider "
+            f"{', '.join([*remedies, 'a smaller --model.latent'])} or fewer --train.steps, "
+            "and see Few images in docs/tutorials/your-pictures.md."
         )
     if (cut := prepared.info["origin"].get("cut_away", 0.0)) > LARGE_CUT:
         advice.append(

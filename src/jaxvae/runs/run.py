@@ -178,7 +178,9 @@ def newest_run(root: Path = RUNS) -> Path:
     """
     runs = [path.parent for path in root.glob("*/config.json")]
     if not runs:
-        raise UserError(f"there is no run in {root.resolve()}; make train (or python -m jaxvae.train) makes one.")
+        raise UserError(
+            f"there is no run in {root.resolve()}; python -m jaxvae.train avatars (or make train) makes one."
+        )
     runs.sort(key=lambda run: (run / "metrics.jsonl" if (run / "metrics.jsonl").exists() else run).stat().st_mtime)
     whole = [run for run in runs if checkpoint.steps(run / "checkpoints")]
     if whole and whole[-1] != runs[-1]:
