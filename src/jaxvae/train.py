@@ -1,5 +1,6 @@
 """`python -m jaxvae.train [EXPERIMENT] [--field value ...]`: prepares the data, trains, draws the result."""
 
+import os
 import shlex
 import shutil
 import sys
@@ -50,8 +51,10 @@ def run_training(parsed: Arguments) -> None:
     """Prepares the data, trains, and prints where the images are."""
     config = parsed.config
 
+    # Of several processes only the first prints; before JAX is there, the launcher knows which that is.
+    first = parsed.devices.process in (None, 0) and os.environ.get("SLURM_PROCID", "0") == "0"
     # Imported after the arguments have been checked: JAX and Orbax take seconds.
-    with under_way(say, "importing JAX", first=2.0):
+    with under_way(say if first else silent, "importing JAX", first=1.0):
         from jaxvae.data.prepare import already_prepared, prepare
         from jaxvae.data.summary import advise, check_ranges, describe
         from jaxvae.runs.changes import ended_before
@@ -63,7 +66,6 @@ def run_training(parsed: Arguments) -> None:
 
     share_cores(config)
     join(parsed.devices)
-    # Of several processes only the first prints.
     tell = say if is_first() else silent
     run = parsed.run or Path("runs") / config.title
     run = beside(run) if parsed.fresh else run
