@@ -224,7 +224,7 @@ def test_train_prepares_trains_continues_and_refuses_a_different_configuration(c
     for phrase in ("160 train, 50 validation, 21 test", "psnr_db", "runs/mine/samples/interpolation.png", "next:"):
         assert phrase in out
     announced = [
-        "preparing the dataset", "dataset ", "run runs/mine", "  model       conv with ", "  training    3 steps of ",
+        "dataset ", "run runs/mine", "  model       conv with ", "  training    3 steps of ",
         "building the model", "compiling the train step", "measuring the test split", "encoding 160 images",
         "fitting a mixture of up to 1 Gaussian ", "fitting a flow to the codes", "drawing reconstructions", "images:",
     ]  # fmt: skip

@@ -55,7 +55,7 @@ def run_training(parsed: Arguments) -> None:
     first = parsed.devices.process in (None, 0) and os.environ.get("SLURM_PROCID", "0") == "0"
     # Imported after the arguments have been checked: JAX and Orbax take seconds.
     with under_way(say if first else silent, "importing JAX", first=1.0):
-        from jaxvae.data.prepare import already_prepared, prepare
+        from jaxvae.data.prepare import prepare
         from jaxvae.data.summary import advise, check_ranges, describe
         from jaxvae.runs.changes import ended_before
         from jaxvae.runs.run import beside
@@ -77,9 +77,8 @@ def run_training(parsed: Arguments) -> None:
         more = f"--change --train.steps {2 * steps} continues it, --fresh starts another next to it."
         tell(f"{run} is complete: it has {how}. {more}")
         return
-    if already_prepared(config.data) is None:
-        tell(f"preparing the dataset {config.data.source.dataset_name()}, once")
-    prepared = first_then_others(lambda: prepare(config.data))
+    with under_way(tell, f"preparing the dataset {config.data.source.dataset_name()}", first=1.0):
+        prepared = first_then_others(lambda: prepare(config.data))
     advice = advise(prepared, flipped=config.data.flip, patient=config.train.patience > 0)
     doubts = [f"  doubtful    {doubt}" for doubt in check_ranges(prepared)]
     tell(*describe(prepared).splitlines(), *doubts, *(f"  advice      {each}" for each in advice))
