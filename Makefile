@@ -78,7 +78,7 @@ reconstruct: $(READY)  ## newest run: originals above their reconstructions
 traverse: $(READY)  ## newest run: vary each of the leading latent units
 	$(BIN)/python -m jaxvae.traverse $(ARGS)
 
-attribute: $(READY)  ## newest run: list, add or measure attributes (ARGS="add sunglasses --to test:3", ARGS=measure)
+attribute: $(READY)  ## newest run: list, add or measure attributes (ARGS="add sunglasses --images test:3", ARGS=measure)
 	$(BIN)/python -m jaxvae.attribute $(ARGS)
 
 map: $(READY)  ## newest run: plot the latent space in the plane (ARGS="--attribute NAME")

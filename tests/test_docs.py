@@ -124,7 +124,12 @@ def context(words: tuple[str, ...]) -> tuple[str, ...]:
     """The arguments that decide which flags a command has: a subcommand, an experiment, the kinds in use."""
     kinds = ("--data.source", "--model", "--objective", "--model.prior", "--model.likelihood")
     chosen = [part for flag, value in pairwise(words) if flag in kinds for part in (flag, value)]
-    leading = [word for word in words[1:2] if word.endswith(".py") or word in ("list", "add", "measure")]
+    takes_experiment = words[0] in ("train", "plan")
+    leading = [
+        word
+        for word in words[1:2]
+        if word in ("list", "add", "measure") or (takes_experiment and not word.startswith("-"))
+    ]
     return (words[0], *leading, *chosen)
 
 
@@ -132,10 +137,10 @@ def context(words: tuple[str, ...]) -> tuple[str, ...]:
 def help_of(words: tuple[str, ...], folder: Path) -> str:
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "COLUMNS": "200", "NO_COLOR": "1"}
     run = subprocess.run(
-        [sys.executable, "-m", f"jaxvae.{words[0]}", *words[1:], "--help"],
+        [sys.executable, "-m", f"jaxvae.{words[0]}", *words[1:], "--help-all"],
         cwd=folder, env=environment, capture_output=True, text=True,
     )  # fmt: skip
-    assert run.returncode == 0, f"{' '.join(words)} --help: {run.stderr}"
+    assert run.returncode == 0, f"{' '.join(words)} --help-all: {run.stderr}"
     return run.stdout
 
 

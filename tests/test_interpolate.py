@@ -60,6 +60,7 @@ def test_a_loop_through_several_images_has_a_row_from_each_to_the_next(call, liv
     result = json.loads(out)
     assert (result["gif"], result["npz"]) == ("x.gif", "x.npz")
     assert result["ends"] == ["test:3", "test:1", "test:2", "test:3"]
+    assert result["walk"] == "test:3 → test:1 → test:2 → test:3 (loop), spherical, 4 steps per segment"
     rows, images = strip("x.png"), disc_set.split("test").images
     assert rows.shape[:2] == (3, 6)
     for row, (first, last) in zip(rows, [(3, 1), (1, 2), (2, 3)], strict=True):
@@ -131,11 +132,37 @@ def test_a_sheet_has_the_four_images_at_its_corners(call, lively):
     for which, place in [("test:0", (0, 0)), ("test:1", (0, 2)), ("test:2", (2, 0)), ("test:3", (2, 2))]:
         arguments = ["--from", which, "--to", "test:9", "--degree", 0, "--overwrite", "--out", "one.png"]
         assert call(interpolate, lively, *arguments)[0] == 0
-        np.testing.assert_allclose(sheet[place].astype(int), strip("one.png")[0, 0], atol=1)
+        np.testing.assert_allclose(sheet[place].astype(int), strip("one.png")[0, 1], atol=1)
     with np.load("x.npz") as arrays:
         np.testing.assert_array_equal(arrays["pictures"].reshape(sheet.shape), sheet)
         codes = arrays["codes"].reshape(3, 3, 3)
         np.testing.assert_allclose(codes[1, 1], codes[[0, 0, 2, 2], [0, 2, 0, 2]].mean(axis=0), rtol=1e-4)
+
+
+def test_what_was_done_is_said(call, lively):
+    ends = ["--from", "test:0", "--to", "test:1", "--overwrite", "--out", "x.png"]
+    for arguments, line in (
+        (["--steps", 3], "walk: test:0 → test:1, linear, 3 steps"),
+        (["--degree", 0.25, "--path", "prior"], "walk: test:0 → test:1, prior (fitted_flow), the image at degree 0.25"),
+        (["--via", "test:2", "--steps", 2], "walk: test:0 → test:2 → test:1, linear, 2 steps per segment"),
+    ):
+        code, out, err = call(interpolate, lively, *ends, *arguments)
+        assert code == 0, err
+        assert out.splitlines()[:2] == ["picture: x.png", line]
+        assert "from:" not in out
+    corners = ["--corners", "test:0", "test:1", "test:2", "test:3", "--steps", 2, "--out", "y.png"]
+    assert (
+        "sheet: test:0 to test:1 above, test:2 to test:3 below, linear, 2 x 2 images"
+        in call(interpolate, lively, *corners)[1]
+    )
+
+
+def test_one_image_stands_between_its_ends(call, lively, disc_set):
+    arguments = ["--from", "test:3", "--via", "test:1", "--to", "test:2", "--degree", 0.5, "--out", "x.png"]
+    assert call(interpolate, lively, *arguments)[0] == 0
+    rows, images = strip("x.png"), disc_set.split("test").images
+    assert rows.shape[:2] == (1, 3)
+    np.testing.assert_array_equal(rows[0, [0, 2]], images[[3, 2]])
 
 
 def codes_of(call, run, *arguments) -> np.ndarray:
@@ -204,7 +231,7 @@ def test_files_in_the_run_are_named_after_the_request(call, lively):
         assert path.exists()
         names.add(path.name)
     assert len(names) == 9
-    assert "interpolation-test-0-test-1-prior-fitted_flow-2.png" in names
+    assert "interpolation-test-0-test-1-prior-fitted_flow-2-steps.png" in names
 
 
 MISTAKES = {

@@ -1,10 +1,9 @@
-"""Writes the reference of the commands: what each prints for `--help`, in the order of `python -m jaxvae`."""
+"""Writes the reference of the commands: what each prints for `--help-all`, in the order of `python -m jaxvae`."""
 
 import os
 import re
 import subprocess
 import sys
-import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,39 +16,35 @@ WIDTH = 80
 
 
 def help_text(*command: str) -> str:
-    """Returns what `python -m jaxvae.NAME … --help` prints, with lines wrapped.
+    """Returns what `python -m jaxvae.NAME … --help-all` prints.
 
     Raises:
         ExtensionError: the command fails.
     """
     source = Path(__file__).parents[2] / "src"
-    environment = {**os.environ, "PYTHONPATH": str(source), "COLUMNS": str(WIDTH + 2), "NO_COLOR": "1",
+    environment = {**os.environ, "PYTHONPATH": str(source), "COLUMNS": str(WIDTH),
                    "PYTHONIOENCODING": "utf-8", "JAX_PLATFORMS": "cpu"}  # fmt: skip
     name, *rest = command
     run = subprocess.run(  # noqa: S603
-        [sys.executable, "-m", f"jaxvae.{name}", *rest, "--help"],
+        [sys.executable, "-m", f"jaxvae.{name}", *rest, "--help-all"],
         capture_output=True, text=True, encoding="utf-8", env=environment, check=False,
     )  # fmt: skip
     if run.returncode:
-        raise ExtensionError(f"python -m jaxvae.{name} --help failed:\n{run.stderr}")
-    return "\n".join(wrapped for line in run.stdout.rstrip().splitlines() for wrapped in _wrap(line))
-
-
-def _wrap(line: str) -> list[str]:
-    return [line.rstrip()] if len(line) <= WIDTH + 4 else textwrap.wrap(line, WIDTH)
+        raise ExtensionError(f"python -m jaxvae.{name} --help-all failed:\n{run.stderr}")
+    return run.stdout.rstrip()
 
 
 def subcommands(text: str) -> list[str]:
-    """Returns the subcommands that a help text lists, as in `{list,add,measure}`."""
-    usage = re.search(r"^usage:.*?\[\{([a-z,]+)\}\]$", text, re.MULTILINE)
-    return usage[1].split(",") if usage else []
+    """Returns the subcommands that a help text lists."""
+    listed = re.search(r"^commands:\n((?: .*\n)+)", text, re.MULTILINE)
+    return re.findall(r"^  (\w+)", listed[1], re.MULTILINE) if listed else []
 
 
 def command_section(name: str, purpose: str) -> str:
     """Returns the section of one command."""
     text = help_text(name)
-    blocks = [(f"python -m jaxvae.{name} --help", text)]
-    blocks += [(f"python -m jaxvae.{name} {sub} --help", help_text(name, sub)) for sub in subcommands(text)]
+    blocks = [(f"python -m jaxvae.{name} --help-all", text)]
+    blocks += [(f"python -m jaxvae.{name} {sub} --help-all", help_text(name, sub)) for sub in subcommands(text)]
     shown = "\n".join(f"```text\n$ {line}\n\n{text}\n```\n" for line, text in blocks)
     return f"## {name}\n\n{purpose[0].upper()}{purpose[1:]}.\n\n{shown}"
 
@@ -61,9 +56,10 @@ def write_commands(app: Sphinx) -> None:
     with ThreadPoolExecutor(2) as pool:
         sections = list(pool.map(lambda item: command_section(*item), COMMANDS.items()))
     head = (
-        "# Commands\n\n`python -m jaxvae.NAME` and `jaxvae NAME` are the same. What follows is the output of `--help`, "
-        "taken when this site was built. `train` and `plan` list the fields of the kinds in use; name others to see "
-        "theirs, as in `python -m jaxvae.train --objective iwae --help`. Every field is described in "
+        "# Commands\n\n`python -m jaxvae.NAME` and `jaxvae NAME` are the same. What follows is the output of "
+        "`--help-all`, taken when this site was built; `--help` of `train` and `plan` omits what is seldom set. "
+        "Both list the fields of the kinds in use; name others to see theirs, as in "
+        "`python -m jaxvae.train --objective iwae --help`. Every field is described in "
         "[](config.md).\n"
     )
     write_page(app, "commands.md", "\n".join([head, *sections]))

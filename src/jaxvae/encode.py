@@ -21,7 +21,8 @@ def encode(
 ) -> None:
     """Writes the posterior mean and standard deviation, name and attributes of each image to a file.
 
-    Example: python -m jaxvae.encode runs/NAME --split test --out codes.npz
+    Examples: python -m jaxvae.encode runs/NAME --split test --out codes.npz
+    python -m jaxvae.encode runs/NAME photos/ me.jpg
 
     Args:
         run: The run's folder; defaults to the newest in runs/. Required if images are named.

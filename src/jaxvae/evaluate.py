@@ -27,8 +27,10 @@ def evaluate(
     """Measures bounds on log p(x), rate and distortion, codes and image quality, and diagnoses problems.
 
     Writes one JSON file, whose fields docs/reference/evaluation.md explains, and prints a table. Each image counts
-    once, with its own noise, so the numbers depend on neither the batch size nor K. For example:
-    python -m jaxvae.evaluate runs/avatars --k 100
+    once, with its own noise, so the numbers depend on neither the batch size nor K.
+
+    Examples: python -m jaxvae.evaluate runs/NAME --k 100
+    python -m jaxvae.evaluate runs/NAME --features inception --per-example numbers.npz
 
     Args:
         run: The run folder; the newest in runs/ by default.

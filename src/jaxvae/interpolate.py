@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -61,8 +61,9 @@ def interpolate(
     WHICH is test:12, an image file of any size, an attribute query such as sunglasses=0 (the first matching test
     image), or a saved code such as codes.npz:3. --out FILE.gif, .webp or .mp4 writes an animation instead of a strip.
 
-    Examples: python -m jaxvae.interpolate runs/NAME --from test:0 --to test:1 --path spherical
+    Examples: python -m jaxvae.interpolate runs/NAME --from test:0 --to me.jpg --path spherical
     python -m jaxvae.interpolate runs/NAME --from sunglasses=0 --to sunglasses=1 --out walk.gif --seconds 4
+    python -m jaxvae.interpolate runs/NAME --corners test:0 test:1 test:2 test:3
 
     Args:
         run: The run's folder; defaults to the newest in runs/.
@@ -73,15 +74,15 @@ def interpolate(
         corners: Draw a sheet of steps x steps images between four, instead of a strip: top left, top right, bottom left
             and bottom right.
         steps: Decoded images per segment, both ends included.
-        degree: Draw only the image this far along, from 0 (the first) to 1 (the last).
+        degree: Draw only the image this far along, from 0 (the first) to 1 (the last), between the two ends.
         path: linear, a straight line; spherical, a great circle with the norm interpolated; prior, through the
             quantiles of a prior, so that every code is typical of it; geodesic, shortest in decoded pixels, which takes
             longer.
         prior: Prior of --path prior: the model's own or one fitted to the training codes. Defaults to the fitted flow,
             or else the fitted mixture, if the run has them. Paths through a mixture of distant Gaussians jump.
         seed: Sample the codes from the posteriors with this seed; defaults to the posterior means.
-        report: Report how smooth the path is, in pixels and in the attribute probabilities of a classifier trained on
-            real images (takes some seconds).
+        report: Report how smooth the path is: in pixels, and in the probability of each attribute that changes, as a
+            classifier trained on the data set's images gives it (takes some seconds).
         gif: Also write the path as an animated GIF next to the strip.
         webp: Also write it as an animated WebP, in full colour.
         mp4: Also write it as a video; needs jaxvae[video].
@@ -96,7 +97,7 @@ def interpolate(
     from jaxvae.keys import key_for
     from jaxvae.latents.code_files import saved_code
     from jaxvae.latents.paths.build import build_path
-    from jaxvae.latents.paths.walk_report import format_lines, measure_smoothness
+    from jaxvae.latents.paths.walk_report import describe_sheet, describe_walk, format_lines, measure_smoothness
     from jaxvae.latents.paths.walks import even_degrees, first_of, segment_rows, sheet, to_arrays, walk
     from jaxvae.priors.fitted import KINDS
     from jaxvae.rendering.animation import SUFFIXES, check_format, save_animation
@@ -129,10 +130,9 @@ def interpolate(
     names = list(corners) if corners else [from_ or first, *via, to or last]
     kind: str = prior or next((fitted for fitted in KINDS[::-1] if fitted in info.fitted.kinds), "model")
     marks = [path if path != "prior" else f"prior-{kind}", "loop" * loop, "" if seed is None else f"seed{seed}"]
-    stem = "-".join(
-        filter(None, [file_stem(names), *marks, str(steps) if degree is None else f"at-{number_stem(degree)}"])
-    )
-    default = info.run / "samples" / f"{'sheet' if corners else 'interpolation'}-{stem}.png"
+    marks.append(f"{steps}-steps" if degree is None else f"at-{number_stem(degree)}")
+    kind_of_result = "sheet" if corners else "walk" if len(names) > 2 or loop else "interpolation"
+    default = info.run / "samples" / f"{'-'.join(filter(None, [kind_of_result, file_stem(names), *marks]))}.png"
     target = output.place(default, (".png", *SUFFIXES))
     for suffix in animations:
         check_format(suffix)
@@ -167,9 +167,12 @@ def interpolate(
     strip = not corners and degree is None
     smoothness = measure_smoothness(result, names, data_set(info.data)) if report else {}
 
-    if not alone:
-        shown = segment_rows(originals, result.images) if strip else result.images
-        save_png(grid(shown, columns=steps + 2 if strip else round(len(shown) ** 0.5)), target)
+    if strip and not alone:
+        save_png(grid(segment_rows(originals, result.images), columns=steps + 2), target)
+    elif degree is not None:
+        save_png(grid(np.stack([originals[0], result.images[0], originals[-1]]), columns=3), target)
+    elif corners:
+        save_png(grid(result.images, columns=steps), target)
     for suffix in animations:
         file, seconds = target if alone else extra_files[suffix], animation.seconds or SECONDS * (len(ends) - 1)
         save_animation(moving[: len(moving) - loop], file, seconds, closed=loop, scale=animation.scale)
@@ -177,22 +180,15 @@ def interpolate(
         write_arrays(extra_files[".npz"], to_arrays(result))
     files = {"animation" if alone else "picture": target}
     files |= {suffix.removeprefix("."): file for suffix, file in extra_files.items()}
-    request = {
-        "from": names[0],
-        "to": names[-1],
-        "ends": names,
-        "path": path,
-        **({"prior": kind} if path == "prior" else {}),
-    }
-    where = {"degree": degree} if degree is not None else {"degrees": result.degrees.tolist()}
-    output.report(
-        **files,
-        run=info.run,
-        step=info.step,
-        **request,
-        **where,
-        **({"smoothness": smoothness} if output.json and report else {}),
-    )
+    how = f"{path} ({kind})" if path == "prior" else path
+    walked = "" if corners else describe_walk(names, how, steps, degree=degree, loop=loop)
+    did: dict[str, Any] = {"sheet": describe_sheet(names, how, steps)} if corners else {"walk": walked}
+    if output.json:
+        did |= {"from": names[0], "to": names[-1], "ends": names, "path": path}
+        did |= {"prior": kind} if path == "prior" else {}
+        did |= {"degree": degree} if degree is not None else {"degrees": result.degrees.tolist()}
+        did |= {"smoothness": smoothness} if report else {}
+    output.report(**files, **did, run=info.run, step=info.step)
     if report and not output.json:
         say(*format_lines(smoothness))
 

@@ -150,8 +150,8 @@ def load(path: str | Path | None = None, step: int | None = None, *, code: str |
     """Opens a trained model from its run folder alone.
 
     Args:
-        path: the run folder; None takes the newest in `runs/`.
-        step: which checkpoint; None takes the last.
+        path: the run folder, or that of one of its checkpoints; None takes the newest in `runs/`.
+        step: which checkpoint; None takes the one that `path` names, or else the last.
         code: a Python file with the kinds of your own that the run uses, unless they are imported already.
 
     Raises:

@@ -23,7 +23,8 @@ def draw_map(
 ) -> None:
     """Plots codes in the plane, coloured by an attribute; or decodes a grid of codes.
 
-    Example: python -m jaxvae.map runs/NAME --method tsne --attribute sunglasses
+    Examples: python -m jaxvae.map runs/NAME --method tsne --attribute sunglasses
+    python -m jaxvae.map runs/NAME --manifold
 
     Args:
         run: The run's folder; defaults to the newest in runs/.

@@ -1,4 +1,4 @@
-"""`python -m jaxvae.plan [EXPERIMENT.py] --target v5e:2x2`: does training fit hardware you don't have?"""
+"""`python -m jaxvae.plan [EXPERIMENT] --target v5e:2x2`: does training fit hardware you don't have?"""
 
 import json
 import os
@@ -17,11 +17,12 @@ from jaxvae.experiment import Config
 
 DESCRIPTION = """Compiles the train step for hardware you don't have and prints its memory, FLOPs and communication.
 
-EXPERIMENT.py, the first argument, and the fields are as for jaxvae.train. TPU targets use the real compiler (libtpu,
+EXPERIMENT and the fields are as for jaxvae.train. TPU targets use the real compiler (libtpu,
 from the extra [tpu-plan]), which rejects a step that does not fit. GPU figures are estimated from the program compiled
 for a CPU. Nothing is downloaded, prepared or trained.
 
-Example: python -m jaxvae.plan experiments/celeba.py --target v5e:2x2"""
+Examples: python -m jaxvae.plan celeba --target v5e:2x2
+python -m jaxvae.plan celeba --target gpu:24 --train.batch-size 256"""
 ASSUMED_TRAIN_IMAGES = 100_000
 
 

@@ -23,7 +23,8 @@ def prepare(
 
     Flags may be spelled as in training, where they are part of `data`.
 
-    Example: python -m jaxvae.prepare folder --raw photos/ --size 64
+    Examples: python -m jaxvae.prepare my/photos --size 64
+    python -m jaxvae.prepare celeb_a --raw my/celeba --crop 140
 
     Args:
         name: `avatars`, any TFDS image dataset by its name, `folder` (with --raw), or the path of a folder or
@@ -42,7 +43,7 @@ def prepare(
     from jaxvae.data.config import DataConfig
     from jaxvae.data.prepare import prepare as prepare_data
     from jaxvae.data.sources.kinds import Folder, source_named
-    from jaxvae.data.summary import describe
+    from jaxvae.data.summary import advise, describe
     from jaxvae.errors import UserError
 
     source = source_named(name, raw)
@@ -54,7 +55,8 @@ def prepare(
         source=source, root=root, crop=crop, size=size, color=color, value_range=value_range,
         skip_share=skip_share,
     )  # fmt: skip
-    print(describe(prepare_data(config)))
+    prepared = prepare_data(config)
+    print("\n".join([describe(prepared), *(f"  advice      {each}" for each in advise(prepared))]))
 
 
 if __name__ == "__main__":

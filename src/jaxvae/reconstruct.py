@@ -17,7 +17,8 @@ def reconstruct(
 ) -> None:
     """Encodes images to their posterior means, decodes them, and prints the PSNR.
 
-    Example: python -m jaxvae.reconstruct runs/NAME test:12 photo.jpg
+    Examples: python -m jaxvae.reconstruct runs/NAME --n 32
+    python -m jaxvae.reconstruct runs/NAME test:12 me.jpg photos/
 
     Args:
         run: The run's folder; defaults to the newest in runs/.

@@ -21,7 +21,8 @@ def sample(
 ) -> None:
     """Samples codes from a prior and decodes them into a grid of new images.
 
-    Example: python -m jaxvae.sample runs/NAME --n 64 --temperature 0.8
+    Examples: python -m jaxvae.sample runs/NAME --n 64 --temperature 0.8
+    python -m jaxvae.sample runs/NAME --prior model --seed 1
 
     Args:
         run: The run's folder; defaults to the newest in runs/.

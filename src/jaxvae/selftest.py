@@ -8,6 +8,8 @@ from jaxvae.cli import check_seed, run_command
 def selftest(seed: int = 0) -> None:
     """Checks bounds, divergences, likelihoods and gradients against closed forms; exits with code 1 if any check fails.
 
+    Example: python -m jaxvae.selftest --seed 1
+
     Args:
         seed: Seed of the random samples that some checks need.
     """

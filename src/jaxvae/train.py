@@ -1,5 +1,6 @@
-"""`python -m jaxvae.train [EXPERIMENT.py] [--field value ...]`: prepares the data, trains, draws the result."""
+"""`python -m jaxvae.train [EXPERIMENT] [--field value ...]`: prepares the data, trains, draws the result."""
 
+import os
 import shlex
 import shutil
 import sys
@@ -14,12 +15,16 @@ from jaxvae.cli import parse_with_experiment, say, told
 from jaxvae.config import DevicesConfig
 from jaxvae.experiment import Config
 from jaxvae.system.processes import use_large_pages
+from jaxvae.system.progress import under_way
 
 DESCRIPTION = """Trains a variational autoencoder and shows what it learned.
 
-EXPERIMENT.py, the first argument, is a file such as experiments/avatars.py; its values are the defaults below, and
-each can be overridden. Without one, --data.source NAME trains the default model on any data set. Repeating the command
-continues an interrupted run."""
+EXPERIMENT is a stock experiment (avatars, celeba, folder, …) or a file of your own that sets `config`; its values are
+the defaults below, and each can be overridden. Without one, --data.source NAME trains the default model on any data
+set. Repeating the command continues an interrupted run.
+
+Examples: python -m jaxvae.train avatars --train.steps 500 --run runs/short
+python -m jaxvae.train --data.source my/photos --data.flip --model.latent 32"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,18 +51,21 @@ def run_training(parsed: Arguments) -> None:
     """Prepares the data, trains, and prints where the images are."""
     config = parsed.config
 
+    # Of several processes only the first prints; before JAX is there, the launcher knows which that is.
+    first = parsed.devices.process in (None, 0) and os.environ.get("SLURM_PROCID", "0") == "0"
     # Imported after the arguments have been checked: JAX and Orbax take seconds.
-    from jaxvae.data.prepare import prepare
-    from jaxvae.data.summary import check_ranges, describe
-    from jaxvae.runs.changes import ended_before
-    from jaxvae.runs.run import beside
-    from jaxvae.training.loop import train
-    from jaxvae.training.multihost import first_then_others, is_first, join, wait_for_all
-    from jaxvae.training.sharding import share_cores
+    with under_way(say if first else silent, "importing JAX", first=1.0):
+        from jaxvae.data.prepare import prepare
+        from jaxvae.data.summary import advise, check_ranges, describe
+        from jaxvae.runs.changes import ended_before
+        from jaxvae.runs.run import beside
+        from jaxvae.training import summary
+        from jaxvae.training.loop import train
+        from jaxvae.training.multihost import first_then_others, is_first, join, wait_for_all
+        from jaxvae.training.sharding import share_cores
 
     share_cores(config)
     join(parsed.devices)
-    # Of several processes only the first prints.
     tell = say if is_first() else silent
     run = parsed.run or Path("runs") / config.title
     run = beside(run) if parsed.fresh else run
@@ -69,8 +77,13 @@ def run_training(parsed: Arguments) -> None:
         more = f"--change --train.steps {2 * steps} continues it, --fresh starts another next to it."
         tell(f"{run} is complete: it has {how}. {more}")
         return
-    prepared = first_then_others(lambda: prepare(config.data))
-    tell(*describe(prepared).splitlines(), *(f"  doubtful    {doubt}" for doubt in check_ranges(prepared)))
+    with under_way(tell, f"preparing the dataset {config.data.source.dataset_name()}", first=1.0):
+        prepared = first_then_others(lambda: prepare(config.data))
+    advice = advise(prepared, flipped=config.data.flip, patient=config.train.patience > 0)
+    doubts = [f"  doubtful    {doubt}" for doubt in check_ranges(prepared)]
+    tell(*describe(prepared).splitlines(), *doubts, *(f"  advice      {each}" for each in advice))
+    tell(*summary.describe(str(run), config, prepared, parsed.devices))
+    tell("building the model; Ctrl-C stops after any step, and the same command goes on from there")
     images = train(config, prepared, run, parsed.devices)
     next_commands = suggestions(run, config, prepared.attributes, prepared.info["splits"]["test"]["n"])
     tell("", "images:", *(f"  {path}" for path in images), "", *next_commands)
@@ -104,7 +117,7 @@ def suggestions(run: Path, config: Config, attributes: Sequence[str] = (), image
         ["explore", str(run)],
         ["interpolate", str(run), *walk, "--out", "walk.gif"],
         *([corners] if images >= 4 else []),
-        *([["attribute", "add", str(run), change, "--to", "test:0"]] if change else []),
+        *([["attribute", "add", str(run), change, "--images", "test:0"]] if change else []),
         ["sample", str(run), "--n", "64"],
     ]
     return ["next:", *(f"  {shlex.join([python_command(), '-m', f'jaxvae.{command}', *rest])}"

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 import jaxvae.train
 from jaxvae import Config
-from jaxvae.cli import FAMILIES, Output, parse, parse_with_experiment
+from jaxvae.cli import Output, parse, parse_with_experiment
+from jaxvae.cli.config_flags import FAMILIES
 from jaxvae.errors import UserError, printable
 from jaxvae.evaluate import evaluate
 from jaxvae.experiment import flatten, to_json

@@ -79,7 +79,7 @@ def test_flags_reach_the_fields_of_user_defined_kinds(trained):
     out = run(trained, "train", "mine.py", "--help")
     assert "--model.likelihood.log-scale" in out
     assert "--data.source.count" in out
-    assert "--objective gentle" in out
+    assert "(default: gentle)" in out
 
 
 def test_the_library_opens_it_with_its_code(trained):

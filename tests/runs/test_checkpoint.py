@@ -148,3 +148,15 @@ def test_an_unknown_step_is_reported_with_the_known_ones(disc_run):
     with pytest.raises(UserError, match=r"no checkpoint at step 7; it has 20, 40\."):
         load(disc_run, step=7)
     assert load(disc_run, step=20).info.step == 20
+
+
+def test_the_folders_inside_a_run_open_it(disc_run, tmp_path):
+    folder = disc_run / "checkpoints"
+    first, last = checkpoint.steps(folder)[0], checkpoint.steps(folder)[-1]
+    assert first < last
+    assert load(folder).info[:2] == (disc_run, last)
+    assert load(folder / str(first)).info[:2] == (disc_run, first)
+    assert load(folder / str(first), step=last).info[:2] == (disc_run, last)
+    # A run may have any name.
+    shutil.copytree(disc_run, tmp_path / "checkpoints" / "7")
+    assert load(tmp_path / "checkpoints" / "7").info.run == tmp_path / "checkpoints" / "7"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import flat_objective, metric_lines, tiny_config, train_config
 
-import jaxvae.cli
+import jaxvae.cli.config_flags
 import jaxvae.train
 from jaxvae import ELBO, MLP, MMD, BetaTCVAE, Config, FlowPrior, FullMixturePrior, MixturePrior, VampPrior
 from jaxvae.data.pixels import to_float
@@ -82,7 +82,7 @@ def test_final_evaluation_and_fitting_use_the_best_parameters(stopped, disc_set)
 
 def test_the_command_reports_an_early_stopped_run_as_complete(stopped, monkeypatch, capsys):
     run, _ = stopped
-    monkeypatch.setattr(jaxvae.cli, "read_experiment", lambda path: patient())
+    monkeypatch.setattr(jaxvae.cli.config_flags, "read_experiment", lambda path: patient())
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
     jaxvae.train.run_training(jaxvae.train.parse_arguments(["here.py", "--run", str(run)]))
     assert f"{run} is complete: it has stopped at step 20, when its patience had run out" in capsys.readouterr().out

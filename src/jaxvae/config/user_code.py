@@ -21,8 +21,7 @@ def import_file(path: Path, what: str = "file") -> ModuleType:
         UserError: there is no such file, or it raises an error.
     """
     if not os.path.isfile(path):  # Also for names too long to be one.
-        folders = [folder for folder in (path.parent, Path("experiments")) if os.path.isdir(folder)]
-        others = sorted({str(other) for folder in folders for other in folder.glob("*.py")})
+        others = sorted(str(other) for other in path.parent.glob("*.py")) if os.path.isdir(path.parent) else []
         raise UserError(f"there is no {what} {path}: {suggest(str(path), others)}")
     if (size := os.path.getsize(path)) > LARGEST:
         raise UserError(

@@ -1,4 +1,6 @@
-"""Summary of a prepared dataset, and checks of its pixel range: images scaled twice fail silently in training."""
+"""Summary of a prepared dataset, checks of its pixel range, since images scaled twice fail silently in training, and
+advice where images are few or mostly cut away.
+"""
 
 import numpy as np
 
@@ -7,6 +9,8 @@ from jaxvae.errors import printable
 
 COLORS = {1: "grey", 3: "colour"}  # By the number of channels.
 MAX_CLASSES = 20  # Classes listed per attribute.
+FEW_IMAGES = 2000  # Fewer are soon memorised by the default model.
+LARGE_CUT = 0.3  # Share of the median image.
 MIN_RANGE = 64  # Of 255: even dark photographs span more.
 
 
@@ -63,3 +67,27 @@ def check_ranges(prepared: Prepared) -> list[str]:
                 f"{name}: its pixels range from {lowest} to {highest}, those of train from {low} to {high}."
             )
     return warnings
+
+
+def advise(prepared: Prepared, *, flipped: bool = False, patient: bool = False) -> list[str]:
+    """Returns what to consider before training on few images, or on such that are mostly cut away; a sentence each.
+
+    Args:
+        prepared: the dataset.
+        flipped: whether training images will be mirrored, so that this need not be advised.
+        patient: whether training will stop at the best validation.
+    """
+    advice = []
+    if (count := prepared.info["splits"]["train"]["n"]) < FEW_IMAGES:
+        remedies = ["--data.flip"] * (not flipped) + ["--train.patience 5"] * (not patient)
+        advice.append(
+            f"{count:,} training images are few and soon memorised; consider "
+            f"{', '.join([*remedies, 'a smaller --model.latent'])} or fewer --train.steps, "
+            "and see Few images in docs/tutorials/your-pictures.md."
+        )
+    if (cut := prepared.info["origin"].get("cut_away", 0.0)) > LARGE_CUT:
+        advice.append(
+            f"The centred square omits {cut:.0%} of the median image; crop the images yourself if their subject is not "
+            "in the middle."
+        )
+    return advice

@@ -10,10 +10,9 @@ import numpy as np
 
 from jaxvae.errors import UserError
 from jaxvae.experiment import Config, flatten, to_json
-from jaxvae.runs.run import read_config
+from jaxvae.runs.run import LARGEST_LOG, read_config, run_of
 from jaxvae.system.small_files import check_regular
 
-LARGEST_LOG = 2**32  # Bytes.
 SEED = "seed"
 OTHER = ("step", "kind", "time", "n")  # Fields of a line that are no metrics.
 UNIMPORTANT = ("name", "data.root", "data.walk_from", "data.walk_to")  # Fields that change no number.
@@ -50,6 +49,7 @@ def read_run(path: Path) -> Recorded:
     Raises:
         UserError: there is no run, or its metrics cannot be read.
     """
+    path, _ = run_of(path)
     config = read_config(path)
     if config is None:
         raise UserError(f"{path} is not a run: it has no config.json; give the folders of runs.")

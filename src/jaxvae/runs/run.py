@@ -28,6 +28,7 @@ from jaxvae.system.small_files import read_text
 from jaxvae.vae import VAE, Params, Prior, code_shape
 
 RUNS = Path("runs")
+LARGEST_LOG = 2**32  # Bytes of metrics.jsonl; some ten million lines.
 
 logger = logging.getLogger("jaxvae")
 
@@ -69,8 +70,8 @@ def load(path: str | Path | None = None, step: int | None = None) -> Loaded:
     """Opens a trained model from its run folder alone.
 
     Args:
-        path: the run folder; None takes the newest in `runs/`.
-        step: which checkpoint; None takes the last.
+        path: the run folder, or that of one of its checkpoints; None takes the newest in `runs/`.
+        step: which checkpoint; None takes the one that `path` names, or else the last.
 
     Returns:
         (vae, params, info). `params` are the best or the averaged parameters where the run kept them
@@ -79,7 +80,8 @@ def load(path: str | Path | None = None, step: int | None = None) -> Loaded:
     Raises:
         UserError: no run, no checkpoint, a damaged one, or one that a newer jaxvae wrote.
     """
-    run = newest_run() if path is None else Path(path)
+    run, named = (newest_run(), None) if path is None else run_of(Path(path))
+    step = named if step is None else step
     folder = run / "checkpoints"
     known = checkpoint.steps(folder)
     if not known:
@@ -105,12 +107,21 @@ def load(path: str | Path | None = None, step: int | None = None) -> Loaded:
     return Loaded(vae, params, info)
 
 
+def run_of(path: Path) -> tuple[Path, int | None]:
+    """Returns the run of a path, which may be its folder of checkpoints or one of them, and the step of the latter."""
+    if checkpoint.steps(path / "checkpoints"):  # A run may have any name.
+        return path, None
+    if path.name == "checkpoints" and checkpoint.steps(path):
+        return path.parent, None
+    if path.parent.name == "checkpoints" and path.name in map(str, checkpoint.steps(path.parent)):
+        return path.parents[1], int(path.name)
+    return path, None
+
+
 def _no_run(path: Path) -> str:
     """Returns why a path is not a run that can be opened, and what is."""
     if os.path.isfile(path):
         return f"{path} is a file, not a run; give the run's folder first, then the images."
-    if path.parent.name == "checkpoints" and checkpoint.steps(path.parent):
-        return f"{path} is a checkpoint of the run {path.parents[1]}; give the run (and --step to evaluate)."
     if os.path.isdir(path):
         return f"the run {path} holds no checkpoint yet; python -m jaxvae.train --run {path} makes one."
     if re.fullmatch(r"\w.*(:\d+|=.+)", path.name):
@@ -167,7 +178,9 @@ def newest_run(root: Path = RUNS) -> Path:
     """
     runs = [path.parent for path in root.glob("*/config.json")]
     if not runs:
-        raise UserError(f"there is no run in {root.resolve()}; make train (or python -m jaxvae.train) makes one.")
+        raise UserError(
+            f"there is no run in {root.resolve()}; python -m jaxvae.train avatars (or make train) makes one."
+        )
     runs.sort(key=lambda run: (run / "metrics.jsonl" if (run / "metrics.jsonl").exists() else run).stat().st_mtime)
     whole = [run for run in runs if checkpoint.steps(run / "checkpoints")]
     if whole and whole[-1] != runs[-1]:

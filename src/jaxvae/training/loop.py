@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from jaxvae.models import build
 from jaxvae.runs import checkpoint
 from jaxvae.runs.changes import all_changes, changes_objective
 from jaxvae.runs.run import about, write_config
+from jaxvae.system.progress import under_way
 from jaxvae.training.failures import report_disk_full, report_lost_process
 from jaxvae.training.input_pipeline import Advance, feeding, fits_on_device
 from jaxvae.training.interrupts import catch_interrupts
@@ -180,6 +182,8 @@ def open_run(trainer: Trainer, first: int, callback: Callback | None) -> Iterato
         feeding(train_step, config, images, placement, resident=fits_on_device(images)) as advance,
         catch_interrupts() as stop,
     ):
+        if first < settings.steps:
+            print_line(record, "compiling the train step")
         if first:
             print_line(record, f"continuing {run} at step {first} of {settings.steps}")
         if changes and changes[-1]["step"] == first:
@@ -303,13 +307,17 @@ def finish(session: Session, state: TrainState) -> list[Path]:
     vae, config, placement, keys, prepared = (
         trainer.vae, trainer.config, trainer.placement, trainer.keys, trainer.prepared,
     )  # fmt: skip
+    tell = partial(print_line, session.record)
     params, kept = best_params(session, state)
-    measure_split(session, params, "test", session.saved)
-    priors = fitted(trainer.draw_codes, params, keys, config.train, config, trainer.images)
-    statistics = code_statistics(vae, params, trainer.images)._asdict()
+    with under_way(tell, "measuring the test split"):
+        measure_split(session, params, "test", session.saved)
+    priors = fitted(trainer.draw_codes, params, keys, config.train, config, trainer.images, tell)
+    with under_way(tell, "measuring mean and standard deviation of the training codes"):
+        statistics = code_statistics(vae, params, trainer.images)._asdict()
     extra = kept | everywhere(placement, priors.trees | {STATISTICS: statistics})
     # Images first: once a checkpoint says that the run is complete, nobody comes back to draw them.
-    images = show(vae, params, priors, keys, prepared, config, trainer.run / "samples") if is_first() else []
+    with under_way(tell, "drawing reconstructions, samples and an interpolation"):
+        images = show(vae, params, priors, keys, prepared, config, trainer.run / "samples") if is_first() else []
     session.save(session.saved, trees(state) | extra, objective=session.score, complete=True)
     return images
 

@@ -17,12 +17,12 @@ from tqdm import tqdm
 
 from jaxvae.errors import UserError, printable
 from jaxvae.experiment import Config
+from jaxvae.runs.run import LARGEST_LOG
 from jaxvae.system.small_files import check_regular
 from jaxvae.training.skipping import SkippedStep, find_cause
 from jaxvae.training.step import Metrics
 
 SECONDS_BETWEEN_LINES = 10.0
-LARGEST_LOG = 2**32  # Bytes; some ten million lines.
 Callback = Callable[[int, str, dict[str, float]], object]  # (step, kind, metrics)
 
 Pending = list[tuple[int, Metrics]]  # The last step of each dispatch, and the metrics [s] of its steps.

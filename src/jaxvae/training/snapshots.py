@@ -1,5 +1,7 @@
 """Images that a run draws of itself: reconstructions, samples, and an interpolation between two test images."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -14,6 +16,7 @@ from jaxvae.inference import reconstruct, sample_images
 from jaxvae.latents.paths.interpolation import interpolate
 from jaxvae.priors.fitted import Fitted, default_kind, fit
 from jaxvae.rendering.grid import grid, over_under, save_png
+from jaxvae.system.progress import under_way
 from jaxvae.training.state import Keys
 from jaxvae.vae import VAE, Params, code_shape
 
@@ -54,9 +57,26 @@ def ends(prepared: Prepared, config: Config) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fitted(
-    draw_codes: DrawCodes, params: Params, keys: Keys, settings: TrainConfig, config: Config, images: np.ndarray
+    draw_codes: DrawCodes,
+    params: Params,
+    keys: Keys,
+    settings: TrainConfig,
+    config: Config,
+    images: np.ndarray,
+    tell: Callable[[str], object] = lambda _: None,
 ) -> Fitted:
-    """Fits the priors that the settings ask for to codes of the images."""
-    if not (settings.mixture_components or settings.fitted_flow_steps):
+    """Fits the priors that the settings ask for to codes of the images; `tell` is called with what takes a while."""
+    components, steps = settings.mixture_components, settings.fitted_flow_steps
+    if not (components or steps):
         return Fitted()
-    return fit(draw_codes(params, keys.codes, images), settings, config.seed)
+    with under_way(tell, f"encoding {len(images):,} images, to fit priors to their codes"):
+        codes, made = draw_codes(params, keys.codes, images), Fitted()
+    if components:
+        many = "Gaussians" if components > 1 else "Gaussian"
+        with under_way(tell, f"fitting a mixture of up to {components} {many} to the codes"):
+            made = fit(codes, replace(settings, fitted_flow_steps=0), config.seed)
+    if steps:
+        with under_way(tell, f"fitting a flow to the codes, in {steps:,} steps"):
+            flow = fit(codes, replace(settings, mixture_components=0), config.seed).fitted_flow
+        made = made._replace(fitted_flow=flow)
+    return made

@@ -83,6 +83,13 @@ def test_folders_become_labels_below_a_common_folder(tmp_path, name):
 
 
 @FEW
+def test_images_at_the_top_have_a_label_that_is_a_word(tmp_path, name):
+    files = {"0.png": png(0), "1.png": png(1)} | {f"cat/{i}.png": png(i) for i in range(2, 5)}
+    source, _ = read(WRITERS[name](tmp_path / name, files))
+    assert source.classes == {"label": ("cat", "top-level")}
+
+
+@FEW
 def test_folders_at_the_top_are_splits(tmp_path, name, caplog):
     files = {f"d/train/{kind}/{i}.png": png(i) for i in range(4) for kind in "ab"}
     files |= {"d/val/a/8.png": png(8), "d/test/b/9.png": png(9), "d/logo.png": png(10)}

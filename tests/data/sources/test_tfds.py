@@ -92,8 +92,9 @@ def test_the_alias_and_the_warning_about_sizes(raw_celeba, tmp_path, caplog):
         source = tfds_source("celeba", str(raw_celeba), config("celeba", raw_celeba, tmp_path))
     source.close()
     (message,) = [record.getMessage() for record in caplog.records if record.name == "jaxvae"]
-    size = (raw_celeba / "img_align_celeba.zip").stat().st_size
-    assert f"img_align_celeba.zip has {size} bytes, not 1443490838" in message
+    size = (raw_celeba / "list_attr_celeba.txt").stat().st_size
+    assert f"list_attr_celeba.txt has {size} bytes, not 26721026" in message
+    assert ".zip" not in message  # Its checksums say whether it is whole.
     assert not (tmp_path / "data").exists()
 
 
@@ -104,7 +105,8 @@ def test_each_missing_file_is_named(celeba, tmp_path):
         prepare(config("celeb_a", celeba, tmp_path))
     for part in ("img_align_celeba.zip (https://drive", "identity_CelebA.txt (https://drive", "CelebA.html"):
         assert part in str(caught.value)
-    assert "list_attr_celeba" not in str(caught.value)
+    assert "list_attr_celeba.txt (https" not in str(caught.value)
+    assert "kaggle.com" in str(caught.value)
     assert not (tmp_path / "data").exists()
 
 
@@ -153,6 +155,21 @@ def test_fashion_mnist_from_raw_files(tmp_path):
     assert {split: len(examples) for split, examples in found.items()} == {"train": 16, "validation": 4, "test": 5}
     assert found["train"] | found["validation"] == made["train"]
     assert prepared.info["origin"]["splits"]["validation"].startswith("4 of train")
+
+
+def test_fashion_mnist_unpacked_is_the_same_and_neither_way_is_doubted(tmp_path, caplog):
+    raw_mnist(tmp_path / "raw")
+    (tmp_path / "unpacked").mkdir()
+    for file in (tmp_path / "raw").iterdir():
+        (tmp_path / "unpacked" / file.stem).write_bytes(gzip.decompress(file.read_bytes()))
+    with caplog.at_level(logging.WARNING, "jaxvae"):
+        packed, plain = (prepare(config("fashion_mnist", tmp_path / kind, tmp_path)) for kind in ("raw", "unpacked"))
+    assert not [record for record in caplog.records if record.name == "jaxvae"]
+    for split in ("train", "test"):
+        np.testing.assert_array_equal(packed.split(split).images, plain.split(split).images)
+    (tmp_path / "unpacked" / "t10k-images-idx3-ubyte").unlink()
+    with pytest.raises(UserError, match=r"is missing 1 of the files of fashion_mnist: t10k-images-idx3-ubyte\.gz"):
+        prepare(config("fashion_mnist", tmp_path / "unpacked", tmp_path))
 
 
 def test_truncated_mnist_files_are_reported(tmp_path):
@@ -269,7 +286,7 @@ def test_without_a_network_the_remedy_is_reported(tmp_path, tfds_home, monkeypat
     monkeypatch.setattr("jaxvae.data.sources.tfds.files.getproxies", dict)
     with pytest.raises(UserError, match=r"cannot download or prepare celeb_a .*drive\.google\.com") as caught:
         prepare(DataConfig(name="celeb_a", root=str(tmp_path / "data")))
-    for part in ("img_align_celeba.zip", "--data.raw DIR", "RAW=DIR"):
+    for part in ("img_align_celeba.zip", "list_attr_celeba.csv", "kaggle.com", "--data.raw DIR", "RAW=DIR"):
         assert part in str(caught.value)
     assert not (tmp_path / "data").exists()
 

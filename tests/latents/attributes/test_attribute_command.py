@@ -17,25 +17,25 @@ from jaxvae.runs.run import load
 
 
 def test_list_names_attributes_classes_and_counts(call, dense_run, disc_set):
-    code, out, _ = call(attribute, "list", "--run", dense_run, "--json")
+    code, out, _ = call(attribute, "list", dense_run, "--json")
     result = json.loads(out)
     assert (code, result["n"], result["of"]) == (0, 160, "discs")
     values = np.asarray(disc_set.split("train").attributes)
     assert result["attributes"]["red"] == {str(value): int(np.sum(values[:, 0] == value)) for value in (0, 1)}
     assert result["attributes"]["width"]["large"] == np.sum(values[:, 2] == 2)
     assert result["names"] == ["red", "high", "width=small", "width=medium", "width=large"]
-    code, out, _ = call(attribute, "list", "--run", dense_run)
+    code, out, _ = call(attribute, "list", dense_run)
     assert f"small: {np.sum(values[:, 2] == 0)}, medium:" in out
 
 
 def test_add_renders_each_image_at_each_degree(call, dense_run, disc_set):
     code, out, err = call(
-        attribute, "add", "red", "--remove", "high", "width=small", "--run", dense_run, "--to", "test:3", "red=0",
+        attribute, "add", dense_run, "red", "--remove", "high", "width=small", "--images", "test:3", "red=0",
         "--degree", 0, 1.5, -1, "--out", "a.png", "--json",
     )  # fmt: skip
     assert code == 0, err
     result = json.loads(out)
-    assert (result["changes"], result["to"]) == ("+red -high -width=small", ["test:3", "red=0"])
+    assert (result["changes"], result["images"]) == ("+red -high -width=small", ["test:3", "red=0"])
     loaded = load(dense_run)
     vae, params, _ = loaded
     learned = LabelledCodes.encode(loaded, labelled_split(disc_set, "train"))
@@ -65,7 +65,7 @@ def test_the_run_may_come_first_as_in_other_commands(call, dense_run):
 
 def test_add_says_how_often_the_edit_takes(call, dense_run, monkeypatch, caplog):
     monkeypatch.setattr(edit_success, "FEWEST", 3)
-    asked = ["add", "red", "--run", dense_run, "--degree", 0.5, 1, "--out", "a.png"]
+    asked = ["add", dense_run, "red", "--degree", 0.5, 1, "--out", "a.png"]
     code, out, _ = call(attribute, *asked, "--json")
     took = json.loads(out)["took"]
     assert (code, list(took), list(took["+red"])) == (0, ["+red"], ["0.5", "1"])
@@ -75,7 +75,7 @@ def test_add_says_how_often_the_edit_takes(call, dense_run, monkeypatch, caplog)
 
 
 def test_orthogonal_to_method_and_step_change_the_image_and_its_name(call, dense_run, tmp_path):
-    asked = ["add", "red", "--run", dense_run, "--degree", 2]
+    asked = ["add", dense_run, "red", "--degree", 2]
     made = {}
     for name, more in {
         "plain": [], "kept": ["--orthogonal-to", "high"], "same": ["--step", "same"], "lda": ["--method", "lda"],
@@ -98,7 +98,7 @@ def test_unnamed_results_get_distinct_names(call, dense_run):
         ["--remove", "high"],
         ["--n", 30],
     ):
-        code, out, _ = call(attribute, "add", "red", "--run", dense_run, *more)
+        code, out, _ = call(attribute, "add", dense_run, "red", *more)
         path = Path(out.splitlines()[0].removeprefix("picture: "))
         assert (code, path.parent, path.exists()) == (0, dense_run / "samples", True)
         paths.add(path)
@@ -107,7 +107,7 @@ def test_unnamed_results_get_distinct_names(call, dense_run):
 
 def test_measure_writes_what_it_prints(call, dense_run):
     code, out, err = call(
-        attribute, "measure", "red", "width=large", "--remove", "high", "--run", dense_run, "--pictures", 5,
+        attribute, "measure", dense_run, "red", "width=large", "--remove", "high", "--pictures", 5,
         "--out", "m.json", "--json",
     )  # fmt: skip
     assert code == 0, err
@@ -119,7 +119,7 @@ def test_measure_writes_what_it_prints(call, dense_run):
         assert 0 <= each["took"] <= 1
         assert each["stayed"] == pytest.approx(np.mean([s for s in each["stayed_each"].values() if s is not None]))
     assert set(written["classifier"]) == {"red", "high", "width"}
-    code, out, _ = call(attribute, "measure", "--run", dense_run, "--pictures", 5, "--out", "all.json")
+    code, out, _ = call(attribute, "measure", dense_run, "--pictures", 5, "--out", "all.json")
     assert code == 0
     every = json.loads(Path("all.json").read_text())["edits"]
     assert [each["attribute"] for each in every] == ["red", "high", "width=small", "width=medium", "width=large"]
@@ -142,16 +142,29 @@ def folder(tmp_path_factory, disc_set):
 
 
 def test_a_csv_can_label_an_unlabelled_folder(call, dense_run, folder):
-    labels = ["--labels", folder / "labels.csv", "--run", dense_run]
-    code, out, _ = call(attribute, "list", *labels, "--json")
+    labels = ["--labels", folder / "labels.csv"]
+    code, out, _ = call(attribute, "list", dense_run, *labels, "--json")
     assert json.loads(out)["names"] == ["blue", "size=big", "size=little"]
     code, out, err = call(
-        attribute, "add", "blue", *labels, "--folder", folder, "--to", folder, "--degree", 1, "--out", "a.png", "--json"
+        attribute,
+        "add",
+        dense_run,
+        "blue",
+        *labels,
+        "--folder",
+        folder,
+        "--images",
+        folder,
+        "--degree",
+        1,
+        "--out",
+        "a.png",
+        "--json",
     )
     assert code == 0, err
     result = json.loads(out)
-    assert (len(result["to"]), result["of"]) == (40, str(folder / "labels.csv"))
-    code, out, err = call(attribute, "measure", *labels, "--out", "m.json", "--json")
+    assert (len(result["images"]), result["of"]) == (40, str(folder / "labels.csv"))
+    code, out, err = call(attribute, "measure", dense_run, *labels, "--out", "m.json", "--json")
     assert code == 0, err
     assert json.loads(out)["learned_from"] == 32
     assert json.loads(out)["classifier"]["blue"]["accuracy"] == 1.0
@@ -163,24 +176,27 @@ def write(folder, name, text):
 
 
 def test_bad_requests_print_one_sentence_and_leave_nothing_behind(call, dense_run, folder, tmp_path_factory):
-    run, out = ["--run", dense_run], ["--out", "x.png"]
-    add = ("add", "red", *run, *out)
+    run, out = [dense_run], ["--out", "x.png"]
+    add = ("add", *run, "red", *out)
     mistake(call(attribute, "add", *run, *out), "nothing to add or remove")
-    mistake(call(attribute, "add", "rad", *run, *out), "discs has no attribute 'rad': did you mean 'red'")
-    mistake(call(attribute, "add", "width", *run, *out), "choose one of width=small, width=medium, width=large")
+    mistake(call(attribute, "add", *run, "rad", *out), "discs has no attribute 'rad': did you mean 'red'")
+    mistake(call(attribute, "add", *run, "width", *out), "choose one of width=small, width=medium, width=large")
     mistake(call(attribute, *add, "--remove", "red"), "the attributes are linearly dependent")
     mistake(call(attribute, *add, "--orthogonal-to", "red"), "cannot be changed orthogonally to itself")
     mistake(call(attribute, *add, "--degree", "nan"), "degrees must be finite")
-    mistake(call(attribute, *add, "--to", "test:999"), "test has images 0 to 20")
+    mistake(call(attribute, *add, "--images", "test:999"), "test has images 0 to 20")
     mistake(call(attribute, *add, "--n", 0), "--n is 0")
     mistake(call(attribute, *add, "--n", 5), "red is labelled in only 5 images of discs; a direction needs 10")
     mistake(call(attribute, *add, "--folder", folder), "add --labels FILE.csv")
     mistake(call(attribute, *add, "-high"), "-high")
-    mistake(call(attribute, "measure", "rad", *run), "did you mean 'red'")
-    mistake(call(attribute, "measure", "red", *run, "--pictures", 0), "--pictures is 0")
-    mistake(call(attribute, "measure", "red", *run, "--degree", "inf"), "--degree is inf")
-    mistake(call(attribute, "measure", "red", *run, "--out", "x.png"), "must end in .json")
-    mistake(call(attribute, "list", "--run", "nowhere"), "the run nowhere does not exist")
+    mistake(call(attribute, "measure", *run, "rad"), "did you mean 'red'")
+    mistake(call(attribute, "measure", *run, "red", "--pictures", 0), "--pictures is 0")
+    mistake(call(attribute, "measure", *run, "red", "--degree", "inf"), "--degree is inf")
+    mistake(call(attribute, "measure", *run, "red", "--out", "x.png"), "must end in .json")
+    mistake(call(attribute, *add, "--to", "test:1"), "--to is not a flag of attribute; give --images WHICH")
+    mistake(call(attribute, "add", "red", "--run", dense_run), "--run is not a flag of attribute", "first argument")
+    mistake(call(attribute, "list", "red"), "red is not the folder of a run")
+    mistake(call(attribute, "list", "./nowhere"), "the run nowhere does not exist")
 
     lines = (folder / "labels.csv").read_text().splitlines()
     for name, text, phrase in (
@@ -189,7 +205,7 @@ def test_bad_requests_print_one_sentence_and_leave_nothing_behind(call, dense_ru
         ("gone.csv", "\n".join([lines[0], "elsewhere.png,1,big"]), "lists 1 files that do not exist"),
     ):
         labels = ["--labels", write(folder, name, text)]
-        mistake(call(attribute, "add", "blue", *run, *out, *labels), phrase)
+        mistake(call(attribute, "add", *run, "blue", *out, *labels), phrase)
     mistake(call(attribute, "measure", *run, "--labels", folder / "few.csv"), "labels 9 images, but measuring needs 25")
     broken = write(folder, "broken.png", "no picture")
-    mistake(call(attribute, *add, "--to", broken), "broken.png")
+    mistake(call(attribute, *add, "--images", broken), "broken.png")

@@ -72,8 +72,10 @@ def test_a_fade_between_real_images_is_reported(disc_set):
     assert colour["arc_over_chord"] == pytest.approx(1.0, abs=1e-2)
     assert "high" not in fading["attributes"]
     text = "\n".join(format_lines(report))
-    assert text.startswith("the whole path, in pixels: arc over chord 1.00")
-    assert "  red 1 to 0: probability" in text
+    assert text.startswith("probabilities are those that a classifier, trained on the data set's own images")
+    assert "\nthe whole path, in pixels: arc over chord 1.00" in text
+    assert "\nred → blue, in pixels" in text
+    assert "\n  p(red = 0): 0." in text
     assert "arc over chord none" in text
 
 

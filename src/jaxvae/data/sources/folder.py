@@ -24,7 +24,7 @@ from jaxvae.data.sources.attribute_table import (
 )
 from jaxvae.data.sources.base import SPLITS, UNKNOWN, Example, Source
 from jaxvae.data.sources.folder_files import class_folder, find_images, published_splits
-from jaxvae.data.sources.inspection import common_image_range, inspect_image
+from jaxvae.data.sources.inspection import common_image_range, describe_cut, inspect_image
 from jaxvae.data.splits import Part, describe_splits, make_splits
 from jaxvae.data.value_range import Range
 from jaxvae.errors import UserError
@@ -64,10 +64,10 @@ def folder(path: str, config: DataConfig, attributes: str = "") -> Source:
     facts = {path: each for path, each in inspected.items() if each is not None}
     found.paths = list(facts)
     # A single colour image makes all of them RGB, which must be known before the first is written.
-    all_grey = all(grey for grey, _ in facts.values())
+    all_grey = all(each.grey for each in facts.values())
     color = ("grey" if all_grey else "rgb") if config.color == "keep" else config.color
     value_range = common_image_range(
-        str(root), [deep for _, deep in facts.values() if deep is not None], config.value_range
+        str(root), [each.deep for each in facts.values() if each.deep is not None], config.value_range
     )
     by_split = _partition(root, found.paths)
     in_split = by_split is None and (by_split := published_splits(found)) is not None
@@ -106,6 +106,7 @@ def folder(path: str, config: DataConfig, attributes: str = "") -> Source:
             **({"attributes": str(table)} if table else {}),
             "splits": describe_splits(parts),
             **({"value_range": list(value_range)} if value_range else {}),
+            **describe_cut(list(facts.values()), config),
         },
         close=workers.close,
     )

@@ -1,13 +1,16 @@
-"""What must be known of all image files before the first is prepared: their colours, and the range of deep ones."""
+"""What must be known of all image files before the first is prepared: colours, sides, and the range of deep ones."""
 
 import logging
 import warnings
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from statistics import median
+from typing import NamedTuple
 
 import numpy as np
 
+from jaxvae.data.config import DataConfig
 from jaxvae.data.images import UNREADABLE, is_deep, is_grey, open_image
 from jaxvae.data.value_range import Extent, Range, choose_range, extent
 from jaxvae.errors import UserError
@@ -15,8 +18,16 @@ from jaxvae.errors import UserError
 logger = logging.getLogger("jaxvae")
 
 
-def inspect_image(file: Path | BytesIO) -> tuple[bool, Extent | None] | None:
-    """Returns whether an image is grey, and the extent of its values if it has more than 8 bits; None if unreadable."""
+class Facts(NamedTuple):
+    """What an image file says of itself: whether it is grey, the extent of values of more than 8 bits, its sides."""
+
+    grey: bool
+    deep: Extent | None
+    sides: tuple[int, int]
+
+
+def inspect_image(file: Path | BytesIO) -> Facts | None:
+    """Returns the facts of an image; None if it is unreadable."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -24,7 +35,7 @@ def inspect_image(file: Path | BytesIO) -> tuple[bool, Extent | None] | None:
                 values = np.asarray(image) if is_deep(image) else None
                 if values is not None and not np.isfinite(values).all():
                     return None  # NaN is no shade of grey.
-                return is_grey(image), None if values is None else extent(values)
+                return Facts(is_grey(image), None if values is None else extent(values), image.size)
         except UNREADABLE:
             return None
 
@@ -49,3 +60,10 @@ def common_image_range(where: str, extents: Sequence[Extent], given: Range | Non
         "another range.", len(extents), measured, low, high,
     )  # fmt: skip
     return low, high
+
+
+def describe_cut(facts: Sequence[Facts], config: DataConfig) -> dict[str, float]:
+    """Returns the share of the median image that the largest centred square omits, if that is cut out."""
+    if not facts or config.crop is not None or config.size is None:
+        return {}
+    return {"cut_away": round(median(1 - min(each.sides) / max(each.sides) for each in facts), 3)}

@@ -1,4 +1,4 @@
-"""Reports how smooth an interpolation is, in pixels and in a classifier's predictions."""
+"""Says what a walk did, and how smooth it is, in pixels and in a classifier's predictions."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -43,15 +43,34 @@ def measure_smoothness(walk: Walk, names: Sequence[str], prepared: Prepared) -> 
     return {"steps_per_stretch": smoothness.STEPS_PER_SEGMENT, **overall, "stretches": stretches, **accuracy}
 
 
+def describe_walk(names: Sequence[str], path: str, steps: int, *, degree: float | None, loop: bool) -> str:
+    """Returns what a walk through these ends did, in a line; the last end of a loop is the first."""
+    ends = " → ".join(names) + (" (loop)" if loop else "")
+    if degree is not None:
+        return f"{ends}, {path}, the image at degree {degree:g}"
+    return f"{ends}, {path}, {steps} steps{' per segment' if len(names) > 2 else ''}"
+
+
+def describe_sheet(corners: Sequence[str], path: str, steps: int) -> str:
+    """Returns what a sheet between four corners shows, in a line."""
+    above, below = (" to ".join(pair) for pair in (corners[:2], corners[2:]))
+    return f"{above} above, {below} below, {path}, {steps} x {steps} images"
+
+
 def format_lines(report: dict[str, Any]) -> Iterator[str]:
     """Yields the lines of a report by `measure_smoothness` for people."""
+    if any(part["attributes"] for part in report["stretches"]):
+        yield (
+            "probabilities are those that a classifier, trained on the data set's own images, gives to the decoded "
+            "ones; its accuracy is that on held-out images"
+        )
     for part in [report, *report["stretches"]] if len(report["stretches"]) > 1 else report["stretches"]:
-        name = f"{part['from']} to {part['to']}" if "from" in part else "the whole path"
+        name = f"{part['from']} → {part['to']}" if "from" in part else "the whole path"
         yield f"{name}, in pixels: {_ratios(part)}"
         for attribute, curve in part.get("attributes", {}).items():
             first, last = curve["probability"]
-            change = f"{attribute} {curve['from']} to {curve['to']}: probability {first:.3f} to {last:.3f}"
-            accuracy = f"held-out accuracy {report['classifier_accuracy'][attribute]:.3f}"
+            change = f"p({attribute} = {curve['to']}): {first:.3f} → {last:.3f}"
+            accuracy = f"accuracy {report['classifier_accuracy'][attribute]:.3f}"
             yield f"  {change}, {_ratios(curve)}, largest setback {curve['largest_setback']:.3f} ({accuracy})"
 
 

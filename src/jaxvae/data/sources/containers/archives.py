@@ -23,6 +23,7 @@ from jaxvae.data.sources.containers.contents import (
     no_columns,
 )
 from jaxvae.data.sources.containers.encoded import Files, encoded_blocks
+from jaxvae.data.sources.folder_files import TOP
 from jaxvae.errors import UserError
 
 logger = logging.getLogger("jaxvae")
@@ -81,7 +82,7 @@ def _read(path: Path, archive: Archive, config: DataConfig) -> Contents:
         classes = tuple(sorted(set(folders)))
         if len(classes) < 2:
             columns, classes = (), ()
-        elif "." in classes and len(set(splits)) > 1:
+        elif TOP in classes and len(set(splits)) > 1:
             raise UserError(
                 f"{path} has images both in class folders and outside of them; put all of them into class folders, "
                 "or none, in each of its splits."
@@ -125,9 +126,9 @@ def _places(names: Sequence[str]) -> list[_Place | None]:
     folders = [parts[depth:] for parts in folders]
     splits = [SPLIT_NAMES.get(parts[0].lower()) if parts else None for parts in folders]
     if len({split for split in splits if split}) < 2 or "train" not in splits:
-        return [_Place("train", "/".join(parts) or ".") for parts in folders]
+        return [_Place("train", "/".join(parts) or TOP) for parts in folders]
     return [
-        _Place(split, "/".join(parts[1:]) or ".") if split else None
+        _Place(split, "/".join(parts[1:]) or TOP) if split else None
         for split, parts in zip(splits, folders, strict=True)
     ]
 

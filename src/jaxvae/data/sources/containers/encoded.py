@@ -14,8 +14,8 @@ from jaxvae.data.config import DataConfig
 from jaxvae.data.images import UNREADABLE, is_deep, open_image
 from jaxvae.data.sources.array_images import Prepare
 from jaxvae.data.sources.containers.contents import Block
-from jaxvae.data.sources.inspection import common_image_range, inspect_image
-from jaxvae.data.value_range import Extent, Range, to_eight_bits
+from jaxvae.data.sources.inspection import Facts, common_image_range, describe_cut, inspect_image
+from jaxvae.data.value_range import Range, to_eight_bits
 from jaxvae.errors import UserError
 from jaxvae.system.progress import progress
 
@@ -73,19 +73,17 @@ def encoded_blocks(path: Path, files: Files, splits: Sequence[str], values: np.n
             )
         logger.warning("skipped: %s in %s cannot be read as an image", name, path)
 
-    grey: list[bool | None] = []
-    deep: list[Extent] = []
+    seen: list[Facts | None] = []
     for i in progress(range(len(files.names)), len(files.names), "inspecting the images"):
-        seen = inspect_image(BytesIO(files.read(i)))
-        grey.append(seen and seen[0])
-        if seen is None:
+        seen.append(inspect_image(BytesIO(files.read(i))))
+        if seen[-1] is None:
             skip(i)
-        elif seen[1] is not None:
-            deep.append(seen[1])
+    readable = [each for each in seen if each is not None]
+    deep = [each.deep for each in readable if each.deep is not None]
     value_range = common_image_range(str(path), deep, config.value_range)
 
     def block(split: str) -> Block:
-        chosen = [i for i, name in enumerate(splits) if name == split and grey[i] is not None]
+        chosen = [i for i, name in enumerate(splits) if name == split and seen[i] is not None]
 
         def image(index: int, prepare: Prepare) -> np.ndarray | None:
             array = _decode(files.read(chosen[index]), prepare, value_range)
@@ -95,9 +93,10 @@ def encoded_blocks(path: Path, files: Files, splits: Sequence[str], values: np.n
 
         return Block(len(chosen), image, values[chosen])
 
-    color = "grey" if all(each for each in grey if each is not None) else "rgb"
+    color = "grey" if all(each.grey for each in readable) else "rgb"
     facts: dict[str, object] = {"unreadable": unreadable}
     facts |= {"value_range": list(value_range)} if value_range else {}
+    facts |= describe_cut(readable, config)
     return Encoded({split: block(split) for split in dict.fromkeys(splits)}, color, facts)
 
 

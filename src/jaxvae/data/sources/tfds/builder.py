@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxvae.data.sources.tfds.array_formats import encode_images, reader_for
-from jaxvae.data.sources.tfds.files import RawFiles, download, file_name, find_in_folder
+from jaxvae.data.sources.tfds.files import WHERE_TO_GET, RawFiles, download, file_name, find_in_folder
 from jaxvae.errors import UserError
 
 
@@ -71,9 +71,10 @@ def report_failures(cls: Any, folder: Path | None) -> Iterator[None]:
             ) from error
         published = cls.url_infos or {}
         files = ", ".join(file_name(url, published) for url in list(published)[:8]) or "its files"
+        where = f"download {files} manually, see https://www.tensorflow.org/datasets/catalog/{cls.name}."
         raise UserError(
-            f"cannot download or prepare {cls.name} ({_first_line(error)}). Download {files} manually, "
-            f"see https://www.tensorflow.org/datasets/catalog/{cls.name}. {_raw_flag_hint()}"
+            f"cannot download or prepare {cls.name} ({_first_line(error)}): {WHERE_TO_GET.get(cls.name, where)} "
+            f"{_raw_flag_hint()}"
         ) from error
 
 

@@ -28,6 +28,15 @@ from jaxvae.errors import UserError
 
 logger = logging.getLogger("jaxvae")
 
+COMPRESSED = (".gz", ".tgz", ".zip", ".bz2", ".xz")
+# For data sets whose home page does not lead to the files.
+WHERE_TO_GET = {
+    "celeb_a": "Kaggle hands them out (www.kaggle.com/datasets/jessicali9530/celeba-dataset): one folder with "
+    "img_align_celeba/, list_attr_celeba.csv and list_eval_partition.csv is enough; or take img_align_celeba.zip, "
+    "list_attr_celeba.txt, list_eval_partition.txt, list_landmarks_align_celeba.txt and identity_CelebA.txt from the "
+    "Google Drive that http://mmlab.ie.cuhk.edu.hk/projects/CelebA.html links under Downloads.",
+}
+
 Locate = Callable[[list[str]], list[Any]]  # Maps the URLs of files to their local paths, in order.
 
 
@@ -135,10 +144,10 @@ def _report_damage(path: Path) -> Iterator[None]:
 
 
 def find_in_folder(name: str, folder: Path, published: dict[str, Any], homepage: str) -> Locate:
-    """Returns a `RawFiles.locate` that looks files up in a folder by their published names.
+    """Returns a `RawFiles.locate` that looks files up in a folder by their published names, packed by gzip or not.
 
-    It raises a UserError that lists all missing files. A file of another size than published only causes a warning,
-    because mirrors repack archives.
+    It raises a UserError that lists all missing files. A file of another size than published causes a warning, unless
+    it is compressed: mirrors pack files again, and whether one is whole is checked when it is unpacked.
 
     Args:
         name: name of the dataset, for error messages.
@@ -148,26 +157,36 @@ def find_in_folder(name: str, folder: Path, published: dict[str, Any], homepage:
     """
 
     def locate(urls: list[str]) -> list[Path]:
-        paths = [folder / file_name(url, published) for url in urls]
+        paths = [_packed_or_not(folder / file_name(url, published)) for url in urls]
         found = list(zip(paths, urls, strict=True))
         missing = {path.name: url for path, url in found if not path.is_file()}
         if missing:
             files = ", ".join(f"{file} ({url})" for file, url in missing.items())
-            raise UserError(f"{folder} is missing {len(missing)} of the files of {name}: {files}; see {homepage}.")
+            raise UserError(
+                f"{folder} is missing {len(missing)} of the files of {name}: {files}; "
+                f"{WHERE_TO_GET.get(name, f'see {homepage}.')}"
+            )
         wrong_size = [
             f"{path.name} has {path.stat().st_size} bytes, not {int(published[url].size)}"
             for path, url in found
             if url in published and path.stat().st_size != published[url].size
+            # Unpacked files of MNIST declare their size; tables do not.
+            if not (path.suffix in COMPRESSED or path.name != file_name(url, published))
         ]
         if wrong_size:
             logger.warning(
-                "files in %s differ in size from the published ones (repacked or incomplete): %s",
+                "files in %s differ in size from the published ones and may be incomplete: %s",
                 folder,
                 ", ".join(wrong_size),
             )
         return paths
 
     return locate
+
+
+def _packed_or_not(path: Path) -> Path:
+    unpacked = path.with_suffix("") if path.suffix == ".gz" else path
+    return unpacked if not path.is_file() and unpacked.is_file() else path
 
 
 def download(manager: Any) -> Locate:
