@@ -79,7 +79,9 @@ def run_training(parsed: Arguments) -> None:
         return
     with under_way(tell, f"preparing the dataset {config.data.source.dataset_name()}", first=1.0):
         prepared = first_then_others(lambda: prepare(config.data))
-    advice = advise(prepared, flipped=config.data.flip, patient=config.train.patience > 0)
+    advice = advise(
+        prepared, flipped=config.data.flip, shifted=config.data.shift > 0, patient=config.train.patience > 0
+    )
     doubts = [f"  doubtful    {doubt}" for doubt in check_ranges(prepared)]
     tell(*describe(prepared).splitlines(), *doubts, *(f"  advice      {each}" for each in advice))
     tell(*summary.describe(str(run), config, prepared, parsed.devices))
@@ -117,7 +119,7 @@ def suggestions(run: Path, config: Config, attributes: Sequence[str] = (), image
         ["explore", str(run)],
         ["interpolate", str(run), *walk, "--out", "walk.gif"],
         *([corners] if images >= 4 else []),
-        *([["attribute", "add", str(run), change, "--images", "test:0"]] if change else []),
+        *([["attribute", "add", str(run), change, "--images", config.data.walk_from or "test:0"]] if change else []),
         ["sample", str(run), "--n", "64"],
     ]
     return ["next:", *(f"  {shlex.join([python_command(), '-m', f'jaxvae.{command}', *rest])}"

@@ -28,11 +28,20 @@ def told(count, **origin):
 def test_few_images_are_remarked_on_and_many_are_not():
     (sentence,) = told(240)
     assert sentence.startswith("240 training images are few")
-    for flag in ("--data.flip", "--model.latent", "--train.steps", "--train.patience", "your-pictures.md"):
+    for flag in (
+        "--data.flip",
+        "--data.shift",
+        "--model.latent",
+        "--train.steps",
+        "--train.patience",
+        "your-pictures.md",
+    ):
         assert flag in sentence
     assert told(FEW_IMAGES) == []
-    (sentence,) = advise(Prepared(Path(), {"splits": {"train": {"n": 1}}, "origin": {}}), flipped=True, patient=True)
-    assert "--data.flip" not in sentence
+    (sentence,) = advise(
+        Prepared(Path(), {"splits": {"train": {"n": 1}}, "origin": {}}), flipped=True, shifted=True, patient=True
+    )
+    assert "--data." not in sentence
     assert "--train.patience" not in sentence
 
 

@@ -22,7 +22,17 @@ Parsed = TypeVar("Parsed", bound=Any)
 
 # Fields of the default kinds that `--help` shows; `--help-all` shows the others, too.
 COMMON = {
-    *("seed", "data.size", "data.crop", "data.color", "data.pixels", "data.flip", "model.latent", "model.channels"),
+    *(
+        "seed",
+        "data.size",
+        "data.crop",
+        "data.color",
+        "data.pixels",
+        "data.flip",
+        "data.shift",
+        "model.latent",
+        "model.channels",
+    ),
     *("objective.beta", "train.steps", "train.batch_size", "train.learning_rate", "train.validate_every"),
     *("train.patience", "train.picture_every", "devices.count"),
 }

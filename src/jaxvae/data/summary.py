@@ -69,17 +69,19 @@ def check_ranges(prepared: Prepared) -> list[str]:
     return warnings
 
 
-def advise(prepared: Prepared, *, flipped: bool = False, patient: bool = False) -> list[str]:
+def advise(prepared: Prepared, *, flipped: bool = False, shifted: bool = False, patient: bool = False) -> list[str]:
     """Returns what to consider before training on few images, or on such that are mostly cut away; a sentence each.
 
     Args:
         prepared: the dataset.
         flipped: whether training images will be mirrored, so that this need not be advised.
+        shifted: whether they will be shifted.
         patient: whether training will stop at the best validation.
     """
     advice = []
     if (count := prepared.info["splits"]["train"]["n"]) < FEW_IMAGES:
-        remedies = ["--data.flip"] * (not flipped) + ["--train.patience 5"] * (not patient)
+        remedies = ["--data.flip"] * (not flipped) + ["--data.shift 3"] * (not shifted)
+        remedies += ["--train.patience 5"] * (not patient)
         advice.append(
             f"{count:,} training images are few and soon memorised; consider "
             f"{', '.join([*remedies, 'a smaller --model.latent'])} or fewer --train.steps, "

@@ -266,8 +266,9 @@ def refit(session: Session, state: TrainState, *, last: bool) -> TrainState:
     """Refits the model's own prior to codes of training images; to those of all of them after the last step."""
     trainer = session.trainer
     images = trainer.images if last else trainer.images[:REFIT_IMAGES]
-    print_line(session.record, f"fitting the prior to the codes of {len(images)} training images")
-    return refit_prior(trainer.vae, state, trainer.draw_codes, trainer.keys, images, trainer.placement)
+    tell = partial(print_line, session.record)
+    with under_way(tell, f"fitting the prior to the codes of {len(images):,} training images"):
+        return refit_prior(trainer.vae, state, trainer.draw_codes, trainer.keys, images, trainer.placement)
 
 
 def measure_split(session: Session, params: Params, split: str, step: int) -> dict[str, float]:
