@@ -1,10 +1,11 @@
 """Compares priors, by the bound on log p(x) and by samples: N(0, I), learned with the model, and fitted afterwards.
 
 make train
-for prior in mixture full_mixture vamp flow; do make train ARGS="--model.prior $prior --run runs/avatars-$prior"; done
-for prior in model fitted_mixture fitted_flow; do python -m jaxvae.evaluate runs/avatars --k 100 --prior $prior; done
-for prior in mixture full_mixture vamp flow; do python -m jaxvae.evaluate runs/avatars-$prior --k 100; done
-python experiments/studies/priors.py runs/avatars runs/avatars-{mixture,full_mixture,vamp,flow}
+make train ARGS="--model.prior standard_normal --train.mixture-components 30 --run runs/normal"
+for prior in mixture vamp flow; do make train ARGS="--model.prior $prior --run runs/avatars-$prior"; done
+for prior in model fitted_mixture fitted_flow; do python -m jaxvae.evaluate runs/normal --k 100 --prior $prior; done
+for prior in "" -mixture -vamp -flow; do python -m jaxvae.evaluate runs/avatars$prior --k 100; done
+python experiments/studies/priors.py runs/normal runs/avatars runs/avatars-{mixture,vamp,flow}
 """
 
 from pathlib import Path

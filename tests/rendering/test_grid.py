@@ -1,9 +1,12 @@
+from itertools import combinations
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from jaxvae.data.pixels import to_bytes
 from jaxvae.errors import UserError
+from jaxvae.rendering.captions import labelled_grid
 from jaxvae.rendering.grid import GAP, grid, over_under, save_png
 
 PICTURES = np.arange(5, dtype=np.uint8)[:, None, None, None] * np.full((1, 64, 64, 3), 40, np.uint8)
@@ -46,3 +49,9 @@ def test_an_unwritable_path_is_named(tmp_path):
     with pytest.raises(UserError, match="cannot be written"):
         save_png(grid(PICTURES, 3), tmp_path / "file" / "x.png")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_captions_may_have_accents_and_greek_letters():
+    images = np.zeros((1, 72, 72, 3), np.uint8)
+    sheets = [np.asarray(labelled_grid(images, 1, title=title)) for title in ("é", "β", "□")]
+    assert not any(np.array_equal(first, second) for first, second in combinations(sheets, 2))

@@ -1,6 +1,9 @@
 """Image grids with captions above columns, before rows and under images."""
 
+import importlib.util
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -8,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from jaxvae.rendering.grid import to_pil
 
 MIN_SIDE = 72  # Smaller images are enlarged to at least this, by repeating pixels.
-TEXT_SIZE, GAP, MARGIN = 13, 4, 8
+TEXT_SIZE, GAP, MARGIN = 12, 4, 8
 INK = "black"
 
 
@@ -31,7 +34,7 @@ def labelled_grid(
         under: One caption per image.
         title: Caption above the grid.
     """
-    font = ImageFont.load_default(TEXT_SIZE)
+    font = _font()
     scale = max(1, -(-MIN_SIDE // min(images.shape[1:3])))
     height, width = (scale * side for side in images.shape[1:3])
     line = TEXT_SIZE + GAP
@@ -57,6 +60,19 @@ def labelled_grid(
         if under:
             draw.text((middle, y + height + 1), under[index], INK, font, anchor="ma")
     return sheet
+
+
+@cache
+def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Returns DejaVu Sans, of Matplotlib or of the system, or else Pillow's own font, which lacks accents and Greek."""
+    package = importlib.util.find_spec("matplotlib")
+    files = [] if package is None else [Path(str(package.origin)).parent / "mpl-data/fonts/ttf/DejaVuSans.ttf"]
+    for file in (*files, Path("DejaVuSans.ttf")):
+        try:
+            return ImageFont.truetype(file, TEXT_SIZE)
+        except OSError:
+            continue
+    return ImageFont.load_default(TEXT_SIZE)
 
 
 def _width(font: ImageFont.FreeTypeFont | ImageFont.ImageFont, text: str) -> int:
