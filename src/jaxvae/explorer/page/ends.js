@@ -31,7 +31,7 @@ function setUpEnd(card, which, about) {
     element("div", { className: "buttons" },
       button("Random", { className: "another", hidden: !about.test_images, "aria-label": `Random ${called}` },
         () => choose(randomImage(about))),
-      button("Upload…", { className: "choose", "aria-label": `Upload ${called}…` }, () => file.click()), keepIt),
+      keepIt, button("Upload…", { className: "choose", "aria-label": `Upload ${called}…` }, () => file.click())),
     file, element("div", { className: "messages" }),
   );
 

@@ -8,7 +8,7 @@ const GROUPS = {
   attributes: "Add attributes to the face, or take them away. 1 is the step from the mean without to the mean with it.",
   units: "Move single units of the code, those that say most about an image first. In standard deviations of the codes.",
 };
-const STEPS = 200;
+const STEP = 0.05;
 
 export function setUpSliders(about) {
   for (const [name, hint] of Object.entries(GROUPS)) {
@@ -20,7 +20,7 @@ export function setUpSliders(about) {
 function setUpGroup(panel, hint, sliders) {
   const made = sliders.map(slider => makeSlider({
     label: slider.label.replaceAll("_", " "), note: slider.note, low: slider.low, high: slider.high,
-    step: (slider.high - slider.low) / STEPS, neutral: 0, digits: 2, part: () => panel,
+    step: STEP, neutral: 0, digits: 2, part: () => panel,
   }, amount => {
     const amounts = { ...state.amounts };
     if (amount) amounts[slider.key] = amount;
