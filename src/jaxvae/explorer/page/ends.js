@@ -27,12 +27,12 @@ function setUpEnd(card, which, about) {
   const file = element("input", { type: "file", className: "file", accept: "image/*", hidden: true, "aria-label": `Upload ${called}` });
   const keepIt = button("Keep", { className: "keep", "aria-label": `Keep ${called}` }, () => keep(state[which]));
   card.append(
-    element("h2", { textContent: title }), image, pair, label, name,
+    element("h2", { textContent: title }), image, pair, label, name, element("div", { className: "messages" }),
     element("div", { className: "buttons" },
       button("Random", { className: "another", hidden: !about.test_images, "aria-label": `Random ${called}` },
         () => choose(randomImage(about))),
       keepIt, button("Upload…", { className: "choose", "aria-label": `Upload ${called}…` }, () => file.click())),
-    file, element("div", { className: "messages" }),
+    file,
   );
 
   const choose = face => attempt(card, async () => change({ [which]: (await look(face)).name }));

@@ -8,7 +8,7 @@ import { makeSlider } from "./slider.js";
 import { change, onChange, state } from "./state.js";
 
 const PATHS = {
-  linear: "straight line", spherical: "great circle", geodesic: "shortest in pixels (takes seconds)",
+  linear: "straight line", spherical: "great circle", geodesic: "shortest in pixels (slow)",
   "prior:model": "typical of the prior", "prior:fitted_flow": "typical of the fitted flow",
   "prior:fitted_mixture": "typical of the fitted mixture",
 };
