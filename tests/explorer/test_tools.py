@@ -13,7 +13,8 @@ from serving import fetch, png, refused, served
 from jaxvae import Conv
 from jaxvae.codes import flatten
 from jaxvae.decode import decode
-from jaxvae.explorer import moves
+from jaxvae.explorer import exports, moves
+from jaxvae.explorer.requests import Size
 from jaxvae.explorer.session import open_session
 from jaxvae.inference import code_rows, reconstruct
 from jaxvae.interpolate import interpolate
@@ -179,6 +180,15 @@ def test_a_walk_is_saved_as_an_animation(address, suffix, kind):
         walk.seek(1)
         walk.load()
         assert walk.info["duration"] == 200
+
+
+def test_a_smooth_walk_is_a_smaller_file_than_an_exact_one(address):
+    request = WALK | {"side": 512, "smooth": True, "format": ".webp", "frames": 4, "seconds": 1.0}
+    smooth = fetch(address, "/animation", request)[1]
+    with Image.open(io.BytesIO(smooth)) as walk:
+        frames = [np.asarray(walk.convert("RGB")) for index in range(walk.n_frames) if walk.seek(index) is None]
+    exact = exports.animation(np.stack(frames), ".webp", 1.0, Size(side=512, smooth=False))
+    assert len(smooth) < len(exact) / 2
 
 
 def test_a_walk_is_saved_as_a_video(address):

@@ -42,7 +42,8 @@ def animation(images: Images, suffix: str, seconds: float, size: Size) -> bytes:
     """
     frames = [_resize(image, size) for image in images]
     with tempfile.TemporaryDirectory() as folder:
-        return save_frames(frames, Path(folder) / f"walk{suffix}", seconds).read_bytes()
+        path = save_frames(frames, Path(folder) / f"walk{suffix}", seconds, lossless=not size.smooth)
+        return path.read_bytes()
 
 
 def missing_formats() -> dict[str, str]:
