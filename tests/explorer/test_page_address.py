@@ -122,11 +122,12 @@ def test_a_damaged_address_opens_the_page_as_it_is_at_first(browser, address, ha
 
 def test_an_upload_in_an_address_of_an_earlier_start_is_explained_at_its_end(browser, address):
     with opened(browser, address) as page:
-        page.goto(f"{address}/#from=upload:0123456789abcdef&to=test:1")
+        page.goto(f"{address}/#from=upload:0123456789abcdef&to=test:1&kept=%5B%22upload:0123456789abcdef%22%5D")
         page.reload()
         page.wait_for_selector(".end[data-end=first] .error:not([hidden])")
         assert list(errors(page)) == ["first"]
         assert "kept in memory until the explorer stops" in errors(page)["first"]
+        assert "kept in memory until the explorer stops" in page.inner_text("#kept .lost")
         assert "Choose both ends" in page.inner_text("#status")
         page.fill(".end[data-end=first] .name", "test:2")
         page.keyboard.press("Tab")

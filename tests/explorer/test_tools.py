@@ -12,8 +12,10 @@ from serving import fetch, png, refused, served
 
 from jaxvae import Conv
 from jaxvae.codes import flatten
+from jaxvae.data.prepared import Prepared
 from jaxvae.decode import decode
 from jaxvae.explorer import exports, moves
+from jaxvae.explorer.gallery import attribute_choices
 from jaxvae.explorer.requests import Size
 from jaxvae.explorer.session import open_session
 from jaxvae.inference import code_rows, reconstruct
@@ -90,6 +92,15 @@ def test_the_gallery_shows_pages_of_images_with_the_attributes(address, disc_set
     status, content, headers = fetch(address, "/thumbnail/3.png")
     assert (status, headers["Content-Type"]) == (200, "image/png")
     np.testing.assert_array_equal(png(content)[::8, ::8], disc_set.split("test").images[3])
+
+
+def test_values_are_offered_in_their_order_unless_they_are_yes_and_no(disc_set):
+    unnamed = Prepared(disc_set.path, disc_set.info | {"classes": {}})
+    assert attribute_choices(unnamed) == {
+        "red": {"1": 1, "0": 0}, "high": {"1": 1, "0": 0}, "width": {"0": 0, "1": 1, "2": 2}
+    }  # fmt: skip
+    assert list(attribute_choices(unnamed)["red"]) == ["1", "0"]
+    assert list(attribute_choices(unnamed)["width"]) == ["0", "1", "2"]
 
 
 def test_the_gallery_has_as_many_pages_as_it_needs(address, monkeypatch):

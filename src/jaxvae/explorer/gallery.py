@@ -42,7 +42,8 @@ def attribute_choices(prepared: Prepared) -> dict[str, dict[str, int]]:
         present = np.unique(values[values >= 0]).tolist()
         if 0 < len(present) <= MAX_CHOICES:
             named = {(classes[value] if value < len(classes) else str(value)): value for value in present}
-            choices[name] = named if classes else dict(reversed(named.items()))  # Those that have it come first.
+            # Of what an image has or has not, those that have it come first.
+            choices[name] = named if classes or present != [0, 1] else dict(reversed(named.items()))
     return choices
 
 
