@@ -109,7 +109,7 @@ test-tpu: $(READY)  ## compile CelebA's train step for a TPU, without one (insta
 test-browser: $(READY)  ## test the explorer in a headless Chromium (CHROMIUM=/usr/bin/chromium)
 	@test -x "$(CHROMIUM)" || { echo "error: there is no Chromium; install it (apt-get install chromium) or set CHROMIUM=/path."; exit 2; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browser]'
-	CHROMIUM="$(CHROMIUM)" $(BIN)/python -m pytest -m browser tests/explorer/test_explorer_page.py $(ARGS)
+	CHROMIUM="$(CHROMIUM)" $(BIN)/python -m pytest -m browser tests/explorer $(ARGS)
 
 test-notebook: $(READY)  ## run the cells of docs/tutorials/tour.ipynb with a few training steps
 	$(BIN)/python -m pytest -m notebook tests/test_notebook.py $(ARGS)

@@ -21,7 +21,7 @@ def explore(
     units: int = 10,
     data: Path | None = None,
 ) -> None:
-    """Serves a page on localhost: interpolate between two images, adjust attributes and units, sample new images.
+    """Serves a page on localhost: walk between images, change attributes, sample, mix, keep and export faces.
 
     The page needs no network access, and requests from other pages are rejected. Press Ctrl-C to stop.
 

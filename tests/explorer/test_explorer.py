@@ -2,77 +2,29 @@ import dataclasses
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-import urllib.error
-import urllib.request
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 import numpy as np
 import pytest
-import uvicorn
 from conftest import DENSE, mistake, saved_run, tiny_config, untrained
 from PIL import Image
+from serving import fetch, free_port, png, refused, served
 
 from jaxvae import Autoencoder
 from jaxvae.errors import UserError
 from jaxvae.explore import explore, listen
 from jaxvae.explorer import ends, moves, patience, server
-from jaxvae.explorer.patience import TimedProtocol
 from jaxvae.explorer.requests import read_draw, read_move
-from jaxvae.explorer.server import build_app
 from jaxvae.explorer.session import open_session, warm_up
 from jaxvae.inference import reconstruct
 from jaxvae.runs.run import load
-
-
-@contextmanager
-def served(session):
-    """The address of a server of the session, in a thread."""
-    with listen(free_port()) as listener:
-        config = uvicorn.Config(build_app(session), log_level="critical", lifespan="off", ws="none", http=TimedProtocol)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def fetch(address, path, body=None, **headers):
-    """(status, content, headers); a dict is sent as JSON."""
-    data = json.dumps(body).encode() if isinstance(body, dict) else body
-    request = urllib.request.Request(f"{address}{path}", data, headers)  # noqa: S310
-    try:
-        with urllib.request.urlopen(request) as response:  # noqa: S310
-            return response.status, response.read(), response.headers
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read(), error.headers
-
-
-def refused(answer, *phrases):
-    status, content, _ = answer
-    assert status == 400
-    sentence = json.loads(content)["error"]
-    for phrase in phrases:
-        assert phrase in sentence
-
-
-def png(picture):
-    with Image.open(io.BytesIO(picture)) as image:
-        return np.asarray(image)
 
 
 @pytest.fixture(scope="module")
@@ -92,21 +44,33 @@ MOVE = {"first": "test:0", "last": "test:1", "path": "linear", "degree": 0.0, "a
 
 
 def test_the_page_loads_only_from_this_server(address):
-    status, content, headers = fetch(address, "/")
+    status, _, headers = fetch(address, "/")
     assert status == 200
-    page = content.decode() + "".join(fetch(address, f"/page.{kind}")[1].decode() for kind in ("css", "js"))
-    assert "http://" not in page
-    assert "https://" not in page
     assert "default-src 'none'" in headers["Content-Security-Policy"]
+    for name in server.PAGE_FILES:
+        assert re.search("https?:|//[a-z]+[.]", (server.PAGE / name).read_text()) is None
     assert fetch(address, "/../config.json")[0] == 404
+
+
+def test_all_files_of_the_page_are_served_with_their_types(address):
+    assert sorted(server.PAGE_FILES) == sorted(file.name for file in server.PAGE.iterdir())
+    kinds = {"css": "text/css", "js": "text/javascript"}
+    for name in set(server.PAGE_FILES) - {"page.html"}:
+        status, content, headers = fetch(address, f"/{name}")
+        assert (status, headers["Content-Type"].split(";")[0]) == (200, kinds[name.split(".")[1]])
+        assert content == (server.PAGE / name).read_bytes()
+    names = "".join((server.PAGE / name).read_text() for name in server.PAGE_FILES)
+    assert all(f"/{name}" in names for name in server.PAGE_FILES if name != "page.html")
 
 
 def test_the_page_receives_what_the_run_offers(address, fitted_run):
     about = json.loads(fetch(address, "/about")[1])
     assert (about["run"], about["shape"], about["notes"]) == (fitted_run.name, [16, 16, 3], [])
-    assert (about["first"], about["last"], about["test_pictures"]) == ("red=0", "red=1", 21)
+    assert (about["first"], about["last"], about["test_images"]) == ("red=0", "red=1", 21)
     assert about["priors"] == ["fitted_mixture", "model"]
-    assert "width=medium" in about["wishes"]
+    values = {"red": ["1", "0"], "high": ["1", "0"], "width": ["small", "medium", "large"]}
+    assert about["attributes"] == values
+    assert set(about["missing_formats"]) <= {".mp4"}
     keys = {group: [slider["key"] for slider in sliders] for group, sliders in about["sliders"].items()}
     assert {"attribute:red", "attribute:width=small"} <= set(keys["attributes"])
     assert len(keys["units"]) == 3
@@ -130,13 +94,6 @@ def test_sliders_move_the_code_by_their_amounts(address, session):
     content = fetch(address, "/move", MOVE | {"amounts": {attribute.key: 1.5, unit.key: -1}})[1]
     assert np.max(np.abs(png(content)[::8, ::8].astype(int) - expected)) <= 1
     assert not np.array_equal(png(content), png(fetch(address, "/move", MOVE)[1]))
-
-
-def test_an_animation_plays_forth_and_back(address):
-    status, content, headers = fetch(address, "/animation", MOVE)
-    assert (status, headers["Content-Type"]) == (200, "image/gif")
-    with Image.open(io.BytesIO(content)) as animation:
-        assert animation.n_frames > 2
 
 
 def test_a_sample_can_be_an_endpoint(address, session):
@@ -182,7 +139,7 @@ def test_the_least_recently_used_uploads_are_dropped(disc_set, monkeypatch):
         if shade == 1:
             uploads.get(made[0])
     assert uploads.get(made[0]).image[0, 0, 0] == 0
-    with pytest.raises(UserError, match="has been discarded"):
+    with pytest.raises(UserError, match="kept in memory until the explorer stops"):
         uploads.get(made[1])
 
 
@@ -195,7 +152,7 @@ def test_the_least_recently_used_uploads_are_dropped(disc_set, monkeypatch):
         ("/end", {"name": "draw:model:0:1:12"}, "is not the name of a draw"),
         ("/end", {"name": "draw:modle:0:1:0"}, "did you mean 'model'"),
         ("/end", {"name": "draw:model:9999999999:1:0"}, "seed is 9999999999"),
-        ("/end", {"name": "upload:abc"}, "has been discarded"),
+        ("/end", {"name": "upload:abc"}, "upload it again"),
         ("/end", b"[1]", "not a JSON object"),
         ("/end", b"{", "not JSON"),
         ("/move", MOVE | {"degree": 1.5}, "degree is 1.5, but must be between 0 and 1"),
@@ -207,7 +164,7 @@ def test_the_least_recently_used_uploads_are_dropped(disc_set, monkeypatch):
         ("/move", {"first": "test:0"}, "last is None, but must be text"),
         ("/draw", {"prior": "model", "seed": 0.5, "temperature": 1}, "seed is 0.5"),
         ("/draw", {"prior": "model", "seed": 0, "temperature": -1}, "temperature is -1"),
-        ("/move", b" " * 100_001, "limit of 0.1 MB"),
+        ("/move", b" " * 400_001, "limit of 0.4 MB"),
     ],
 )
 def test_impossible_requests_get_an_error_message(address, path, body, phrase):
@@ -337,7 +294,7 @@ def test_a_head_that_does_not_arrive_is_cut_off(address, monkeypatch, whole_requ
     host, port = address.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
         if whole_request_first:
-            connection.sendall(f"GET /page.css HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
+            connection.sendall(f"GET /base.css HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
             connection.recv(100_000)
         begun = time.monotonic()
         with suppress(BrokenPipeError, ConnectionResetError):

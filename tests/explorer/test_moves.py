@@ -56,7 +56,7 @@ def test_unit_sliders_move_a_unit_by_the_deviation_of_its_codes(loaded, disc_set
     sliders = moves.unit_sliders(loaded, rates, 2)
     assert [slider.key for slider in sliders] == [f"unit:{unit}" for unit in rates.order[:2]]
     row = np.zeros(len(rates.values), np.float32)
-    moved = moves.apply_sliders(row, sliders, {sliders[0].key: -2.0, sliders[1].key: 0.5})
+    moved = moves.apply_sliders(row, sliders, [(sliders[0].key, -2.0), (sliders[1].key, 0.5)])
     expected = row.copy()
     expected[rates.order[:2]] = np.asarray([-2.0, 0.5]) * rates.mean.std(axis=0)[rates.order[:2]]
     np.testing.assert_allclose(moved, expected, rtol=1e-6)
@@ -101,4 +101,9 @@ def test_unknown_names_are_reported_with_suggestions(loaded):
     with pytest.raises(UserError, match="unknown path 'linaer': did you mean 'linear'"):
         moves.build_named_path(loaded, "linaer")
     with pytest.raises(UserError, match="unknown slider 'unit:9'"):
-        moves.apply_sliders(np.zeros(3), [], {"unit:9": 1.0})
+        moves.apply_sliders(np.zeros(3), [], [("unit:9", 1.0)])
+
+
+def test_a_mix_is_the_weighted_mean_of_its_codes():
+    rows = [np.asarray([1.0, 0.0], np.float32), np.asarray([0.0, 4.0], np.float32)]
+    np.testing.assert_allclose(moves.mix_rows(rows, [3.0, 1.0]), [0.75, 1.0], rtol=1e-6)

@@ -1,4 +1,4 @@
-"""Endpoints chosen in the explorer: images of the dataset, uploads, or samples."""
+"""Faces chosen in the explorer: images of the dataset, uploads, samples, and what is made of them."""
 
 import hashlib
 import io
@@ -16,6 +16,7 @@ from jaxvae.data.images import UNREADABLE
 from jaxvae.data.select import by_index, by_query, from_file
 from jaxvae.errors import UserError
 from jaxvae.explorer import moves
+from jaxvae.explorer.faces import Face, Mix, Move
 from jaxvae.explorer.requests import DrawRequest, parse_draw
 from jaxvae.runs.run import Loaded
 
@@ -25,12 +26,16 @@ MAX_LABEL_LENGTH = 60
 
 
 class End(NamedTuple):
-    """A chosen image and its code. `name` identifies it in requests, `label` is for people."""
+    """A face and its code.
 
-    name: str
+    `name` identifies it in requests, `label` is for people; an `original` is an image that the model only reconstructs.
+    """
+
+    name: Face
     label: str
     image: UInt8[np.ndarray, "h w c"]
     row: Float[np.ndarray, " d"]
+    original: bool = False
 
 
 def draw_name(request: DrawRequest, index: int) -> str:
@@ -57,15 +62,17 @@ class Uploads:
             except UserError as error:
                 raise UserError(str(error).replace(str(path), label)) from error
         key = f"upload:{hashlib.sha256(content).hexdigest()[:16]}"
-        self.ends[key] = End(key, label, image, moves.code_row(self.loaded, image))
+        self.ends[key] = End(key, label, image, moves.code_row(self.loaded, image), original=True)
         while len(self.ends) > MAX_UPLOADS:
             self.ends.popitem(last=False)
         return self.ends[key]
 
     def get(self, name: str) -> End:
-        """Returns an upload; raises UserError if it has been evicted."""
+        """Returns an upload; raises UserError if it has been evicted, or came from an earlier start of the explorer."""
         if name not in self.ends:
-            raise UserError("that upload has been discarded; upload it again.")
+            raise UserError(
+                "uploads are kept in memory until the explorer stops, and this one is no longer there; upload it again."
+            )
         self.ends.move_to_end(name)
         return self.ends[name]
 
@@ -86,7 +93,7 @@ def find_in_dataset(loaded: Loaded, which: str) -> End:
     else:
         query = f", a query such as {data['attributes'][0]}=1," if data["attributes"] else ""
         raise UserError(f"no image is named {which!r}; use test:NUMBER{query} or upload one.")
-    return End(which, which, image, moves.code_row(loaded, image))
+    return End(which, which, image, moves.code_row(loaded, image), original=True)
 
 
 def parse_draw_name(name: str) -> tuple[DrawRequest, int]:
@@ -95,6 +102,14 @@ def parse_draw_name(name: str) -> tuple[DrawRequest, int]:
     if match is None or int(match[4]) >= moves.DRAW_SIZE:
         raise UserError(f"{name!r} is not the name of a draw.")
     return parse_draw({"prior": match[1], "seed": int(match[2]), "temperature": float(match[3])}), int(match[4])
+
+
+def describe(face: Move | Mix) -> str:
+    """Returns the label of a face that is made of others."""
+    if isinstance(face, Mix):
+        return f"mix of {len(face.parts)}"
+    edits = f", {len(face.amounts)} change{'s' * (len(face.amounts) > 1)}" if face.amounts else ""
+    return f"walk, {100 * face.degree:.0f} %{edits}"
 
 
 def _refuse_large(label: str, content: bytes) -> None:

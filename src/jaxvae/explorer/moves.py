@@ -109,12 +109,18 @@ def code_at(rows: Float[np.ndarray, "s d"], degree: float) -> Row:
     return (1 - share) * rows[before] + share * rows[before + 1]
 
 
-def apply_sliders(row: Row, sliders: Sequence[Slider], amounts: Mapping[str, float]) -> Row:
+def apply_sliders(row: Row, sliders: Sequence[Slider], amounts: Sequence[tuple[str, float]]) -> Row:
     """Moves a code by the amount of each slider; raises UserError if one is unknown."""
     by_key = {slider.key: slider for slider in sliders}
-    for key, amount in amounts.items():
+    for key, amount in amounts:
         row = row + np.float32(amount) * by_key[check_known(key, by_key, "slider")].direction
     return row
+
+
+def mix_rows(rows: Sequence[Row], weights: Sequence[float]) -> Row:
+    """Returns the weighted mean of codes; the weights need not sum to 1."""
+    shares = np.asarray(weights, np.float32) / np.float32(sum(weights))
+    return np.asarray(shares @ np.stack(rows), np.float32)
 
 
 def decode_rows(loaded: Loaded, rows: Float[np.ndarray, "n d"]) -> UInt8[np.ndarray, "n h w c"]:

@@ -1,26 +1,29 @@
-"""Requests of the page, parsed from untrusted JSON."""
+"""Requests of the page, parsed from untrusted JSON; each reader raises UserError if a field is missing or invalid."""
 
-import json
-import math
 from dataclasses import dataclass
 from typing import Any
 
 from jaxvae.errors import UserError
+from jaxvae.explorer.faces import Face, Move, parse_face, parse_move
+from jaxvae.explorer.fields import (
+    check_text,
+    read_choice,
+    read_flag,
+    read_list,
+    read_number,
+    read_object,
+    read_text,
+    read_whole,
+)
+from jaxvae.rendering.animation import SUFFIXES
 
-MAX_AMOUNTS, MAX_AMOUNT = 200, 100.0
 MAX_TEMPERATURE = 10.0
-MAX_SHOWN = 60  # Characters of an invalid value shown in its error.
-
-
-@dataclass(frozen=True, kw_only=True)
-class Move:
-    """A point at `degree`, from 0 to 1, on `path` from image `first` to `last`, then moved by slider amounts."""
-
-    first: str
-    last: str
-    path: str
-    degree: float
-    amounts: dict[str, float]
+MIN_SIDE, MAX_SIDE = 64, 1024  # Of a saved picture, in pixels.
+MAX_FRAMES, MAX_SECONDS = 200, 60.0
+MAX_ANIMATION_PIXELS = 60_000_000  # Of all frames together, which are held in memory.
+MAX_CELLS = 11  # Along a side of a sheet.
+MAX_FACES = 100  # On a shelf, or marked on the map.
+MAX_CONDITIONS, MAX_PAGE = 100, 10**6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,68 +35,114 @@ class DrawRequest:
     temperature: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """How large an image is saved: its longer side in pixels, enlarged smoothly or by repeating pixels."""
+
+    side: int
+    smooth: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnimationRequest:
+    """A request for a walk as a GIF, WebP or MP4 of `frames` images that takes `seconds` from end to end."""
+
+    move: Move
+    suffix: str
+    frames: int
+    seconds: float
+    size: Size
+
+
+@dataclass(frozen=True, kw_only=True)
+class SheetRequest:
+    """A request for the sheet of `cells` x `cells` codes between four faces."""
+
+    corners: tuple[Face, ...]
+    path: str
+    cells: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class GalleryRequest:
+    """A request for one page of the images that have these values of attributes."""
+
+    page: int
+    where: tuple[tuple[str, str], ...]
+
+
 def read_move(body: bytes) -> Move:
-    """Parses a move from JSON; raises UserError if a field is missing or invalid."""
-    fields = _fields(body)
-    amounts = fields.get("amounts", {})
-    if not isinstance(amounts, dict) or len(amounts) > MAX_AMOUNTS:
-        raise UserError(f"amounts must be an object of at most {MAX_AMOUNTS} slider amounts by key.")
-    return Move(
-        first=read_text(fields, "first"),
-        last=read_text(fields, "last"),
-        path=read_text(fields, "path"),
-        degree=_number(fields, "degree", 0.0, 1.0),
-        amounts={key: _number(amounts, key, -MAX_AMOUNT, MAX_AMOUNT) for key in amounts},
-    )
+    """Parses a point of a walk."""
+    return parse_move(read_object(body))
 
 
 def read_draw(body: bytes) -> DrawRequest:
-    """Parses a draw request from JSON; raises UserError if a field is missing or invalid."""
-    return parse_draw(_fields(body))
+    """Parses a draw request."""
+    return parse_draw(read_object(body))
 
 
 def parse_draw(fields: dict[str, Any]) -> DrawRequest:
-    """Parses a draw request from its fields; raises UserError if one is missing or invalid."""
-    seed = _number(fields, "seed", 0, 2**32 - 1)
-    if seed != int(seed):
-        raise UserError(f"seed is {seed:g}, but must be a whole number.")
-    temperature = _number(fields, "temperature", 0.0, MAX_TEMPERATURE)
-    return DrawRequest(prior=read_text(fields, "prior"), seed=int(seed), temperature=round(temperature, 3))
+    """Parses a draw request from its fields."""
+    seed = read_whole(fields, "seed", 0, 2**32 - 1)
+    temperature = read_number(fields, "temperature", 0.0, MAX_TEMPERATURE)
+    return DrawRequest(prior=read_text(fields, "prior"), seed=seed, temperature=round(temperature, 3))
 
 
-def read_name(body: bytes) -> str:
-    """Parses the name of an image from JSON."""
-    return read_text(_fields(body), "name").strip()
+def read_face(body: bytes) -> Face:
+    """Parses `name`, a face."""
+    return parse_face(read_object(body).get("name"))
 
 
-def read_text(fields: dict[str, Any], name: str) -> str:
-    """Returns a text field; raises UserError if it is not text."""
-    value = fields.get(name)
-    if not isinstance(value, str):
-        raise UserError(f"{name} is {str(value)[:MAX_SHOWN]}, but must be text.")
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        raise UserError(f"{name} holds half of a surrogate pair, which is not text.")
-    return value
+def read_faces(body: bytes) -> tuple[Face, ...]:
+    """Parses `faces`, a list."""
+    return tuple(parse_face(face) for face in read_list(read_object(body), "faces", 1, MAX_FACES))
 
 
-def _fields(body: bytes) -> dict[str, Any]:
-    try:
-        fields = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise UserError("the request is not JSON.") from error
-    if not isinstance(fields, dict):
-        raise UserError("the request is not a JSON object.")
-    return fields
+def read_picture(body: bytes) -> tuple[Face, Size]:
+    """Parses a face and the size it is saved at."""
+    fields = read_object(body)
+    return parse_face(fields.get("name")), _size(fields)
 
 
-def _number(fields: dict[str, Any], name: str, low: float, high: float) -> float:
-    value = fields.get(name)
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or (isinstance(value, float) and math.isnan(value))
-    ):
-        raise UserError(f"{name} is {str(value)[:MAX_SHOWN]}, but must be a number.")
-    if not low <= value <= high:
-        raise UserError(f"{name} is {str(value)[:MAX_SHOWN]}, but must be between {low:g} and {high:g}.")
-    return float(value)
+def read_animation(body: bytes) -> AnimationRequest:
+    """Parses an animation request."""
+    fields = read_object(body)
+    frames, size = read_whole(fields, "frames", 2, MAX_FRAMES), _size(fields)
+    if frames * size.side**2 > MAX_ANIMATION_PIXELS:
+        most = MAX_ANIMATION_PIXELS // size.side**2
+        raise UserError(f"{frames} frames of {size.side} pixels are too many; at this size the limit is {most} frames.")
+    return AnimationRequest(
+        move=parse_move(fields),
+        suffix=read_choice(fields, "format", SUFFIXES),
+        frames=frames,
+        seconds=read_number(fields, "seconds", 0.1, MAX_SECONDS),
+        size=size,
+    )
+
+
+def read_sheet(body: bytes) -> SheetRequest:
+    """Parses a sheet request."""
+    fields = read_object(body)
+    corners = tuple(parse_face(corner, "a corner") for corner in read_list(fields, "corners", 4, 4))
+    return SheetRequest(
+        corners=corners, path=read_text(fields, "path"), cells=read_whole(fields, "cells", 2, MAX_CELLS)
+    )
+
+
+def read_gallery(body: bytes) -> GalleryRequest:
+    """Parses a gallery request."""
+    fields = read_object(body)
+    where = fields.get("where", {})
+    if not isinstance(where, dict) or len(where) > MAX_CONDITIONS:
+        raise UserError(f"where must be an object of at most {MAX_CONDITIONS} values by attribute.")
+    pairs = ((check_text("an attribute", name), read_text(where, name)) for name in where)
+    return GalleryRequest(page=read_whole(fields, "page", 0, MAX_PAGE), where=tuple(sorted(pairs)))
+
+
+def read_attribute(body: bytes) -> str:
+    """Parses `attribute`, a name; empty for none."""
+    return read_text(read_object(body), "attribute")
+
+
+def _size(fields: dict[str, Any]) -> Size:
+    return Size(side=read_whole(fields, "side", MIN_SIDE, MAX_SIDE), smooth=read_flag(fields, "smooth"))

@@ -1,15 +1,9 @@
-"""HTTP endpoints of the explorer's page, returning JSON, PNG and GIF."""
+"""The explorer's web application: its page and the endpoints that answer it."""
 
 import asyncio
-import base64
-import io
-import tempfile
-from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
@@ -18,21 +12,29 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from jaxvae.errors import UserError
-from jaxvae.explorer import ends, moves
-from jaxvae.explorer.ends import End
-from jaxvae.explorer.requests import read_draw, read_move, read_name
+from jaxvae.explorer import answers
+from jaxvae.explorer.answers import Answer
+from jaxvae.explorer.ends import MAX_UPLOAD_BYTES
 from jaxvae.explorer.same_origin import SameOriginMiddleware
 from jaxvae.explorer.session import Session
-from jaxvae.rendering.animation import save_animation
-from jaxvae.rendering.grid import grid
 
 PAGE = Path(__file__).parent / "page"
-MAX_REQUEST_BYTES = 100_000  # Except for uploads.
+PAGE_FILES = (
+    "page.html", "base.css", "stage.css", "tools.css",
+    "page.js", "address.js", "ask.js", "dom.js", "draws.js", "ends.js", "faces.js", "gallery.js", "like.js", "map.js",
+    "mix.js", "pick.js", "plot.js", "save.js", "sheet.js", "shelf.js", "slider.js", "sliders.js", "state.js", "tabs.js",
+    "walk.js",
+)  # fmt: skip
+MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+MAX_REQUEST_BYTES = 400_000  # A shelf of faces made of many others; uploads have their own limit.
 MAX_REQUEST_SECONDS = 30  # For a body to arrive; the browser is on the same machine.
-ANIMATION_FRAMES = 41
-DRAWS_PER_ROW = 6
 
-Answer = Callable[[Session, bytes, Request], Response]
+POSTS = {
+    "/end": answers.end, "/move": answers.move, "/picture.png": answers.picture, "/animation": answers.animation,
+    "/codes.npz": answers.codes, "/draw": answers.draw, "/draw.png": answers.draw_png, "/gallery": answers.gallery,
+    "/map": answers.plane, "/places": answers.places, "/trail": answers.trail, "/like": answers.like,
+    "/sheet": answers.sheet, "/sheet.png": answers.sheet_png,
+}  # fmt: skip
 
 
 def build_app(session: Session) -> Starlette:
@@ -48,85 +50,26 @@ def build_app(session: Session) -> Starlette:
 
     def file(path: str, name: str) -> Route:
         async def endpoint(request: Request) -> Response:
-            return FileResponse(PAGE / name)
+            # The type is named, because a machine's own table of types may say otherwise.
+            return FileResponse(PAGE / name, media_type=MEDIA_TYPES[Path(name).suffix])
 
         return Route(path, endpoint)
 
     async def about(request: Request) -> Response:
-        return JSONResponse(_about(session))
+        return JSONResponse(answers.about(session))
+
+    async def thumbnail(request: Request) -> Response:
+        return await run_in_threadpool(answers.thumbnail, session, b"", request)
 
     return Starlette(
         routes=[
-            file("/", "page.html"), file("/page.css", "page.css"), file("/page.js", "page.js"),
-            Route("/about", about), post("/end", _end), post("/upload", _upload, ends.MAX_UPLOAD_BYTES),
-            post("/move", _move), post("/animation", _animation), post("/draw", _draw), post("/draw.png", _draw_png),
+            file("/", "page.html"), *(file(f"/{name}", name) for name in PAGE_FILES if name != "page.html"),
+            Route("/about", about), Route("/thumbnail/{index:int}.png", thumbnail),
+            post("/upload", answers.upload, MAX_UPLOAD_BYTES), *(post(path, answer) for path, answer in POSTS.items()),
         ],
         middleware=[Middleware(SameOriginMiddleware)],
         exception_handlers={UserError: _user_error, Exception: _failure},
     )  # fmt: skip
-
-
-def _about(session: Session) -> dict[str, Any]:
-    info = session.loaded.info
-    return {
-        "run": info.run.resolve().name, "step": info.step, "data": info.data["name"], "shape": list(info.shape),
-        "first": session.first, "last": session.last, "notes": session.notes,
-        "test_pictures": info.data["splits"]["test"]["n"] if session.prepared else 0,
-        "wishes": [f"{name}={value}" for name, values in _values(session).items() for value in values],
-        "paths": moves.path_names(session.loaded), "priors": moves.prior_names(session.loaded),
-        "largest_upload_bytes": ends.MAX_UPLOAD_BYTES,
-        "sliders": {
-            group: [{"key": s.key, "label": s.label, "note": s.note, "low": s.low, "high": s.high} for s in sliders]
-            for group, sliders in session.sliders.items()
-        },
-    }  # fmt: skip
-
-
-def _values(session: Session) -> dict[str, list[str]]:
-    """Returns the values each attribute can be queried for; empty if the dataset is not available."""
-    data = session.loaded.info.data
-    names = data["attributes"] if session.prepared else []
-    return {name: list(data["classes"].get(name, ["1", "0"])) for name in names}
-
-
-def _end(session: Session, body: bytes, request: Request) -> Response:
-    return JSONResponse(_end_json(session.end(read_name(body))))
-
-
-def _upload(session: Session, body: bytes, request: Request) -> Response:
-    return JSONResponse(_end_json(session.uploads.add(request.query_params.get("name", ""), body)))
-
-
-def _move(session: Session, body: bytes, request: Request) -> Response:
-    move = read_move(body)
-    return Response(_png(session.images(move, [move.degree])), media_type="image/png")
-
-
-def _animation(session: Session, body: bytes, request: Request) -> Response:
-    images = session.images(read_move(body), np.linspace(0.0, 1.0, ANIMATION_FRAMES).tolist())
-    with tempfile.TemporaryDirectory() as folder:
-        content = save_animation(images, Path(folder) / "walk.gif").read_bytes()
-    return Response(content, media_type="image/gif")
-
-
-def _draw(session: Session, body: bytes, request: Request) -> Response:
-    return JSONResponse([_end_json(end) for end in session.draws(read_draw(body))])
-
-
-def _draw_png(session: Session, body: bytes, request: Request) -> Response:
-    images = np.stack([end.image for end in session.draws(read_draw(body))])
-    return Response(_png(images, DRAWS_PER_ROW), media_type="image/png")
-
-
-def _end_json(end: End) -> dict[str, str]:
-    encoded = base64.b64encode(_png(end.image[None])).decode()
-    return {"name": end.name, "label": end.label, "picture": f"data:image/png;base64,{encoded}"}
-
-
-def _png(images: np.ndarray, columns: int = 1) -> bytes:
-    file = io.BytesIO()
-    grid(images, columns).save(file, format="PNG")
-    return file.getvalue()
 
 
 async def _body(request: Request, largest: int) -> bytes:

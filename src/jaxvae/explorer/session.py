@@ -1,8 +1,9 @@
 """One model's explorer session, with caches for endpoints, paths and draws."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
@@ -12,14 +13,16 @@ from jaxvae.data.prepared import Prepared
 from jaxvae.data.select import data_set, walk_ends
 from jaxvae.errors import UserError
 from jaxvae.explorer import moves
-from jaxvae.explorer.ends import End, Uploads, draw_name, find_in_dataset, parse_draw_name
-from jaxvae.explorer.moves import Slider
-from jaxvae.explorer.requests import DrawRequest, Move
+from jaxvae.explorer.ends import End, Uploads, describe, draw_name, find_in_dataset, parse_draw_name
+from jaxvae.explorer.faces import Face, Mix, Move
+from jaxvae.explorer.moves import Row, Slider
+from jaxvae.explorer.plane import Plane, lay_out_test_images
+from jaxvae.explorer.requests import DrawRequest
 from jaxvae.latents.attributes.directions import attribute_directions
 from jaxvae.latents.units.rates import unit_rates
 from jaxvae.runs.run import Loaded
 
-CACHED_ENDS, CACHED_PATHS = 64, 32  # Sizes of the caches.
+CACHED_ENDS, CACHED_PATHS = 256, 64  # Sizes of the caches.
 RATE_IMAGES = 1000  # Images used to order units.
 DIRECTION_IMAGES = 5000  # Images used to learn attributes.
 
@@ -32,9 +35,10 @@ class Session(NamedTuple):
         prepared: The dataset; None if it is not available.
         sliders: Sliders by group.
         uploads: Uploaded images.
-        end: Finds an image by name.
-        path: Finds the codes between two images by their names and that of the path.
+        end: Finds a face.
+        path: Finds the codes between two faces on a path.
         draws: Samples images from a prior.
+        plane: The codes of test images; UserError if the dataset is not available.
         first: Name of the initial first image.
         last: Name of the initial last image.
         notes: What is missing and why.
@@ -44,19 +48,17 @@ class Session(NamedTuple):
     prepared: Prepared | None
     sliders: dict[str, list[Slider]]
     uploads: Uploads
-    end: Callable[[str], End]
-    path: Callable[[str, str, str], Float[np.ndarray, "s d"]]
+    end: Callable[[Face], End]
+    path: Callable[[Face, Face, str], Float[np.ndarray, "s d"]]
     draws: Callable[[DrawRequest], list[End]]
+    plane: Callable[[], Plane]
     first: str
     last: str
     notes: list[str]
 
     def images(self, move: Move, degrees: list[float]) -> UInt8[np.ndarray, "n h w c"]:
         """Returns the images of a move at these degrees instead of its own."""
-        rows = self.path(move.first, move.last, move.path)
-        every = [slider for group in self.sliders.values() for slider in group]
-        moved = [moves.apply_sliders(moves.code_at(rows, degree), every, move.amounts) for degree in degrees]
-        return moves.decode_rows(self.loaded, np.stack(moved))
+        return moves.decode_rows(self.loaded, _move_rows(self.path, self.sliders, move, degrees))
 
 
 def open_session(loaded: Loaded, data: Path | None, units: int) -> Session:
@@ -89,22 +91,56 @@ def open_session(loaded: Loaded, data: Path | None, units: int) -> Session:
         return [End(draw_name(request, index), "sample", image, row) for index, (image, row) in numbered]
 
     @lru_cache(maxsize=CACHED_ENDS)
-    def cached_end(name: str) -> End:
+    def named_end(name: str) -> End:
         if name.startswith("draw:"):
             request, index = parse_draw_name(name)
             return draws(request)[index]
         return find_in_dataset(loaded, name)
 
-    def end(name: str) -> End:
-        return uploads.get(name) if name.startswith("upload:") else cached_end(name)
+    @lru_cache(maxsize=CACHED_ENDS)
+    def row(face: Face) -> Row:
+        match face:
+            case Move():
+                return _move_rows(path, sliders, face, [face.degree])[0]
+            case Mix():
+                parts, weights = zip(*face.parts, strict=True)
+                return moves.mix_rows([row(part) for part in parts], weights)
+        return end(face).row
+
+    def end(face: Face) -> End:
+        if isinstance(face, str):
+            return uploads.get(face) if face.startswith("upload:") else named_end(face)
+        return End(face, describe(face), moves.decode_rows(loaded, row(face)[None])[0], row(face))
 
     @lru_cache(maxsize=CACHED_PATHS)
-    def path(first: str, last: str, name: str) -> Float[np.ndarray, "s d"]:
-        return moves.path_rows(loaded, named_path(name), end(first).row, end(last).row)
+    def path(first: Face, last: Face, name: str) -> Float[np.ndarray, "s d"]:
+        return moves.path_rows(loaded, named_path(name), row(first), row(last))
+
+    laying_out = Lock()
+
+    @lru_cache(maxsize=1)
+    def lay_out() -> Plane:
+        if prepared is None:
+            raise UserError("this needs the dataset, which is not available.")
+        return lay_out_test_images(loaded, prepared)
+
+    def plane() -> Plane:
+        with laying_out:  # Encoding takes seconds, and two of the page's tools may ask for it at once.
+            return lay_out()
 
     first, last = _initial_ends(loaded, prepared)
     sliders = {} if prepared is None else _sliders(loaded, prepared, units, notes)
-    return Session(loaded, prepared, sliders, uploads, end, path, draws, first, last, notes)
+    return Session(loaded, prepared, sliders, uploads, end, path, draws, plane, first, last, notes)
+
+
+def _move_rows(
+    path: Callable[[Face, Face, str], Float[np.ndarray, "s d"]],
+    sliders: Mapping[str, list[Slider]],
+    move: Move,
+    degrees: list[float],
+) -> Float[np.ndarray, "n d"]:
+    rows, every = path(move.first, move.last, move.path), [slider for group in sliders.values() for slider in group]
+    return np.stack([moves.apply_sliders(moves.code_at(rows, degree), every, move.amounts) for degree in degrees])
 
 
 def _initial_ends(loaded: Loaded, prepared: Prepared | None) -> tuple[str, str]:
@@ -129,7 +165,7 @@ def _sliders(loaded: Loaded, prepared: Prepared, units: int, notes: list[str]) -
 def warm_up(session: Session) -> None:
     """Compiles what moves and draws run, so that the first ones are as fast as the rest."""
     if session.first:
-        move = Move(first=session.first, last=session.last, path="linear", degree=0.0, amounts={})
+        move = Move(first=session.first, last=session.last, path="linear", degree=0.0)
         session.images(move, [0.0])
     for prior in moves.prior_names(session.loaded):
         session.draws(DrawRequest(prior=prior, seed=0, temperature=1.0))

@@ -1,6 +1,7 @@
 """Two-dimensional views of the latent space: codes as points, or a grid of decoded codes."""
 
 import warnings
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -54,9 +55,7 @@ def lay_out(rows: Float[np.ndarray, "n d"], method: Method, seed: int) -> Layout
         raise UserError(f"the codes of all {count} images are equal: they carry no information (posterior collapse).")
     match method:
         case "pca":
-            from sklearn.decomposition import PCA
-
-            pca = PCA(2, svd_solver="full").fit(rows)
+            pca = _fit_pca(rows)
             shares = np.nan_to_num(pca.explained_variance_ratio_)
             first, second = (
                 f"principal component {i}, {100 * share:.0f} % of variance" for i, share in enumerate(shares, 1)
@@ -75,6 +74,18 @@ def lay_out(rows: Float[np.ndarray, "n d"], method: Method, seed: int) -> Layout
             # One thread: umap-learn is single-threaded when seeded, and warns otherwise.
             umap = import_umap().UMAP(n_neighbors=min(15, count - 1), random_state=seed, n_jobs=1)
             return Layout(np.asarray(umap.fit_transform(rows)), ("", ""))
+
+
+def principal_axes(rows: Float[np.ndarray, "n d"]) -> Callable[[Float[np.ndarray, "m d"]], Float[np.ndarray, "m 2"]]:
+    """Returns the projection of `lay_out` with "pca" as a function of codes, to add others to the map of `rows`."""
+    project: Callable[[np.ndarray], np.ndarray] = _fit_pca(rows).transform
+    return project
+
+
+def _fit_pca(rows: Float[np.ndarray, "n d"]) -> Any:
+    from sklearn.decomposition import PCA
+
+    return PCA(2, svd_solver="full").fit(rows)
 
 
 def import_umap() -> Any:

@@ -13,6 +13,7 @@ from jaxvae.system.files import atomic_write
 
 SUFFIXES = (".gif", ".webp", ".mp4")
 SMALLEST_SIDE = 256  # Smaller images are enlarged to about this, by repeating pixels.
+WEBP_QUALITY = 90  # Of 100, where it is not lossless.
 MIN_FRAME_MILLISECONDS = 20  # Browsers slow down GIFs with shorter frames.
 
 
@@ -33,7 +34,9 @@ def save_animation(
     return save_frames(frames, path, seconds, closed)
 
 
-def save_frames(frames: Sequence[Image.Image], path: Path, seconds: float = 2.5, closed: bool = False) -> Path:
+def save_frames(
+    frames: Sequence[Image.Image], path: Path, seconds: float = 2.5, closed: bool = False, lossless: bool = True
+) -> Path:
     """Writes frames of equal size as an animation that takes `seconds` from the first to the last.
 
     An open path plays forwards and backwards; a `closed` one returns from the last frame to the first. GIF and WebP
@@ -44,6 +47,7 @@ def save_frames(frames: Sequence[Image.Image], path: Path, seconds: float = 2.5,
         path: The file, .gif, .webp or .mp4.
         seconds: Time from the first to the last frame.
         closed: Whether the last frame is followed by the first.
+        lossless: Whether a WebP has the exact pixels; smooth frames are many times smaller without.
 
     Raises:
         UserError: If the suffix is not supported, the file cannot be written, or an MP4 is requested without
@@ -54,7 +58,8 @@ def save_frames(frames: Sequence[Image.Image], path: Path, seconds: float = 2.5,
     frames = [*frames] if closed else [*frames, *frames[-2:0:-1]]
     if path.suffix == ".mp4":
         return _save_mp4(frames, path, 1000 / milliseconds)
-    options = {"format": "WEBP", "lossless": True} if path.suffix == ".webp" else {"format": "GIF"}
+    webp = {"format": "WEBP", "lossless": True} if lossless else {"format": "WEBP", "quality": WEBP_QUALITY}
+    options = webp if path.suffix == ".webp" else {"format": "GIF"}
     with atomic_write(path) as file:
         frames[0].save(file, save_all=True, append_images=frames[1:], duration=milliseconds, loop=0, **options)
     return path
