@@ -1,7 +1,7 @@
 """Measures how typical the codes on a path are under each fitted prior, and the cost in smoothness.
 
-make train
-python experiments/studies/typical_paths.py runs/avatars
+make train ARGS="--model.prior standard_normal --train.mixture-components 30 --run runs/normal"
+python experiments/studies/typical_paths.py runs/normal
 """
 
 from pathlib import Path

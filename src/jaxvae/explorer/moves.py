@@ -17,7 +17,7 @@ from jaxvae.latents.paths.build import build_path
 from jaxvae.latents.paths.interpolation import Path
 from jaxvae.latents.units.names import unit_names
 from jaxvae.latents.units.rates import UnitRates
-from jaxvae.runs.run import Loaded, prior_of
+from jaxvae.runs.run import Loaded, default_prior, prior_of
 from jaxvae.vae import code_shape
 
 PATH_STEPS = 100  # Codes per path, computed once for its two ends.
@@ -63,9 +63,9 @@ def attribute_sliders(directions: Mapping[str, Direction]) -> list[Slider]:
 
 
 def prior_names(loaded: Loaded) -> list[str]:
-    """Returns the priors that can be sampled, fitted ones first; an autoencoder has only fitted ones."""
-    own = [] if not loaded.info.config.objective.variational else ["model"]
-    return [*loaded.info.fitted.kinds, *own]
+    """Returns the priors that can be sampled, that of `sample` first; an autoencoder has only fitted ones."""
+    own = ["model"] if loaded.info.config.objective.variational else []
+    return sorted([*loaded.info.fitted.kinds, *own], key=lambda name: name != default_prior(loaded))
 
 
 def path_names(loaded: Loaded) -> list[str]:
