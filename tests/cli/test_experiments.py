@@ -46,9 +46,12 @@ def test_a_file_of_ones_own_is_named_by_its_path(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "phrases"),
     [
-        ("avatras", ("there is no experiment avatras: did you mean 'avatars'?", "The stock experiments are avatars, ")),
-        ("experiments/avatars.py", ("did you mean 'avatars'?", "a file of your own is named by its path")),
-        ("xyzxyz", ("expected one of avatars, celeba,",)),
+        (
+            "avatras",
+            ("there is no experiment avatras: did you mean 'avatars' or", "The stock experiments are avatars, "),
+        ),
+        ("experiments/avatars.py", ("did you mean 'avatars' or", "a file of your own is named by its path")),
+        ("xyzxyz", ("expected one of avatars, avatars_pooling, celeba,",)),
         ("..", (".. is a folder, not an experiment; to train on its images, --data.source ..",)),
     ],
 )

@@ -78,7 +78,7 @@ def test_the_command_writes_a_sheet_an_animation_and_the_numbers(call, dense_run
     assert [unit["unit"] for unit in result["units"]] == [str(unit["index"]) for unit in result["units"]]
     rates = [unit["rate_nats"] for unit in result["units"]]
     assert rates == sorted(rates, reverse=True)
-    assert (len(rates), result["from"], result["quantiles_of"]) == (3, "test:0", "N(0, 1)")
+    assert (len(rates), result["from"], result["quantiles_of"]) == (3, "red=0", "N(0, 1)")
     np.testing.assert_allclose(result["probabilities"], np.linspace(0.02, 0.98, 4))
     with Image.open("t.png") as sheet:
         assert sheet.width > 4 * MIN_SIDE
