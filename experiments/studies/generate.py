@@ -6,6 +6,11 @@ make train ARGS="--model.prior standard_normal --run runs/normal"
 make train ARGS="--model.prior standard_normal --objective.beta 10 --run runs/beta10"
 for run in autoencoder normal beta10 avatars; do python -m jaxvae.evaluate runs/$run; done
 python experiments/studies/generate.py runs/autoencoder runs/normal runs/beta10 runs/avatars
+
+make train DATASET=avatars_pooling
+python -m jaxvae.evaluate runs/avatars_pooling
+python experiments/studies/generate.py runs/avatars runs/avatars_pooling --draws experiments/pictures/pooling.png \
+    --walks experiments/pictures/pooling_walks.png
 """
 
 from pathlib import Path
@@ -54,7 +59,7 @@ def generate(
         cells = [f"{report['pictures']['psnr_db']['mean']:.1f}"]
         cells += [f"{report['rate_nats']['mean']:.0f}" if "rate_nats" in report else "–"]
         cells += [f"{distance['distance']:.2f}" if distance else "–"]
-        print(f"| {', '.join(caption.splitlines())} | {' | '.join(cells)} |")
+        print(f"| {' '.join(caption.splitlines())} | {' | '.join(cells)} |")
         drawn.append(
             sample_images(loaded.vae, loaded.params, loaded.vae.prior(loaded.params), jax.random.key(seed), DRAWS)
         )
@@ -70,9 +75,11 @@ def describe(loaded: Loaded) -> str:
     """Returns what tells the run from others, on two lines."""
     config = loaded.info.config
     if not config.objective.variational:
-        return "autoencoder,\ndraws from N(0, I)"
+        return "autoencoder,\nno prior"
     beta = getattr(config.objective, "beta", 1.0)
     prior = "N(0, I)" if config.model.prior.kind == "standard_normal" else config.model.prior.kind.replace("_", " ")
+    if getattr(config.model, "down", "stride") != "stride":
+        return "VAE, pooling\nand unpooling"
     return f"VAE{'' if beta == 1.0 else f', β = {beta:g}'},\nprior {prior}"
 
 
