@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from conftest import tiny_config
 
-from jaxvae import Autoencoder, Conv, FullMixturePrior, VampPrior, load
+from jaxvae import MLP, Autoencoder, Conv, FullMixturePrior, VampPrior, load
 from jaxvae.evaluation.per_example import build_draw_codes
 from jaxvae.models import build
 from jaxvae.priors.fitted import fit_mixture
@@ -14,7 +14,7 @@ from jaxvae.training import loop
 from jaxvae.training.prior_refit import is_due
 from jaxvae.training.state import split_root
 
-CONFIG = tiny_config(model=Conv(latent=4, channels=(8, 8), prior=FullMixturePrior(components=2, refit_every=15)))
+CONFIG = tiny_config(model=MLP(latent=4, hidden=(16,), prior=FullMixturePrior(components=2, refit_every=15)))
 
 
 @pytest.fixture(scope="module")
