@@ -33,6 +33,7 @@ def trained(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_killed_run_of_user_defined_kinds_continues(tmp_path):
     shutil.copy(MINE, tmp_path / "mine.py")
     # A machine that dies half way: the second half is lost, the checkpoint before it stays.
