@@ -6,6 +6,7 @@ import pytest
 from conftest import tiny_config
 
 from jaxvae import MLP, Autoencoder, Conv, FullMixturePrior, VampPrior, load
+from jaxvae.config import DevicesConfig
 from jaxvae.evaluation.per_example import build_draw_codes
 from jaxvae.models import build
 from jaxvae.priors.fitted import fit_mixture
@@ -76,3 +77,14 @@ def test_a_refit_is_due_at_each_multiple_and_after_the_last_step(before, step, d
 )
 def test_other_priors_and_autoencoders_are_never_refitted(config):
     assert not is_due(build(config.model, (16, 16, 3)), config, 0, 40)
+
+
+def test_a_sharded_state_is_refitted_as_a_whole_one_is(whole, disc_set, tmp_path):
+    run = tmp_path / "sharded"
+    loop.train(CONFIG, disc_set, run, DevicesConfig(count=4, fsdp=True))
+    vae, params, _ = load(run)
+    theirs = load(whole).params
+    codes = np.asarray(jax.jit(vae.prior)(theirs).sample(jax.random.key(0), (50,)))
+    np.testing.assert_allclose(
+        vae.prior(params).log_prob(codes), vae.prior(theirs).log_prob(codes), rtol=0.05, atol=0.5
+    )
