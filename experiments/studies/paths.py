@@ -1,8 +1,8 @@
 """Compares the four paths between codes under a VAE and under an autoencoder: which are smooth?
 
-make train ARGS="--model.prior standard_normal --run runs/normal"
+make train
 make train ARGS="--objective autoencoder --model.prior standard_normal --run runs/autoencoder"
-python experiments/studies/paths.py runs/normal runs/autoencoder
+python experiments/studies/paths.py runs/avatars runs/autoencoder
 """
 
 from collections.abc import Iterator
