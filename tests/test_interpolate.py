@@ -86,7 +86,8 @@ def test_an_animation_is_written_by_its_suffix(call, lively):
     asked = ["--from", "test:0", "--to", "test:1", "--frames", 5, "--seconds", 1, "--scale", 2]
     code, out, err = call(interpolate, lively, *asked, "--out", "walk.webp", "--json")
     assert code == 0, err
-    assert json.loads(out)["animation"] == "walk.webp"
+    result = json.loads(out)
+    assert (result["animation"], result["walk"]) == ("walk.webp", "test:0 → test:1, linear, 5 frames")
     assert not Path("walk.png").exists()
     with Image.open("walk.webp") as animation:
         assert (animation.n_frames, animation.size) == (8, (32, 32))

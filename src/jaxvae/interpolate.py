@@ -181,7 +181,11 @@ def interpolate(
     files = {"animation" if alone else "picture": target}
     files |= {suffix.removeprefix("."): file for suffix, file in extra_files.items()}
     how = f"{path} ({kind})" if path == "prior" else path
-    walked = "" if corners else describe_walk(names, how, steps, degree=degree, loop=loop)
+    walked = (
+        ""
+        if corners
+        else describe_walk(names, how, steps, degree=degree, loop=loop, frames=len(moving) if alone else None)
+    )
     did: dict[str, Any] = {"sheet": describe_sheet(names, how, steps)} if corners else {"walk": walked}
     if output.json:
         did |= {"from": names[0], "to": names[-1], "ends": names, "path": path}

@@ -43,11 +43,18 @@ def measure_smoothness(walk: Walk, names: Sequence[str], prepared: Prepared) -> 
     return {"steps_per_stretch": smoothness.STEPS_PER_SEGMENT, **overall, "stretches": stretches, **accuracy}
 
 
-def describe_walk(names: Sequence[str], path: str, steps: int, *, degree: float | None, loop: bool) -> str:
-    """Returns what a walk through these ends did, in a line; the last end of a loop is the first."""
+def describe_walk(
+    names: Sequence[str], path: str, steps: int, *, degree: float | None, loop: bool, frames: int | None = None
+) -> str:
+    """Returns what a walk through these ends did, in a line; the last end of a loop is the first.
+
+    `frames` counts the images of an animation that was written alone.
+    """
     ends = " → ".join(names) + (" (loop)" if loop else "")
     if degree is not None:
         return f"{ends}, {path}, the image at degree {degree:g}"
+    if frames is not None:
+        return f"{ends}, {path}, {frames} frames"
     return f"{ends}, {path}, {steps} steps{' per segment' if len(names) > 2 else ''}"
 
 
