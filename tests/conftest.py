@@ -14,6 +14,7 @@ os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="jaxvae-compil
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
 import dataclasses
+import signal
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -84,6 +85,20 @@ def untrained(config: Config, prepared: Prepared) -> Any:
     vae = build(config.model, prepared.shape)
     info = Info(Path("made"), 0, config, prepared.data, {}, "last", Fitted())
     return Loaded(vae, jax.jit(vae.init)(jax.random.key(0)), info)
+
+
+def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """Sends SIGINT to training when the metrics of a step are logged, until `monkeypatch` is undone."""
+    from jaxvae.training import loop
+
+    original = loop.log
+
+    def interrupting(record: Any, ready: Any, *rest: Any) -> Any:
+        if any(each == step for each, _ in ready):
+            signal.raise_signal(signal.SIGINT)
+        return original(record, ready, *rest)
+
+    monkeypatch.setattr(loop, "log", interrupting)
 
 
 def saved_run(folder: Path, config: Config, prepared: Prepared, **trees: Any) -> Path:

@@ -1,11 +1,10 @@
 import dataclasses
-import signal
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
-from conftest import flat_objective, metric_lines, tiny_config, train_config
+from conftest import flat_objective, interrupt_at, metric_lines, tiny_config, train_config
 
 import jaxvae.cli.config_flags
 import jaxvae.train
@@ -120,13 +119,7 @@ def test_an_interrupted_run_stops_at_the_same_step_with_the_same_parameters(
 ):
     scripted(monkeypatch, RISE_AND_FALL)
     log = loop.log
-
-    def interrupting(record, ready, *rest):
-        if any(step == stop_at for step, _ in ready):
-            signal.raise_signal(signal.SIGINT)
-        return log(record, ready, *rest)
-
-    monkeypatch.setattr(loop, "log", interrupting)
+    interrupt_at(monkeypatch, stop_at)
     config = dataclasses.replace(patient(), train=dataclasses.replace(patient().train, log_every=1))
     with pytest.raises(KeyboardInterrupt, match="continues from there"):
         loop.train(config, disc_set, tmp_path)

@@ -1,9 +1,7 @@
-import signal
-
 import jax
 import numpy as np
 import pytest
-from conftest import tiny_config
+from conftest import interrupt_at, tiny_config
 
 from jaxvae import MLP, Autoencoder, Conv, FullMixturePrior, VampPrior, load
 from jaxvae.config import DevicesConfig
@@ -41,14 +39,7 @@ def test_the_prior_of_a_finished_run_is_the_mixture_fitted_to_the_codes_of_its_t
 
 
 def test_a_run_interrupted_between_two_refits_continues_bit_for_bit(whole, disc_set, tmp_path, monkeypatch):
-    original = loop.log
-
-    def interrupting(record, ready, *rest):
-        if any(step == 25 for step, _ in ready):
-            signal.raise_signal(signal.SIGINT)
-        return original(record, ready, *rest)
-
-    monkeypatch.setattr(loop, "log", interrupting)
+    interrupt_at(monkeypatch, 25)
     run = tmp_path / "cut"
     with pytest.raises(KeyboardInterrupt, match="continues from there"):
         loop.train(CONFIG, disc_set, run)

@@ -3,14 +3,13 @@ import json
 import math
 import re
 import shutil
-import signal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from conftest import flat_model, metric_lines, tiny_config, train_config
+from conftest import flat_model, interrupt_at, metric_lines, tiny_config, train_config
 
 from jaxvae import MLP, Autoencoder, Conv, TrainConfig
 from jaxvae.data.batches import batch_indices
@@ -200,14 +199,7 @@ def test_a_run_opens_from_its_folder_alone(disc_run, disc_set):
 
 def test_an_interrupted_run_continues_bit_for_bit(disc_run, disc_set, tmp_path, monkeypatch):
     config = tiny_config()
-    original = loop.log
-
-    def interrupting(record, ready, *rest):
-        if any(step == 25 for step, _ in ready):
-            signal.raise_signal(signal.SIGINT)
-        return original(record, ready, *rest)
-
-    monkeypatch.setattr(loop, "log", interrupting)
+    interrupt_at(monkeypatch, 25)
     run = tmp_path / "cut"
     with pytest.raises(KeyboardInterrupt, match="continues from there"):
         loop.train(config, disc_set, run)

@@ -23,8 +23,8 @@ SMALLEST_WEIGHT = 1e-6  # Of a Gaussian that a fit to few codes does without.
 class FullMixturePrior(PriorConfig):
     """Gaussians with full covariances, trained with the model: codes may correlate, and gather in groups.
 
-    Gradients alone let one or two of the Gaussians take all codes. So now and then they are fitted to codes of training
-    images by expectation maximisation, which raises the same bound, and follow by gradients from there.
+    Gradients alone let one or two of the Gaussians take all codes. So every `refit_every` steps all are fitted to codes
+    of training images by expectation maximisation, which raises the same bound, and follow by gradients from there.
     """
 
     kind = "full_mixture"
