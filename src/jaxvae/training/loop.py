@@ -1,6 +1,6 @@
 """The host-side training loop: it dispatches steps, and blocks only when it needs their results.
 
-`train` reads like the story of a run: set up, step, look up now and then, finish.
+`train` reads like the story of a run: set up, step, look up at intervals, finish.
 """
 
 import math
