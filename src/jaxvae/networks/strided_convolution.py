@@ -22,10 +22,11 @@ from jax import Array, lax
 from jaxtyping import Float
 
 from jaxvae.annotations import ArrayLike
+from jaxvae.networks import winograd
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 _TAPS = ((0, 0), (0, 1), (1, 0), (1, 1))  # Rows and columns of the 2x2 kernel.
-FEW_CHANNELS, SOME_CHANNELS = 4, 64  # Channels of the finer side up to which a form is faster.
+FEW_CHANNELS, SOME_CHANNELS = 4, 63  # Channels of the finer side up to which a form is faster.
 
 Residuals = tuple[Float[ArrayLike, "b h w c"], Float[ArrayLike, "4 4 i o"]]
 
@@ -70,6 +71,8 @@ def _convolve_plainly(
 def _convolve_on_cpu(
     x: Float[Array, "b h w i"], kernel: Float[Array, "4 4 i o"]
 ) -> Float[Array, "b (h+1)//2 (w+1)//2 o"]:
+    if x.shape[-1] > SOME_CHANNELS:
+        return winograd.convolve(_to_depth(x), _kernel_to_depth(kernel))
     if x.shape[-1] > FEW_CHANNELS:
         return _convolve_plainly(x, kernel)
     return lax.conv_general_dilated(_to_depth(x), _kernel_to_depth(kernel), (1, 1), "VALID", dimension_numbers=_LAYOUT)
@@ -89,7 +92,7 @@ def _spread_on_cpu(
     y: Float[Array, "b h w o"], kernel: Float[Array, "4 4 i o"], size: tuple[int, ...]
 ) -> Float[Array, "b {size[0]} {size[1]} i"]:
     if kernel.shape[2] > SOME_CHANNELS:
-        return _spread_plainly(y, kernel, size)
+        return _from_depth(winograd.spread(y, _kernel_to_depth(kernel)), size)
     taps = _kernel_to_depth(kernel)
     if kernel.shape[2] > FEW_CHANNELS:
         flipped = taps[::-1, ::-1].swapaxes(2, 3)
@@ -103,9 +106,26 @@ def _spread_on_cpu(
 
 def _correlate(x: Float[ArrayLike, "b h w i"], y: Float[ArrayLike, "b (h+1)//2 (w+1)//2 o"]) -> Float[Array, "4 4 i o"]:
     """Returns the gradient of `convolve` in its kernel, y being the cotangent."""
+    return _by_platform(_correlate_on_cpu, _correlate_plainly, x, y)
+
+
+def _correlate_plainly(x, y):
     like = jax.ShapeDtypeStruct((4, 4, x.shape[-1], y.shape[-1]), x.dtype)
     (gradient,) = jax.linear_transpose(partial(_convolve_plainly, jnp.asarray(x)), like)(y)
     return gradient
+
+
+def _correlate_on_cpu(x, y):
+    deep = _to_depth(x)
+    if x.shape[-1] > FEW_CHANNELS:
+        taps = winograd.correlate(deep, y)
+    else:
+        (height, width), D = y.shape[1:3], (((0,), (0,)), ((), ()))
+        rows = y.reshape(-1, y.shape[-1])
+        shifted = [deep[:, r : r + height, s : s + width].reshape(-1, deep.shape[-1]) for r, s in _TAPS]
+        taps = jnp.stack([lax.dot_general(tap, rows, D) for tap in shifted]).reshape(2, 2, deep.shape[-1], -1)
+    i, o = x.shape[-1], y.shape[-1]
+    return taps.reshape(2, 2, 2, 2, i, o).transpose(0, 2, 1, 3, 4, 5).reshape(4, 4, i, o)
 
 
 def _to_depth(x: Float[Array, "b h w i"]) -> Float[Array, "b (h+3)//2 (w+3)//2 4*i"]:
