@@ -42,7 +42,15 @@ def spread(y: Float[Array, "b h w o"], kernel: Float[Array, "2 2 i o"]) -> Float
 
 def correlate(x: Float[Array, "b h+1 w+1 i"], y: Float[Array, "b h w o"]) -> Float[Array, "2 2 i o"]:
     """Returns the gradient of `convolve` in the kernel, y being the cotangent."""
-    products = _products(_of_inputs(_even(x)), _of_outputs(_even_outputs(y)), _over_tiles)
+    v, u = _of_inputs(_even(x)), _of_outputs(_even_outputs(y))
+    # XLA's CPU backend lays out the left factor anew, which takes long where the tiles are many: then that is the one
+    # of fewer channels, here always y.
+    if len(v[0][0]) > 8 * x.shape[3]:
+        return _to_kernel(_products(u, v, _over_tiles)).swapaxes(2, 3)
+    return _to_kernel(_products(v, u, _over_tiles))
+
+
+def _to_kernel(products):
     rows = [(m0 + m1, m1 + m2) for m0, m1, m2 in products]
     first, second, third = rows
     return jnp.stack(
@@ -55,9 +63,6 @@ def _products(left, right, product) -> Nine:
 
 
 def _over_tiles(v, u):
-    # XLA's CPU backend lays out the left factor anew, so that is the one with fewer channels.
-    if v.shape[1] > u.shape[1]:
-        return lax.dot_general(u, v, _BY_ROWS).T
     return lax.dot_general(v, u, _BY_ROWS)
 
 
