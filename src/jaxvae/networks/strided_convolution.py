@@ -10,7 +10,8 @@ there (experiments/benchmarks). All forms are the same sums in another order, eq
     correlate(x, y)       gradient in w         gradient in w, with input and cotangent exchanged
 
 The forms rest on one identity: with each 2x2 block of pixels laid out as channels (space to depth), a 4x4 convolution
-of stride 2 is a 2x2 convolution of stride 1 over four times the channels.
+of stride 2 is a 2x2 convolution of stride 1 over four times the channels. With many channels and images, that one needs
+fewer products by Winograd's filtering (`winograd.py`).
 """
 
 from collections.abc import Callable
@@ -23,10 +24,15 @@ from jaxtyping import Float
 
 from jaxvae.annotations import ArrayLike
 from jaxvae.networks import winograd
+from jaxvae.networks.shares import over_shares_of_the_batch
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 _TAPS = ((0, 0), (0, 1), (1, 0), (1, 1))  # Rows and columns of the 2x2 kernel.
-FEW_CHANNELS, SOME_CHANNELS = 4, 63  # Channels of the finer side up to which a form is faster.
+
+# Which form is faster depends on the channels of the finer side and on the images: of the whole batch where values are
+# computed, of a device's share where sums over the batch are.
+FEW_CHANNELS, SOME_CHANNELS = 4, 64
+MANY_IMAGES, LARGE_SHARE, SLICE = 64, 32, 16
 
 Residuals = tuple[Float[ArrayLike, "b h w c"], Float[ArrayLike, "4 4 i o"]]
 
@@ -71,7 +77,7 @@ def _convolve_plainly(
 def _convolve_on_cpu(
     x: Float[Array, "b h w i"], kernel: Float[Array, "4 4 i o"]
 ) -> Float[Array, "b (h+1)//2 (w+1)//2 o"]:
-    if x.shape[-1] > SOME_CHANNELS:
+    if x.shape[-1] >= SOME_CHANNELS and len(x) >= MANY_IMAGES:
         return winograd.convolve(_to_depth(x), _kernel_to_depth(kernel))
     if x.shape[-1] > FEW_CHANNELS:
         return _convolve_plainly(x, kernel)
@@ -91,8 +97,10 @@ def _spread_plainly(
 def _spread_on_cpu(
     y: Float[Array, "b h w o"], kernel: Float[Array, "4 4 i o"], size: tuple[int, ...]
 ) -> Float[Array, "b {size[0]} {size[1]} i"]:
-    if kernel.shape[2] > SOME_CHANNELS:
+    if kernel.shape[2] >= SOME_CHANNELS and len(y) >= MANY_IMAGES:
         return _from_depth(winograd.spread(y, _kernel_to_depth(kernel)), size)
+    if kernel.shape[2] > SOME_CHANNELS:
+        return _spread_plainly(y, kernel, size)
     taps = _kernel_to_depth(kernel)
     if kernel.shape[2] > FEW_CHANNELS:
         flipped = taps[::-1, ::-1].swapaxes(2, 3)
@@ -106,26 +114,32 @@ def _spread_on_cpu(
 
 def _correlate(x: Float[ArrayLike, "b h w i"], y: Float[ArrayLike, "b (h+1)//2 (w+1)//2 o"]) -> Float[Array, "4 4 i o"]:
     """Returns the gradient of `convolve` in its kernel, y being the cotangent."""
-    return _by_platform(_correlate_on_cpu, _correlate_plainly, x, y)
+    return _by_platform(over_shares_of_the_batch(_correlate_on_cpu), _correlate_plainly, x, y)
 
 
-def _correlate_plainly(x, y):
+def _correlate_plainly(x: Float[Array, "b h w i"], y: Float[Array, "b (h+1)//2 (w+1)//2 o"]) -> Float[Array, "4 4 i o"]:
     like = jax.ShapeDtypeStruct((4, 4, x.shape[-1], y.shape[-1]), x.dtype)
-    (gradient,) = jax.linear_transpose(partial(_convolve_plainly, jnp.asarray(x)), like)(y)
+    (gradient,) = jax.linear_transpose(partial(_convolve_plainly, x), like)(y)
     return gradient
 
 
-def _correlate_on_cpu(x, y):
-    deep = _to_depth(x)
-    if x.shape[-1] > FEW_CHANNELS:
-        taps = winograd.correlate(deep, y)
-    else:
-        (height, width), D = y.shape[1:3], (((0,), (0,)), ((), ()))
-        rows = y.reshape(-1, y.shape[-1])
-        shifted = [deep[:, r : r + height, s : s + width].reshape(-1, deep.shape[-1]) for r, s in _TAPS]
-        taps = jnp.stack([lax.dot_general(tap, rows, D) for tap in shifted]).reshape(2, 2, deep.shape[-1], -1)
-    i, o = x.shape[-1], y.shape[-1]
-    return taps.reshape(2, 2, 2, 2, i, o).transpose(0, 2, 1, 3, 4, 5).reshape(4, 4, i, o)
+def _correlate_on_cpu(x: Float[Array, "b h w i"], y: Float[Array, "b (h+1)//2 (w+1)//2 o"]) -> Float[Array, "4 4 i o"]:
+    channels = x.shape[-1]
+    if channels <= FEW_CHANNELS:
+        return _kernel_from_depth(_correlate_by_taps(_to_depth(x), y))
+    if channels > SOME_CHANNELS and len(x) >= LARGE_SHARE:
+        return _kernel_from_depth(winograd.correlate(_to_depth(x), y))
+    # In slices: for 64 images XLA takes up to three times as long as for four times 16.
+    starts = range(0, len(x), SLICE)
+    sums = [_correlate_plainly(x[start : start + SLICE], y[start : start + SLICE]) for start in starts]
+    return sum(sums[1:], sums[0])
+
+
+def _correlate_by_taps(deep: Float[Array, "b h w i"], y: Float[Array, "b h-1 w-1 o"]) -> Float[Array, "2 2 i o"]:
+    (_, height, width, outputs), inputs = y.shape, deep.shape[-1]
+    rows = y.reshape(-1, outputs)
+    shifted = [deep[:, r : r + height, s : s + width].reshape(-1, inputs) for r, s in _TAPS]
+    return jnp.stack([tap.T @ rows for tap in shifted]).reshape(2, 2, inputs, outputs)
 
 
 def _to_depth(x: Float[Array, "b h w i"]) -> Float[Array, "b (h+3)//2 (w+3)//2 4*i"]:
@@ -149,6 +163,12 @@ def _kernel_to_depth(kernel: Float[Array, "4 4 i o"]) -> Float[Array, "2 2 4*i o
     """Returns the kernel whose 2x2 convolution of `_to_depth(x)` is `convolve(x, kernel)`."""
     _, _, i, o = kernel.shape
     return kernel.reshape(2, 2, 2, 2, i, o).transpose(0, 2, 1, 3, 4, 5).reshape(2, 2, 4 * i, o)
+
+
+def _kernel_from_depth(taps: Float[Array, "2 2 i4 o"]) -> Float[Array, "4 4 i4//4 o"]:
+    """Inverts `_kernel_to_depth`."""
+    _, _, channels, o = taps.shape
+    return taps.reshape(2, 2, 2, 2, channels // 4, o).transpose(0, 2, 1, 3, 4, 5).reshape(4, 4, channels // 4, o)
 
 
 def _compute_once(x: Float[ArrayLike, "*shape"], kernel: Float[ArrayLike, "4 4 i o"]) -> Float[Array, "*shape"]:

@@ -116,11 +116,13 @@ def compile_step(train_step: TrainStep, placement: Placement) -> Any:
         def one(state: TrainState, batch: Array) -> tuple[TrainState, Metrics]:
             return train_step(state, batch if images is None else images[batch])
 
-        if len(batches) > 1:
-            state, metrics = jax.lax.scan(one, state, batches)
-        else:
-            state, metrics = one(state, batches[0])
-            metrics = jax.tree.map(lambda metric: jnp.asarray(metric)[None], metrics)
+        # The mesh is known to what is traced here, so that a layer can add up over each device's share of the batch.
+        with jax.sharding.use_abstract_mesh(placement.mesh.abstract_mesh):
+            if len(batches) > 1:
+                state, metrics = jax.lax.scan(one, state, batches)
+            else:
+                state, metrics = one(state, batches[0])
+                metrics = jax.tree.map(lambda metric: jnp.asarray(metric)[None], metrics)
         return placement.laid(state), placement.replicated(metrics)
 
     return jax.jit(steps, donate_argnums=0)
