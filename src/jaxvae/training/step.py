@@ -75,17 +75,19 @@ def build_train_step(
         # 2. The objective and its gradient.
         (value, terms), gradients = gradient(state.params, noise_key, x, state.step)
 
-        # 3. The update.
-        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
-        ema = None if state.ema is None else running_mean(state, params, config.train.ema_decay)
-
-        # 4. An update that is not finite, or a spike, is skipped. After too many of the former in a row the state no
+        # 3. An update that is not finite, or a spike, is skipped. After too many of the former in a row the state no
         #    longer changes, and the loop ends the run.
         gradient_norm = norm(gradients)
         guard, made = decide_update(state.guard, value, gradient_norm, config.train)
-        after, before = (params, ema, opt_state), (state.params, state.ema, state.opt_state)
-        params, ema, opt_state = jax.tree.map(lambda new, old: jnp.where(made, new, old), after, before)
+
+        # 4. The update. As a branch: a choice between old and new numbers would copy the old ones first.
+        def update(params: Params, ema: Params | None, opt_state: optax.OptState) -> tuple[Any, ...]:
+            updates, opt_state = optimizer.update(gradients, opt_state, params)
+            params = optax.apply_updates(params, updates)
+            return params, None if ema is None else running_mean(state, params, config.train.ema_decay), opt_state
+
+        before = state.params, state.ema, state.opt_state
+        params, ema, opt_state = jax.lax.cond(made, update, lambda *before: before, *before)
         step = state.step + ~should_stop(state.guard, config.train)
         new_state = TrainState(step, params, ema, opt_state, state.key, guard)
 
