@@ -4,6 +4,7 @@ Interleaving the measurements exposes all contestants to the same background loa
 """
 
 import json
+import math
 import multiprocessing
 import os
 import platform
@@ -23,7 +24,8 @@ from jaxvae.system.files import write_json
 from jaxvae.system.processes import cpu_count
 
 RESULTS = Path(__file__).with_name("results.json")
-PAUSE = 1.0  # Seconds between turns: OpenMP threads keep spinning for a while after their last work.
+QUICK = bool(os.environ.get("QUICK"))  # Fewer and shorter turns: all rows within ten minutes.
+PAUSE = 0.5 if QUICK else 1.0  # Seconds between turns: OpenMP threads keep spinning for a while after their last work.
 # Several processes share a GPU, and JAX would preallocate three quarters of it in each.
 os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.15")
 PACKAGES = ("jaxvae", "jax", "flax", "optax", "torch", "pythae", "pillow")
@@ -58,22 +60,58 @@ def take_turns(contestants: dict[str, Contestant], repeats: int = 7, tolerance: 
     Raises:
         SystemExit: if the losses differ, so that the contestants do not compute the same thing.
     """
-    with ExitStack() as stack:  # Closes all pipes in any case, which ends the processes.
-        pipes, losses = {}, {}
-        for name, contestant in contestants.items():
-            pipes[name] = stack.enter_context(_start(contestant))
-            # Start them one by one: nothing is measured while another side compiles.
-            losses[name] = pipes[name].recv()
-        known = {name: loss for name, loss in losses.items() if loss is not None}
-        print("losses of the first step:", known or "not compared", flush=True)
-        if known and max(known.values()) - min(known.values()) > tolerance * abs(max(known.values())):
-            raise SystemExit("the losses of the first step differ: the contestants do not compute the same thing")
-        measured: dict[str, list[float]] = {name: [] for name in contestants}
-        for _ in range(repeats):
-            for name, pipe in pipes.items():
-                time.sleep(PAUSE)
-                pipe.send("turn")
-                measured[name].append(pipe.recv())
+    with ExitStack() as stack:
+        pipes = _warmed_up(contestants, tolerance, stack)
+        return _measure(pipes, repeats)
+
+
+def take_turns_beside_a_busy_process(
+    contestants: dict[str, Contestant], repeats: int = 7, tolerance: float = 1e-4
+) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """Takes turns as `take_turns` does, and then as often beside a process that keeps one core busy."""
+    with ExitStack() as stack:
+        pipes = _warmed_up(contestants, tolerance, stack)
+        alone = _measure(pipes, repeats)
+        busy = multiprocessing.get_context("spawn").Process(target=_spin, daemon=True)
+        busy.start()
+        beside = _measure(pipes, repeats)
+        busy.terminate()
+    return alone, beside
+
+
+def _warmed_up(contestants: dict[str, Contestant], tolerance: float, stack: ExitStack) -> dict[str, Connection]:
+    """Starts the contestants, whose pipes the stack closes in any case, which ends the processes.
+
+    One whose loss is not finite is left out, with a line that says so.
+    """
+    pipes, losses = {}, {}
+    for name, contestant in contestants.items():
+        pipes[name] = stack.enter_context(_start(contestant))
+        # Start them one by one: nothing is measured while another side compiles.
+        losses[name] = pipes[name].recv()
+    for name in [name for name, loss in losses.items() if loss is not None and not math.isfinite(loss)]:
+        print(f"{name} is left out: its loss of the first step is {losses.pop(name)}", flush=True)
+        pipes.pop(name).close()
+    known = {name: loss for name, loss in losses.items() if loss is not None}
+    if known:
+        print("losses of the first step:", known, flush=True)
+    if known and max(known.values()) - min(known.values()) > tolerance * abs(max(known.values())):
+        raise SystemExit("the losses of the first step differ: the contestants do not compute the same thing")
+    return pipes
+
+
+def _spin() -> None:
+    while True:
+        pass
+
+
+def _measure(pipes: dict[str, Connection], repeats: int) -> dict[str, list[float]]:
+    measured: dict[str, list[float]] = {name: [] for name in pipes}
+    for _ in range(repeats):
+        for name, pipe in pipes.items():
+            time.sleep(PAUSE)
+            pipe.send("turn")
+            measured[name].append(pipe.recv())
     return measured
 
 
@@ -97,8 +135,16 @@ def _serve(make: Callable[[], Side], pipe: Connection) -> None:
             pipe.send(side.turn())
 
 
-def record(name: str, ours: list[float], theirs: dict[str, list[float]], *, target: float, unit: str) -> None:
-    """Writes a row to results.json and prints it; the name includes the accelerator, if there is one.
+def record(
+    name: str,
+    ours: list[float],
+    theirs: dict[str, list[float]],
+    *,
+    target: float,
+    unit: str,
+    instructions: str = "",
+) -> None:
+    """Writes a row to results.json and prints it; the name ends in the accelerator or else the instruction set.
 
     Args:
         name: name of the row.
@@ -106,9 +152,10 @@ def record(name: str, ours: list[float], theirs: dict[str, list[float]], *, targ
         theirs: the measurements of each peer.
         target: required ratio of the best peer's median to ours.
         unit: unit of the measurements.
+        instructions: the instruction set that all sides were limited to.
     """
     accelerator = jax.devices()[0].device_kind if on_accelerator() else None
-    name = f"{name}, {accelerator}" if accelerator else name
+    name = ", ".join(filter(None, (name, accelerator or instructions)))
     medians = {peer: statistics.median(values) for peer, values in theirs.items()}
     row = {
         "ours": round(statistics.median(ours), 4),

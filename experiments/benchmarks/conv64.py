@@ -8,11 +8,13 @@ allocator settings that `python -m jaxvae.train` uses.
 """
 
 import time
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
-from contest import Contestant, Side, on_accelerator, record, take_turns
+from contest import QUICK, Contestant, Side, on_accelerator, record, take_turns_beside_a_busy_process
+from instruction_sets import instruction_sets, limited
 from ours import FOREVER, contestant, start_of
 
 from jaxvae import Config, Conv, DataConfig, TrainConfig
@@ -60,30 +62,34 @@ def pytorch(
     return Side(turn, loss)
 
 
+def conv64(instructions: str, environment: Mapping[str, str], start: dict[str, Any], images: np.ndarray) -> None:
+    """Measures the rows with one instruction set: alone, and beside a process that keeps one core busy."""
+    steps, device, tolerance = (200, "cuda", 2e-3) if on_accelerator() else (6 if QUICK else 20, "cpu", 1e-4)
+    side = partial(pytorch, start, images, steps, device)
+    peers = {
+        "PyTorch eager, channels last": Contestant(partial(side, channels_last=True, compiled=False)),
+        "torch.compile, channels last": Contestant(partial(side, channels_last=True, compiled=True)),
+    }
+    if not QUICK:  # Never the fastest so far.
+        peers["PyTorch eager, contiguous"] = Contestant(partial(side, channels_last=False, compiled=False))
+    tuned = {
+        f"{name}, tuned allocator": Contestant(peers[name].make, {"GLIBC_TUNABLES": TUNABLES})
+        for name in ("torch.compile, channels last",)
+    }
+    sides = limited({"jaxvae": contestant(CONFIG, images, steps)} | peers | tuned, environment)
+    alone, beside = take_turns_beside_a_busy_process(sides, repeats=3 if QUICK else 7, tolerance=tolerance)
+    row = partial(record, target=1.0, unit="ms a step", instructions=instructions)
+    for seconds, name in ((alone, "conv64"), (beside, "conv64 beside a busy process")):
+        per_step = {side: [1000.0 * turn / steps for turn in turns] for side, turns in seconds.items()}
+        ours = per_step.pop("jaxvae")
+        own = {side: per_step.pop(side) for side in tuned if side in per_step}
+        row(name, ours, per_step)
+        if own:
+            row(f"{name}, both with jaxvae's allocator settings", ours, own)
+
+
 if __name__ == "__main__":
     images = np.random.default_rng(0).integers(0, 256, (1280, 64, 64, 3), dtype=np.uint8)
     start = start_of(CONFIG, images)
-    steps, device, tolerance = (200, "cuda", 2e-3) if on_accelerator() else (20, "cpu", 1e-4)
-    peers = {
-        "PyTorch eager, contiguous": partial(
-            pytorch, start, images, steps, device, channels_last=False, compiled=False
-        ),
-        "PyTorch eager, channels last": partial(
-            pytorch, start, images, steps, device, channels_last=True, compiled=False
-        ),
-        "torch.compile, channels last": partial(
-            pytorch, start, images, steps, device, channels_last=True, compiled=True
-        ),
-    }
-    tuned = {
-        "torch.compile, tuned allocator": Contestant(
-            peers["torch.compile, channels last"], {"GLIBC_TUNABLES": TUNABLES}
-        )
-    }
-    sides = {"jaxvae": contestant(CONFIG, images, steps)} | {name: Contestant(make) for name, make in peers.items()}
-    measured = take_turns(sides | tuned, repeats=7, tolerance=tolerance)
-    per_step = {name: [1000.0 * turn / steps for turn in seconds] for name, seconds in measured.items()}
-    ours = per_step.pop("jaxvae")
-    own = {name: per_step.pop(name) for name in tuned}
-    record("conv64", ours, per_step, target=1.0, unit="ms a step")
-    record("conv64, both with jaxvae's allocator settings", ours, own, target=1.0, unit="ms a step")
+    for instructions, environment in instruction_sets().items():
+        conv64(instructions, environment, start, images)
