@@ -139,7 +139,8 @@ def interpolate(
     beside = [*([] if alone else animations), *[".npz"] * npz]
     extra_files = {suffix: output.place_beside(target, suffix) for suffix in beside}
 
-    saved = [saved_code(name, code_shape(vae, params)) for name in names]
+    like = code_shape(vae, params)
+    saved = [saved_code(name, like) for name in names]
     originals = np.stack(
         [
             select(name, info.data) if code is None else decode_to_images(vae, params, stack([code]))[0]

@@ -14,6 +14,7 @@ import tyro
 from jaxvae.cli import parse_with_experiment, say, told
 from jaxvae.config import DevicesConfig
 from jaxvae.experiment import Config
+from jaxvae.system.compilation_cache import use_compilation_cache
 from jaxvae.system.processes import use_large_pages
 from jaxvae.system.progress import under_way
 
@@ -95,6 +96,7 @@ def main() -> None:
     """Runs the command; help and mistakes are reported before the process starts again with large pages."""
     parsed = parse_arguments(sys.argv[1:])
     use_large_pages()
+    use_compilation_cache()
     run_training(parsed)
 
 

@@ -175,7 +175,7 @@ def with_prior(vae: VAE, prior: Prior) -> VAE:
 
 def code_shape(vae: VAE, params: Params) -> Code:
     """Returns a pytree of the shape of one code."""
-    return jax.eval_shape(vae.prior(params).sample, jax.random.key(0))
+    return jax.eval_shape(lambda params: vae.prior(params).sample(jax.random.key(0)), params)
 
 
 def rematerialized(vae: VAE) -> VAE:

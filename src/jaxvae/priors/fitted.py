@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax import Array
 from jaxtyping import Float
 
@@ -71,7 +70,7 @@ class Fitted(NamedTuple):
 
     def prior(self, kind: str, like: Code) -> RowPrior:
         """Returns the fitted prior of this kind, over codes with the shapes of `like`."""
-        like = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), like)
+        like = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), like)
         arrays = getattr(self, kind)
         return RowPrior(FullCovarianceMixture(**arrays) if kind == "fitted_mixture" else open_flow(arrays), like)
 
@@ -146,6 +145,8 @@ def fit_flow(codes: Float[np.ndarray, "n d"], steps: int, seed: int) -> Params |
         The parameters after the round with the highest mean log-density of held-out codes; None for fewer than
         FEWEST_FLOW_CODES codes or two units.
     """
+    import optax  # Here, since only training needs it.
+
     count, units = codes.shape
     if count < FEWEST_FLOW_CODES or units < 2:
         return None

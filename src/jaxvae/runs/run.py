@@ -96,11 +96,10 @@ def load(path: str | Path | None = None, step: int | None = None) -> Loaded:
     config = from_json(upgraded(about["config"]))
     trees = checkpoint.tree_names(folder, step)
     parameters = next((name for name in ("best", "ema") if name in trees), "last")
-    params = checkpoint.read_tree(folder, step, "params" if parameters == "last" else parameters)
-    fitted = Fitted(**{kind: checkpoint.read_tree(folder, step, kind) for kind in KINDS if kind in trees})
-    statistics = (
-        CodeStatistics(**checkpoint.read_tree(folder, step, STATISTICS_TREE)) if STATISTICS_TREE in trees else None
-    )
+    own = "params" if parameters == "last" else parameters
+    read = checkpoint.read_trees(folder, step, [own, *(name for name in (*KINDS, STATISTICS_TREE) if name in trees)])
+    params, fitted = read[own], Fitted(**{kind: read[kind] for kind in KINDS if kind in trees})
+    statistics = CodeStatistics(**read[STATISTICS_TREE]) if STATISTICS_TREE in trees else None
     info = Info(run, step, config, about["data"], about["versions"], parameters, fitted, statistics)
     vae = build(config.model, info.shape)
     check_fit(folder / str(step), vae, params, fitted)
@@ -272,7 +271,7 @@ def described(folder: Path, step: int) -> dict[str, Any]:
 
 def check_fit(where: Path, vae: VAE, params: Params, fitted: Fitted) -> None:
     """Raises `DamagedError` if the arrays are not those of the model that the config describes."""
-    wanted = jax.eval_shape(vae.init, jax.random.key(0))
+    wanted = jax.eval_shape(lambda: vae.init(jax.random.key(0)))  # The key too: making one compiles five programs.
     if not same_shapes(params, wanted):
         raise DamagedError(f"the checkpoint {where} is damaged: its parameters are not those of its configuration.")
     units = sum(leaf.size for leaf in jax.tree.leaves(code_shape(vae, params)))
