@@ -23,7 +23,7 @@ from jaxvae.annotations import ArrayLike, Params, PRNGKey
 from jaxvae.codes import Code
 from jaxvae.config import TrainConfig
 from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture
-from jaxvae.keys import key_for
+from jaxvae.keys import key_for, key_shape
 from jaxvae.priors.flow import Flow, build_flow
 from jaxvae.priors.row_prior import RowPrior
 
@@ -196,5 +196,5 @@ def flow_shapes(units: int) -> Params:
     """Returns the shapes of the parameters that `fit_flow` returns for this many units; empty if it fits none."""
     if units < 2:
         return {}
-    shapes: Params = jax.eval_shape(build_flow(units, FLOW_PAIRS, FLOW_HIDDEN).init, jax.random.key(0))
+    shapes: Params = jax.eval_shape(build_flow(units, FLOW_PAIRS, FLOW_HIDDEN).init, key_shape())
     return shapes

@@ -19,6 +19,7 @@ from jaxvae.codes import STATISTICS_TREE, CodeStatistics
 from jaxvae.data.prepared import Prepared, metadata_error
 from jaxvae.errors import UserError, suggest
 from jaxvae.experiment import Config, from_json, to_json
+from jaxvae.keys import key_shape
 from jaxvae.models import build
 from jaxvae.priors.fitted import FEWEST_FLOW_CODES, KINDS, Fitted, default_kind
 from jaxvae.runs import checkpoint
@@ -271,7 +272,7 @@ def described(folder: Path, step: int) -> dict[str, Any]:
 
 def check_fit(where: Path, vae: VAE, params: Params, fitted: Fitted) -> None:
     """Raises `DamagedError` if the arrays are not those of the model that the config describes."""
-    wanted = jax.eval_shape(lambda: vae.init(jax.random.key(0)))  # The key too: making one compiles five programs.
+    wanted = jax.eval_shape(vae.init, key_shape())
     if not same_shapes(params, wanted):
         raise DamagedError(f"the checkpoint {where} is damaged: its parameters are not those of its configuration.")
     units = sum(leaf.size for leaf in jax.tree.leaves(code_shape(vae, params)))
