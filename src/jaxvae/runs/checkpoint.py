@@ -3,7 +3,6 @@
 import json
 import logging
 import math
-import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ import tensorstore as ts
 from orbax.checkpoint import v1 as ocp
 
 from jaxvae.errors import UserError
+from jaxvae.runs.presence import numbered
 from jaxvae.system import checksums
 
 FORMAT_VERSION = 3
@@ -89,9 +89,7 @@ def save(
 
 def steps(folder: Path) -> list[int]:
     """Returns the steps that have a complete checkpoint in the folder, ascending."""
-    # Not `Path.is_dir`, which raises an error for an overlong name.
-    numbers = [path.name for path in folder.glob("*") if path.name.isdecimal()] if os.path.isdir(folder) else []
-    return sorted(int(name) for name in numbers if ocp.is_orbax_checkpoint((folder / name).resolve()))
+    return sorted(int(path.name) for path in numbered(folder) if ocp.is_orbax_checkpoint(path.resolve()))
 
 
 def write_missing_checksums(folder: Path) -> None:
