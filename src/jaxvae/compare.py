@@ -30,8 +30,6 @@ def compare(
         metrics: Metrics to draw, as they are called in metrics.jsonl.
     """
     from jaxvae.errors import UserError, suggest
-    from jaxvae.rendering.curves import save_curves
-    from jaxvae.rendering.scatter import import_figure
     from jaxvae.runs.presence import require_record
 
     if len(runs) < 2:
@@ -39,6 +37,10 @@ def compare(
     output.check()
     for run in runs:
         require_record(run)
+
+    from jaxvae.rendering.curves import save_curves
+    from jaxvae.rendering.scatter import import_figure
+
     import_figure()
 
     from jaxvae.runs.comparison import OTHER, differing_fields, read_run, same_but_for_seed

@@ -95,6 +95,10 @@ def run_training(parsed: Arguments) -> None:
 def main() -> None:
     """Runs the command; help and mistakes are reported before the process starts again with large pages."""
     parsed = parse_arguments(sys.argv[1:])
+    if parsed.devices.coordinator is None:  # Otherwise the files need to be there for process 0 alone.
+        from jaxvae.data.prepare import refuse_missing_files
+
+        refuse_missing_files(parsed.config.data)
     use_large_pages()
     use_compilation_cache()
     run_training(parsed)

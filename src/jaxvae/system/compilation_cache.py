@@ -62,7 +62,9 @@ def _processor() -> str:
     described = f"{platform.machine()} {platform.processor()}"
     with suppress(OSError), open("/proc/cpuinfo") as file:
         described += "".join(
-            line for line in itertools.takewhile(str.strip, file) if line.startswith(("model name", "flags", "Features"))
+            line
+            for line in itertools.takewhile(str.strip, file)
+            if line.startswith(("model name", "flags", "Features"))
         )
     return hashlib.sha256(described.encode()).hexdigest()[:12]
 
