@@ -30,13 +30,21 @@ def compare(
         metrics: Metrics to draw, as they are called in metrics.jsonl.
     """
     from jaxvae.errors import UserError, suggest
-    from jaxvae.rendering.curves import save_curves
-    from jaxvae.rendering.scatter import import_figure
-    from jaxvae.runs.comparison import OTHER, differing_fields, read_run, same_but_for_seed
+    from jaxvae.runs.presence import require_record
 
     if len(runs) < 2:
         raise UserError("comparing needs two or more runs; give their folders, as in runs/avatars runs/avatars-2.")
+    output.check()
+    for run in runs:
+        require_record(run)
+
+    from jaxvae.rendering.curves import save_curves
+    from jaxvae.rendering.scatter import import_figure
+
     import_figure()
+
+    from jaxvae.runs.comparison import OTHER, differing_fields, read_run, same_but_for_seed
+
     recorded = [read_run(run) for run in runs]
     known = {name for run in recorded for line in run.lines if line.get("kind") == "validation" for name in line}
     known = known.difference(OTHER)

@@ -1,5 +1,6 @@
 """`python -m jaxvae.decode [RUN] CODES.npz`: decodes a file of codes to images."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +34,8 @@ def decode(
         json: Print the result as one line of JSON.
     """
     from jaxvae.errors import UserError
+    from jaxvae.rendering.folders import refuse_existing, write_folder
+    from jaxvae.runs.presence import require_run
 
     if codes is None and run is not None and run.suffix in SUFFIXES:
         run, codes = None, run
@@ -43,15 +46,19 @@ def decode(
             f"the file of codes is {codes}, but must end in .npz or .npy; python -m jaxvae.encode writes one."
         )
 
+    if not os.path.lexists(codes):
+        raise UserError(f"{codes} does not exist; create it with python -m jaxvae.encode.")
+    if out is not None:
+        refuse_existing(out, overwrite)
+    if run is not None:
+        require_run(run)
+
     from jaxvae.inference import decode_to_images
     from jaxvae.latents.code_files import read_codes, source_run
-    from jaxvae.rendering.folders import refuse_existing, write_folder
     from jaxvae.rendering.grid import grid, save_png
     from jaxvae.runs.run import load
     from jaxvae.vae import code_shape
 
-    if out is not None:
-        refuse_existing(out, overwrite)
     vae, params, info = load(run or source_run(codes))
     saved = read_codes(codes, code_shape(vae, params))
     count = len(saved.names)

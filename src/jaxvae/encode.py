@@ -37,6 +37,7 @@ def encode(
         json: Print the result as one line of JSON.
     """
     from jaxvae.errors import UserError
+    from jaxvae.runs.presence import require_run
     from jaxvae.system.files import new_file, own_file
 
     if which and split:
@@ -45,6 +46,7 @@ def encode(
     if out is not None and out.suffix != suffix:
         raise UserError(f"--out is {out}, but must end in .npz or .parquet.")
     target = new_file(out, suffix, overwrite)
+    require_run(run)
 
     import jax
 

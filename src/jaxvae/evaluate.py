@@ -48,24 +48,30 @@ def evaluate(
         per_example: An .npz file for the numbers of each image.
         overwrite: Replace the files that --out and --per-example name.
     """
-    from jaxvae.data.select import data_set
-    from jaxvae.evaluation.features import build_features
-    from jaxvae.evaluation.report import Options, evaluate_run, table
-    from jaxvae.runs.run import load
+    from jaxvae.runs.presence import require_run
     from jaxvae.system.files import file_stem, new_file, own_file, write_arrays, write_json
 
     check_count("--k", k, 1_000_000, "a larger K takes days and barely raises the bound")
     check_count("--n", n, 2**31 - 1, "no split has more images")
     check_count("--batch-size", batch_size, 2**16, "larger batches need more memory and are no faster")
     check_seed(seed)
+    target, arrays = new_file(out, ".json", overwrite), new_file(per_example, ".npz", overwrite)
+    require_run(run)
+
+    from jaxvae.evaluation.features import build_features
+
     extract = build_features(features)
+
+    from jaxvae.data.select import data_set
+    from jaxvae.evaluation.report import Options, evaluate_run, table
+    from jaxvae.runs.run import load
+
     loaded = load(run, step)
     marks = [f"{mark}{value}" for mark, value in (("n", n), ("step", step)) if value is not None]
     marks += [file_stem([features])] if features != "pixels" else []
     name = "-".join([split, prior, f"k{k}", f"seed{seed}", *marks])
     own = loaded.info.run / "evaluation" / f"{name}.json"
-    target = new_file(out, ".json", overwrite) or own_file(loaded.info.run, own)
-    arrays = new_file(per_example, ".npz", overwrite)
+    target = target or own_file(loaded.info.run, own)
     prepared = data_set(loaded.info.data, data)
     options = Options(split, k, prior, seed, n, batch_size)
     report, values = evaluate_run(loaded, prepared, options, extract)

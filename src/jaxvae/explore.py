@@ -35,10 +35,12 @@ def explore(
         data: The prepared dataset, if it has moved since the run was trained.
     """
     from jaxvae.errors import UserError
+    from jaxvae.runs.presence import require_run
 
     if not 1 <= port <= 65535:
         raise UserError(f"--port is {port}, but must be between 1 and 65535.")
     check_count("--units", units, 1000, "the page cannot show more sliders")
+    require_run(run)
     try:
         import starlette  # noqa: F401
         import uvicorn

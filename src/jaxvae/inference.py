@@ -34,7 +34,7 @@ def encode_means(vae: VAE, params: Params, images: np.ndarray) -> Code:
     encode = jitted(vae)[0]
     starts = range(0, len(images), BATCH_SIZE)
     parts = [encode(params, images[start : start + BATCH_SIZE]).mean for start in starts]
-    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
+    return parts[0] if len(parts) == 1 else jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
 
 
 def sample_codes(vae: VAE, params: Params, key: PRNGKey, images: np.ndarray) -> Code:
@@ -63,11 +63,12 @@ def reconstruct(vae: VAE, params: Params, images: np.ndarray) -> np.ndarray:
 
 def stack(codes: Sequence[Code]) -> Code:
     """Stacks single codes into codes [n, ...]."""
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *codes)
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *codes)
 
 
 def unstack(z: Code) -> list[Code]:
-    """Splits codes [n, ...] into a list of n single codes."""
+    """Splits codes [n, ...] into a list of n single codes, in host memory: on a device each slice is a program."""
+    z = jax.device_get(z)
     return [jax.tree.map(operator.itemgetter(index), z) for index in range(len(jax.tree.leaves(z)[0]))]
 
 

@@ -88,23 +88,9 @@ def interpolate(
         mp4: Also write it as a video; needs jaxvae[video].
         npz: Also write the codes and images of the path as arrays.
     """
-    import numpy as np
-
-    from jaxvae.data.select import data_set, select, walk_ends
     from jaxvae.errors import UserError
-    from jaxvae.evaluation.unlike import warn_of_unlike_images
-    from jaxvae.inference import decode_to_images, encode_means, sample_codes, stack, unstack
-    from jaxvae.keys import key_for
-    from jaxvae.latents.code_files import saved_code
-    from jaxvae.latents.paths.build import build_path
-    from jaxvae.latents.paths.walk_report import describe_sheet, describe_walk, format_lines, measure_smoothness
-    from jaxvae.latents.paths.walks import even_degrees, first_of, segment_rows, sheet, to_arrays, walk
-    from jaxvae.priors.fitted import KINDS
     from jaxvae.rendering.animation import SUFFIXES, check_format, save_animation
-    from jaxvae.rendering.grid import grid, save_png
-    from jaxvae.runs.run import load, prior_of
-    from jaxvae.system.files import write_arrays
-    from jaxvae.vae import code_shape
+    from jaxvae.runs.presence import require_run
 
     animations = [suffix for suffix, enabled in ((".gif", gif), (".webp", webp), (".mp4", mp4)) if enabled]
     alone = output.out is not None and output.out.suffix.lower() in SUFFIXES
@@ -122,6 +108,28 @@ def interpolate(
             "--corners draws a sheet between four images; it cannot be combined with other ends, --degree, animations "
             "or --report."
         )
+    for suffix in animations:
+        check_format(suffix)
+    beside = [*([] if alone else animations), *[".npz"] * npz]
+    output.check((".png", *SUFFIXES), beside)
+    require_run(run)
+
+    import numpy as np
+
+    from jaxvae.data.select import data_set, select, walk_ends
+    from jaxvae.evaluation.unlike import warn_of_unlike_images
+    from jaxvae.inference import decode_to_images, encode_means, sample_codes, stack, unstack
+    from jaxvae.keys import key_for
+    from jaxvae.latents.code_files import saved_code
+    from jaxvae.latents.paths.build import build_path
+    from jaxvae.latents.paths.walk_report import describe_sheet, describe_walk, format_lines, measure_smoothness
+    from jaxvae.latents.paths.walks import even_degrees, first_of, segment_rows, sheet, to_arrays, walk
+    from jaxvae.priors.fitted import KINDS
+    from jaxvae.rendering.grid import grid, save_png
+    from jaxvae.runs.run import load, prior_of
+    from jaxvae.system.files import write_arrays
+    from jaxvae.vae import code_shape
+
     loaded = load(run)
     vae, params, info = loaded
     if seed is not None and not info.config.objective.variational:
@@ -134,12 +142,10 @@ def interpolate(
     kind_of_result = "sheet" if corners else "walk" if len(names) > 2 or loop else "interpolation"
     default = info.run / "samples" / f"{'-'.join(filter(None, [kind_of_result, file_stem(names), *marks]))}.png"
     target = output.place(default, (".png", *SUFFIXES))
-    for suffix in animations:
-        check_format(suffix)
-    beside = [*([] if alone else animations), *[".npz"] * npz]
     extra_files = {suffix: output.place_beside(target, suffix) for suffix in beside}
 
-    saved = [saved_code(name, code_shape(vae, params)) for name in names]
+    like = code_shape(vae, params)
+    saved = [saved_code(name, like) for name in names]
     originals = np.stack(
         [
             select(name, info.data) if code is None else decode_to_images(vae, params, stack([code]))[0]

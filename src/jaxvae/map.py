@@ -39,12 +39,15 @@ def draw_map(
     """
     from jaxvae.errors import UserError
     from jaxvae.rendering.scatter import import_figure
+    from jaxvae.runs.presence import require_run
 
     check_count("--n", n, 10_000_000, "a plot with more points is unreadable")
     check_count("--steps", steps, 1000, "a larger sheet is unreadable")
     check_seed(seed)
     if manifold and attribute:
         raise UserError("--manifold draws images, which --attribute cannot colour; use only one of them.")
+    output.check()
+    require_run(run)
     if not manifold:
         import_figure()
 

@@ -40,10 +40,14 @@ def neighbours(
             training codes at the end of training. By default that of `sample`.
         data: The prepared dataset, if it has moved since the run was trained.
     """
+    from jaxvae.runs.presence import require_run
+
     check_count("--n", n, MOST_ROWS, "a larger sheet is unreadable")
     check_count("--k", k, MOST_ROWS, "a longer row is unreadable")
     check_count("--compared", compared, 100_000, "comparing more samples with every training image would take hours")
     check_seed(seed)
+    output.check()
+    require_run(run)
 
     import numpy as np
 

@@ -48,11 +48,14 @@ def main(arguments: Sequence[str]) -> None:
     parsed = parse_with_experiment(Arguments, "plan", arguments, DESCRIPTION)
     os.environ["JAX_PLATFORMS"] = "cpu"  # Only compiles; leaves local accelerators alone.
 
-    from jaxvae.training.planning.estimate import estimate, largest_batch
-    from jaxvae.training.planning.target import find_target
+    from jaxvae.training.planning.target import find_target, require_target
 
     config, devices = parsed.config, parsed.devices
+    require_target(parsed.target)
     shape, image_count = _image_shape_and_count(parsed)
+
+    from jaxvae.training.planning.estimate import estimate, largest_batch
+
     target = find_target(parsed.target)
     say = partial(print, file=sys.stderr, flush=True)
     say(f"compiling for a batch of {config.train.batch_size}")

@@ -26,6 +26,12 @@ def reconstruct(
             sunglasses=0; defaults to the first images of the test split.
         n: Number of test images if none are named.
     """
+    from jaxvae.runs.presence import require_run
+
+    check_count("--n", n, 100_000, "a larger sheet is unreadable")
+    output.check()
+    require_run(run)
+
     import numpy as np
 
     from jaxvae.data.pixels import scale
@@ -35,7 +41,6 @@ def reconstruct(
     from jaxvae.rendering.grid import over_under, save_png
     from jaxvae.runs.run import load
 
-    check_count("--n", n, 100_000, "a larger sheet is unreadable")
     named = expand_folders(which)
     vae, params, info = load(run)
     target = output.place(info.run / "samples" / f"reconstructions-{file_stem(which or (f'test-{n}',))}.png")

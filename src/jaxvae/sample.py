@@ -35,16 +35,21 @@ def sample(
             N(0, I), or for an autoencoder) the first fitted one.
     """
     from jaxvae.errors import UserError
+    from jaxvae.runs.presence import require_run
+
+    check_count("--n", n, MOST_IMAGES, "a larger sheet is unreadable")
+    if not 0 <= temperature < math.inf:
+        raise UserError(f"--temperature is {temperature}, but must be at least 0 and finite.")
+    check_seed(seed)
+    output.check()
+    require_run(run)
+
     from jaxvae.inference import sample_images
     from jaxvae.keys import key_for
     from jaxvae.rendering.grid import check_size, grid, save_png
     from jaxvae.runs.run import default_prior, load, prior_of
     from jaxvae.system.files import number_stem
 
-    check_count("--n", n, MOST_IMAGES, "a larger sheet is unreadable")
-    if not 0 <= temperature < math.inf:
-        raise UserError(f"--temperature is {temperature}, but must be at least 0 and finite.")
-    check_seed(seed)
     loaded = load(run)
     vae, params, info = loaded
     kind = prior or default_prior(loaded)

@@ -13,11 +13,12 @@ def selftest(seed: int = 0) -> None:
     Args:
         seed: Seed of the random samples that some checks need.
     """
+    check_seed(seed)
+
     import jax
 
     from jaxvae.evaluation.closed_forms import run_checks
 
-    check_seed(seed)
     print(
         f"{'':4}  {'measured':>12}  {'from':>12}  {'to':>12}  claim   (jax {jax.__version__}, {jax.default_backend()})"
     )

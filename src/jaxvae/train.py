@@ -14,6 +14,7 @@ import tyro
 from jaxvae.cli import parse_with_experiment, say, told
 from jaxvae.config import DevicesConfig
 from jaxvae.experiment import Config
+from jaxvae.system.compilation_cache import use_compilation_cache
 from jaxvae.system.processes import use_large_pages
 from jaxvae.system.progress import under_way
 
@@ -94,7 +95,12 @@ def run_training(parsed: Arguments) -> None:
 def main() -> None:
     """Runs the command; help and mistakes are reported before the process starts again with large pages."""
     parsed = parse_arguments(sys.argv[1:])
+    if parsed.devices.coordinator is None:  # Otherwise the files need to be there for process 0 alone.
+        from jaxvae.data.prepare import refuse_missing_files
+
+        refuse_missing_files(parsed.config.data)
     use_large_pages()
+    use_compilation_cache()
     run_training(parsed)
 
 

@@ -41,12 +41,15 @@ def traverse(
         data: The prepared dataset, if it has moved since the run was trained.
     """
     from jaxvae.errors import UserError
+    from jaxvae.runs.presence import require_run
 
     check_count("--units", units, 100_000, "a larger sheet is unreadable")
     check_count("--steps", steps, 1000, "a longer row is unreadable", least=2)
     low, high = quantiles
     if not 0 < low < high < 1:
         raise UserError(f"--quantiles are {low:g} and {high:g}, but must be increasing and between 0 and 1.")
+    output.check(beside=[".gif"] * gif)
+    require_run(run)
 
     import numpy as np
 

@@ -22,6 +22,7 @@ from jaxvae.annotations import Params as Params
 from jaxvae.codes import Code as Code
 from jaxvae.distributions.base import Distribution as Distribution
 from jaxvae.distributions.gaussian import Normal
+from jaxvae.keys import key_shape
 
 
 @runtime_checkable
@@ -175,7 +176,7 @@ def with_prior(vae: VAE, prior: Prior) -> VAE:
 
 def code_shape(vae: VAE, params: Params) -> Code:
     """Returns a pytree of the shape of one code."""
-    return jax.eval_shape(vae.prior(params).sample, jax.random.key(0))
+    return jax.eval_shape(lambda params, key: vae.prior(params).sample(key), params, key_shape())
 
 
 def rematerialized(vae: VAE) -> VAE:

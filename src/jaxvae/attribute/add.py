@@ -57,6 +57,9 @@ class Add:
         if not self.images or not self.degree or not all(map(math.isfinite, self.degree)):
             raise UserError("--images and --degree need at least one value each, and degrees must be finite.")
 
+        self.output.check()
+        self.source.check()
+
         import numpy as np
 
         from jaxvae.data.select import expand_folders, select

@@ -24,13 +24,16 @@ class List:
 
     def __call__(self) -> None:
         from jaxvae.errors import UserError
-        from jaxvae.latents.attributes.labels import class_counts, direction_names
-        from jaxvae.latents.attributes.tables import counts_table
-        from jaxvae.runs.run import load
 
         names, source = split_run(self.names, self.source)
         if names:
             raise UserError(f"{names[0]} is not the folder of a run; list takes nothing else.")
+        source.check()
+
+        from jaxvae.latents.attributes.labels import class_counts, direction_names
+        from jaxvae.latents.attributes.tables import counts_table
+        from jaxvae.runs.run import load
+
         loaded = load(source.run)
         labelled = source.labelled_images(loaded)
         counts = class_counts(labelled)

@@ -56,6 +56,7 @@ class Measure:
         if not math.isfinite(self.degree):
             raise UserError(f"--degree is {self.degree:g}, but must be a finite number.")
         target = new_file(self.out, ".json", self.overwrite)
+        self.source.check()
 
         from jaxvae.latents.attributes.directions import LabelledCodes
         from jaxvae.latents.attributes.edit_quality import Judge

@@ -38,6 +38,16 @@ class LabelSource:
     n: int = 10_000
     """Maximum number of images to learn directions from, sampled at random if there are more."""
 
+    def check(self) -> None:
+        """Refuses what is wrong whatever the run is, before it is opened, and what is no run."""
+        from jaxvae.errors import UserError
+        from jaxvae.runs.presence import require_run
+
+        check_count("--n", self.n, 2**31 - 1, "no set has more images")
+        if self.folder and not self.labels:
+            raise UserError(f"--folder is {self.folder}, but its images have no labels; add --labels FILE.csv.")
+        require_run(self.run)
+
     def data_description(self, loaded: "Loaded") -> dict[str, Any]:
         """Returns the JSON description of the dataset, with its current path."""
         return {**loaded.info.data, "path": str(self.data)} if self.data else loaded.info.data
@@ -67,15 +77,11 @@ class LabelSource:
     def labelled_images(self, loaded: "Loaded") -> "Labelled":
         """Returns the images directions are learned from: the training split, or all images in the CSV."""
         from jaxvae.data.select import data_set
-        from jaxvae.errors import UserError
         from jaxvae.latents.attributes.labels import labelled_split
         from jaxvae.latents.attributes.labels_csv import load_labelled_files
 
-        check_count("--n", self.n, 2**31 - 1, "no set has more images")
         if self.labels:
             return load_labelled_files(self.labels, self.folder or self.labels.parent, loaded.info.data, self.n)
-        if self.folder:
-            raise UserError(f"--folder is {self.folder}, but its images have no labels; add --labels FILE.csv.")
         return labelled_split(data_set(loaded.info.data, self.data), "train", self.n)
 
 

@@ -28,13 +28,27 @@ class Output:
         Raises:
             UserError: it ends in none of the suffixes, exists, or cannot be written.
         """
+        self.check(suffixes)
+        return own_file(default.parents[1], default) if self.out is None else self.out
+
+    def check(self, suffixes: Sequence[str] = (".png",), beside: Sequence[str] = ()) -> None:
+        """Refuses what --out cannot be, before the model is opened.
+
+        Args:
+            suffixes: those of which it must have one.
+            beside: suffixes of further files next to it.
+
+        Raises:
+            UserError: it ends in none of the suffixes, exists, or cannot be written.
+        """
         if self.out is None:
-            return own_file(default.parents[1], default)
+            return
         if self.out.suffix.lower() not in suffixes:
             raise UserError(f"--out is {self.out}, but must end in {' or '.join(suffixes)}.")
         self._refuse_existing(self.out)
         check_writable(self.out)
-        return self.out
+        for suffix in beside:
+            self.place_beside(self.out, suffix)
 
     def place_beside(self, target: Path, suffix: str) -> Path:
         """Returns a second file next to the first, under the same rule."""

@@ -15,6 +15,7 @@ from jaxvae.cli.help import HELP, Entry, format_help
 from jaxvae.cli.outcome import told
 from jaxvae.config.user_code import import_file
 from jaxvae.errors import UserError
+from jaxvae.system.compilation_cache import use_compilation_cache
 
 Result = TypeVar("Result")
 
@@ -84,6 +85,7 @@ def run_command(function: Callable[..., None], name: str, start: Callable[[], No
     def body() -> None:
         command = parse(bound, name, import_code(sys.argv[1:]))
         start()
+        use_compilation_cache()
         command()
 
     told(body)

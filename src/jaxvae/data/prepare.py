@@ -11,6 +11,7 @@ from typing import Any
 from jaxvae.data.config import DataConfig
 from jaxvae.data.own_output import without_own_output
 from jaxvae.data.prepared import Prepared, open_prepared, write_prepared
+from jaxvae.data.sources.kinds import FileSource, Folder
 from jaxvae.errors import UserError
 from jaxvae.system.files import expand_user
 
@@ -33,6 +34,13 @@ def already_prepared(config: DataConfig) -> Prepared | None:
     """Returns the prepared data set that the config describes, or None if there is none yet."""
     path = _kept(config) or prepared_path(config)
     return open_prepared(path) if path.exists() else None
+
+
+def refuse_missing_files(config: DataConfig) -> None:
+    """Raises UserError if the user's own files are not there and were not prepared before; needs no JAX."""
+    ours = isinstance(config.source, Folder | FileSource)
+    if ours and _own_files(config) is None and already_prepared(config) is None:
+        config.source.build(config).close()  # Which says what is missing.
 
 
 def recipe(config: DataConfig) -> dict[str, Any]:

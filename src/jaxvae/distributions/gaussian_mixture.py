@@ -7,7 +7,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from jaxvae.annotations import ArrayLike, Parameter, PRNGKey, Scalar
 from jaxvae.distributions.base import LOG_2PI, register_distribution
@@ -147,14 +147,10 @@ class FullCovarianceMixture:
         Returns:
             Rows [*shape, d].
         """
-        component_key, noise_key = jax.random.split(key)
-        component = jax.random.categorical(component_key, jnp.log(self.weights), shape=shape)
-        noise = jax.random.normal(noise_key, (*shape, self.factors.shape[2]))
+        component, mean, noise = _draw(key, self.weights, self.means, shape, self.factors.shape[2])
         # One Gaussian at a time: a factor for each draw would be a d × r matrix for each draw.
-        spread = sum(
-            jnp.where((component == i)[..., None], noise @ factor.T, 0.0) for i, factor in enumerate(self.factors)
-        )
-        return jnp.asarray(self.means)[component] + temperature * jnp.asarray(spread)
+        spread = sum(_keep(noise @ factor.T, component, i) for i, factor in enumerate(self.factors))
+        return mean + temperature * jnp.asarray(spread)
 
     def log_prob(self, value: Float[ArrayLike, "*k d"]) -> Float[Array, "*k"]:
         """Returns log Σ w N(value; mean, factor factorᵀ) in nats.
@@ -178,6 +174,24 @@ class FullCovarianceMixture:
         # One after the other, so that memory does not grow with their number.
         logs = jax.lax.map(lambda component: log_density(*component), (self.means, self.factors))
         return jax.nn.logsumexp(jnp.log(self.weights)[:, None] + logs, axis=0).reshape(value.shape[:-1])
+
+
+# Programs of their own, since a command that draws once spends its time on compiling; whatever rounds otherwise when it
+# is fused stays outside.
+@partial(jax.jit, static_argnums=(3, 4))
+def _draw(
+    key: PRNGKey, weights: Float[Parameter, " m"], means: Float[Parameter, "m d"], shape: tuple[int, ...], rank: int
+) -> tuple[Int[Array, "*k"], Float[Array, "*k d"], Float[Array, "*k r"]]:
+    """Draws components [*shape], and noise [*shape, rank]; returns the means of the components, too."""
+    component_key, noise_key = jax.random.split(key)
+    component = jax.random.categorical(component_key, jnp.log(weights), shape=shape)
+    return component, jnp.asarray(means)[component], jax.random.normal(noise_key, (*shape, rank))
+
+
+@jax.jit
+def _keep(rows: Float[Array, "*k d"], component: Int[Array, "*k"], index: int | Int[Array, ""]) -> Float[Array, "*k d"]:
+    """Returns the rows of one component, and zeros in place of the others."""
+    return jnp.where((component == index)[..., None], rows, 0.0)
 
 
 def _weighted_sum(weights: Float[ArrayLike, " m"], terms: Float[ArrayLike, "m *d"]) -> Float[Array, "*d"]:

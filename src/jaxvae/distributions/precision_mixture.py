@@ -35,11 +35,7 @@ class PrecisionMixture:
     @property
     def with_factors(self) -> FullCovarianceMixture:
         """The same distribution, by Cholesky factors (I + L)⁻¹ D⁻¹ of its covariances."""
-        identity = jnp.eye(self.means.shape[1])
-        unit = identity[None] + jnp.tril(self.lower, -1)
-        inverse = jax.scipy.linalg.solve_triangular(unit, jnp.broadcast_to(identity, unit.shape), lower=True)
-        factors = inverse * jnp.exp(-jnp.asarray(self.log_scales))[:, None, :]
-        return FullCovarianceMixture(jax.nn.softmax(self.logits), self.means, factors)
+        return _with_factors(self)
 
     @property
     def mean(self) -> Float[Array, " d"]:
@@ -80,3 +76,12 @@ class PrecisionMixture:
         logs = -0.5 * (jnp.sum(jnp.square(white), axis=2) + units * LOG_2PI)
         logs = logs + (jnp.sum(self.log_scales, axis=1) + jax.nn.log_softmax(self.logits))[:, None]
         return jax.nn.logsumexp(logs, axis=0).reshape(value.shape[:-1])
+
+
+@jax.jit  # One program to compile instead of twenty.
+def _with_factors(mixture: PrecisionMixture) -> FullCovarianceMixture:
+    identity = jnp.eye(mixture.means.shape[1])
+    unit = identity[None] + jnp.tril(mixture.lower, -1)
+    inverse = jax.scipy.linalg.solve_triangular(unit, jnp.broadcast_to(identity, unit.shape), lower=True)
+    factors = inverse * jnp.exp(-jnp.asarray(mixture.log_scales))[:, None, :]
+    return FullCovarianceMixture(jax.nn.softmax(mixture.logits), mixture.means, factors)

@@ -36,6 +36,7 @@ class LocationScaleLikelihood(LikelihoodConfig, abstract=True):
     def head(self, colours: int, make: Callable[[Array, Array], Distribution]) -> LikelihoodHead:
         """Returns the head of `make`: (mean, log scale) [b, h, w, c] each -> p(x|z)."""
         import jax.numpy as jnp
+        import numpy as np
 
         from jaxvae.networks.layers import soft_clip
 
@@ -56,7 +57,7 @@ class LocationScaleLikelihood(LikelihoodConfig, abstract=True):
             # changes of a thousandth.
             return make(output, jnp.broadcast_to(START + 5.0 * params["log_variance"], output.shape))
 
-        return LikelihoodHead(colours, {"log_variance": jnp.zeros(())}, shared)
+        return LikelihoodHead(colours, {"log_variance": jnp.asarray(np.zeros((), np.float32))}, shared)
 
 
 @dataclass(frozen=True, kw_only=True)

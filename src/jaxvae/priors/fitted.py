@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax import Array
 from jaxtyping import Float
 
@@ -24,7 +23,7 @@ from jaxvae.annotations import ArrayLike, Params, PRNGKey
 from jaxvae.codes import Code
 from jaxvae.config import TrainConfig
 from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture
-from jaxvae.keys import key_for
+from jaxvae.keys import key_for, key_shape
 from jaxvae.priors.flow import Flow, build_flow
 from jaxvae.priors.row_prior import RowPrior
 
@@ -71,7 +70,7 @@ class Fitted(NamedTuple):
 
     def prior(self, kind: str, like: Code) -> RowPrior:
         """Returns the fitted prior of this kind, over codes with the shapes of `like`."""
-        like = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), like)
+        like = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), like)
         arrays = getattr(self, kind)
         return RowPrior(FullCovarianceMixture(**arrays) if kind == "fitted_mixture" else open_flow(arrays), like)
 
@@ -146,6 +145,8 @@ def fit_flow(codes: Float[np.ndarray, "n d"], steps: int, seed: int) -> Params |
         The parameters after the round with the highest mean log-density of held-out codes; None for fewer than
         FEWEST_FLOW_CODES codes or two units.
     """
+    import optax  # Here, since only training needs it.
+
     count, units = codes.shape
     if count < FEWEST_FLOW_CODES or units < 2:
         return None
@@ -195,5 +196,5 @@ def flow_shapes(units: int) -> Params:
     """Returns the shapes of the parameters that `fit_flow` returns for this many units; empty if it fits none."""
     if units < 2:
         return {}
-    shapes: Params = jax.eval_shape(build_flow(units, FLOW_PAIRS, FLOW_HIDDEN).init, jax.random.key(0))
+    shapes: Params = jax.eval_shape(build_flow(units, FLOW_PAIRS, FLOW_HIDDEN).init, key_shape())
     return shapes

@@ -52,6 +52,7 @@ class FullMixturePrior(PriorConfig):
         """Returns the prior over codes of `latent_shape`."""
         import jax
         import jax.numpy as jnp
+        import numpy as np
 
         from jaxvae.distributions.precision_mixture import PrecisionMixture
         from jaxvae.priors.fitted import fit_mixture
@@ -70,7 +71,7 @@ class FullMixturePrior(PriorConfig):
             }
 
         def distribution(params: Params, encode: Any) -> RowPrior:
-            return RowPrior(PrecisionMixture(**params), jnp.zeros(latent_shape))
+            return RowPrior(PrecisionMixture(**params), np.zeros(latent_shape, np.float32))
 
         def refit(params: Params, codes: Any) -> Params:
             fitted = fit_mixture(codes, self.components, SEED)

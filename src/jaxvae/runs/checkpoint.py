@@ -3,10 +3,9 @@
 import json
 import logging
 import math
-import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from copy import deepcopy
 from functools import lru_cache
@@ -19,6 +18,7 @@ import tensorstore as ts
 from orbax.checkpoint import v1 as ocp
 
 from jaxvae.errors import UserError
+from jaxvae.runs.presence import numbered
 from jaxvae.system import checksums
 
 FORMAT_VERSION = 3
@@ -89,9 +89,7 @@ def save(
 
 def steps(folder: Path) -> list[int]:
     """Returns the steps that have a complete checkpoint in the folder, ascending."""
-    # Not `Path.is_dir`, which raises an error for an overlong name.
-    numbers = [path.name for path in folder.glob("*") if path.name.isdecimal()] if os.path.isdir(folder) else []
-    return sorted(int(name) for name in numbers if ocp.is_orbax_checkpoint((folder / name).resolve()))
+    return sorted(int(path.name) for path in numbered(folder) if ocp.is_orbax_checkpoint(path.resolve()))
 
 
 def write_missing_checksums(folder: Path) -> None:
@@ -163,12 +161,20 @@ def tree_names(folder: Path, step: int) -> set[str]:
 
 def read_tree(folder: Path, step: int, name: str) -> Any:
     """Reads a tree as nested dicts and lists of arrays on the first local device, wherever it was saved from."""
+    return read_trees(folder, step, [name])[name]
+
+
+def read_trees(folder: Path, step: int, names: Sequence[str]) -> dict[str, Any]:
+    """Reads several trees as `read_tree` does, in less time than one by one."""
     saved = _metadata(folder, step).metadata
-    if name not in saved:
-        raise DamagedError(f"the checkpoint {folder / str(step)} is damaged: it has no {name}.")
+    for name in names:
+        if name not in saved:
+            raise DamagedError(f"the checkpoint {folder / str(step)} is damaged: it has no {name}.")
     # Drop the shardings: Orbax would require the devices that the tree was saved from.
-    like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), saved[name])
-    return _load(folder, step, name, like)
+    like = {
+        name: jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), saved[name]) for name in names
+    }
+    return _load(folder, step, like)
 
 
 def read_like(folder: Path, step: int, name: str, like: Any) -> Any:
@@ -176,10 +182,10 @@ def read_like(folder: Path, step: int, name: str, like: Any) -> Any:
 
     Leaves of `like` without a sharding are placed on the first local device.
     """
-    return _load(folder, step, name, like)
+    return _load(folder, step, {name: like})[name]
 
 
-def _load(folder: Path, step: int, name: str, like: Any) -> Any:
+def _load(folder: Path, step: int, like: dict[str, Any]) -> dict[str, Any]:
     local = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
 
     def with_sharding(leaf: Any) -> jax.ShapeDtypeStruct:
@@ -188,7 +194,8 @@ def _load(folder: Path, step: int, name: str, like: Any) -> Any:
     path = (folder / str(step)).resolve()
     with _silence_logs():
         try:
-            return ocp.load_checkpointables(path, {name: jax.tree.map(with_sharding, like)})[name]
+            loaded: dict[str, Any] = ocp.load_checkpointables(path, jax.tree.map(with_sharding, like))
+            return loaded
         except (MemoryError, PermissionError, jax.errors.JaxRuntimeError):
             raise  # Out of memory or no permission: the checkpoint may be intact and must not be set aside.
         except Exception:  # noqa: S110

@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxvae.errors import UserError
 from jaxvae.experiment import Config, flatten, to_json
+from jaxvae.runs.presence import no_record
 from jaxvae.runs.run import LARGEST_LOG, read_config, run_of
 from jaxvae.system.small_files import check_regular
 
@@ -52,7 +53,7 @@ def read_run(path: Path) -> Recorded:
     path, _ = run_of(path)
     config = read_config(path)
     if config is None:
-        raise UserError(f"{path} is not a run: it has no config.json; give the folders of runs.")
+        raise UserError(no_record(path))
     log = path / "metrics.jsonl"
     try:
         check_regular(log, LARGEST_LOG)

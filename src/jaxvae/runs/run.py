@@ -5,7 +5,6 @@ import json
 import logging
 import os
 import platform
-import re
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import count
@@ -19,15 +18,16 @@ from jaxvae.codes import STATISTICS_TREE, CodeStatistics
 from jaxvae.data.prepared import Prepared, metadata_error
 from jaxvae.errors import UserError, suggest
 from jaxvae.experiment import Config, from_json, to_json
+from jaxvae.keys import key_shape
 from jaxvae.models import build
 from jaxvae.priors.fitted import FEWEST_FLOW_CODES, KINDS, Fitted, default_kind
 from jaxvae.runs import checkpoint
 from jaxvae.runs.checkpoint import DamagedError, read_about
 from jaxvae.runs.formats import upgraded
+from jaxvae.runs.presence import RUNS, no_run, require_any
 from jaxvae.system.small_files import read_text
 from jaxvae.vae import VAE, Params, Prior, code_shape
 
-RUNS = Path("runs")
 LARGEST_LOG = 2**32  # Bytes of metrics.jsonl; some ten million lines.
 
 logger = logging.getLogger("jaxvae")
@@ -85,7 +85,7 @@ def load(path: str | Path | None = None, step: int | None = None) -> Loaded:
     folder = run / "checkpoints"
     known = checkpoint.steps(folder)
     if not known:
-        raise UserError(_no_run(run))
+        raise UserError(no_run(run))
     if step is not None and step not in known:
         raise UserError(f"{run} has no checkpoint at step {step}; it has {', '.join(map(str, known))}.")
     if step is None:
@@ -96,11 +96,10 @@ def load(path: str | Path | None = None, step: int | None = None) -> Loaded:
     config = from_json(upgraded(about["config"]))
     trees = checkpoint.tree_names(folder, step)
     parameters = next((name for name in ("best", "ema") if name in trees), "last")
-    params = checkpoint.read_tree(folder, step, "params" if parameters == "last" else parameters)
-    fitted = Fitted(**{kind: checkpoint.read_tree(folder, step, kind) for kind in KINDS if kind in trees})
-    statistics = (
-        CodeStatistics(**checkpoint.read_tree(folder, step, STATISTICS_TREE)) if STATISTICS_TREE in trees else None
-    )
+    own = "params" if parameters == "last" else parameters
+    read = checkpoint.read_trees(folder, step, [own, *(name for name in (*KINDS, STATISTICS_TREE) if name in trees)])
+    params, fitted = read[own], Fitted(**{kind: read[kind] for kind in KINDS if kind in trees})
+    statistics = CodeStatistics(**read[STATISTICS_TREE]) if STATISTICS_TREE in trees else None
     info = Info(run, step, config, about["data"], about["versions"], parameters, fitted, statistics)
     vae = build(config.model, info.shape)
     check_fit(folder / str(step), vae, params, fitted)
@@ -116,17 +115,6 @@ def run_of(path: Path) -> tuple[Path, int | None]:
     if path.parent.name == "checkpoints" and path.name in map(str, checkpoint.steps(path.parent)):
         return path.parents[1], int(path.name)
     return path, None
-
-
-def _no_run(path: Path) -> str:
-    """Returns why a path is not a run that can be opened, and what is."""
-    if os.path.isfile(path):
-        return f"{path} is a file, not a run; give the run's folder first, then the images."
-    if os.path.isdir(path):
-        return f"the run {path} holds no checkpoint yet; python -m jaxvae.train --run {path} makes one."
-    if re.fullmatch(r"\w.*(:\d+|=.+)", path.name):
-        return f"{path} names an image, not a run; give the run's folder first, then the images."
-    return f"the run {path} does not exist; python -m jaxvae.train --run {path} makes one."
 
 
 def _last_whole(folder: Path, known: list[int]) -> int:
@@ -176,11 +164,7 @@ def newest_run(root: Path = RUNS) -> Path:
     Raises:
         UserError: there is none.
     """
-    runs = [path.parent for path in root.glob("*/config.json")]
-    if not runs:
-        raise UserError(
-            f"there is no run in {root.resolve()}; python -m jaxvae.train avatars (or make train) makes one."
-        )
+    runs = require_any(root)
     runs.sort(key=lambda run: (run / "metrics.jsonl" if (run / "metrics.jsonl").exists() else run).stat().st_mtime)
     whole = [run for run in runs if checkpoint.steps(run / "checkpoints")]
     if whole and whole[-1] != runs[-1]:
@@ -272,7 +256,7 @@ def described(folder: Path, step: int) -> dict[str, Any]:
 
 def check_fit(where: Path, vae: VAE, params: Params, fitted: Fitted) -> None:
     """Raises `DamagedError` if the arrays are not those of the model that the config describes."""
-    wanted = jax.eval_shape(vae.init, jax.random.key(0))
+    wanted = jax.eval_shape(vae.init, key_shape())
     if not same_shapes(params, wanted):
         raise DamagedError(f"the checkpoint {where} is damaged: its parameters are not those of its configuration.")
     units = sum(leaf.size for leaf in jax.tree.leaves(code_shape(vae, params)))

@@ -22,8 +22,9 @@ Path = Callable[[Code, Code, Float[ArrayLike, " b"]], Code]
 def linear(first: Code, second: Code, degrees: Float[ArrayLike, " b"]) -> Code:
     """Interpolates linearly: (1 − t) a + t b, stacked along a new first axis [b, ...]."""
 
-    def along(a: ArrayLike, b: ArrayLike) -> Array:
-        t = jnp.asarray(degrees).reshape(-1, *(1,) * a.ndim)
+    def along(a: ArrayLike, b: ArrayLike) -> ArrayLike:
+        # Arrays of NumPy stay such, for which nothing needs to be compiled.
+        t = degrees.astype(a.dtype).reshape(-1, *(1,) * a.ndim)
         return (1.0 - t) * a[None] + t * b[None]
 
     return jax.tree.map(along, first, second)
@@ -67,12 +68,12 @@ def codes_along(path: Path, ends: Sequence[Code], degrees: Float[ArrayLike, " b"
     segment = np.clip(np.floor(position), 0, segments - 1)
     members = [np.flatnonzero(segment == index) for index in range(segments)]
     parts = [
-        path(ends[index], ends[index + 1], jnp.asarray(position[member] - index, jnp.float32))
+        path(ends[index], ends[index + 1], np.asarray(position[member] - index, np.float32))
         for index, member in enumerate(members)
         if len(member)
     ]
     in_order = np.argsort(np.concatenate(members))
-    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[in_order], *parts)
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[in_order], *jax.device_get(parts))
 
 
 def sheet_codes(path: Path, corners: Sequence[Code], degrees: Float[ArrayLike, " b"]) -> Code:
@@ -83,15 +84,15 @@ def sheet_codes(path: Path, corners: Sequence[Code], degrees: Float[ArrayLike, "
         corners: Top left, top right, bottom left and bottom right.
         degrees: Of the columns from left to right, and of the rows from top to bottom.
     """
-    t = jnp.asarray(degrees, jnp.float32)
-    top, bottom = path(corners[0], corners[1], t), path(corners[2], corners[3], t)
+    t = np.asarray(degrees, np.float32)
+    top, bottom = jax.device_get((path(corners[0], corners[1], t), path(corners[2], corners[3], t)))
 
     def column(index: int) -> Code:
         above, below = (jax.tree.map(lambda leaf: leaf[index], side) for side in (top, bottom))
         return path(above, below, t)
 
-    columns = [column(index) for index in range(len(t))]
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves, axis=1).reshape(-1, *leaves[0].shape[1:]), *columns)
+    columns = jax.device_get([column(index) for index in range(len(t))])
+    return jax.tree.map(lambda *leaves: np.stack(leaves, axis=1).reshape(-1, *leaves[0].shape[1:]), *columns)
 
 
 def interpolate(

@@ -4,7 +4,6 @@ import os
 import re
 from typing import Any, NamedTuple
 
-import jax
 import psutil
 
 from jaxvae.errors import UserError
@@ -27,19 +26,28 @@ class Target(NamedTuple):
     memory: int
 
 
+def require_target(name: str) -> None:
+    """Raises UserError if there is no such target; needs no JAX."""
+    tpu = name.partition(":")[0] in TPU_GIB and re.fullmatch(r"\w+:\d+(x\d+)+", name)
+    if name != "cpu" and not tpu and not re.fullmatch(r"gpu:\d+", name):
+        raise UserError(f"unknown --target {name!r}; examples are {EXAMPLES}.")
+
+
 def find_target(name: str) -> Target:
     """Returns the target with a name such as v5e:2x2, gpu:80 or cpu.
 
     Raises:
         UserError: if the target is unknown, or libtpu is missing or in use.
     """
+    require_target(name)
+
+    import jax
+
     if name == "cpu":
         return Target(name, "cpu", jax.devices("cpu"), psutil.virtual_memory().total)
     if (gpu := re.fullmatch(r"gpu:(\d+)", name)) is not None:
         return Target(name, "gpu", jax.devices("cpu")[:1], int(gpu[1]) * GIB)
     generation = name.partition(":")[0]
-    if generation not in TPU_GIB or not re.fullmatch(r"\w+:\d+(x\d+)+", name):
-        raise UserError(f"unknown --target {name!r}; examples are {EXAMPLES}.")
     return Target(name, "tpu", _tpus(name), TPU_GIB[generation] * GIB)
 
 

@@ -23,7 +23,6 @@ from urllib.request import getproxies
 from etils import epath
 from tensorflow_datasets.core.download import extractor, resource
 
-from jaxvae.annotations import Tree
 from jaxvae.errors import UserError
 
 logger = logging.getLogger("jaxvae")
@@ -114,7 +113,7 @@ def _method(archive: Any) -> tuple[Path, Any]:
     return Path(archive.path), archive.extract_method
 
 
-def _leaves(tree: Tree) -> Iterator[Any]:
+def _leaves(tree: Any) -> Iterator[Any]:
     if isinstance(tree, dict):
         tree = list(tree.values())
     if isinstance(tree, list | tuple):
@@ -124,7 +123,7 @@ def _leaves(tree: Tree) -> Iterator[Any]:
         yield tree
 
 
-def _map_tree(function: Callable[[Any], Any], tree: Tree) -> Any:
+def _map_tree(function: Callable[[Any], Any], tree: Any) -> Any:
     if isinstance(tree, dict):
         return {key: _map_tree(function, child) for key, child in tree.items()}
     if isinstance(tree, list | tuple):

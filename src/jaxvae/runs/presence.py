@@ -1,0 +1,68 @@
+"""Whether a folder can hold a run at all, found out before JAX and Orbax are imported, which takes seconds."""
+
+import os
+import re
+from pathlib import Path
+
+from jaxvae.errors import UserError
+
+RUNS = Path("runs")
+
+
+def require_run(path: Path | None) -> None:
+    """Refuses a path that evidently holds no checkpoint; None stands for the newest run in `runs/`.
+
+    Whether a checkpoint is complete and can be read is found out when it is opened.
+
+    Raises:
+        UserError: there is no run, with what the path is instead.
+    """
+    if path is None:
+        require_any()
+    elif not _has_checkpoint(path):
+        raise UserError(no_run(path))
+
+
+def require_any(root: Path = RUNS) -> list[Path]:
+    """Returns the folders of runs in `root`, complete or not; raises UserError if there are none."""
+    runs = [path.parent for path in root.glob("*/config.json")]
+    if not runs:
+        raise UserError(
+            f"there is no run in {root.resolve()}; python -m jaxvae.train avatars (or make train) makes one."
+        )
+    return runs
+
+
+def require_record(path: Path) -> None:
+    """Refuses a path without a config or a checkpoint: a run that is still under way has at least the former."""
+    if not _has_checkpoint(path) and not os.path.lexists(path / "config.json"):
+        raise UserError(no_record(path))
+
+
+def no_record(path: Path) -> str:
+    """Returns that a path has neither a config nor a checkpoint."""
+    return f"{path} is not a run: it has no config.json; give the folders of runs."
+
+
+def no_run(path: Path) -> str:
+    """Returns why a path is not a run that can be opened, and what is."""
+    if os.path.isfile(path):
+        return f"{path} is a file, not a run; give the run's folder first, then the images."
+    if os.path.isdir(path):
+        return f"the run {path} holds no checkpoint yet; python -m jaxvae.train --run {path} makes one."
+    if re.fullmatch(r"\w.*(:\d+|=.+)", path.name):
+        return f"{path} names an image, not a run; give the run's folder first, then the images."
+    return f"the run {path} does not exist; python -m jaxvae.train --run {path} makes one."
+
+
+def numbered(folder: Path) -> list[Path]:
+    """Returns what could be the checkpoints in a folder: everything that is called like a step."""
+    # Not `Path.is_dir`, which raises an error for an overlong name.
+    return [path for path in folder.glob("*") if path.name.isdecimal()] if os.path.isdir(folder) else []
+
+
+def _has_checkpoint(path: Path) -> bool:
+    """Whether the path may be a run, its folder of checkpoints, or one of them."""
+    own = path.name == "checkpoints" and numbered(path)
+    one = path.parent.name == "checkpoints" and path.name.isdecimal() and os.path.isdir(path)
+    return bool(numbered(path / "checkpoints") or own or one)

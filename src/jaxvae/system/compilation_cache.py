@@ -1,0 +1,85 @@
+"""JAX's persistent cache of compiled programs, in the user's own cache folder."""
+
+import hashlib
+import itertools
+import os
+import platform
+import stat
+import sys
+import warnings
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+MAX_BYTES = 2**29  # Of the whole cache; JAX removes what was used longest ago.
+CHOSEN = ("JAX_COMPILATION_CACHE_DIR", "JAX_ENABLE_COMPILATION_CACHE")
+
+
+def use_compilation_cache() -> None:
+    """Makes JAX store what it compiles for the next process, unless the user has chosen by JAX's own variables.
+
+    Call it before JAX compiles anything, and better before it is imported. The cache holds machine code that JAX runs
+    without a question, so a folder that anybody else can write to is not used. A damaged entry is compiled again.
+    """
+    if any(name in os.environ for name in CHOSEN) or (folder := _own_folder()) is None:
+        return
+    settings = {
+        "jax_compilation_cache_dir": str(folder),
+        "jax_compilation_cache_max_size": MAX_BYTES,
+        # By default programs that compile within a second are not stored: all that a command runs on a CPU.
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+    }
+    settings = {name: value for name, value in settings.items() if name.upper() not in os.environ}
+    os.environ.update({name.upper(): str(value) for name, value in settings.items()})
+    if (jax := sys.modules.get("jax")) is not None:  # A user's file of kinds has imported it.
+        _update(jax, settings)
+    warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")
+
+
+def _update(jax: Any, settings: dict[str, Any]) -> None:
+    for name, value in settings.items():
+        jax.config.update(name, value)
+
+
+def _own_folder() -> Path | None:
+    """Returns the folder of the cache, which is created; None if it cannot be, or others may write to it."""
+    with suppress(OSError, RuntimeError):  # RuntimeError: the user has no home.
+        named = os.environ.get("XDG_CACHE_HOME", "")
+        base = Path(named) if os.path.isabs(named) else Path.home() / ".cache"
+        base.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = base / "jaxvae"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if _is_private(folder) and _keeps_names(base):
+            # Machines that share a home may have different processors, and run no code for another one.
+            own = folder / f"compiled-{_processor()}"
+            own.mkdir(mode=0o700, exist_ok=True)
+            return own if _is_private(own) and os.access(own, os.R_OK | os.W_OK | os.X_OK) else None
+    return None
+
+
+def _processor() -> str:
+    """Returns a short hash of the processor and its instruction sets."""
+    described = f"{platform.machine()} {platform.processor()}"
+    with suppress(OSError), open("/proc/cpuinfo") as file:
+        described += "".join(
+            line
+            for line in itertools.takewhile(str.strip, file)
+            if line.startswith(("model name", "flags", "Features"))
+        )
+    return hashlib.sha256(described.encode()).hexdigest()[:12]
+
+
+def _is_private(folder: Path) -> bool:
+    status = folder.lstat()  # Not through a link, which others may have placed.
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == _user() and stat.S_IMODE(status.st_mode) & 0o077 == 0
+
+
+def _keeps_names(base: Path) -> bool:
+    """Returns whether nobody else can put another folder in place of one of ours."""
+    status = base.stat()
+    writable = status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX
+    return status.st_uid in (0, _user()) and not writable
+
+
+def _user() -> int:
+    return os.geteuid() if hasattr(os, "geteuid") else -1
