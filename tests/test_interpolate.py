@@ -38,6 +38,7 @@ def made(disc_set, tmp_path_factory):
 @pytest.fixture
 def lively(made, monkeypatch):
     """The folder of that model's run, as far as the command can tell."""
+    monkeypatch.setattr("jaxvae.runs.presence.require_run", lambda run: None)
     monkeypatch.setattr("jaxvae.runs.run.load", lambda run: made)
     return made.info.run
 
