@@ -1,5 +1,6 @@
 """Orbax checkpoints: named pytrees of arrays, and JSON metadata that describes them."""
 
+import gc
 import json
 import logging
 import math
@@ -202,6 +203,7 @@ def _load(folder: Path, step: int, like: dict[str, Any]) -> dict[str, Any]:
             # Orbax raises plain Exceptions, among others, for damaged arrays. Released here, while the messages that
             # are logged on its destruction are silenced.
             pass
+        gc.collect()  # Coroutines of other trees, which were never awaited and warn of it.
     raise DamagedError(_damage_message(folder, step))
 
 
