@@ -21,7 +21,7 @@ from ours import FOREVER, contestant, start_of
 from jaxvae import MLP, TFDS, BernoulliLikelihood, Config, DataConfig, TrainConfig
 from jaxvae.data.prepare import prepare
 
-QUICK_IMAGES = 12_000  # A fifth of an epoch.
+QUICK_IMAGES = 10_000  # In steps of either batch a multiple of the hundred that run in one dispatch.
 UNITS = ((784, 400), (400, 40), (20, 400), (400, 784))
 
 
@@ -167,7 +167,7 @@ def mlp28(raw: Path | None = None) -> None:
     """
     prepared = prepare(DataConfig(source=TFDS(name="fashion_mnist", raw=None if raw is None else str(raw)), size=None))
     images = np.concatenate([prepared.split(name).images for name in ("train", "validation")])
-    images, unit = (images[:QUICK_IMAGES], "s for 12,000 images") if QUICK else (images, "s an epoch")
+    images, unit = (images[:QUICK_IMAGES], "s for 10,000 images") if QUICK else (images, "s an epoch")
     device, tolerance = ("cuda", 2e-3) if on_accelerator() else ("cpu", 1e-4)
     for instructions, environment in instruction_sets().items():
         for batch_size in (100, 20):

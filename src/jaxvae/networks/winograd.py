@@ -17,8 +17,6 @@ from jax import Array, lax
 from jax import numpy as jnp
 from jaxtyping import Float
 
-from jaxvae.annotations import ArrayLike
-
 # Arrays by row and column: 3x3 factors or products, 2x2 outputs or taps.
 Grid = list[list[Array]]
 Axis = Callable[[Array, int], list[Array]]
@@ -57,8 +55,8 @@ def correlate(x: Float[Array, "b h w i"], y: Float[Array, "b h-1 w-1 o"]) -> Flo
     return _kernel_from_products(_pairwise(_over_tiles, v, u))
 
 
-def _split(x: Float[ArrayLike, "b h w c"], along: Axis) -> Grid:
-    return [along(row, 2) for row in along(jnp.asarray(x), 1)]
+def _split(x: Float[Array, "b h w c"], along: Axis) -> Grid:
+    return [along(row, 2) for row in along(x, 1)]
 
 
 def _merge(grid: Grid, along: Callable[[list[Array], int], Array]) -> Array:
@@ -81,7 +79,7 @@ def _over_tiles(left: Float[Array, "b h w l"], right: Float[Array, "b h w r"]) -
     return lax.dot_general(_rows(left), _rows(right), (((0,), (0,)), ((), ())))
 
 
-def _with_even(x: Float[ArrayLike, "b h w c"], more: int) -> Float[Array, "b h2 w2 c"]:
+def _with_even(x: Float[Array, "b h w c"], more: int) -> Float[Array, "b h2 w2 c"]:
     """Appends a row and a column of zeros where that makes height and width an even number and `more`."""
     _, height, width, _ = x.shape
     return jnp.pad(x, ((0, 0), (0, (height - more) % 2), (0, (width - more) % 2), (0, 0)))

@@ -63,7 +63,7 @@ def over_under(above: np.ndarray, below: np.ndarray, columns: int) -> Image.Imag
 
 def save_png(image: Image.Image, path: Path) -> Path:
     """Writes a PNG."""
-    # Pillow's `optimize`, the slowest level of zlib, takes nine times as long and saves one percent.
+    # Pillow's `optimize`, the slowest level of zlib, takes nine times as long and saves half a percent.
     return _save(image, path, format="PNG")
 
 

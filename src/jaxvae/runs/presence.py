@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from jaxvae.errors import UserError
@@ -61,8 +62,21 @@ def numbered(folder: Path) -> list[Path]:
     return [path for path in folder.glob("*") if path.name.isdecimal()] if os.path.isdir(folder) else []
 
 
+def located(path: Path, steps: Callable[[Path], Collection[int]]) -> tuple[Path, int | None] | None:
+    """Returns the run of a path, and the step of a single checkpoint; None if it is neither.
+
+    Args:
+        path: a run, its folder of checkpoints, or one of them.
+        steps: the checkpoints in a folder.
+    """
+    if steps(path / "checkpoints"):  # A run may have any name.
+        return path, None
+    if path.name == "checkpoints" and steps(path):
+        return path.parent, None
+    if path.parent.name == "checkpoints" and path.name in map(str, steps(path.parent)):
+        return path.parents[1], int(path.name)
+    return None
+
+
 def _has_checkpoint(path: Path) -> bool:
-    """Whether the path may be a run, its folder of checkpoints, or one of them."""
-    own = path.name == "checkpoints" and numbered(path)
-    one = path.parent.name == "checkpoints" and path.name.isdecimal() and os.path.isdir(path)
-    return bool(numbered(path / "checkpoints") or own or one)
+    return located(path, lambda folder: [int(each.name) for each in numbered(folder)]) is not None

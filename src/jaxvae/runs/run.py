@@ -24,7 +24,7 @@ from jaxvae.priors.fitted import FEWEST_FLOW_CODES, KINDS, Fitted, default_kind
 from jaxvae.runs import checkpoint
 from jaxvae.runs.checkpoint import DamagedError, read_about
 from jaxvae.runs.formats import upgraded
-from jaxvae.runs.presence import RUNS, no_run, require_any
+from jaxvae.runs.presence import RUNS, located, no_run, require_any
 from jaxvae.system.small_files import read_text
 from jaxvae.vae import VAE, Params, Prior, code_shape
 
@@ -108,13 +108,7 @@ def load(path: str | Path | None = None, step: int | None = None) -> Loaded:
 
 def run_of(path: Path) -> tuple[Path, int | None]:
     """Returns the run of a path, which may be its folder of checkpoints or one of them, and the step of the latter."""
-    if checkpoint.steps(path / "checkpoints"):  # A run may have any name.
-        return path, None
-    if path.name == "checkpoints" and checkpoint.steps(path):
-        return path.parent, None
-    if path.parent.name == "checkpoints" and path.name in map(str, checkpoint.steps(path.parent)):
-        return path.parents[1], int(path.name)
-    return path, None
+    return located(path, checkpoint.steps) or (path, None)
 
 
 def _last_whole(folder: Path, known: list[int]) -> int:

@@ -8,8 +8,9 @@ from jax import Array
 from jax.sharding import Mesh, PartitionSpec
 
 from jaxvae.annotations import PRNGKey, Step, Tree
+from jaxvae.networks.shares import BATCH
 
-REPLICATED, SHARDED = PartitionSpec(), PartitionSpec("batch")
+REPLICATED, SHARDED = PartitionSpec(), PartitionSpec(BATCH)
 
 
 def accumulate_gradients(gradient: Any, parts: int, mesh: Mesh | None) -> Any:
@@ -36,7 +37,7 @@ def accumulate_gradients(gradient: Any, parts: int, mesh: Mesh | None) -> Any:
         microbatches = jax.tree.map(lambda leaf: leaf.reshape(parts, -1, *leaf.shape[1:]), (keys, x))
         zeros = (jnp.zeros(()), jax.tree.map(jnp.zeros_like, params))
         total, aux = jax.lax.scan(add, zeros, microbatches, unroll=unroll)
-        value, gradients = jax.tree.map(lambda leaf: jax.lax.pmean(leaf / parts, "batch"), total)
+        value, gradients = jax.tree.map(lambda leaf: jax.lax.pmean(leaf / parts, BATCH), total)
         return (value, jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), aux)), gradients
 
     # check_vma=False: with the check JAX would all-reduce the gradients in every microbatch.

@@ -17,6 +17,7 @@ from jaxvae.annotations import Tree
 from jaxvae.config import DevicesConfig
 from jaxvae.errors import UserError
 from jaxvae.experiment import Config
+from jaxvae.networks.shares import BATCH
 from jaxvae.system.processes import cpu_count
 
 COLLECTIVE_TIMEOUT = 600  # Seconds.
@@ -55,7 +56,7 @@ class Placement(NamedTuple):
         if not self.fsdp or leaf.size < SMALLEST_SHARED or not axes:
             return self.whole
         longest = max(axes, key=lambda axis: leaf.shape[axis])
-        return NamedSharding(self.mesh, PartitionSpec(*(None,) * longest, "batch"))
+        return NamedSharding(self.mesh, PartitionSpec(*(None,) * longest, BATCH))
 
 
 def share_cores(config: Config) -> None:
@@ -99,8 +100,8 @@ def over(chosen: list[jax.Device], config: Config, devices: DevicesConfig) -> Pl
     if size % parts:
         why = f"{len(chosen)} devices, and devices.accumulate {devices.accumulate}"
         raise UserError(f"train.batch_size is {size}, but must be a multiple of {parts}: {why}.")
-    mesh = Mesh(np.asarray(chosen), ("batch",), axis_types=(AxisType.Auto,))
-    split = NamedSharding(mesh, PartitionSpec(None, "batch"))
+    mesh = Mesh(np.asarray(chosen), (BATCH,), axis_types=(AxisType.Auto,))
+    split = NamedSharding(mesh, PartitionSpec(None, BATCH))
     return Placement(mesh, NamedSharding(mesh, PartitionSpec()), split, devices.fsdp)
 
 
