@@ -30,6 +30,5 @@ config = Config(
         log_every=50,
         validate_every=5000,
         picture_every=5000,
-        mixture_components=0,
     ),
 )

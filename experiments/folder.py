@@ -9,5 +9,5 @@ config = Config(
     name="folder",
     data=DataConfig(source=Folder(), size=64, color="rgb", pixels="dequantized", flip=True),
     model=Conv(latent=64, prior=FullMixturePrior()),
-    train=TrainConfig(steps=3000, batch_size=32, learning_rate=3e-3, warmup_steps=200, mixture_components=0),
+    train=TrainConfig(steps=3000, batch_size=32, learning_rate=3e-3, warmup_steps=200),
 )

@@ -125,11 +125,11 @@ def dense_run(disc_set: Prepared, tmp_path_factory: pytest.TempPathFactory) -> P
 @pytest.fixture(scope="session")
 def fitted_run(disc_set: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with a mixture fitted to draws in the place of codes."""
-    from jaxvae.priors.fitted import fit
+    from jaxvae.priors.fitted import fit_mixture
 
     config = tiny_config(model=DENSE, train=train_config(fitted_flow_steps=0))
-    trees = fit(np.random.default_rng(0).normal(size=(100, 3)), config.train, 0).trees
-    return saved_run(tmp_path_factory.mktemp("runs") / "fitted", config, disc_set, **trees)
+    mixture = fit_mixture(np.random.default_rng(0).normal(size=(100, 3)), 2, 0)
+    return saved_run(tmp_path_factory.mktemp("runs") / "fitted", config, disc_set, fitted_mixture=vars(mixture))
 
 
 def train_config(**changes: object) -> TrainConfig:

@@ -2,8 +2,8 @@
 
     make bench NAME=iw_likelihood
 
-The decoder is 40-300-300-784, gated, Bernoulli. Five turns of 200 images each (QUICK=1: three). A turn of
-ours compiles its program once, as `evaluate` does.
+The decoder is 40-300-300-784, gated, Bernoulli. Five turns of 200 images each (QUICK=1: three). Both
+sides are compiled before.
 """
 
 import time

@@ -41,6 +41,21 @@ class Config(Checked):
         return self.objective.variational and self.model.prior.learned
 
     @property
+    def mixture_components(self) -> int:
+        """Components of the mixture that is fitted to the training codes after training; 0 for none."""
+        return self._unless_learned(self.train.mixture_components, 10)
+
+    @property
+    def fitted_flow_steps(self) -> int:
+        """Updates of the flow that is fitted to the training codes after training; 0 for none."""
+        return self._unless_learned(self.train.fitted_flow_steps, 2000)
+
+    def _unless_learned(self, chosen: int | None, default: int) -> int:
+        if chosen is not None:
+            return chosen
+        return 0 if self.learns_prior else default
+
+    @property
     def title(self) -> str:
         """What the run folder is called."""
         return self.name or self.data.source.title()

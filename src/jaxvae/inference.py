@@ -16,6 +16,7 @@ from jaxvae.data.batches import epoch_batches, gather
 from jaxvae.data.pixels import scale, to_bytes
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.errors import UserError
+from jaxvae.system.local_devices import local_layout
 from jaxvae.vae import VAE, Params, Prior, code_shape
 
 BATCH_SIZE = 64
@@ -93,9 +94,11 @@ def posterior_batches(vae: VAE, params: Params, images: np.ndarray) -> Iterator[
 
     `images` may be memory-mapped.
     """
-    encode = jitted(vae)[0]
-    for indices, real in epoch_batches(len(images), min(BATCH_SIZE, len(images))):
-        posterior = jax.device_get(encode(params, gather(images, indices)))
+    encode, size = jitted(vae)[0], min(BATCH_SIZE, len(images))
+    layout = local_layout(size)
+    params = layout.replicated(params)
+    for indices, real in epoch_batches(len(images), size):
+        posterior = jax.device_get(encode(params, layout.divided(gather(images, indices))))
         yield jax.tree.map(lambda leaf, real=real: leaf[:real], posterior)
 
 

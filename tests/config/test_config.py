@@ -176,3 +176,17 @@ def test_a_field_without_effect_is_refused(changes, field, other):
 def test_an_objective_that_compares_codes_needs_at_least_two():
     with pytest.raises(UserError, match=r"train\.batch_size is 1, but must be at least 2"):
         Config(objective=MMD(), train=TrainConfig(batch_size=1))
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (Config(), (10, 2000)),
+        (Config(model=Conv(prior=VampPrior())), (0, 0)),
+        (Config(model=Conv(prior=VampPrior()), objective=Autoencoder()), (10, 2000)),
+        (Config(model=Conv(prior=VampPrior()), train=TrainConfig(mixture_components=3, fitted_flow_steps=5)), (3, 5)),
+        (Config(train=TrainConfig(mixture_components=0, fitted_flow_steps=0)), (0, 0)),
+    ],
+)
+def test_priors_are_fitted_after_training_unless_the_model_learns_its_own(config, expected):
+    assert (config.mixture_components, config.fitted_flow_steps) == expected

@@ -7,10 +7,10 @@ import pytest
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
-from jaxvae import Autoencoder, Config, Conv, TrainConfig, VampPrior
+from jaxvae import Autoencoder, Config, Conv, VampPrior
 from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture
 from jaxvae.errors import UserError
-from jaxvae.priors.fitted import MAX_FULL_UNITS, Fitted, default_kind, fit, fit_flow, fit_mixture, open_flow
+from jaxvae.priors.fitted import MAX_FULL_UNITS, Fitted, default_kind, fit_flow, fit_mixture, open_flow
 from jaxvae.priors.row_prior import RowPrior
 
 draw = jax.jit(lambda p, key, shape, temperature: p.sample(key, shape, temperature), static_argnums=2)
@@ -151,19 +151,34 @@ def test_a_fitted_prior_samples_and_scores_codes_of_several_parts():
     assert np.isin(means["b"], np.asarray(rows.means)[:, 6:]).all()
 
 
-def test_the_config_selects_what_is_fitted_and_the_arrays_restore_it():
+def test_what_is_fitted_is_restored_from_its_arrays():
     codes = np.random.default_rng(2).normal(size=(200, 10)).astype(np.float32)
-    fitted = fit(codes, TrainConfig(mixture_components=2, fitted_flow_steps=10), seed=0)
+    fitted = Fitted(dict(vars(fit_mixture(codes, 2, seed=0))), fit_flow(codes, 10, seed=0))
     assert fitted.kinds == tuple(fitted.trees) == ("fitted_mixture", "fitted_flow")
     again = Fitted(**jax.tree.map(np.asarray, fitted.trees))
     for kind in fitted.kinds:
         draws = draw(again.prior(kind, LIKE), jax.random.key(1), (3,), 1.0)
         assert jax.tree.map(jnp.shape, draws) == {"a": (3, 2, 3), "b": (3, 4)}
         assert np.isfinite(log_prob(fitted.prior(kind, LIKE), draws)).all()
-    assert fit(codes, TrainConfig(mixture_components=0, fitted_flow_steps=0), seed=0).kinds == ()
-    only = fit(codes, TrainConfig(mixture_components=1, fitted_flow_steps=0), seed=0)
-    assert only.kinds == ("fitted_mixture",)
-    assert fit(codes[:1], TrainConfig(), seed=0).trees == {}
+    assert Fitted(fit_mixture(codes[:1], 10, seed=0), fit_flow(codes[:1], 10, seed=0)).trees == {}
+
+
+def test_a_mixture_that_begins_near_the_codes_takes_fewer_rounds_and_never_falls_below_its_start():
+    codes, start = two_clusters(), fit_mixture(two_clusters(), 2, seed=0)
+    moved = codes + 0.3
+    again = fit_mixture(moved, 2, seed=0, start=start)
+    assert log_prob(again, moved).mean() > log_prob(start, moved).mean()
+    cold = fit_mixture(moved, 2, seed=0)
+    np.testing.assert_allclose(log_prob(again, moved).mean(), log_prob(cold, moved).mean(), atol=0.02)
+    # The components keep their places, which k-means would number as it likes.
+    np.testing.assert_allclose(again.means, start.means + 0.3, atol=0.1)
+
+
+def test_a_start_with_an_empty_component_is_ignored():
+    codes, cold = two_clusters(), fit_mixture(two_clusters(), 2, seed=0)
+    far = FullCovarianceMixture(cold.weights, np.asarray(cold.means) + np.asarray([[0.0], [1e3]]), cold.factors)
+    again = fit_mixture(codes, 2, seed=0, start=far)
+    assert all(np.array_equal(getattr(again, part), getattr(cold, part)) for part in ("weights", "means", "factors"))
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_final_evaluation_and_fitting_use_the_best_parameters(stopped, disc_set)
     vae, params, info = load(run)
     codes = loop.build_draw_codes(vae, info.config)
     keys, images = loop.split_root(0), disc_set.split("train").images
-    expected = loop.fitted(codes, params, keys, info.config.train, info.config, images)
+    expected = loop.fitted(codes, params, keys, images, info.config.mixture_components, 0, info.config.seed)
     assert equal(info.fitted.fitted_mixture, expected.fitted_mixture)
 
 

@@ -43,10 +43,12 @@ class TrainConfig(Checked):
     """Stop after this many validations without a better objective and keep the best parameters; 0 never stops early."""
     picture_every: int = 500
     """Draw images every this many updates."""
-    mixture_components: int = 10
-    """Components of the Gaussian mixture fitted to the training codes after training, for sampling; 0 fits none."""
-    fitted_flow_steps: int = 2000
-    """Updates of the flow fitted to the training codes after training, for sampling; 0 fits none."""
+    mixture_components: int | None = None
+    """Components of the Gaussian mixture fitted to the training codes after training, for sampling; 0 fits none. None
+    fits 10, or none where the model learns its prior and samples from that."""
+    fitted_flow_steps: int | None = None
+    """Updates of the flow fitted to the training codes after training, for sampling; 0 fits none. None makes 2000, or
+    none where the model learns its prior and samples from that."""
 
     def check(self) -> None:
         """Refuses counts and rates that are out of range."""
@@ -56,5 +58,7 @@ class TrainConfig(Checked):
         self.require(self.learning_rate > 0, "learning_rate", "above 0")
         self.require(self.clip_norm is None or self.clip_norm > 0, "clip_norm", "above 0, or None")
         self.require(self.spike_factor is None or self.spike_factor > 1, "spike_factor", "above 1, or None")
-        self.require_at_least(0, "warmup_steps", "weight_decay", "mixture_components", "fitted_flow_steps", "patience")
+        self.require_at_least(0, "warmup_steps", "weight_decay", "patience")
+        for name in ("mixture_components", "fitted_flow_steps"):
+            self.require((getattr(self, name) or 0) >= 0, name, "at least 0, or None")
         self.require(0 <= self.ema_decay < 1, "ema_decay", "at least 0 and below 1")

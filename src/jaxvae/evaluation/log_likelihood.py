@@ -1,6 +1,7 @@
 """Lower bounds on log p(x) of each image: the importance-weighted bound, streamed over samples."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import jax
@@ -49,13 +50,7 @@ def importance_bounds(
     from a key of its own, so neither the batch size nor K changes the draws.
     """
 
-    def one(params: Params, prior: Prior, key: PRNGKey, image: Array, chunk: Array) -> Float[Array, " k"]:
-        pixel_key, noise_key = jax.random.split(key)
-        x = to_float(pixel_key, image[None], pixels)
-        drawn = vae.infer(params, jax.random.fold_in(noise_key, chunk), x, CHUNK, prior=prior)
-        return drawn.log_weights[:, 0]
-
-    chunk_of = jax.jit(jax.vmap(one, (None, None, 0, 0, None)))
+    chunk_of = build_chunk(vae, pixels)
     batch_size = batch_size or max(1, NUMBERS_AT_ONCE // (CHUNK * images[0].size))
     batch_size = min(batch_size, len(images))
 
@@ -79,6 +74,19 @@ def importance_bounds(
         parts.append([each[:, :real] for each in accumulated(chunks(indices), counts)])
     bounds, effective = (np.concatenate([part[i] for part in parts], axis=1) for i in (0, 1))
     return Bounds(counts, bounds, effective)
+
+
+@lru_cache(maxsize=4)
+def build_chunk(vae: VAE, pixels: str) -> Callable[..., Array]:
+    """Returns the jitted function (params, prior, keys, images, chunk) -> log-weights [b, CHUNK] of each image."""
+
+    def one(params: Params, prior: Prior, key: PRNGKey, image: Array, chunk: Array) -> Float[Array, " k"]:
+        pixel_key, noise_key = jax.random.split(key)
+        x = to_float(pixel_key, image[None], pixels)
+        drawn = vae.infer(params, jax.random.fold_in(noise_key, chunk), x, CHUNK, prior=prior)
+        return drawn.log_weights[:, 0]
+
+    return jax.jit(jax.vmap(one, (None, None, 0, 0, None)))
 
 
 def accumulated(chunks: Iterator[Float[np.ndarray, "b k"]], counts: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:

@@ -17,6 +17,7 @@ from jaxvae.distributions.gaussian import Normal
 from jaxvae.evaluation.streaming import allocate, count_active_units
 from jaxvae.experiment import Config
 from jaxvae.objectives.metrics import with_bits_per_dim
+from jaxvae.system.local_devices import local_layout
 from jaxvae.vae import VAE, Params, Prior, with_prior
 
 
@@ -75,9 +76,13 @@ def build_measure(vae: VAE, config: Config, batch_size: int | None = None) -> Me
     prior_of = jax.jit(vae.prior)
 
     def measure(params: Params, key: PRNGKey, images: np.ndarray) -> PerExample:
-        prior, filled, whole = prior_of(params), 0, None
-        for indices, real in epoch_batches(len(images), batch_size or config.train.batch_size):
-            result = jax.device_get(batch(params, prior, example_keys(key, indices), gather(images, indices)))
+        size = batch_size or config.train.batch_size
+        layout, filled, whole = local_layout(size), 0, None
+        params = layout.replicated(params)
+        prior = prior_of(params)
+        for indices, real in epoch_batches(len(images), size):
+            shares = layout.divided(gather(images, indices))
+            result = jax.device_get(batch(params, prior, example_keys(key, indices), shares))
             if whole is None:
                 whole = jax.tree.map(lambda leaf: allocate((len(images), *leaf.shape[1:]), leaf.dtype), result)
             rows = slice(filled, filled + real)
@@ -111,7 +116,10 @@ def build_draw_codes(vae: VAE, config: Config) -> DrawCodes:
         return flatten(posterior.mean if mean_alone else posterior.sample(noise_key))
 
     def each(params: Params, key: PRNGKey, images: np.ndarray) -> Iterator[np.ndarray]:
+        layout = local_layout(config.train.batch_size)
+        params = layout.replicated(params)
         for batch, (indices, real) in enumerate(epoch_batches(len(images), config.train.batch_size)):
-            yield np.asarray(rows(params, jax.random.fold_in(key, batch), gather(images, indices)))[:real]
+            shares = layout.divided(gather(images, indices))
+            yield np.asarray(rows(params, jax.random.fold_in(key, batch), shares))[:real]
 
     return lambda params, key, images: np.concatenate(list(each(params, key, images)))

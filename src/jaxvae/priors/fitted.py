@@ -21,7 +21,6 @@ from jaxtyping import Float
 
 from jaxvae.annotations import ArrayLike, Params, PRNGKey
 from jaxvae.codes import Code
-from jaxvae.config import TrainConfig
 from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture
 from jaxvae.keys import key_for, key_shape
 from jaxvae.priors.flow import Flow, build_flow
@@ -33,6 +32,8 @@ KINDS = ("fitted_mixture", "fitted_flow")
 MAX_FULL_UNITS = 1024  # Codes of more units are fitted within their leading principal components, without a density.
 MAX_PRINCIPAL_COMPONENTS = 256  # Kept for such codes.
 MAX_CODES = 20_000  # More add seconds, not accuracy.
+ROUNDS, ROUNDS_FROM_START = 50, 10  # Of expectation maximisation, at most.
+SMALLEST_SHARE = 0.1  # Of an equal share of the codes: with fewer a component counts as empty.
 
 # The flow.
 FLOW_PAIRS, FLOW_HIDDEN = 4, 128
@@ -80,17 +81,9 @@ def default_kind(learned: bool, fitted: Fitted) -> str:
     return "model" if learned else next(iter(fitted.kinds), "model")
 
 
-def fit(codes: Float[np.ndarray, "n d"], config: TrainConfig, seed: int) -> Fitted:
-    """Fits the priors that the config enables to codes as rows."""
-    components, steps = config.mixture_components, config.fitted_flow_steps
-    mixture = fit_mixture(codes, components, seed) if components else None
-    return Fitted(
-        None if mixture is None else {"weights": mixture.weights, "means": mixture.means, "factors": mixture.factors},
-        fit_flow(codes, steps, seed) if steps else None,
-    )
-
-
-def fit_mixture(codes: Float[np.ndarray, "n d"], components: int, seed: int) -> FullCovarianceMixture | None:
+def fit_mixture(
+    codes: Float[np.ndarray, "n d"], components: int, seed: int, start: FullCovarianceMixture | None = None
+) -> FullCovarianceMixture | None:
     """Fits a mixture of Gaussians with full covariances by expectation maximisation.
 
     Codes of more than MAX_FULL_UNITS units are fitted within their leading principal components.
@@ -99,7 +92,9 @@ def fit_mixture(codes: Float[np.ndarray, "n d"], components: int, seed: int) -> 
         codes: Codes as rows.
         components: Number of Gaussians. A full covariance of r units needs several times r codes: at most n // (2 r)
             are fitted, and at least one.
-        seed: Seed of the initialisation.
+        seed: Seed of the initialisation by k-means.
+        start: A mixture near the codes to begin at instead, over the same units, and to fit in ROUNDS_FROM_START rounds.
+            One with a component that has (almost) no codes is ignored, since it would stay so.
 
     Returns:
         The mixture; None for fewer than two codes.
@@ -124,13 +119,27 @@ def fit_mixture(codes: Float[np.ndarray, "n d"], components: int, seed: int) -> 
     components = max(1, min(components, count // (2 * codes.shape[1])))
     # scikit-learn adds reg_covar to each variance: a thousandth of a typical one keeps collapsed units invertible.
     ridge = 1e-3 * float(np.mean(np.var(codes, axis=0))) + 1e-6
-    model = GaussianMixture(components, covariance_type="full", reg_covar=ridge, random_state=seed, max_iter=50)
+    model = GaussianMixture(components, covariance_type="full", reg_covar=ridge, random_state=seed, max_iter=ROUNDS)
+    if start is not None and len(start.weights) == components and codes.shape[1] == units:
+        begin_at(model, start, codes)
     with warnings.catch_warnings():
-        # A mixture that has not quite converged in fifty rounds, or has a component too many, is good enough to sample.
+        # A mixture that has not quite converged, or has a component too many, is good enough to sample.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(codes)
     means, factors = center + model.means_ @ basis, basis.T @ np.linalg.cholesky(model.covariances_)
     return FullCovarianceMixture(*(jnp.asarray(array, jnp.float32) for array in (model.weights_, means, factors)))
+
+
+def begin_at(model: Any, start: FullCovarianceMixture, codes: Float[np.ndarray, "n d"]) -> None:
+    """Has scikit-learn's mixture begin at this one, unless one of its components has almost no codes."""
+    weights, means, factors = (np.asarray(part, np.float64) for part in (start.weights, start.means, start.factors))
+    model.weights_, model.means_ = weights / weights.sum(), means
+    # Whose product with its transpose is the precision: the transposed inverse of a factor of the covariance.
+    model.precisions_cholesky_ = roots = np.linalg.inv(factors).transpose(0, 2, 1)
+    held = np.bincount(model.predict(codes), minlength=len(weights))
+    if held.min() >= SMALLEST_SHARE * len(codes) / len(weights):
+        model.weights_init, model.means_init = model.weights_, model.means_
+        model.precisions_init, model.max_iter = roots @ roots.transpose(0, 2, 1), ROUNDS_FROM_START
 
 
 def fit_flow(codes: Float[np.ndarray, "n d"], steps: int, seed: int) -> Params | None:

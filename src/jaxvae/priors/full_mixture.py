@@ -74,7 +74,8 @@ class FullMixturePrior(PriorConfig):
             return RowPrior(PrecisionMixture(**params), np.zeros(latent_shape, np.float32))
 
         def refit(params: Params, codes: Any) -> Params:
-            fitted = fit_mixture(codes, self.components, SEED)
+            # From the present one, which gradients have kept near, except where it left components without codes.
+            fitted = fit_mixture(codes, self.components, SEED, PrecisionMixture(**params).with_factors)
             return params if fitted is None else by_precisions(fitted, self.components)
 
         return LearnedPrior(init, distribution, refit_every=self.refit_every, refit=refit)

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -295,11 +295,11 @@ def draw_snapshot(session: Session, state: TrainState, step: int) -> None:
     trainer = session.trainer
     params = one_copy(trainer.placement, state.evaluated)
     # Only a mixture, of a few codes: a flow would take longer than the steps between two snapshots.
-    settings, some = replace(trainer.config.train, fitted_flow_steps=0), trainer.prepared.split("validation").images
-    priors = fitted(trainer.draw_codes, params, trainer.keys, settings, trainer.config, some)
+    some, config = trainer.prepared.split("validation").images, trainer.config
+    priors = fitted(trainer.draw_codes, params, trainer.keys, some, config.mixture_components, 0, config.seed)
     if is_first():
         folder = trainer.run / "samples" / f"step-{step:06d}"
-        show(trainer.vae, params, priors, trainer.keys, trainer.prepared, trainer.config, folder)
+        show(trainer.vae, params, priors, trainer.keys, trainer.prepared, config, folder)
 
 
 def finish(session: Session, state: TrainState) -> list[Path]:
@@ -312,7 +312,8 @@ def finish(session: Session, state: TrainState) -> list[Path]:
     params, kept = best_params(session, state)
     with under_way(tell, "measuring the test split"):
         measure_split(session, params, "test", session.saved)
-    priors = fitted(trainer.draw_codes, params, keys, config.train, config, trainer.images, tell)
+    components, flow_steps = config.mixture_components, config.fitted_flow_steps
+    priors = fitted(trainer.draw_codes, params, keys, trainer.images, components, flow_steps, config.seed, tell)
     with under_way(tell, "measuring mean and standard deviation of the training codes"):
         statistics = code_statistics(vae, params, trainer.images)._asdict()
     extra = kept | everywhere(placement, priors.trees | {STATISTICS: statistics})

@@ -18,11 +18,11 @@ from jaxvae.config import DevicesConfig
 from jaxvae.errors import UserError
 from jaxvae.experiment import Config
 from jaxvae.networks.shares import BATCH
+from jaxvae.system.local_devices import worthwhile
 from jaxvae.system.processes import cpu_count
 
 COLLECTIVE_TIMEOUT = 600  # Seconds.
 UNCHOSEN = -1  # JAX's default.
-SMALLEST_SHARE = 8  # Images of a batch that are worth a device of their own.
 SMALLEST_SHARED = 2**10  # Numbers in an array that is worth sharding.
 
 
@@ -116,9 +116,7 @@ def _chosen(batch_size: int, devices: DevicesConfig) -> list[jax.Device]:
         return there
     if devices.count is not None:
         return counted(there, devices.count)
-    most = max(1, min(len(there), batch_size // SMALLEST_SHARE))
-    fitting = (count for count in range(most, 1, -1) if batch_size % (count * devices.accumulate) == 0)
-    return there[: next(fitting, 1)]
+    return there[: worthwhile(len(there), batch_size, devices.accumulate)]
 
 
 def counted(there: list[Any], count: int | None) -> list[Any]:

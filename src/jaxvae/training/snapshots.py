@@ -1,20 +1,18 @@
 """Images that a run draws of itself: reconstructions, samples, and an interpolation between two test images."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import jax
 import numpy as np
 
-from jaxvae.config import TrainConfig
 from jaxvae.data.prepared import Prepared
 from jaxvae.data.select import select, walk_ends
 from jaxvae.evaluation.per_example import DrawCodes
 from jaxvae.experiment import Config
 from jaxvae.inference import reconstruct, sample_images
 from jaxvae.latents.paths.interpolation import interpolate
-from jaxvae.priors.fitted import Fitted, default_kind, fit
+from jaxvae.priors.fitted import Fitted, default_kind, fit_flow, fit_mixture
 from jaxvae.rendering.grid import grid, over_under, save_png
 from jaxvae.system.progress import under_way
 from jaxvae.training.state import Keys
@@ -60,23 +58,26 @@ def fitted(
     draw_codes: DrawCodes,
     params: Params,
     keys: Keys,
-    settings: TrainConfig,
-    config: Config,
     images: np.ndarray,
+    components: int,
+    flow_steps: int,
+    seed: int,
     tell: Callable[[str], object] = lambda _: None,
 ) -> Fitted:
-    """Fits the priors that the settings ask for to codes of the images; `tell` is called with what takes a while."""
-    components, steps = settings.mixture_components, settings.fitted_flow_steps
-    if not (components or steps):
+    """Fits priors to codes of the images: a mixture of so many components and a flow in so many steps, 0 for none.
+
+    `tell` is called with what takes a while.
+    """
+    if not (components or flow_steps):
         return Fitted()
+    mixture = flow = None
     with under_way(tell, f"encoding {len(images):,} images, to fit priors to their codes"):
-        codes, made = draw_codes(params, keys.codes, images), Fitted()
+        codes = draw_codes(params, keys.codes, images)
     if components:
         many = "Gaussians" if components > 1 else "Gaussian"
         with under_way(tell, f"fitting a mixture of up to {components} {many} to the codes"):
-            made = fit(codes, replace(settings, fitted_flow_steps=0), config.seed)
-    if steps:
-        with under_way(tell, f"fitting a flow to the codes, in {steps:,} steps"):
-            flow = fit(codes, replace(settings, mixture_components=0), config.seed).fitted_flow
-        made = made._replace(fitted_flow=flow)
-    return made
+            mixture = fit_mixture(codes, components, seed)
+    if flow_steps:
+        with under_way(tell, f"fitting a flow to the codes, in {flow_steps:,} steps"):
+            flow = fit_flow(codes, flow_steps, seed)
+    return Fitted(None if mixture is None else dict(vars(mixture)), flow)
