@@ -93,8 +93,8 @@ def fit_mixture(
         components: Number of Gaussians. A full covariance of r units needs several times r codes: at most n // (2 r)
             are fitted, and at least one.
         seed: Seed of the initialisation by k-means.
-        start: A mixture near the codes to begin at instead, over the same units, and to fit in ROUNDS_FROM_START rounds.
-            One with a component that has (almost) no codes is ignored, since it would stay so.
+        start: A mixture near the codes to begin at instead, for ROUNDS_FROM_START rounds, over the same units. One with
+            a component that has (almost) no codes is ignored, since it would stay so.
 
     Returns:
         The mixture; None for fewer than two codes.
