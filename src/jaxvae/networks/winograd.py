@@ -11,7 +11,6 @@ about as accurate as plain sums.
 """
 
 from collections.abc import Callable
-from functools import partial
 
 from jax import Array, lax
 from jax import numpy as jnp
@@ -115,17 +114,22 @@ def _kernel_from_products(products: Grid) -> Float[Array, "2 2 i o"]:
 
 def _outputs_from_products(m: list[Array], axis: int) -> Array:
     m0, m1, m2 = m
-    return jnp.stack([m0 + m1, m1 + m2], axis + 1).reshape(*m0.shape[:axis], -1, *m0.shape[axis + 1 :])
+    return _interleaved(m0 + m1, m1 + m2, axis)
 
 
 def _inputs_from_products(m: list[Array], axis: int) -> Array:
+    """Returns one row more than the tiles cover, of zeros: as rows interleaved, XLA moves them faster than as sums."""
     m0, m1, m2 = m
-    spaced = partial(_spaced, axis=axis, length=2 * m0.shape[axis] + 1)
-    return spaced(m0, start=0) + spaced(m1 - m0 - m2, start=1) + spaced(m2, start=2)
+    even = _extended(m0, axis, 0, 1) + _extended(m2, axis, 1, 0)
+    odd = _extended(m1 - m0 - m2, axis, 0, 1)
+    return _interleaved(even, odd, axis)
 
 
-def _spaced(x: Array, *, axis: int, start: int, length: int) -> Array:
-    """Returns zeros of this length along an axis, with every second one replaced, from `start` on."""
-    pads = [(0, 0, 0)] * x.ndim
-    pads[axis] = (start, length - start - (2 * x.shape[axis] - 1), 1)
-    return lax.pad(x, jnp.zeros((), x.dtype), pads)
+def _extended(x: Array, axis: int, before: int, after: int) -> Array:
+    pads = [(0, 0)] * x.ndim
+    pads[axis] = (before, after)
+    return jnp.pad(x, pads)
+
+
+def _interleaved(even: Array, odd: Array, axis: int) -> Array:
+    return jnp.stack([even, odd], axis + 1).reshape(*even.shape[:axis], -1, *even.shape[axis + 1 :])
