@@ -21,6 +21,9 @@ from jaxvae.vae import VAE, Params, Prior, code_shape
 
 BATCH_SIZE = 64
 
+# One program to compile or to load instead of ten.
+draw = jax.jit(lambda prior, key, temperature, count: prior.sample(key, (count,), temperature), static_argnums=3)
+
 
 @lru_cache(maxsize=4)
 def jitted(vae: VAE) -> tuple[Any, Any]:
@@ -86,7 +89,7 @@ def sample_images(
         count: Number of images.
         temperature: Multiplies the standard deviation of the samples.
     """
-    return decode_to_images(vae, params, prior.sample(key, (count,), temperature))
+    return decode_to_images(vae, params, draw(prior, key, temperature, count))
 
 
 def posterior_batches(vae: VAE, params: Params, images: np.ndarray) -> Iterator[Normal]:
