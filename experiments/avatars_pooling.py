@@ -10,6 +10,6 @@ config = Config(
     data=DataConfig(
         source=Avatars(), size=64, pixels="dequantized", walk_from="sunglasses=0,glasses=0", walk_to="sunglasses=1"
     ),
-    model=Conv(channels=(32, 64, 96, 128), latent=64, prior=FullMixturePrior(), down="max_pool", up="unpool"),
+    model=Conv(latent=64, prior=FullMixturePrior(), down="max_pool", up="unpool"),
     train=TrainConfig(steps=3000, batch_size=32, learning_rate=3e-3, warmup_steps=200),
 )

@@ -94,3 +94,16 @@ def test_training_on_files_that_are_not_there_needs_no_jax(tmp_path, arguments):
     code, text = run_all(tmp_path, ("train", *arguments))[0]
     assert code == 2
     assert "error:" in text
+
+
+def test_data_that_is_not_there_needs_no_jax(tmp_path):
+    lines = {
+        ("train", "--data.source", "nosuch"): "no dataset, folder or array file 'nosuch'",
+        ("train", "--data.source", "nosuch.npz"): "file nosuch.npz does not exist.",
+        ("train", "folder", "--data.raw", "nosuch"): "folder nosuch does not exist",
+        ("train", "fashion_mnist", "--data.raw", "nosuch"): "data.raw is 'nosuch', which is not a folder.",
+    }
+    for (code, text), expected in zip(run_all(tmp_path, *lines), lines.values(), strict=True):
+        assert code == 2
+        assert expected in text
+    assert list(tmp_path.iterdir()) == []

@@ -11,7 +11,6 @@ from typing import Any
 from jaxvae.data.config import DataConfig
 from jaxvae.data.own_output import without_own_output
 from jaxvae.data.prepared import Prepared, open_prepared, write_prepared
-from jaxvae.data.sources.kinds import FileSource, Folder
 from jaxvae.errors import UserError
 from jaxvae.system.files import expand_user
 
@@ -37,10 +36,12 @@ def already_prepared(config: DataConfig) -> Prepared | None:
 
 
 def refuse_missing_files(config: DataConfig) -> None:
-    """Raises UserError if the user's own files are not there and were not prepared before; needs no JAX."""
-    ours = isinstance(config.source, Folder | FileSource)
-    if ours and _own_files(config) is None and already_prepared(config) is None:
-        config.source.build(config).close()  # Which says what is missing.
+    """Raises UserError if what the source names is not there and was not prepared before; needs no JAX."""
+    try:
+        config.source.refuse_missing(config)
+    except UserError:
+        if already_prepared(config) is None:
+            raise
 
 
 def recipe(config: DataConfig) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,9 @@ class SourceConfig(Kind, family="data.source"):
     def own_files(self) -> str | None:
         """Returns the user's file or folder that the images come from; None where there is none."""
         return None
+
+    def refuse_missing(self, config: DataConfig) -> None:
+        """Raises `UserError` if what it names is not there, within moments and without JAX; `build` does so anyway."""
 
     def recipe(self) -> dict[str, Any]:
         """Returns what the prepared pixels depend on beyond `DataConfig` and the contents of `own_files`, as JSON."""
@@ -80,6 +84,11 @@ class Folder(SourceConfig):
 
         return folder(self.path, config, self.attributes)
 
+    def refuse_missing(self, config: DataConfig) -> None:
+        """Raises `UserError` for a folder that does not exist."""
+        if not self.path or not os.path.exists(expand_user(self.path)):
+            self.build(config).close()  # Which says what is missing.
+
     def title(self) -> str:
         """Returns the name of the folder."""
         return _stem(self.path) if self.path else self.kind
@@ -107,6 +116,13 @@ class FileSource(SourceConfig, abstract=True):
         from jaxvae.data.sources.containers.source import container
 
         return container(self.path, config)
+
+    def refuse_missing(self, config: DataConfig) -> None:
+        """Raises `UserError` for a file that does not exist."""
+        path = expand_user(self.path)
+        with suppress(OSError):  # What else may be wrong with a path, the reader says.
+            if not path.exists():
+                raise UserError(f"file {path} does not exist.")
 
     def dataset_name(self) -> str:
         """Returns the path."""
@@ -184,6 +200,12 @@ class TFDS(SourceConfig):
         from jaxvae.data.sources.tfds.source import tfds_source
 
         return tfds_source(self.name, self.raw, config)
+
+    def refuse_missing(self, config: DataConfig) -> None:
+        """Raises `UserError` for a name that TFDS does not know, or a folder that does not exist."""
+        from jaxvae.data.sources.tfds.source import refuse_unknown
+
+        refuse_unknown(self.name, self.raw)
 
     def dataset_name(self) -> str:
         """Returns the name."""

@@ -38,10 +38,7 @@ def tfds_source(full_name: str, raw: str | None, config: DataConfig) -> Source:
         UserError: for an unknown name, a dataset without images, missing or damaged files, a failed download, or a
             builder that requires TensorFlow if that is not installed.
     """
-    name, _, variant = full_name.partition("/")
-    name = ALIASES.get(name, name)
-    cls = _builder_class(name, variant, full_name)
-    folder = _folder(raw)
+    name, variant, cls, folder = _named(full_name, raw)
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()
     # TFDS prints to standard output, including a page of text if TensorFlow is missing.
@@ -53,6 +50,18 @@ def tfds_source(full_name: str, raw: str | None, config: DataConfig) -> Source:
             builder.download_and_prepare(download_dir=downloads)
         # Selected again: some builders read their class names from the files.
         return _source(config, builder, select_features(name, builder.info.features), stack.pop_all())
+
+
+def refuse_unknown(full_name: str, raw: str | None) -> None:
+    """Raises UserError for a name that TFDS does not know, or a folder that does not exist."""
+    _named(full_name, raw)
+
+
+def _named(full_name: str, raw: str | None) -> tuple[str, str, Any, Path | None]:
+    """Returns name, variant, builder class and folder."""
+    name, _, variant = full_name.partition("/")
+    name = ALIASES.get(name, name)
+    return name, variant, _builder_class(name, variant, full_name), _folder(raw)
 
 
 def _builder_class(name: str, variant: str, requested: str) -> Any:
