@@ -1,14 +1,14 @@
 """Draws from p(z), and the walk between two faces, of several models: which can generate, and which only reconstruct?
 
 make train
-make train ARGS="--objective autoencoder --run runs/autoencoder"
-make train ARGS="--model.prior standard_normal --run runs/normal"
+make train ARGS="--objective autoencoder --model.prior standard_normal --run runs/autoencoder"
+make train ARGS="--model.prior standard_normal --train.mixture-components 30 --run runs/normal"
 make train ARGS="--model.prior standard_normal --objective.beta 10 --run runs/beta10"
-for run in autoencoder normal beta10 avatars; do python -m jaxvae.evaluate runs/$run; done
+for run in autoencoder normal beta10 avatars; do python -m jaxvae.evaluate runs/$run --k 10; done
 python experiments/studies/generate.py runs/autoencoder runs/normal runs/beta10 runs/avatars
 
 make train DATASET=avatars_pooling
-python -m jaxvae.evaluate runs/avatars_pooling
+python -m jaxvae.evaluate runs/avatars_pooling --k 10
 python experiments/studies/generate.py runs/avatars runs/avatars_pooling --draws experiments/pictures/pooling.png \
     --walks experiments/pictures/pooling_walks.png
 """

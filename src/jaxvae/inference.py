@@ -16,7 +16,7 @@ from jaxvae.data.batches import epoch_batches, gather
 from jaxvae.data.pixels import scale, to_bytes
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.errors import UserError
-from jaxvae.system.local_devices import local_layout
+from jaxvae.system.local_devices import Devices, local_layout
 from jaxvae.vae import VAE, Params, Prior, code_shape
 
 BATCH_SIZE = 64
@@ -92,13 +92,13 @@ def sample_images(
     return decode_to_images(vae, params, draw(prior, key, temperature, count))
 
 
-def posterior_batches(vae: VAE, params: Params, images: np.ndarray) -> Iterator[Normal]:
+def posterior_batches(vae: VAE, params: Params, images: np.ndarray, devices: Devices = None) -> Iterator[Normal]:
     """Yields the posteriors of uint8 images [n, h, w, c], batch by batch, as NumPy arrays [b, ...].
 
-    `images` may be memory-mapped.
+    `images` may be memory-mapped. Each of the devices (None: all of this process) takes its share of a batch.
     """
     encode, size = jitted(vae)[0], min(BATCH_SIZE, len(images))
-    layout = local_layout(size)
+    layout = local_layout(size, devices)
     params = layout.replicated(params)
     for indices, real in epoch_batches(len(images), size):
         posterior = jax.device_get(encode(params, layout.divided(gather(images, indices))))
@@ -120,7 +120,7 @@ def code_rows(vae: VAE, params: Params, images: np.ndarray) -> Float[np.ndarray,
     return rows
 
 
-def code_statistics(vae: VAE, params: Params, images: np.ndarray) -> CodeStatistics:
+def code_statistics(vae: VAE, params: Params, images: np.ndarray, devices: Devices = None) -> CodeStatistics:
     """Computes the mean and standard deviation of the posterior means of uint8 images [n, h, w, c], in float32.
 
     Holds only one batch of images in memory. The standard deviation divides by n.
@@ -129,7 +129,7 @@ def code_statistics(vae: VAE, params: Params, images: np.ndarray) -> CodeStatist
     from sklearn.preprocessing import StandardScaler
 
     scaler = StandardScaler()
-    for posterior in posterior_batches(vae, params, images):
+    for posterior in posterior_batches(vae, params, images, devices):
         scaler.partial_fit(np.asarray(flatten(posterior.mean), np.float64))
     like = code_shape(vae, params)
     rows = (jnp.asarray(row, jnp.float32) for row in (scaler.mean_, np.sqrt(scaler.var_)))

@@ -22,3 +22,9 @@ def test_a_batch_is_divided_and_what_it_is_computed_with_is_on_each_device():
     result = jax.jit(lambda params, batch: params["scale"] * batch)(params, batch)
     assert len(result.sharding.device_set) == count
     np.testing.assert_array_equal(result, 3.0 * np.arange(64.0).reshape(32, 2))
+
+
+def test_no_other_devices_are_used_than_the_ones_given():
+    chosen = jax.local_devices()[1:3]
+    assert local_layout(64, chosen).divided(np.zeros((64, 2))).sharding.device_set == set(chosen)
+    assert local_layout(64, chosen[:1]).replicated(np.zeros(3)).sharding.device_set == set(chosen[:1])

@@ -17,7 +17,7 @@ from jaxvae.distributions.gaussian import Normal
 from jaxvae.evaluation.streaming import allocate, count_active_units
 from jaxvae.experiment import Config
 from jaxvae.objectives.metrics import with_bits_per_dim
-from jaxvae.system.local_devices import local_layout
+from jaxvae.system.local_devices import Devices, local_layout
 from jaxvae.vae import VAE, Params, Prior, with_prior
 
 
@@ -52,11 +52,12 @@ def psnr(x: Float[ArrayLike, "b h w c"], reconstruction: Float[Array, "b h w c"]
     return -10.0 * jnp.log10(jnp.maximum(error, 1e-10))
 
 
-def build_measure(vae: VAE, config: Config, batch_size: int | None = None) -> Measure:
+def build_measure(vae: VAE, config: Config, batch_size: int | None = None, devices: Devices = None) -> Measure:
     """Returns the function (params, key, images uint8 [n, h, w, c]) -> PerExample of all n, each counted once.
 
     The terms are those of training, with β = 1. The value of the objective itself has its weights of the last step, and
     is missing where it compares the images of a batch. Reconstructions are the likelihood's mean at the posterior mean.
+    Each of the devices (None: all of this process) takes its share of a batch.
     """
     last = jnp.asarray(config.train.steps)
     objective, bits = config.objective.build(1), config.model.likelihood.stored_bits(config.data.pixels)
@@ -77,7 +78,7 @@ def build_measure(vae: VAE, config: Config, batch_size: int | None = None) -> Me
 
     def measure(params: Params, key: PRNGKey, images: np.ndarray) -> PerExample:
         size = batch_size or config.train.batch_size
-        layout, filled, whole = local_layout(size), 0, None
+        layout, filled, whole = local_layout(size, devices), 0, None
         params = layout.replicated(params)
         prior = prior_of(params)
         for indices, real in epoch_batches(len(images), size):
@@ -100,7 +101,7 @@ def means(measured: PerExample) -> dict[str, float]:
     return values | {"active_units": active, "n": float(len(next(iter(measured.values.values()))))}
 
 
-def build_draw_codes(vae: VAE, config: Config) -> DrawCodes:
+def build_draw_codes(vae: VAE, config: Config, devices: Devices = None) -> DrawCodes:
     """Returns the function (params, key, images uint8 [n, h, w, c]) -> a code of each as rows [n, d].
 
     The codes are draws from q(z|x), which together are what a prior has to match; those of a plain autoencoder are the
@@ -116,7 +117,7 @@ def build_draw_codes(vae: VAE, config: Config) -> DrawCodes:
         return flatten(posterior.mean if mean_alone else posterior.sample(noise_key))
 
     def each(params: Params, key: PRNGKey, images: np.ndarray) -> Iterator[np.ndarray]:
-        layout = local_layout(config.train.batch_size)
+        layout = local_layout(config.train.batch_size, devices)
         params = layout.replicated(params)
         for batch, (indices, real) in enumerate(epoch_batches(len(images), config.train.batch_size)):
             shares = layout.divided(gather(images, indices))

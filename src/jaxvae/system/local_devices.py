@@ -1,6 +1,7 @@
 """Lays out batches over the devices of this process, for passes over images that train nothing."""
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import numpy as np
@@ -13,6 +14,9 @@ def worthwhile(available: int, batch_size: int, parts: int = 1) -> int:
     """Returns how many of the available devices to divide a batch among, in equal shares of as many parts each."""
     most = min(available, batch_size // SMALLEST_SHARE)
     return next((count for count in range(most, 1, -1) if batch_size % (count * parts) == 0), 1)
+
+
+Devices: TypeAlias = Sequence[jax.Device] | None
 
 
 class LocalLayout(NamedTuple):
@@ -30,9 +34,9 @@ class LocalLayout(NamedTuple):
         return jax.device_put(batch, self.split)
 
 
-def local_layout(batch_size: int) -> LocalLayout:
-    """Returns how to lay out batches of this size, and what they are computed with."""
-    there = jax.local_devices()
+def local_layout(batch_size: int, devices: Devices = None) -> LocalLayout:
+    """Returns how to lay out batches of this size, and what they are computed with, over these devices (None: all)."""
+    there = jax.local_devices() if devices is None else devices
     chosen = np.asarray(there[: worthwhile(len(there), batch_size)])
     mesh = Mesh(chosen, ("images",), axis_types=(AxisType.Auto,))
     return LocalLayout(NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("images")))

@@ -158,7 +158,8 @@ def set_up(config: Config, prepared: Prepared, run: Path, devices: DevicesConfig
     if is_first():
         write_config(run, config)
     wait_for_all("run begun")
-    measure, draw_codes = build_measure(vae, config), build_draw_codes(vae, config)
+    measure = build_measure(vae, config, devices=placement.here)
+    draw_codes = build_draw_codes(vae, config, placement.here)
     batch_objective = build_batch_objective(vae, config, prepared.info["splits"]["train"]["n"])
     return Trainer(config, prepared, run, devices, vae, keys, placement, measure, batch_objective, draw_codes), state
 
@@ -315,7 +316,7 @@ def finish(session: Session, state: TrainState) -> list[Path]:
     components, flow_steps = config.mixture_components, config.fitted_flow_steps
     priors = fitted(trainer.draw_codes, params, keys, trainer.images, components, flow_steps, config.seed, tell)
     with under_way(tell, "measuring mean and standard deviation of the training codes"):
-        statistics = code_statistics(vae, params, trainer.images)._asdict()
+        statistics = code_statistics(vae, params, trainer.images, placement.here)._asdict()
     extra = kept | everywhere(placement, priors.trees | {STATISTICS: statistics})
     # Images first: once a checkpoint says that the run is complete, nobody comes back to draw them.
     with under_way(tell, "drawing reconstructions, samples and an interpolation"):

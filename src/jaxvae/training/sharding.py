@@ -34,6 +34,11 @@ class Placement(NamedTuple):
     split: NamedSharding
     fsdp: bool
 
+    @property
+    def here(self) -> list[jax.Device]:
+        """The devices of this process."""
+        return [device for device in self.mesh.devices.flat if device.process_index == jax.process_index()]
+
     def of(self, shapes: Any) -> Any:
         """Returns the shapes from `jax.eval_shape` with the sharding of each array of the state.
 
