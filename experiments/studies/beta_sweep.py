@@ -1,8 +1,8 @@
-"""Rate-distortion curve, and active units against β, for runs with different objective.beta.
+r"""Rate-distortion curve, and active units against β, for runs with different objective.beta.
 
     for beta in 0.3 1 3 10 30 100; do
-        make train ARGS="--model.prior standard_normal --objective.beta $beta --train.steps 1000 --run runs/beta-$beta \
-            --train.mixture-components 0 --train.fitted-flow-steps 0"
+        make train ARGS="--model.channels 32 64 128 256 --model.prior standard_normal --objective.beta $beta \
+            --train.steps 1000 --train.mixture-components 0 --train.fitted-flow-steps 0 --run runs/beta-$beta"
         python -m jaxvae.evaluate runs/beta-$beta --k 10
     done
     python experiments/studies/beta_sweep.py runs/beta-*          # pip install 'jaxvae[plots]'

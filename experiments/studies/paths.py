@@ -1,7 +1,7 @@
 """Compares the four paths between codes under a VAE and under an autoencoder: which are smooth?
 
-make train
-make train ARGS="--objective autoencoder --model.prior standard_normal --run runs/autoencoder"
+make train ARGS="--model.channels 32 64 128 256"
+make train ARGS="--model.channels 32 64 128 256 --objective autoencoder --model.prior standard_normal --run runs/autoencoder"
 python experiments/studies/paths.py runs/avatars runs/autoencoder
 """
 
