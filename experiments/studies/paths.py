@@ -1,7 +1,8 @@
 """Compares the four paths between codes under a VAE and under an autoencoder: which are smooth?
 
-make train ARGS="--model.channels 32 64 128 256"
-make train ARGS="--model.channels 32 64 128 256 --objective autoencoder --model.prior standard_normal --run runs/autoencoder"
+wide="--model.channels 32 64 128 256"
+make train ARGS="$wide"
+make train ARGS="$wide --objective autoencoder --model.prior standard_normal --run runs/autoencoder"
 python experiments/studies/paths.py runs/avatars runs/autoencoder
 """
 

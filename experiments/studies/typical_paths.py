@@ -1,6 +1,7 @@
 """Measures how typical the codes on a path are under each fitted prior, and the cost in smoothness.
 
-make train ARGS="--model.channels 32 64 128 256 --model.prior standard_normal --train.mixture-components 30 --run runs/normal"
+wide="--model.channels 32 64 128 256"
+make train ARGS="$wide --model.prior standard_normal --train.mixture-components 30 --run runs/normal"
 python experiments/studies/typical_paths.py runs/normal
 """
 
