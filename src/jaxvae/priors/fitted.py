@@ -33,7 +33,7 @@ MAX_FULL_UNITS = 1024  # Codes of more units are fitted within their leading pri
 MAX_PRINCIPAL_COMPONENTS = 256  # Kept for such codes.
 MAX_CODES = 20_000  # More add seconds, not accuracy.
 ROUNDS, ROUNDS_FROM_START = 50, 10  # Of expectation maximisation, at most.
-SMALLEST_SHARE = 0.02  # Of an equal share of the codes: with fewer a component counts as empty.
+SMALLEST_SHARE = 0.1  # Of an equal share of the codes: with fewer a component counts as empty.
 
 # The flow.
 FLOW_PAIRS, FLOW_HIDDEN = 4, 128
