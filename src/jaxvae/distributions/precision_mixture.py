@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from jaxvae.annotations import ArrayLike, Parameter, PRNGKey, Scalar
 from jaxvae.distributions.base import LOG_2PI, register_distribution
@@ -80,8 +80,12 @@ class PrecisionMixture:
 
 @jax.jit  # One program to compile instead of twenty.
 def _with_factors(mixture: PrecisionMixture) -> FullCovarianceMixture:
-    identity = jnp.eye(mixture.means.shape[1])
-    unit = identity[None] + jnp.tril(mixture.lower, -1)
-    inverse = jax.scipy.linalg.solve_triangular(unit, jnp.broadcast_to(identity, unit.shape), lower=True)
+    below, units = jnp.tril(mixture.lower, -1), mixture.means.shape[1]
+
+    def row(i: Int[Array, ""], inverse: Float[Array, "m d d"]) -> Float[Array, "m d d"]:
+        return inverse.at[:, i].add(-jnp.einsum("mj,mjk->mk", below[:, i], inverse, precision="highest"))
+
+    # (I + L)⁻¹ by forward substitution, row by row: LAPACK's solver would have SciPy imported first, which takes longer.
+    inverse = jax.lax.fori_loop(0, units, row, jnp.broadcast_to(jnp.eye(units), below.shape))
     factors = inverse * jnp.exp(-jnp.asarray(mixture.log_scales))[:, None, :]
     return FullCovarianceMixture(jax.nn.softmax(mixture.logits), mixture.means, factors)
