@@ -85,7 +85,7 @@ def _with_factors(mixture: PrecisionMixture) -> FullCovarianceMixture:
     def row(i: Int[Array, ""], inverse: Float[Array, "m d d"]) -> Float[Array, "m d d"]:
         return inverse.at[:, i].add(-jnp.einsum("mj,mjk->mk", below[:, i], inverse, precision="highest"))
 
-    # (I + L)⁻¹ by forward substitution, row by row: LAPACK's solver would have SciPy imported first, which takes longer.
+    # (I + L)⁻¹ by forward substitution, row by row: LAPACK's solver has SciPy imported first, which takes longer.
     inverse = jax.lax.fori_loop(0, units, row, jnp.broadcast_to(jnp.eye(units), below.shape))
     factors = inverse * jnp.exp(-jnp.asarray(mixture.log_scales))[:, None, :]
     return FullCovarianceMixture(jax.nn.softmax(mixture.logits), mixture.means, factors)

@@ -63,8 +63,8 @@ def over_under(above: np.ndarray, below: np.ndarray, columns: int) -> Image.Imag
 
 def save_png(image: Image.Image, path: Path) -> Path:
     """Writes a PNG."""
-    # Pillow's `optimize`, the slowest level of zlib, takes nine times as long and saves half a percent.
-    return _save(image, path, format="PNG")
+    # Pillow's default takes twice as long, and `optimize` twenty times, for files that are half a percent smaller.
+    return _save(image, path, format="PNG", compress_level=4)
 
 
 def _save(image: Image.Image, path: Path, **options: Any) -> Path:
