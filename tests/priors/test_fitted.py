@@ -163,7 +163,7 @@ def test_what_is_fitted_is_restored_from_its_arrays():
     assert Fitted(fit_mixture(codes[:1], 10, seed=0), fit_flow(codes[:1], 10, seed=0)).trees == {}
 
 
-def test_a_mixture_that_begins_near_the_codes_takes_fewer_rounds_and_never_falls_below_its_start():
+def test_a_mixture_that_begins_near_the_codes_rises_from_its_start():
     codes, start = two_clusters(), fit_mixture(two_clusters(), 2, seed=0)
     moved = codes + 0.3
     again = fit_mixture(moved, 2, seed=0, start=start)

@@ -9,10 +9,9 @@ from jax import Array
 from jaxtyping import Float, UInt8
 
 from jaxvae.annotations import ArrayLike, PRNGKey
+from jaxvae.data.one_image import refuse_one_image
 from jaxvae.data.sources.base import MAX_BANDS
 from jaxvae.errors import UserError
-
-SMALL = 8  # Sides below which [n, h, w] is never taken for one image with channels last.
 
 
 def to_bytes(images: np.ndarray) -> np.ndarray:
@@ -44,15 +43,6 @@ def to_float(key: PRNGKey, images: UInt8[ArrayLike, "b h w c"], pixels: str) -> 
 def scale(images: UInt8[Array | np.ndarray, "b h w c"]) -> Float[Array, "b h w c"]:
     """Scales images to v / 255; also the encoder's input when only a code is needed, not a likelihood."""
     return jnp.asarray(images, jnp.float32) / 255.0
-
-
-def refuse_one_image(what: str, shape: tuple[int, ...]) -> None:
-    """Raises `UserError` if [n, h, w] is rather one colour image; `what` begins the sentence, up to the shape."""
-    if shape[2] in (3, 4) and min(shape[:2]) >= SMALL:
-        raise UserError(
-            f"{what} {list(shape)}, which looks like one colour image; a data set of one image is {[1, *shape]}, and "
-            f"{shape[0]} grey images are {[*shape, 1]}."
-        )
 
 
 def uint8_images(images: Any, shape: tuple[int, int, int] | None = None) -> UInt8[np.ndarray, "n h w c"]:

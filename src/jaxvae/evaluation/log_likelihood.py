@@ -49,7 +49,6 @@ def importance_bounds(
     Samples are drawn CHUNK at a time and only sums are kept: memory does not grow with K. Each picture's noise comes
     from a key of its own, so neither the batch size nor K changes the draws.
     """
-
     chunk_of = build_chunk(vae, pixels)
     batch_size = batch_size or max(1, NUMBERS_AT_ONCE // (CHUNK * images[0].size))
     batch_size = min(batch_size, len(images))

@@ -140,8 +140,8 @@ def _correlate_on_cpu(x: Float[Array, "b h w i"], y: Float[Array, "b (h+1)//2 (w
 def _patches(x: Float[Array, "b h w i"]) -> Float[Array, "b (h+1)//2 (w+1)//2 16*i"]:
     """Returns the 4x4 pixels that each output of `convolve` sees, ordered as `_kernel_to_depth` orders the kernel.
 
-    Few channels make them small; in one matrix product they take half the time of a convolution or of a product per
-    tap, and value and gradient share them.
+    Few channels make them small: one matrix product over them takes less of a train step than a convolution or a
+    product for each tap, and value and gradient share them.
     """
     deep = _to_depth(x)
     height, width = deep.shape[1] - 1, deep.shape[2] - 1

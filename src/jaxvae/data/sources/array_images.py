@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from jaxvae.data.pixels import SMALL, refuse_one_image
+from jaxvae.data.one_image import SMALL, refuse_one_image
 from jaxvae.data.sources.base import MAX_BANDS
 from jaxvae.data.value_range import Extent, Range, choose_range, to_eight_bits
 from jaxvae.errors import UserError

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,7 +41,10 @@ class SourceConfig(Kind, family="data.source"):
         return None
 
     def refuse_missing(self, config: DataConfig) -> None:
-        """Raises `UserError` if what it names is not there, within moments and without JAX; `build` does so anyway."""
+        """Raises `UserError` if what it names is not there, within moments and without JAX."""
+        own = self.own_files()
+        if own is not None and not os.path.exists(expand_user(own)):
+            self.build(config).close()  # Which says what is missing.
 
     def recipe(self) -> dict[str, Any]:
         """Returns what the prepared pixels depend on beyond `DataConfig` and the contents of `own_files`, as JSON."""
@@ -85,9 +87,10 @@ class Folder(SourceConfig):
         return folder(self.path, config, self.attributes)
 
     def refuse_missing(self, config: DataConfig) -> None:
-        """Raises `UserError` for a folder that does not exist."""
-        if not self.path or not os.path.exists(expand_user(self.path)):
-            self.build(config).close()  # Which says what is missing.
+        """Raises `UserError` if no folder is named, too."""
+        if not self.path:
+            self.build(config).close()
+        super().refuse_missing(config)
 
     def title(self) -> str:
         """Returns the name of the folder."""
@@ -116,13 +119,6 @@ class FileSource(SourceConfig, abstract=True):
         from jaxvae.data.sources.containers.source import container
 
         return container(self.path, config)
-
-    def refuse_missing(self, config: DataConfig) -> None:
-        """Raises `UserError` for a file that does not exist."""
-        path = expand_user(self.path)
-        with suppress(OSError):  # What else may be wrong with a path, the reader says.
-            if not path.exists():
-                raise UserError(f"file {path} does not exist.")
 
     def dataset_name(self) -> str:
         """Returns the path."""
