@@ -21,7 +21,7 @@ from jaxvae.likelihoods import (
     LikelihoodHead,
     NormalLikelihood,
 )
-from jaxvae.models import MLP, Conv, GaussianModel, ModelConfig, build
+from jaxvae.models import HVAE, MLP, Conv, GaussianModel, ModelConfig, TopDown, build
 from jaxvae.objectives import ELBO, IWAE, MMD, Autoencoder, BetaTCVAE, Objective, ObjectiveConfig
 from jaxvae.priors import (
     FlowPrior,
@@ -57,6 +57,7 @@ _PACKAGES = ("distributions", "likelihoods", "models", "objectives", "priors")
 
 __all__ = [
     "ELBO",
+    "HVAE",
     "IWAE",
     "MLP",
     "MMD",
@@ -97,6 +98,7 @@ __all__ = [
     "Source",
     "SourceConfig",
     "StandardNormal",
+    "TopDown",
     "TrainConfig",
     "UserError",
     "VampPrior",

@@ -14,7 +14,6 @@ from jaxvae.annotations import PRNGKey
 from jaxvae.codes import Code, CodeStatistics, flatten, unflatten
 from jaxvae.data.batches import epoch_batches, gather
 from jaxvae.data.pixels import scale, to_bytes
-from jaxvae.distributions.gaussian import Normal
 from jaxvae.errors import UserError
 from jaxvae.system.local_devices import Devices, local_layout
 from jaxvae.vae import VAE, Params, Prior, code_shape
@@ -43,7 +42,7 @@ def encode_means(vae: VAE, params: Params, images: np.ndarray) -> Code:
 
 def sample_codes(vae: VAE, params: Params, key: PRNGKey, images: np.ndarray) -> Code:
     """Samples one code from the posterior of each image."""
-    return jax.jit(lambda params, key, images: vae.encode(params, scale(images)).sample(key))(params, key, images)
+    return jax.jit(lambda params, key, images: vae.infer(params, key, scale(images)).z)(params, key, images)
 
 
 def decode_means(vae: VAE, params: Params, z: Code) -> np.ndarray:
@@ -92,7 +91,7 @@ def sample_images(
     return decode_to_images(vae, params, draw(prior, key, temperature, count))
 
 
-def posterior_batches(vae: VAE, params: Params, images: np.ndarray, devices: Devices = None) -> Iterator[Normal]:
+def posterior_batches(vae: VAE, params: Params, images: np.ndarray, devices: Devices = None) -> Iterator[Any]:
     """Yields the posteriors of uint8 images [n, h, w, c], batch by batch, as NumPy arrays [b, ...].
 
     `images` may be memory-mapped. Each of the devices (None: all of this process) takes its share of a batch.
@@ -105,7 +104,7 @@ def posterior_batches(vae: VAE, params: Params, images: np.ndarray, devices: Dev
         yield jax.tree.map(lambda leaf, real=real: leaf[:real], posterior)
 
 
-def posteriors(vae: VAE, params: Params, images: np.ndarray) -> Normal:
+def posteriors(vae: VAE, params: Params, images: np.ndarray) -> Any:
     """Returns the posteriors of all images as NumPy arrays [n, ...]."""
     parts = list(posterior_batches(vae, params, images))
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)

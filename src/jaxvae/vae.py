@@ -49,7 +49,8 @@ class Inference(NamedTuple):
         kl: KL(q(z|x) ‖ p(z)) [b], in closed form where the model has one, otherwise the unbiased
             log q(z|x) − log p(z) at the draws, averaged over them.
         kl_units: the closed form unit by unit [b, ...]; None where there is none.
-        posterior: q(z|x) of each image.
+        posterior: q(z|x) of each image; of a hierarchy along the (first) draw.
+        kl_levels: for a hierarchy, the part of `kl` that each level contributes [b], by name; otherwise None.
     """
 
     z: Code
@@ -59,6 +60,7 @@ class Inference(NamedTuple):
     kl: Float[Array, " b"]
     kl_units: Any | None
     posterior: Any
+    kl_levels: dict[str, Float[Array, " b"]] | None = None
 
     @property
     def log_weights(self) -> Float[Array, "*k b"]:
@@ -104,6 +106,7 @@ class VAE(NamedTuple):
         prior: params -> p(z).
         infer: (params, key, x) -> Inference, the fused pass; see `Infer`.
         fused: whether `infer` is the family's own, rather than the composition of the other functions.
+        levels: for a hierarchy, whose codes are tuples, the name of each level, coarsest first.
         start_images: number of training images that `start` needs; 0 for a model that starts without data.
         start: (params, images float32 [start_images, h, w, c]) -> params to begin training with.
         refit_every: steps between refits of the prior; 0 for a model whose prior follows gradients alone.
@@ -116,6 +119,7 @@ class VAE(NamedTuple):
     prior: Callable[[Params], Any]
     infer: Infer
     fused: bool = False
+    levels: tuple[str, ...] = ()
     start_images: int = 0
     start: Callable[[Params, Any], Params] = lambda params, images: params
     refit_every: int = 0
@@ -147,7 +151,7 @@ def compose(
         z = sample(key, posterior) if samples is None else posterior.sample(key, (samples,))
         scored = posterior
         if path_weights is not None:
-            z = jax.tree.map(partial(_scale_gradient, path_weights), z)
+            z = jax.tree.map(partial(scale_gradient, path_weights), z)
             scored = jax.lax.stop_gradient(posterior)
         if samples is None:
             log_likelihood = decode(params, z).log_prob(x)
@@ -164,7 +168,8 @@ def compose(
     return VAE(init, encode, decode, own_prior, infer)
 
 
-def _scale_gradient(factor: Float[Array, "k b"], leaf: Array) -> Array:
+def scale_gradient(factor: Float[Array, "k b"], leaf: Array) -> Array:
+    """Returns a leaf [k, b, ...] of draws whose gradient is multiplied by a factor; its values do not change."""
     factor = factor.reshape(*factor.shape, *(1,) * (leaf.ndim - 2))
     return factor * leaf + jax.lax.stop_gradient((1.0 - factor) * leaf)
 

@@ -16,6 +16,8 @@ class TrainConfig(Checked):
     """Total number of parameter updates."""
     batch_size: int = 64
     """Images per update."""
+    optimizer: Literal["adamw", "adamax"] = "adamw"
+    """AdamW, or Adamax with decoupled weight decay, which follows the largest gradients and suits deep hierarchies."""
     learning_rate: float = 1e-3
     """Peak learning rate."""
     schedule: Literal["cosine", "constant"] = "cosine"
@@ -23,7 +25,7 @@ class TrainConfig(Checked):
     warmup_steps: int = 100
     """Updates over which the learning rate rises linearly."""
     weight_decay: float = 0.0
-    """Decoupled weight decay (AdamW) of the networks; the scale of the likelihood and the prior have none."""
+    """Decoupled weight decay of the networks; the scale of the likelihood and the prior have none."""
     clip_norm: float | None = 100.0
     """Clip the gradient to this global norm; the objective is summed over pixels, so norms are large."""
     most_not_finite: int = 10

@@ -26,6 +26,7 @@ from jaxvae.distributions.bernoulli import Bernoulli, ContinuousBernoulli
 from jaxvae.distributions.gaussian import Normal, standard_normal
 from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture, GaussianMixture
 from jaxvae.distributions.laplace import Laplace
+from jaxvae.distributions.levels import LevelPosterior, Levels
 from jaxvae.distributions.logistic import DiscretizedLogistic, DiscretizedLogisticMixture
 from jaxvae.distributions.precision_mixture import PrecisionMixture
 
@@ -38,6 +39,8 @@ __all__ = [
     "FullCovarianceMixture",
     "GaussianMixture",
     "Laplace",
+    "LevelPosterior",
+    "Levels",
     "Normal",
     "PrecisionMixture",
     "register_distribution",

@@ -13,7 +13,6 @@ from jaxvae.annotations import ArrayLike, PRNGKey
 from jaxvae.codes import Code, flatten
 from jaxvae.data.batches import epoch_batches, example_keys, gather
 from jaxvae.data.pixels import scale, to_float
-from jaxvae.distributions.gaussian import Normal
 from jaxvae.evaluation.streaming import allocate, count_active_units
 from jaxvae.experiment import Config
 from jaxvae.objectives.metrics import with_bits_per_dim
@@ -32,7 +31,7 @@ class PerExample(NamedTuple):
     """
 
     values: dict[str, Any]
-    posterior: Normal
+    posterior: Any
     z: Code
     kl_units: Any | None
 
@@ -113,8 +112,8 @@ def build_draw_codes(vae: VAE, config: Config, devices: Devices = None) -> DrawC
     def rows(params: Params, key: PRNGKey, images: Array) -> Array:
         # Pixels as in training: of grey pixels a model of binarised ones would have codes that it was never trained on.
         pixel_key, noise_key = jax.random.split(key)
-        posterior = vae.encode(params, to_float(pixel_key, images, config.data.pixels))
-        return flatten(posterior.mean if mean_alone else posterior.sample(noise_key))
+        x = to_float(pixel_key, images, config.data.pixels)
+        return flatten(vae.encode(params, x).mean if mean_alone else vae.infer(params, noise_key, x).z)
 
     def each(params: Params, key: PRNGKey, images: np.ndarray) -> Iterator[np.ndarray]:
         layout = local_layout(config.train.batch_size, devices)

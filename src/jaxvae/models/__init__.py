@@ -2,6 +2,8 @@
 
 from jaxvae.models.base import GaussianModel, ModelConfig, build
 from jaxvae.models.conv import Conv
+from jaxvae.models.hvae import HVAE
 from jaxvae.models.mlp import MLP
+from jaxvae.models.top_down import TopDown
 
-__all__ = ["MLP", "Conv", "GaussianModel", "ModelConfig", "build"]
+__all__ = ["HVAE", "MLP", "Conv", "GaussianModel", "ModelConfig", "TopDown", "build"]

@@ -36,5 +36,6 @@ def elbo(terms: BoundTerms, beta: float | Float[Array, ""] = 1.0) -> Float[Array
 
 
 def bound_metrics(terms: BoundTerms) -> dict[str, Float[Array, " b"]]:
-    """Returns the bound with β = 1 and its parts, in nats."""
-    return {"log_likelihood_nats": terms.log_likelihood, "kl_nats": terms.kl, "elbo_nats": elbo(terms)}
+    """Returns the bound with β = 1 and its parts, in nats; for a hierarchy also the KL of each level."""
+    levels = {f"kl_nats/{name}": kl for name, kl in (getattr(terms, "kl_levels", None) or {}).items()}
+    return {"log_likelihood_nats": terms.log_likelihood, "kl_nats": terms.kl, "elbo_nats": elbo(terms), **levels}

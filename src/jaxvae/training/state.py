@@ -65,11 +65,15 @@ def learning_rate(config: TrainConfig) -> optax.Schedule:
 
 
 def build_optimizer(config: TrainConfig) -> optax.GradientTransformation:
-    """Returns AdamW (Loshchilov & Hutter 2019), after clipping the gradient's global norm if requested."""
+    """Returns AdamW (Loshchilov & Hutter 2019) or Adamax (Kingma & Ba 2015, section 7.1) with the same weight decay.
+
+    Before it the gradient's global norm is clipped if requested.
+    """
+    scale = optax.scale_by_adamax() if config.optimizer == "adamax" else optax.scale_by_adam()
     return optax.chain(
         optax.identity() if config.clip_norm is None else optax.clip_by_global_norm(config.clip_norm),
         optax.chain(
-            optax.scale_by_adam(),
+            scale,
             optax.stateless(partial(decay_networks, config.weight_decay)),
             optax.scale_by_learning_rate(learning_rate(config)),
         ),

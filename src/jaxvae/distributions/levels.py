@@ -1,0 +1,103 @@
+"""Distributions over the codes of a hierarchy: tuples of levels, the coarsest first."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float
+
+from jaxvae.annotations import AnyKey, Scalar
+from jaxvae.distributions.base import register_distribution
+from jaxvae.distributions.gaussian import Normal
+
+
+def level_key(key: AnyKey, level: int) -> AnyKey:
+    """Returns the key for the draws of one level: of one key, or of one key per example [b]."""
+    if key.ndim == 0:
+        return jax.random.fold_in(key, level)
+    return jax.vmap(lambda one: jax.random.fold_in(one, level))(key)
+
+
+def per_level(temperature: Scalar | Sequence[Scalar], levels: int) -> tuple[Any, ...]:
+    """Returns one temperature per level; a single one holds for all.
+
+    Raises:
+        ValueError: there are several, but not as many as levels.
+    """
+    if not isinstance(temperature, (tuple, list)):
+        return (temperature,) * levels
+    if len(temperature) != levels:
+        raise ValueError(f"{len(temperature)} temperatures for {levels} levels")
+    return tuple(temperature)
+
+
+@register_distribution()
+@dataclass(frozen=True)
+class Levels:
+    """Independent distributions of the levels of a code, such as the prior of a hierarchy in its own coordinates."""
+
+    parts: tuple[Any, ...]
+
+    @property
+    def mean(self) -> tuple[Array, ...]:
+        """The expected value of each level."""
+        return tuple(part.mean for part in self.parts)
+
+    @property
+    def top(self) -> Any:
+        """The distribution of the coarsest level."""
+        return self.parts[0]
+
+    def sample(
+        self, key: AnyKey, shape: tuple[int, ...] = (), temperature: Scalar | Sequence[Scalar] = 1.0
+    ) -> tuple[Array, ...]:
+        """Draws codes, a tuple of [*shape, ...].
+
+        Args:
+            key: for all levels.
+            shape: leading axes.
+            temperature: multiplies the spread of the draws; one number for all levels, or one for each.
+        """
+        spreads = per_level(temperature, len(self.parts))
+        return tuple(
+            part.sample(level_key(key, level), shape, spread)
+            for level, (part, spread) in enumerate(zip(self.parts, spreads, strict=True))
+        )
+
+    def log_prob(self, value: tuple[Array, ...]) -> Float[Array, "..."]:
+        """Returns the log-density of each code in nats: the sum over its levels."""
+        logs = [part.log_prob(level) for part, level in zip(self.parts, value, strict=True)]
+        return sum(logs[1:], logs[0])
+
+
+@register_distribution()
+@dataclass(frozen=True)
+class LevelPosterior:
+    """q(z|x) of a hierarchy along one path: each level given the codes of the levels above it.
+
+    A level depends on the levels above, so only the coarsest one is a distribution of its own. Whole codes are drawn by
+    `VAE.infer`, which runs down the hierarchy.
+
+    Attributes:
+        mean: of each level, a tuple of [b, ...].
+        log_variance: likewise.
+    """
+
+    mean: tuple[Array, ...]
+    log_variance: tuple[Array, ...]
+
+    @property
+    def parts(self) -> tuple[Normal, ...]:
+        """Each level's Gaussian given the levels above."""
+        return tuple(
+            Normal(mean, log_variance, jnp.ndim(mean) - 1)
+            for mean, log_variance in zip(self.mean, self.log_variance, strict=True)
+        )
+
+    @property
+    def top(self) -> Normal:
+        """q of the coarsest level, which depends on the image alone."""
+        return self.parts[0]

@@ -1,0 +1,111 @@
+"""A hierarchy's networks, a likelihood and a prior of the coarsest level, put together to a VAE."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jaxtyping import Float
+
+from jaxvae.annotations import AnyKey, ArrayLike, PRNGKey
+from jaxvae.codes import Code
+from jaxvae.distributions.base import draw_noise
+from jaxvae.distributions.gaussian import Normal, standard_normal
+from jaxvae.distributions.levels import LevelPosterior, Levels, level_key
+from jaxvae.likelihoods.base import LikelihoodHead
+from jaxvae.networks.hierarchy import HierarchyNetworks
+from jaxvae.priors.base import LearnedPrior
+from jaxvae.vae import VAE, Distribution, Inference, Params, Prior, scale_gradient
+
+
+def hierarchical_vae(networks: HierarchyNetworks, head: LikelihoodHead, learned_prior: LearnedPrior) -> VAE:
+    """Returns the VAE whose codes are tuples of levels, coarsest first, each in units of its prior given those above.
+
+    Args:
+        networks: of the hierarchy.
+        head: of the likelihood.
+        learned_prior: of the coarsest level. The others are N(0, I) in their own units.
+    """
+    below = tuple(standard_normal(shape) for shape in networks.shapes[1:])
+
+    def init(key: PRNGKey) -> Params:
+        networks_key, prior_key = jax.random.split(key)
+        learned = {"likelihood": dict(head.params), "prior": learned_prior.init(prior_key)}
+        return networks.init(networks_key) | learned
+
+    def encode(params: Params, x: Float[ArrayLike, "b h w c"]) -> LevelPosterior:
+        no_noise = tuple(jnp.zeros((len(x), *shape)) for shape in networks.shapes)
+        way = networks.draw(params, networks.look(params, x), no_noise)
+        return LevelPosterior(way.means, way.log_variances)
+
+    def decode(params: Params, z: Code) -> Distribution:
+        distribution: Distribution = head.distribution(params["likelihood"], networks.generate(params, z))
+        return distribution
+
+    def own_prior(params: Params) -> Levels:
+        top = learned_prior.distribution(params["prior"], lambda images: encode(params, images).top)
+        return Levels((top, *below))
+
+    def start(params: Params, images: Float[np.ndarray, "m h w c"]) -> Params:
+        return params | {"prior": learned_prior.start(params["prior"], images)}
+
+    def refit(params: Params, codes: Float[np.ndarray, "n d"]) -> Params:
+        return params | {"prior": learned_prior.refit(params["prior"], codes)}
+
+    def infer(
+        params: Params,
+        key: AnyKey,
+        x: Float[ArrayLike, "b *x"],
+        samples: int | None = None,
+        path_weights: Float[Array, "k b"] | None = None,
+        prior: Prior | None = None,
+    ) -> Inference:
+        p_z: Any = own_prior(params) if prior is None else prior
+        draws = () if samples is None else (samples,)
+        noise = tuple(
+            draw_noise(jax.random.normal, level_key(key, level), draws, (len(x), *shape))
+            for level, shape in enumerate(networks.shapes)
+        )
+        each: Callable[..., Any] = jax.vmap if draws else lambda function: function
+        features = networks.look(params, x)
+        way = each(partial(networks.draw, params, features))(noise)
+        z, scored, output = way.codes, way, way.output
+        if path_weights is not None:
+            # The weight multiplies the path of a whole code once: codes are drawn first, then taken as given.
+            z, frozen = jax.tree.map(partial(scale_gradient, path_weights), z), jax.lax.stop_gradient(params)
+            scored = each(partial(networks.follow, frozen, networks.look(frozen, x)))(z)
+            output = each(partial(networks.generate, params))(z)
+        log_likelihood = each(lambda output: head.distribution(params["likelihood"], output).log_prob(x))(output)
+        ndims = [len(shape) for shape in networks.shapes]
+        q_z = [Normal(*heads) for heads in zip(scored.means, scored.log_variances, ndims, strict=True)]
+        log_posteriors = [q.log_prob(u) for q, u in zip(q_z, z, strict=True)]
+        log_posterior, log_prior = sum(log_posteriors[1:], log_posteriors[0]), p_z.log_prob(z)
+
+        def over_draws(tree: Any) -> Any:
+            return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), tree) if draws else tree
+
+        # Each level in closed form given the draws above it; a learned prior of the top has none.
+        kl_units = over_draws(tuple(q.kl_units(p) for q, p in zip(q_z[1:], below, strict=True)))
+        kls = [jnp.sum(units.reshape(len(x), -1), axis=1) for units in kl_units]
+        if isinstance(p_z.top, Normal):
+            kl_units = (over_draws(q_z[0].kl_units(p_z.top)), *kl_units)
+            kls = [jnp.sum(kl_units[0].reshape(len(x), -1), axis=1), *kls]
+        else:
+            kl_units, kls = None, [over_draws(log_posteriors[0] - p_z.top.log_prob(z[0])), *kls]
+        heads = (way.means, way.log_variances)
+        posterior = LevelPosterior(*(jax.tree.map(lambda leaf: leaf[0], heads) if draws else heads))
+        kl_levels = dict(zip(networks.levels, kls, strict=True))
+        kl = sum(kls[1:], kls[0])
+        return Inference(z, log_likelihood, log_prior, log_posterior, kl, kl_units, posterior, kl_levels)
+
+    return VAE(
+        init, encode, decode, own_prior, infer,
+        fused=True, levels=networks.levels,
+        start_images=learned_prior.start_images, start=start,
+        refit_every=learned_prior.refit_every, refit=refit,
+    )  # fmt: skip
