@@ -38,7 +38,7 @@ class Config(Checked):
     @property
     def learns_prior(self) -> bool:
         """Whether p(z) is trained with the model, so that samples come from it by default."""
-        return self.objective.variational and self.model.prior.learned
+        return self.objective.variational and (self.model.prior.learned or self.model.hierarchical)
 
     @property
     def mixture_components(self) -> int:

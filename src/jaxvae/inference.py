@@ -76,7 +76,7 @@ def unstack(z: Code) -> list[Code]:
 
 
 def sample_images(
-    vae: VAE, params: Params, prior: Prior, key: PRNGKey, count: int, temperature: float = 1.0
+    vae: VAE, params: Params, prior: Prior, key: PRNGKey, count: int, temperature: float | Sequence[float] = 1.0
 ) -> np.ndarray:
     """Decodes `count` samples from a prior.
 
@@ -86,7 +86,7 @@ def sample_images(
         prior: The prior to sample from; not necessarily the model's own.
         key: The PRNG key.
         count: Number of images.
-        temperature: Multiplies the standard deviation of the samples.
+        temperature: Multiplies the standard deviation of the samples; of a hierarchy also one for each level.
     """
     return decode_to_images(vae, params, draw(prior, key, temperature, count))
 
@@ -110,9 +110,16 @@ def posteriors(vae: VAE, params: Params, images: np.ndarray) -> Any:
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
 
 
+def top_means(vae: VAE, params: Params, images: np.ndarray) -> Code:
+    """Returns the posterior means of all images as NumPy arrays [n, ...]; of a hierarchy those of `vae.top`."""
+    parts = [vae.top(posterior.mean) for posterior in posterior_batches(vae, params, images)]
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+
+
 def code_rows(vae: VAE, params: Params, images: np.ndarray) -> Float[np.ndarray, "n d"]:
-    """Returns the posterior means as float64 rows; raises UserError if any are not finite."""
-    rows = np.asarray(flatten(posteriors(vae, params, images).mean), np.float64)
+    """Returns the posterior means (of a hierarchy: of its top) as float64 rows; raises UserError if not all finite."""
+    means = top_means(vae, params, images)
+    rows = np.asarray(flatten(means), np.float64)
     bad = np.count_nonzero(~np.isfinite(rows).all(axis=1))
     if bad:
         raise UserError(f"the codes of {bad} of {len(rows)} images are not finite: the model is damaged.")

@@ -9,26 +9,35 @@ import tyro
 from jaxvae.cli import Output, check_count, check_seed, run_command
 
 MOST_IMAGES = 100_000
+SAMPLES, VARIATIONS = 64, 8  # By default: new images, or variations of one in each row.
 
 
 def sample(
     run: Annotated[Path | None, tyro.conf.Positional] = None,
-    n: int = 64,
-    temperature: float = 1.0,
+    n: int | None = None,
+    temperature: tuple[float, ...] = (1.0,),
+    like: Annotated[str | None, tyro.conf.arg(metavar="WHICH")] = None,
+    keep_levels: int | None = None,
     seed: int = 0,
     prior: Literal["fitted_mixture", "fitted_flow", "model"] | None = None,
     output: Annotated[Output, tyro.conf.arg(name="")] = Output(),
 ) -> None:
     """Samples codes from a prior and decodes them into a grid of new images.
 
+    With --like, a hierarchy varies an image: it keeps the image's coarsest levels and draws those below anew.
+
     Examples: python -m jaxvae.sample runs/NAME --n 64 --temperature 0.8
     python -m jaxvae.sample runs/NAME --prior model --seed 1
+    python -m jaxvae.sample runs/NAME --like test:3 --keep-levels 2
 
     Args:
         run: The run's folder; defaults to the newest in runs/.
-        n: Number of images.
+        n: Number of images, 64 by default; with --like, of variations, 8 by default.
         temperature: Multiplies the standard deviation of the samples: below 1 they are more typical, above 1 more
-            varied.
+            varied. A hierarchy also takes one number for each level, coarsest first.
+        like: Of a hierarchy: the image to vary (test:12, a file, an attribute query or a saved code). Without
+            --keep-levels the picture is a ladder: each row keeps one level more, and begins with the image itself.
+        keep_levels: Number of levels of that image to keep, coarsest first.
         seed: Seed of the samples.
         prior: model, the prior that the model was trained with; or fitted_mixture or fitted_flow, fitted to the
             training codes at the end of training. By default the model's own if it was learned, and otherwise (with
@@ -38,28 +47,55 @@ def sample(
     from jaxvae.runs.presence import require_run
 
     check_count("--n", n, MOST_IMAGES, "a larger sheet is unreadable")
-    if not 0 <= temperature < math.inf:
-        raise UserError(f"--temperature is {temperature}, but must be at least 0 and finite.")
+    if not temperature or not all(0 <= each < math.inf for each in temperature):
+        raise UserError(f"--temperature is {_listed(temperature)}, but must be at least 0 and finite.")
+    if keep_levels is not None and like is None:
+        raise UserError(f"--keep-levels is {keep_levels}, but names no image to keep them of; add --like WHICH.")
     check_seed(seed)
     output.check()
     require_run(run)
 
+    import jax
+    import numpy as np
+
     from jaxvae.inference import sample_images
     from jaxvae.keys import key_for
+    from jaxvae.latents.variations import check_levels, code_of, vary
     from jaxvae.rendering.grid import check_size, grid, save_png
     from jaxvae.runs.run import default_prior, load, prior_of
-    from jaxvae.system.files import number_stem
+    from jaxvae.system.files import file_stem, number_stem
 
     loaded = load(run)
     vae, params, info = loaded
+    check_levels(loaded, temperature, like, keep_levels)
     kind = prior or default_prior(loaded)
-    name = f"samples-{kind}-n{n}-t{number_stem(temperature)}-seed{seed}.png"
-    target = output.place(info.run / "samples" / name)
-    columns = max(1, round(n**0.5))
-    check_size(n, columns, info.shape)
-    images = sample_images(vae, params, prior_of(loaded, kind), key_for("sample", seed), n, temperature)
+    count = n or (SAMPLES if like is None else VARIATIONS)
+    kept = range(len(vae.levels)) if keep_levels is None else [keep_levels]
+    what = ["samples", kind]
+    if like is not None:
+        what = ["like", file_stem([like]), "ladder" if keep_levels is None else f"keep{keep_levels}"]
+    spread = [f"t{number_stem(each)}" for each in temperature]
+    name = "-".join([*what, f"n{count}", *spread, f"seed{seed}"])
+    target = output.place(info.run / "samples" / f"{name}.png")
+    columns = max(1, round(count**0.5)) if like is None else count + 1
+    check_size(count if like is None else len(kept) * columns, columns, info.shape)
+    p_z, key = prior_of(loaded, kind), key_for("sample", seed)
+    spreads = temperature if len(temperature) > 1 else temperature[0]
+    if like is None:
+        images = sample_images(vae, params, p_z, key, count, spreads)
+    else:
+        code = code_of(loaded, like)
+        rows = [vary(loaded, p_z, jax.random.clone(key), code, keep, count, spreads) for keep in kept]
+        images = np.concatenate(rows)
     save_png(grid(images, columns), target)
-    output.report(picture=target, run=info.run, step=info.step, n=n, prior=kind, temperature=temperature, seed=seed)
+    did = {"like": like, "keep_levels": list(kept)} if like is not None else {}
+    output.report(
+        picture=target, run=info.run, step=info.step, n=count, prior=kind, temperature=spreads, seed=seed, **did
+    )
+
+
+def _listed(numbers: tuple[float, ...]) -> str:
+    return " ".join(f"{number:g}" for number in numbers) or "empty"
 
 
 if __name__ == "__main__":

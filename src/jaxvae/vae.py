@@ -21,7 +21,8 @@ from jaxvae.annotations import AnyKey, ArrayLike, PRNGKey
 from jaxvae.annotations import Params as Params
 from jaxvae.codes import Code as Code
 from jaxvae.distributions.base import Distribution as Distribution
-from jaxvae.distributions.gaussian import Normal
+from jaxvae.distributions.gaussian import Normal, standard_normal
+from jaxvae.distributions.levels import Levels
 from jaxvae.keys import key_shape
 
 
@@ -107,6 +108,7 @@ class VAE(NamedTuple):
         infer: (params, key, x) -> Inference, the fused pass; see `Infer`.
         fused: whether `infer` is the family's own, rather than the composition of the other functions.
         levels: for a hierarchy, whose codes are tuples, the name of each level, coarsest first.
+        top_levels: how many of the levels, counted from the coarsest, `top` returns.
         start_images: number of training images that `start` needs; 0 for a model that starts without data.
         start: (params, images float32 [start_images, h, w, c]) -> params to begin training with.
         refit_every: steps between refits of the prior; 0 for a model whose prior follows gradients alone.
@@ -120,10 +122,23 @@ class VAE(NamedTuple):
     infer: Infer
     fused: bool = False
     levels: tuple[str, ...] = ()
+    top_levels: int = 0
     start_images: int = 0
     start: Callable[[Params, Any], Params] = lambda params, images: params
     refit_every: int = 0
     refit: Callable[[Params, Any], Params] = lambda params, codes: params
+
+    def top(self, code: Code) -> Code:
+        """Returns the part of a code that says what an image shows: the coarsest levels of a hierarchy, or all of it.
+
+        Fitted priors, attribute directions, maps and neighbours look at these rows alone, which `codes.flatten` puts
+        first.
+        """
+        return code[: self.top_levels] if self.levels else code
+
+    def with_top(self, code: Code, top: Code) -> Code:
+        """Returns a code with its part of `top` replaced; the details below stay, in units of their priors."""
+        return (*top, *code[self.top_levels :]) if self.levels else top
 
 
 def sample(key: AnyKey, posterior: Distribution) -> Code:
@@ -177,6 +192,14 @@ def scale_gradient(factor: Float[Array, "k b"], leaf: Array) -> Array:
 def with_prior(vae: VAE, prior: Prior) -> VAE:
     """Returns the model with another distribution as its prior, or with its own computed once and for all."""
     return vae._replace(prior=lambda params: prior, infer=partial(vae.infer, prior=prior))
+
+
+def over_whole_codes(vae: VAE, params: Params, top: Prior) -> Prior:
+    """Returns a distribution over `vae.top` as one over whole codes: the levels below are drawn from their priors."""
+    if not vae.levels:
+        return top
+    below = vae.with_top(code_shape(vae, params), ())
+    return Levels((top, *(standard_normal(level.shape) for level in below)), vae.top_levels)
 
 
 def code_shape(vae: VAE, params: Params) -> Code:

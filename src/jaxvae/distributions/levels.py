@@ -34,22 +34,33 @@ def per_level(temperature: Scalar | Sequence[Scalar], levels: int) -> tuple[Any,
     return tuple(temperature)
 
 
-@register_distribution()
+@register_distribution("joint")
 @dataclass(frozen=True)
 class Levels:
-    """Independent distributions of the levels of a code, such as the prior of a hierarchy in its own coordinates."""
+    """Independent distributions of the levels of a code, such as the prior of a hierarchy in its own coordinates.
+
+    Attributes:
+        parts: a distribution for each level, coarsest first.
+        joint: if not 0, the first part is a distribution over tuples of this many levels, such as a density fitted to
+            several levels together.
+    """
 
     parts: tuple[Any, ...]
-
-    @property
-    def mean(self) -> tuple[Array, ...]:
-        """The expected value of each level."""
-        return tuple(part.mean for part in self.parts)
+    joint: int = 0
 
     @property
     def top(self) -> Any:
-        """The distribution of the coarsest level."""
+        """The distribution of the coarsest level, or of the first `joint` levels."""
         return self.parts[0]
+
+    @property
+    def levels(self) -> int:
+        """How many levels a code has."""
+        return len(self.parts) - 1 + max(1, self.joint)
+
+    def top_of(self, value: tuple[Array, ...]) -> Any:
+        """Returns what `top` is a distribution over."""
+        return value[: self.joint] if self.joint else value[0]
 
     def sample(
         self, key: AnyKey, shape: tuple[int, ...] = (), temperature: Scalar | Sequence[Scalar] = 1.0
@@ -59,18 +70,23 @@ class Levels:
         Args:
             key: for all levels.
             shape: leading axes.
-            temperature: multiplies the spread of the draws; one number for all levels, or one for each.
+            temperature: multiplies the spread of the draws; one number for all levels, or one for each. Levels that
+                are drawn together have the temperature of the first.
         """
-        spreads = per_level(temperature, len(self.parts))
-        return tuple(
-            part.sample(level_key(key, level), shape, spread)
-            for level, (part, spread) in enumerate(zip(self.parts, spreads, strict=True))
+        first = max(1, self.joint)
+        spreads = per_level(temperature, self.levels)
+        top = self.top.sample(level_key(key, 0), shape, spreads[0])
+        below = (
+            part.sample(level_key(key, level), shape, spreads[level])
+            for level, part in enumerate(self.parts[1:], first)
         )
+        return (*(top if self.joint else (top,)), *below)
 
     def log_prob(self, value: tuple[Array, ...]) -> Float[Array, "..."]:
         """Returns the log-density of each code in nats: the sum over its levels."""
-        logs = [part.log_prob(level) for part, level in zip(self.parts, value, strict=True)]
-        return sum(logs[1:], logs[0])
+        below = value[max(1, self.joint) :]
+        logs = [part.log_prob(level) for part, level in zip(self.parts[1:], below, strict=True)]
+        return sum(logs, self.top.log_prob(self.top_of(value)))
 
 
 @register_distribution()

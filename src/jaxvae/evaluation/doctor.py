@@ -44,7 +44,7 @@ class Facts(NamedTuple):
     """The numbers to diagnose. Shares are between 0 and 1; None marks what a model does not have.
 
     `stored_range` is the smallest and largest stored value; `grey_share` that of pixels that are neither black nor
-    white; `widest_variance` the largest variance of one unit over all codes; `posterior_at_bound` and `scale_at_bound`
+    white; `levels` the part `levels` of the report; `widest_variance` the largest variance of one unit over all codes; `posterior_at_bound` and `scale_at_bound`
     the shares of log-variances of q(z|x), and of the likelihood's scales, within 0.1 of a bound of theirs.
     """
 
@@ -52,6 +52,7 @@ class Facts(NamedTuple):
     prior: str
     stored_range: tuple[int, int]
     grey_share: float
+    levels: list[dict[str, Any]]
     units: int
     active_units: int
     rate_nats: float | None
@@ -69,6 +70,7 @@ def diagnose(facts: Facts) -> Iterator[Finding]:
     """Yields all findings."""
     yield from pixels(facts)
     yield from collapse(facts)
+    yield from idle_levels(facts)
     yield from spread(facts)
     yield from at_bounds(facts)
     yield from gap(facts)
@@ -107,7 +109,7 @@ def collapse(facts: Facts) -> Iterator[Finding]:
         yield Finding("posterior_collapse", sentence, against_collapse(facts.config))
         return
     dead = facts.units - facts.active_units
-    if dead > DEAD_SHARE * facts.units:
+    if dead > DEAD_SHARE * facts.units and not facts.levels:
         sentence = f"{dead} of {facts.units} units are dead: they do not vary with the image, and could be removed."
         # A unit of model.latent is a channel where codes are maps.
         latent = getattr(facts.config.model, "latent", facts.units)
@@ -115,10 +117,35 @@ def collapse(facts: Facts) -> Iterator[Finding]:
         yield Finding("dead_units", sentence, f"--model.latent {needed}")
 
 
+def idle_levels(facts: Facts) -> Iterator[Finding]:
+    """Yields findings about levels of a hierarchy that carry nothing."""
+    rates = {each["name"]: each["rate_nats"]["mean"] for each in facts.levels if "rate_nats" in each}
+    idle = [name for name, rate in rates.items() if rate < COLLAPSED_NATS]
+    if not idle or len(idle) == len(rates):
+        return
+    free = "--objective.free-nats 1 --objective.free-groups level --objective.warmup-steps " + str(
+        max(1, facts.config.train.steps // 4)
+    )
+    top = next(iter(rates))
+    if idle[0] == top:
+        sentence = f"The hierarchy ignores its top: level {top} has a rate of {rates[top]:.3f} nats."
+        yield Finding("top_ignored", sentence, free)
+    if dead := [name for name in idle if name != top]:
+        listed = " and ".join(dead)
+        plural = len(dead) > 1
+        sentence = f"Level{'s' if plural else ''} {listed} {'are' if plural else 'is'} dead: a rate below {COLLAPSED_NATS} nats."
+        yield Finding("dead_levels", sentence, free)
+
+
 def spread(facts: Facts) -> Iterator[Finding]:
     """Yields a finding about codes where N(0, I) has hardly any mass."""
     wide = facts.widest_variance
-    if wide is not None and wide > WIDE_VARIANCE and facts.config.model.prior.kind == "standard_normal":
+    if (
+        wide is not None
+        and wide > WIDE_VARIANCE
+        and not facts.levels
+        and facts.config.model.prior.kind == "standard_normal"
+    ):
         sentence = f"A unit is over-active: its codes have variance {wide:.1f} where the prior N(0, I) has 1."
         yield Finding("over_active_units", sentence, towards_the_prior(facts.config))
 
@@ -175,7 +202,7 @@ def notes(count: int, codes: dict[str, Any] | None) -> Iterator[str]:
     """
     if count < FEW_IMAGES:
         yield f"only {count} images: the distances and the decomposition of the rate are unreliable."
-    if codes is None:
+    if codes is None or "mutual_information_nats" not in codes:
         return
     information = codes["mutual_information_nats"]
     if information["mean"] > SATURATED * information["at_most"] > 0.0:

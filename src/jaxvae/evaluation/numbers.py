@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxvae.distributions.gaussian import Normal
+from jaxvae.distributions.levels import Levels
 from jaxvae.evaluation.log_likelihood import Bounds
 from jaxvae.evaluation.per_example import PerExample
 from jaxvae.evaluation.rate_decomposition import decompose
@@ -13,6 +14,8 @@ from jaxvae.evaluation.streaming import unit_means, unit_variances
 from jaxvae.likelihoods import StoredBits
 from jaxvae.objectives.metrics import ACTIVE_VARIANCE, bits_per_dim
 from jaxvae.vae import Prior
+
+ACTIVE_CHANNEL_NATS = 0.01
 
 
 def mean(values: Float[np.ndarray, " n"]) -> dict[str, float | None]:
@@ -24,7 +27,11 @@ def mean(values: Float[np.ndarray, " n"]) -> dict[str, float | None]:
 
 def bound_numbers(measured: PerExample, prior: Prior) -> dict[str, Any]:
     """Returns the ELBO and its two parts: elbo = −distortion − rate."""
-    estimator = "closed form" if isinstance(prior, Normal) else "log q(z|x) - log p(z) at one sample"
+    gaussian = isinstance(prior, Normal)
+    estimator = "closed form" if gaussian else "log q(z|x) - log p(z) at one sample"
+    if isinstance(prior, Levels):
+        of_the_top = "closed form" if isinstance(prior.top, Normal) else "log q - log p of the top"
+        estimator = f"{of_the_top}, and each level in closed form given one sample of the levels above it"
     return {
         "elbo_nats": mean(measured.values["elbo_nats"]) | {"samples": 1},
         "rate_nats": mean(measured.values["kl_nats"]) | {"estimator": estimator},
@@ -48,18 +55,53 @@ def likelihood_numbers(bounds: Bounds, bits: StoredBits | None, dimensions: int)
     return numbers
 
 
+def level_numbers(measured: PerExample, levels: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Returns rate, active units and channels of each level of a hierarchy, coarsest first; empty for other models.
+
+    A channel is the last axis of a level, of each of its blocks. It is active if its mean KL is above
+    ACTIVE_CHANNEL_NATS; the KL has a closed form where the prior is Gaussian.
+    """
+    numbers = []
+    for index, name in enumerate(levels):
+        variances = unit_variances(measured.posterior.mean[index])
+        each: dict[str, Any] = {
+            "name": name,
+            "units": len(variances),
+            "active_units": int(np.sum(variances > ACTIVE_VARIANCE)),
+        }
+        if f"kl_nats/{name}" in measured.values:
+            each["rate_nats"] = mean(measured.values[f"kl_nats/{name}"])
+        if measured.kl_units is not None:
+            shape = measured.kl_units[index].shape[1:]
+            rates = unit_means(measured.kl_units[index]).reshape(shape)
+            channels = rates.reshape(shape[0], -1, shape[-1]).sum(axis=1) if len(shape) > 1 else rates
+            each |= {
+                "channels": channels.size,
+                "active_channels": int(np.sum(channels > ACTIVE_CHANNEL_NATS)),
+                "rate_per_channel_nats": channels.tolist(),
+            }
+        numbers.append(each)
+    return numbers
+
+
 def code_numbers(measured: PerExample, prior: Prior) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Returns statistics of the latent space, and the parts of the rate per image."""
     variances = unit_variances(measured.posterior.mean)
     active = np.sort(variances)[::-1]
-    parts = decompose(measured.z, measured.posterior, prior)
-    count = len(parts.information)
-    aggregate = f"q(z) is the mixture of the {count} posteriors, at one sample of each"
+    joint = isinstance(prior, Levels) and prior.joint > 1
+    parts = None if joint else decompose(measured.z, measured.posterior, prior)
+    count = len(measured.values["elbo_nats"])
+    of = "; of the coarsest level alone" if isinstance(prior, Levels) else ""
+    aggregate = f"q(z) is the mixture of the {count} posteriors, at one sample of each{of}"
     numbers = {
         "units": len(variances),
         "active_units": int(np.sum(active > ACTIVE_VARIANCE)),
         "active_unit_rule": f"Var_x(E[z|x]) > {ACTIVE_VARIANCE}",
         "rate_per_unit_nats": None if measured.kl_units is None else unit_means(measured.kl_units).tolist(),
+    }
+    if parts is None:
+        return numbers, {}
+    numbers |= {
         "mutual_information_nats": mean(parts.information)
         | {"estimator": f"log q(z|x) - log q(z); {aggregate}", "at_most": float(np.log(count))},
         "aggregate_kl_nats": mean(parts.aggregate_kl) | {"estimator": f"log q(z) - log p(z); {aggregate}"},

@@ -103,7 +103,7 @@ def means(measured: PerExample) -> dict[str, float]:
 def build_draw_codes(vae: VAE, config: Config, devices: Devices = None) -> DrawCodes:
     """Returns the function (params, key, images uint8 [n, h, w, c]) -> a code of each as rows [n, d].
 
-    The codes are draws from q(z|x), which together are what a prior has to match; those of a plain autoencoder are the
+    Of a hierarchy these are the levels of `vae.top`. The codes are draws from q(z|x), which together are what a prior has to match; those of a plain autoencoder are the
     means that it decodes.
     """
     mean_alone = not config.objective.variational
@@ -113,7 +113,7 @@ def build_draw_codes(vae: VAE, config: Config, devices: Devices = None) -> DrawC
         # Pixels as in training: of grey pixels a model of binarised ones would have codes that it was never trained on.
         pixel_key, noise_key = jax.random.split(key)
         x = to_float(pixel_key, images, config.data.pixels)
-        return flatten(vae.encode(params, x).mean if mean_alone else vae.infer(params, noise_key, x).z)
+        return flatten(vae.top(vae.encode(params, x).mean if mean_alone else vae.infer(params, noise_key, x).z))
 
     def each(params: Params, key: PRNGKey, images: np.ndarray) -> Iterator[np.ndarray]:
         layout = local_layout(config.train.batch_size, devices)

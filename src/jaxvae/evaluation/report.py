@@ -14,7 +14,7 @@ from jaxvae.evaluation.doctor import Facts, diagnose, notes, posterior_at_bound,
 from jaxvae.evaluation.features import Features
 from jaxvae.evaluation.image_quality import measure_images
 from jaxvae.evaluation.log_likelihood import importance_bounds
-from jaxvae.evaluation.numbers import bound_numbers, code_numbers, likelihood_numbers, mean
+from jaxvae.evaluation.numbers import bound_numbers, code_numbers, level_numbers, likelihood_numbers, mean
 from jaxvae.evaluation.per_example import OBJECTIVE, PerExample, build_measure
 from jaxvae.evaluation.streaming import count_active_units
 from jaxvae.keys import key_for
@@ -70,6 +70,8 @@ def evaluate_run(loaded: Loaded, prepared: Prepared, options: Options, features:
         )
         codes, parts = code_numbers(measured, prior)
         report |= bound_numbers(measured, prior) | likelihood_numbers(bounds, bits, images[0].size) | {"codes": codes}
+        if vae.levels:
+            report["levels"] = level_numbers(measured, vae.levels)
         per_example |= parts
         per_example |= {"log_likelihood_bounds_nats": bounds.log_likelihood_nats.T, "k": np.asarray(bounds.samples)}
         per_example |= {"effective_samples": bounds.effective_samples.T}
@@ -99,6 +101,7 @@ def _facts(
         config=info.config,
         prior=options.prior,
         stored_range=(min(low for low, _ in ranges), max(high for _, high in ranges)),
+        levels=report.get("levels", []),
         grey_share=float(np.mean((images[:1000] > 0) & (images[:1000] < 255))),
         units=sum(leaf[0].size for leaf in jax.tree.leaves(measured.posterior.mean)),
         active_units=count_active_units(measured.posterior.mean),
@@ -172,9 +175,16 @@ def _rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "bits_per_dim", f"{_told(bits, 4)}   of {bits['bit_depth']}-bit values"
     if codes := report.get("codes"):
         yield "active_units", f"{codes['active_units']} of {codes['units']}"
-        information = codes["mutual_information_nats"]
-        yield "mutual_information_nats", f"{_told(information)}   at most log n = {information['at_most']:.2f}"
-        yield "aggregate_kl_nats", _told(codes["aggregate_kl_nats"])
+        if "mutual_information_nats" in codes:
+            information = codes["mutual_information_nats"]
+            yield "mutual_information_nats", f"{_told(information)}   at most log n = {information['at_most']:.2f}"
+            yield "aggregate_kl_nats", _told(codes["aggregate_kl_nats"])
+    for each in report.get("levels", []):
+        rate = f"rate {_told(each['rate_nats'])} nats, " if "rate_nats" in each else ""
+        active = f"active units {each['active_units']} of {each['units']}"
+        if "channels" in each:
+            active += f", channels {each['active_channels']} of {each['channels']}"
+        yield f"level {each['name']}", rate + active
     shown = report["pictures"]
     yield "psnr_db", _told(shown["psnr_db"])
     if shown["ssim"]:

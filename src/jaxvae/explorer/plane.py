@@ -21,7 +21,7 @@ class Plane(NamedTuple):
 
     Attributes:
         indices: Which images of the test split they are.
-        rows: Their codes.
+        rows: Their codes; of a hierarchy its top, which comes first in a row.
         points: Their places.
         axes: Labels of the two axes.
         place: Places any codes in the same plane.
@@ -44,11 +44,14 @@ def lay_out_test_images(loaded: Loaded, prepared: Prepared) -> Plane:
     indices = random_subset(len(images), MAX_IMAGES, seed=0)
     rows = code_rows(loaded.vae, loaded.params, images[indices])
     layout, place = lay_out(rows, "pca", seed=0), principal_axes(rows)
-    return Plane(indices, rows, layout.points, layout.axes, lambda other: place(np.asarray(other, np.float64)))
+    units = rows.shape[1]
+    return Plane(
+        indices, rows, layout.points, layout.axes, lambda other: place(np.asarray(other, np.float64)[:, :units])
+    )
 
 
 def nearest_images(plane: Plane, row: Row, count: int) -> list[tuple[int, float]]:
     """Returns the test images whose codes are nearest to a code, nearest first, with their Euclidean distances."""
-    distances = np.linalg.norm(plane.rows - row, axis=1)
+    distances = np.linalg.norm(plane.rows - row[: plane.rows.shape[1]], axis=1)
     order = np.argsort(distances, kind="stable")[:count]
     return [(int(plane.indices[index]), float(distances[index])) for index in order]

@@ -22,9 +22,11 @@ class ModelConfig(Kind, family="model"):
     Attributes:
         convolutional: whether a CPU is kept busy best by one device per core and one dispatch per step. Dense networks
             are too small for that, and several of their steps run in one dispatch.
+        hierarchical: whether codes have levels, each with a prior that is learned given the levels above.
     """
 
     convolutional: ClassVar[bool] = True
+    hierarchical: ClassVar[bool] = False
 
     likelihood: LikelihoodConfig = field(default_factory=NormalLikelihood)
     """p(x|z), the distribution that the decoder describes for each pixel."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -22,6 +23,8 @@ from jaxvae.networks.hierarchy import HierarchyNetworks
 from jaxvae.priors.base import LearnedPrior
 from jaxvae.vae import VAE, Distribution, Inference, Params, Prior, scale_gradient
 
+MOST_TOP_UNITS = 1024  # Of the levels that priors are fitted to, and directions and maps made of.
+
 
 def hierarchical_vae(networks: HierarchyNetworks, head: LikelihoodHead, learned_prior: LearnedPrior) -> VAE:
     """Returns the VAE whose codes are tuples of levels, coarsest first, each in units of its prior given those above.
@@ -32,6 +35,7 @@ def hierarchical_vae(networks: HierarchyNetworks, head: LikelihoodHead, learned_
         learned_prior: of the coarsest level. The others are N(0, I) in their own units.
     """
     below = tuple(standard_normal(shape) for shape in networks.shapes[1:])
+    units = np.cumsum([math.prod(shape) for shape in networks.shapes])
 
     def init(key: PRNGKey) -> Params:
         networks_key, prior_key = jax.random.split(key)
@@ -55,7 +59,7 @@ def hierarchical_vae(networks: HierarchyNetworks, head: LikelihoodHead, learned_
         return params | {"prior": learned_prior.start(params["prior"], images)}
 
     def refit(params: Params, codes: Float[np.ndarray, "n d"]) -> Params:
-        return params | {"prior": learned_prior.refit(params["prior"], codes)}
+        return params | {"prior": learned_prior.refit(params["prior"], codes[:, : units[0]])}
 
     def infer(
         params: Params,
@@ -89,23 +93,24 @@ def hierarchical_vae(networks: HierarchyNetworks, head: LikelihoodHead, learned_
         def over_draws(tree: Any) -> Any:
             return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), tree) if draws else tree
 
-        # Each level in closed form given the draws above it; a learned prior of the top has none.
-        kl_units = over_draws(tuple(q.kl_units(p) for q, p in zip(q_z[1:], below, strict=True)))
-        kls = [jnp.sum(units.reshape(len(x), -1), axis=1) for units in kl_units]
-        if isinstance(p_z.top, Normal):
-            kl_units = (over_draws(q_z[0].kl_units(p_z.top)), *kl_units)
-            kls = [jnp.sum(kl_units[0].reshape(len(x), -1), axis=1), *kls]
+        # Each level in closed form given the draws above it; another prior of the top than a Gaussian has none.
+        first = max(1, p_z.joint)
+        if closed := isinstance(p_z.top, Normal):
+            top_kl = q_z[0].kl(p_z.top)
         else:
-            kl_units, kls = None, [over_draws(log_posteriors[0] - p_z.top.log_prob(z[0])), *kls]
+            top_kl = sum(log_posteriors[1:first], log_posteriors[0]) - p_z.top.log_prob(p_z.top_of(z))
+        parts = zip(q_z[first:], p_z.parts[1:], strict=True)
+        kls = over_draws([top_kl, *(q.kl(p) for q, p in parts)])
+        names = ["+".join(networks.levels[:first]), *networks.levels[first:]]
+        kl_levels, kl = dict(zip(names, kls, strict=True)), sum(kls[1:], kls[0])
+        kl_units = tuple(q.kl_units(p) for q, p in zip(q_z, p_z.parts, strict=True)) if closed else None
         heads = (way.means, way.log_variances)
         posterior = LevelPosterior(*(jax.tree.map(lambda leaf: leaf[0], heads) if draws else heads))
-        kl_levels = dict(zip(networks.levels, kls, strict=True))
-        kl = sum(kls[1:], kls[0])
-        return Inference(z, log_likelihood, log_prior, log_posterior, kl, kl_units, posterior, kl_levels)
+        return Inference(z, log_likelihood, log_prior, log_posterior, kl, over_draws(kl_units), posterior, kl_levels)
 
     return VAE(
         init, encode, decode, own_prior, infer,
-        fused=True, levels=networks.levels,
+        fused=True, levels=networks.levels, top_levels=max(1, int(np.sum(units <= MOST_TOP_UNITS))),
         start_images=learned_prior.start_images, start=start,
         refit_every=learned_prior.refit_every, refit=refit,
     )  # fmt: skip

@@ -16,6 +16,7 @@ class HVAE(ModelConfig):
     """Two levels of latents, z2 above z1, with gated layers; `model.prior` is that of z2."""
 
     convolutional = False
+    hierarchical = True
 
     layers: Literal["dense", "conv"] = "dense"
     """Dense layers alone, or convolutions next to the images."""

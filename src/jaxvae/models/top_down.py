@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class TopDown(ModelConfig):
     """A ladder of latent maps, drawn from the coarsest to the finest; `model.prior` is that of the coarsest."""
 
+    hierarchical = True
+
     stem: tuple[int, ...] = (32, 64)
     """Channels of the convolutions between the image and the finest level, each of which halves it; () for none."""
     channels: tuple[int, ...] = (64, 96, 128, 128)
@@ -37,9 +39,8 @@ class TopDown(ModelConfig):
             sizes = getattr(self, name) or ()
             self.require(all(size >= least for size in sizes), name, f"numbers of at least {least}")
             if name in ("channels", "encoder_blocks") and sizes:
-                self.require(
-                    len(sizes) == len(self.blocks), name, f"one number for each of the {len(self.blocks)} levels of blocks"
-                )
+                wanted = f"one number for each of the {len(self.blocks)} levels of model.blocks"
+                self.require(len(sizes) == len(self.blocks), name, wanted)
         self.require(bool(self.channels) and bool(self.blocks), "blocks", "one number for each level")
 
     def check_image(self, shape: tuple[int, int, int]) -> None:

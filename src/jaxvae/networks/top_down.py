@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import linen as nn
 from jax import Array, lax
 from jax.typing import DTypeLike
@@ -239,15 +238,19 @@ def top_down_networks(
     smaller = [Smaller(channels[r], kind) for r in resolutions[1:]]
     larger = [Larger(channels[r], sizes[r], kind) for r in resolutions[:-1]]
 
-    def maps(r: int) -> Array:
+    def maps(r: int) -> Array:  # Of zeros, to initialise the layers of a level.
         return jnp.zeros((1, *sizes[r], channels[r]))
 
     @jax.jit
     def init(key: PRNGKey) -> Params:
         keys = iter(jax.random.split(key, 4 * len(blocks) + 2))
 
-        def stacked(count: int, init: Callable[[PRNGKey], Any]) -> Params:
-            return jax.vmap(init)(jax.random.split(next(keys), count))
+        def stacked(count: int, module: nn.Module, *arguments: Any) -> Params:
+            def one(key: PRNGKey) -> Params:
+                return dict(module.init(key, *arguments)["params"])
+
+            each: Params = jax.vmap(one)(jax.random.split(next(keys), count))
+            return each
 
         def params(module: nn.Module, *arguments: Any) -> Params:
             return dict(module.init(next(keys), *arguments)["params"])
@@ -258,12 +261,8 @@ def top_down_networks(
         for r in resolutions:
             name = level_name(sizes[r])
             if encoder_blocks[r]:
-                encoder[f"blocks_{name}"] = stacked(
-                    encoder_blocks[r], lambda key, r=r: residual.init(key, maps(r))["params"]
-                )
-            decoder[f"blocks_{name}"] = stacked(
-                blocks[r], lambda key, r=r: block.init(key, maps(r), maps(r), code[r], True)["params"]
-            )
+                encoder[f"blocks_{name}"] = stacked(encoder_blocks[r], residual, maps(r))
+            decoder[f"blocks_{name}"] = stacked(blocks[r], block, maps(r), maps(r), code[r], True)
             if r and channels[r] != channels[r - 1]:  # Otherwise it only takes means.
                 encoder[f"smaller_{name}"] = params(smaller[r - 1], maps(r - 1))
             if r + 1 < len(blocks):
@@ -272,18 +271,24 @@ def top_down_networks(
 
     def look(params: Params, x: Float[ArrayLike, "b h w c"]) -> tuple[Array, ...]:
         own = params["encoder"]
-        features, h = [], look_stem.apply({"params": own["stem"]}, x)
+        features: list[Array] = []
+        h: Any = look_stem.apply({"params": own["stem"]}, x)
+
+        def step(h: Array, params: Params) -> tuple[Array, tuple[()]]:
+            below: Any = residual.apply({"params": params}, h)
+            return below, ()
+
         for r in resolutions:
             name = level_name(sizes[r])
             h = smaller[r - 1].apply({"params": own.get(f"smaller_{name}", {})}, h) if r else h
             if encoder_blocks[r]:
-                step = lambda h, inputs: (residual.apply({"params": inputs[0]}, h), ())  # noqa: E731
-                h, _ = one_after_another(step, h, (own[f"blocks_{name}"],))
+                h, _ = one_after_another(step, h, own[f"blocks_{name}"])
             features.append(h)
         return tuple(features[::-1])
 
     def down(params: Params, features: tuple[Array, ...] | None, codes: Code, draw: bool) -> Pass:
-        own, found, y = params["decoder"], [], None
+        own, found = params["decoder"], []
+        y: Any = None
         batch = len(jax.tree.leaves(codes)[0])
         for level, r in enumerate(reversed(resolutions)):
             name = level_name(sizes[r])
@@ -301,7 +306,8 @@ def top_down_networks(
             y, at_level = one_after_another(step, y, (own[f"blocks_{name}"], jnp.moveaxis(code, 1, 0)))
             found.append(jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, 1), at_level))
         shown: Any = output.apply({"params": own["output"]}, y)
-        return Pass(*(tuple(part) for part in zip(*found, strict=True)), shown)
+        codes, means, log_variances = (tuple(part) for part in zip(*found, strict=True))
+        return Pass(codes, means, log_variances, shown)
 
     return HierarchyNetworks(
         init,
@@ -326,6 +332,9 @@ def one_after_another(step: Callable[[Array, Any], tuple[Array, Any]], carry: Ar
     """
     count = len(jax.tree.leaves(inputs)[0])
 
+    def scanned(carry: Array, inputs: Any) -> tuple[Array, Any]:
+        return lax.scan(jax.checkpoint(step), carry, inputs)
+
     def unrolled(carry: Array, inputs: Any) -> tuple[Array, Any]:
         results = []
         for index in range(count):
@@ -333,4 +342,5 @@ def one_after_another(step: Callable[[Array, Any], tuple[Array, Any]], carry: Ar
             results.append(result)
         return carry, jax.tree.map(lambda *leaves: jnp.stack(leaves), *results)
 
-    return unrolled(carry, inputs)
+    ended: tuple[Array, Any] = lax.platform_dependent(carry, inputs, cpu=unrolled, default=scanned)
+    return ended

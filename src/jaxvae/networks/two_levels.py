@@ -103,9 +103,8 @@ class TwoLevels(nn.Module):
         self.decode_joint = Stack((height * width if self.convolutional else self.hidden,))
         if self.convolutional:
             self.decode_maps = [GatedConv(64, 3, 1) for _ in range(4)]
-            self.output = nn.Conv(self.shape[2], (1, 1))
-        else:
-            self.output = Dense(height * width * self.shape[2], jnp.float32)
+        last: Any = nn.Conv(self.shape[2], (1, 1))
+        self.output = last if self.convolutional else Dense(height * width * self.shape[2], jnp.float32)
 
     def look(self, x: Float[ArrayLike, "b h w c"]) -> tuple[Array, Array]:
         """Returns the features for q(z2|x) and for q(z1|x, z2)."""
@@ -121,8 +120,8 @@ class TwoLevels(nn.Module):
             features: of `look`; None for no posterior.
             draw: whether codes are drawn from the posterior or given.
         """
-        us, means, log_variances = [], [], []
-        top, *given = codes
+        means, log_variances = [], []
+        top, *given = (jnp.asarray(level) for level in codes)
         if features is not None:
             mean, log_variance = self.posterior_top(features[0])
             means, log_variances = [mean], [log_variance]

@@ -22,8 +22,9 @@ class ELBO(AnnealedObjective):
 
     free_nats: float = 0.0
     """Batch-mean KL per group of units that is not penalised, in nats (free bits)."""
-    free_groups: Literal["unit", "channel", "code"] = "unit"
-    """What a group is: each latent unit, each channel of a spatial code, or the whole code."""
+    free_groups: Literal["unit", "channel", "level", "code"] = "unit"
+    """What a group is: each latent unit, each channel of a spatial code, each level of a hierarchy, or the whole
+    code."""
     capacity_nats: float | None = None
     """Target of the mean KL in nats; beta then weights the distance from it."""
     capacity_steps: int = 0
@@ -47,7 +48,9 @@ class ELBO(AnnealedObjective):
 
     def check_model(self, model: ModelConfig, batch_size: int) -> None:
         """Refuses free bits per unit where the KL of a unit has no closed form."""
-        if self.free_nats and self.free_groups != "code":
+        if self.free_nats and self.free_groups == "level":
+            self.require(model.hierarchical, "free_groups", f"another group, since model {model.kind!r} has one level")
+        elif self.free_nats and self.free_groups != "code":
             self._require_closed_form(model)
 
     def _require_closed_form(self, model: ModelConfig) -> None:

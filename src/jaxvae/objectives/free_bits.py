@@ -1,5 +1,6 @@
 """Objectives that weight the KL other than by a factor. They look at a whole batch, and are for training alone."""
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
@@ -14,16 +15,24 @@ def free_value(terms: Inference, beta: Float[Array, ""], free_nats: float, group
         terms: of the batch.
         beta: the weight.
         free_nats: λ, in nats per group.
-        groups: what a group is: each "unit", each "channel" of a spatial code, or the whole "code".
+        groups: what a group is: each "unit", each "channel" of a spatial code, each "level" of a hierarchy, or
+            the whole "code".
     """
     if groups == "code":
         means = jnp.mean(terms.kl)[None]
+    elif groups == "level":
+        if terms.kl_levels is None:
+            raise TypeError("free nats per level need a hierarchy; the codes of this model have a single level.")
+        means = jnp.stack([jnp.mean(kl) for kl in terms.kl_levels.values()])
     else:
         if terms.kl_units is None:
             raise TypeError("free nats per unit need a KL in closed form, unit by unit; this model has none.")
-        units = jnp.mean(terms.kl_units, axis=0)
-        positions = tuple(range(units.ndim - 1)) if groups == "channel" else ()
-        means = jnp.sum(units, axis=positions)
+        parts = []
+        for leaf in jax.tree.leaves(terms.kl_units):
+            units = jnp.mean(leaf, axis=0)
+            positions = tuple(range(units.ndim - 1)) if groups == "channel" else ()
+            parts.append(jnp.sum(units, axis=positions).reshape(-1))
+        means = jnp.concatenate(parts)
     return terms.log_likelihood - beta * jnp.sum(jnp.maximum(free_nats, means))
 
 

@@ -70,7 +70,7 @@ class Fitted(NamedTuple):
         return bool(count) and shapes["means"] == (count, units) and shapes["factors"] == (count, units, *rank)
 
     def prior(self, kind: str, like: Code) -> RowPrior:
-        """Returns the fitted prior of this kind, over codes with the shapes of `like`."""
+        """Returns the fitted prior of this kind, over codes with the shapes of `like` (of a hierarchy: its top)."""
         like = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), like)
         arrays = getattr(self, kind)
         return RowPrior(FullCovarianceMixture(**arrays) if kind == "fitted_mixture" else open_flow(arrays), like)

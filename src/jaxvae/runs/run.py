@@ -26,7 +26,7 @@ from jaxvae.runs.checkpoint import DamagedError, read_about
 from jaxvae.runs.formats import upgraded
 from jaxvae.runs.presence import RUNS, located, no_run, require_any
 from jaxvae.system.small_files import read_text
-from jaxvae.vae import VAE, Params, Prior, code_shape
+from jaxvae.vae import VAE, Params, Prior, code_shape, over_whole_codes
 
 LARGEST_LOG = 2**32  # Bytes of metrics.jsonl; some ten million lines.
 
@@ -149,7 +149,7 @@ def prior_of(loaded: Loaded, kind: str) -> Prior:
             f"{info.run} has no {kind.replace('_', ' ')}: it is fitted at the end of training if {needed}; "
             f"use --prior {others}."
         )
-    return info.fitted.prior(kind, code_shape(vae, params))
+    return over_whole_codes(vae, params, info.fitted.prior(kind, vae.top(code_shape(vae, params))))
 
 
 def newest_run(root: Path = RUNS) -> Path:
@@ -253,7 +253,7 @@ def check_fit(where: Path, vae: VAE, params: Params, fitted: Fitted) -> None:
     wanted = jax.eval_shape(vae.init, key_shape())
     if not same_shapes(params, wanted):
         raise DamagedError(f"the checkpoint {where} is damaged: its parameters are not those of its configuration.")
-    units = sum(leaf.size for leaf in jax.tree.leaves(code_shape(vae, params)))
+    units = sum(leaf.size for leaf in jax.tree.leaves(vae.top(code_shape(vae, params))))
     for kind in fitted.kinds:
         if not fitted.fits(kind, units):
             raise DamagedError(f"the checkpoint {where} is damaged: its {kind} does not fit codes of {units} units.")

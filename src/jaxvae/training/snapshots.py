@@ -16,7 +16,7 @@ from jaxvae.priors.fitted import Fitted, default_kind, fit_flow, fit_mixture
 from jaxvae.rendering.grid import grid, over_under, save_png
 from jaxvae.system.progress import under_way
 from jaxvae.training.state import Keys
-from jaxvae.vae import VAE, Params, code_shape
+from jaxvae.vae import VAE, Params, code_shape, over_whole_codes
 
 COLUMNS, SAMPLE_ROWS, WALK_STEPS = 8, 4, 9
 
@@ -32,7 +32,9 @@ def show(
     first, second = ends(prepared, config)
     count = COLUMNS * SAMPLE_ROWS
     kind = default_kind(config.learns_prior, fitted)
-    prior = vae.prior(params) if kind == "model" else fitted.prior(kind, code_shape(vae, params))
+    prior = vae.prior(params)
+    if kind != "model":
+        prior = over_whole_codes(vae, params, fitted.prior(kind, vae.top(code_shape(vae, params))))
     # The same draws each time, so that images of two steps can be compared.
     samples = sample_images(vae, params, prior, jax.random.clone(keys.pictures), count)
     walk = interpolate(vae, params, first, second, np.linspace(0.0, 1.0, WALK_STEPS))

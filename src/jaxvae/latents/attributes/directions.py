@@ -15,7 +15,7 @@ metric with the covariance Σ of all codes, and step along Σ·axis, the pattern
 image.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Literal, NamedTuple
 
@@ -27,10 +27,11 @@ from jaxtyping import Bool, Float
 from jaxvae.codes import Code, flatten, unflatten
 from jaxvae.data.prepared import Prepared
 from jaxvae.errors import UserError
-from jaxvae.inference import posteriors
+from jaxvae.inference import top_means
 from jaxvae.latents.attributes.labels import Examples, Labelled, direction_names, labelled_split
 from jaxvae.latents.attributes.labels import examples as examples_of
 from jaxvae.runs.run import Loaded
+from jaxvae.vae import code_shape
 
 Method = Literal["difference", "logistic", "lda"]
 
@@ -98,24 +99,35 @@ def attribute_directions(
 
 
 class LabelledCodes(NamedTuple):
-    """Codes with labels, encoded once, from which directions are learned by name."""
+    """Codes with labels, encoded once, from which directions are learned by name.
+
+    Of a hierarchy these are the levels of `vae.top`; a direction leaves the details below as they are.
+    """
 
     codes: Code
     labelled: Labelled
     method: Method
+    over_whole_codes: Callable[[Direction], Direction] = lambda learned: learned
 
     @classmethod
     def encode(cls, loaded: Loaded, labelled: Labelled, method: Method = "difference") -> "LabelledCodes":
         """Encodes the images to their posterior means; raises UserError if any are not finite."""
-        codes = posteriors(loaded.vae, loaded.params, labelled.images).mean
+        vae, params, _ = loaded
+        codes = top_means(vae, params, labelled.images)
         if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(codes)):
             raise UserError(f"some codes of {labelled.origin} are not finite: the model is damaged.")
-        return cls(codes, labelled, method)
+        like = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), code_shape(vae, params))
+
+        def over_whole_codes(learned: Direction) -> Direction:
+            return learned._replace(vector=vae.with_top(like, learned.vector), axis=vae.with_top(like, learned.axis))
+
+        return cls(codes, labelled, method, over_whole_codes)
 
     def direction(self, name: str, keep: Sequence[str] = ()) -> Direction:
         """Learns an attribute's direction, orthogonal to the axes of `keep`; raises as `labels.examples`."""
         others = [self._with(examples_of(self.labelled, each)) for each in keep]
-        return direction(*self._with(examples_of(self.labelled, name)), self.method, others)
+        learned = direction(*self._with(examples_of(self.labelled, name)), self.method, others)
+        return self.over_whole_codes(learned)
 
     def all(self) -> dict[str, Direction]:
         """Learns the direction of each attribute, omitting those with too few examples."""

@@ -9,9 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from jaxvae.codes import flatten
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture, GaussianMixture
+from jaxvae.distributions.levels import Levels
 from jaxvae.distributions.precision_mixture import PrecisionMixture
+from jaxvae.keys import key_shape
 from jaxvae.latents.paths import rosenblatt
 from jaxvae.priors.flow import Flow
 from jaxvae.priors.row_prior import RowPrior
@@ -96,6 +99,25 @@ def _(prior: PrecisionMixture) -> Transport:
 @transport.register
 def _(prior: RowPrior) -> Transport:
     return transport(prior.rows)
+
+
+@transport.register
+def _(prior: Levels) -> Transport:
+    # The levels are independent in the coordinates of the codes, so the rows are mapped part by part.
+    parts = [transport(part) for part in prior.parts]
+    ends = np.cumsum([jax.eval_shape(lambda key, part=part: flatten(part.sample(key), 0), key_shape()).size
+                      for part in prior.parts])[:-1]  # fmt: skip
+
+    def mapped(name: str) -> Callable[[Rows], Rows]:
+        def whole(rows: Rows) -> Rows:
+            return np.concatenate(
+                [getattr(part, name)(each) for part, each in zip(parts, np.split(rows, ends, axis=1), strict=True)],
+                axis=1,
+            )
+
+        return whole
+
+    return Transport(mapped("to_normal"), mapped("from_normal"))
 
 
 def _triangular(log_weights: np.ndarray, means: Rows, factors: np.ndarray) -> rosenblatt.Triangular:

@@ -15,6 +15,7 @@ from scipy.special import ndtr, ndtri
 from jaxvae.codes import Code, flatten
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.distributions.gaussian_mixture import GaussianMixture
+from jaxvae.distributions.levels import Levels
 from jaxvae.distributions.precision_mixture import PrecisionMixture
 from jaxvae.keys import key_for
 from jaxvae.priors.flow import Flow
@@ -71,6 +72,10 @@ class Marginals(NamedTuple):
 
 def prior_marginals(prior: Prior, units: np.ndarray) -> Marginals:
     """Returns a prior's marginals of the given units (column indices of `codes.flatten`)."""
+    if isinstance(prior, Levels) and all(isinstance(part, Normal) for part in prior.parts):
+        heads = ([getattr(part, name)[None] for part in prior.parts] for name in ("mean", "log_variance"))
+        mean, log_variance = (flatten(head)[0] for head in heads)
+        prior = Normal(mean, log_variance, 1)
     if isinstance(prior, Normal):
         mean, log_variance = (_rows(leaf[None])[:, units] for leaf in (prior.mean, prior.log_variance))
         standard = not mean.any() and not log_variance.any()
