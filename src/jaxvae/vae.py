@@ -136,6 +136,10 @@ class VAE(NamedTuple):
         """
         return code[: self.top_levels] if self.levels else code
 
+    def top_units(self, params: Params) -> int:
+        """Returns the number of units of `top`."""
+        return sum(leaf.size for leaf in jax.tree.leaves(self.top(code_shape(self, params))))
+
     def with_top(self, code: Code, top: Code) -> Code:
         """Returns a code with its part of `top` replaced; the details below stay, in units of their priors."""
         return (*top, *code[self.top_levels :]) if self.levels else top

@@ -13,13 +13,17 @@ from jaxvae.annotations import PRNGKey
 from jaxvae.distributions.bernoulli import ContinuousBernoulli
 from jaxvae.distributions.gaussian import Normal, standard_normal
 from jaxvae.distributions.logistic import log_logistic_bin
-from jaxvae.evaluation.linear_gaussian import exact_vae, largest_log_likelihood, learned_vae, log_likelihood
+from jaxvae.evaluation.linear_gaussian import exact_hierarchy, exact_vae, largest_log_likelihood, learned_vae, log_likelihood
 from jaxvae.objectives.bounds import elbo, variational_terms
 from jaxvae.objectives.importance import bound, doubly_reparameterized
-from jaxvae.vae import VAE, Params, compose
+from jaxvae.vae import VAE, Inference, Params, compose
 
 LOADING = jnp.asarray([[1.0, 0.5], [-0.3, 0.8], [0.2, -1.1], [0.7, 0.1]])
 NOISE = 0.3
+# Of the hierarchy: from z2 to x, from z2 to z1, and both ways together.
+TOP = jnp.asarray([[0.4, 0.0], [0.0, -0.6], [0.3, 0.3], [-0.5, 0.2]])
+BETWEEN = jnp.asarray([[0.9, -0.2], [0.4, 1.1]])
+BOTH_LEVELS = LOADING @ BETWEEN + TOP
 
 
 class Check(NamedTuple):
@@ -45,6 +49,7 @@ def run_checks(key: PRNGKey) -> Iterator[Check]:
     """Runs all checks in turn; `key` seeds those that draw samples."""
     bounds_key, train_key, kl_key, gradient_key = jax.random.split(key, 4)
     yield from bounds(bounds_key)
+    yield from hierarchy(jax.random.fold_in(key, 4))
     yield from maximum_likelihood(train_key)
     yield from kl_divergence(kl_key)
     yield from normalisation()
@@ -67,6 +72,29 @@ def bounds(key: PRNGKey) -> Iterator[Check]:
         yield Check(claim, value, previous, upper)
         previous = value
     yield check_close("… and converges to log p(x)", previous, exact, 0.02)
+
+
+def hierarchy(key: PRNGKey) -> Iterator[Check]:
+    """Checks bounds and KL of a hierarchy of two levels on a linear model, whose log p(x) is known."""
+    data_key, *keys = jax.random.split(key, 5)
+    x = _data(data_key, 64)
+    covariance = BOTH_LEVELS @ BOTH_LEVELS.T + LOADING @ LOADING.T
+    exact = float(jnp.mean(log_likelihood(x, jnp.linalg.cholesky(covariance), jnp.asarray(NOISE))))
+    images = x.reshape(-1, 1, 1, x.shape[1])
+    params: Params = {"likelihood": {}, "prior": {}}
+    right, shifted = (exact_hierarchy(LOADING, TOP, BETWEEN, NOISE, shift) for shift in (0.0, 0.5))
+    tight = jnp.mean(bound(right.infer(params, keys[0], images, 10).log_weights))
+    yield check_close("two levels: IWAE-10 with the exact posterior equals log p(x)", tight, exact, 1e-3)
+    drawn = shifted.infer(params, keys[1], images, 1000)
+    yield Check("two levels, a wrong posterior: the ELBO is below log p(x)", _mean_elbo(drawn), -jnp.inf, exact)
+    converged = jnp.mean(bound(drawn.log_weights))
+    yield check_close("… and IWAE-1000 converges to it", converged, exact, 0.02)
+    sampled = jnp.mean(drawn.log_posterior - drawn.log_prior)
+    yield check_close("… KL level by level in closed form and by Monte Carlo", jnp.mean(drawn.kl), sampled, 0.05)
+
+
+def _mean_elbo(drawn: Inference) -> Array:
+    return jnp.mean(jnp.mean(drawn.log_likelihood, axis=0) - drawn.kl)
 
 
 def maximum_likelihood(key: PRNGKey) -> Iterator[Check]:

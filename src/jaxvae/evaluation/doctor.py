@@ -44,7 +44,7 @@ class Facts(NamedTuple):
     """The numbers to diagnose. Shares are between 0 and 1; None marks what a model does not have.
 
     `stored_range` is the smallest and largest stored value; `grey_share` that of pixels that are neither black nor
-    white; `levels` the part `levels` of the report; `widest_variance` the largest variance of one unit over all codes; `posterior_at_bound` and `scale_at_bound`
+    white; `levels` is the part of that name of the report; `widest_variance` the largest variance of one unit over all codes; `posterior_at_bound` and `scale_at_bound`
     the shares of log-variances of q(z|x), and of the likelihood's scales, within 0.1 of a bound of theirs.
     """
 

@@ -103,8 +103,8 @@ def means(measured: PerExample) -> dict[str, float]:
 def build_draw_codes(vae: VAE, config: Config, devices: Devices = None) -> DrawCodes:
     """Returns the function (params, key, images uint8 [n, h, w, c]) -> a code of each as rows [n, d].
 
-    Of a hierarchy these are the levels of `vae.top`. The codes are draws from q(z|x), which together are what a prior has to match; those of a plain autoencoder are the
-    means that it decodes.
+    The codes are draws from q(z|x), which together are what a prior has to match; those of a plain autoencoder are the
+    means that it decodes. Of a hierarchy they are the levels of `vae.top`.
     """
     mean_alone = not config.objective.variational
 

@@ -10,7 +10,7 @@ from jaxvae.annotations import PRNGKey
 from jaxvae.codes import Code
 from jaxvae.data.select import select
 from jaxvae.errors import UserError
-from jaxvae.inference import decode_to_images, encode_means, stack, unstack
+from jaxvae.inference import decode_to_images, draw, encode_means, stack, unstack
 from jaxvae.latents.code_files import saved_code
 from jaxvae.runs.run import Loaded
 from jaxvae.vae import Prior, code_shape
@@ -51,7 +51,7 @@ def vary(
         count: Number of variations.
         temperature: Multiplies the spread of the draws; one number, or one for each level.
     """
-    drawn = jax.device_get(prior.sample(key, (count,), temperature))
+    drawn = jax.device_get(draw(prior, key, temperature, count))
     kept = (np.repeat(np.asarray(level)[None], count, axis=0) for level in code[:keep])
     varied = (*kept, *drawn[keep:])
     whole = jax.tree.map(lambda one, many: np.concatenate([one, many]), stack([code]), varied)

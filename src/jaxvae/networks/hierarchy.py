@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from jaxvae.annotations import ArrayLike, Params, PRNGKey
 
-Code = tuple[Float[ArrayLike, "b *d"], ...]
+Code = tuple[Float[ArrayLike, "b ..."], ...]
 
 
 class Pass(NamedTuple):

@@ -110,21 +110,20 @@ class TwoLevels(nn.Module):
         """Returns the features for q(z2|x) and for q(z1|x, z2)."""
         return self.look_top(x), self.look_bottom(x)
 
-    def down(
-        self, codes: Code, features: tuple[Array, Array] | None, draw: bool
-    ) -> tuple[list[Array], list[Array], list[Array], Array]:
-        """Returns codes, means and log-variances of q(u|x) level by level, and the decoder's output.
+    def down(self, codes: Code, features: tuple[Array, Array] | None, draw: bool) -> Pass:
+        """Returns the way down; without features, its means and log-variances are empty.
 
         Args:
             codes: u of each level; noise to draw it with if `draw`. A missing level is 0.
             features: of `look`; None for no posterior.
             draw: whether codes are drawn from the posterior or given.
         """
-        means, log_variances = [], []
+        means: tuple[Array, ...] = ()
+        log_variances: tuple[Array, ...] = ()
         top, *given = (jnp.asarray(level) for level in codes)
         if features is not None:
             mean, log_variance = self.posterior_top(features[0])
-            means, log_variances = [mean], [log_variance]
+            means, log_variances = (mean,), (log_variance,)
             top = mean + jnp.exp(0.5 * log_variance) * top if draw else top
         prior_mean, prior_log_variance = self.prior_bottom(self.prior_hidden(top))
         u = given[0] if given else jnp.zeros_like(prior_mean)
@@ -134,9 +133,8 @@ class TwoLevels(nn.Module):
             # In units of the prior.
             mean = (mean - prior_mean) * jnp.exp(-0.5 * prior_log_variance)
             log_variance = log_variance - prior_log_variance
-            means, log_variances = [*means, mean], [*log_variances, log_variance]
+            means, log_variances = (*means, mean), (*log_variances, log_variance)
             u = mean + jnp.exp(0.5 * log_variance) * u if draw else u
-        us = [top, u]
         bottom = prior_mean + jnp.exp(0.5 * prior_log_variance) * u
         x = self.decode_joint(jnp.concatenate([self.decode_bottom(bottom), self.decode_top(top)], axis=-1))
         height, width, outputs = self.shape
@@ -144,7 +142,8 @@ class TwoLevels(nn.Module):
             x = x.reshape(-1, height, width, 1)
             for layer in self.decode_maps:
                 x = layer(x)
-        return us, means, log_variances, self.output(x).reshape(-1, height, width, outputs)
+        output: Array = self.output(x)
+        return Pass((top, u), means, log_variances, output.reshape(-1, height, width, outputs))
 
     def everything(self, x: Float[ArrayLike, "b h w c"], noise: Code) -> Any:
         """Runs every layer, to initialise it."""
@@ -183,14 +182,14 @@ def two_level_networks(
 
     def way(draw: bool) -> Callable[[Params, Any, Code], Pass]:
         def run(params: Params, features: Any, codes: Code) -> Pass:
-            us, means, log_variances, output = call(params, "down", codes, features, draw)
-            return Pass(tuple(us), tuple(means), tuple(log_variances), output)
+            found: Pass = call(params, "down", codes, features, draw)
+            return found
 
         return run
 
     def generate(params: Params, codes: Code) -> Float[Array, "b h w o"]:
-        output: Array = call(params, "down", codes, None, False)[3]
-        return output
+        found: Pass = call(params, "down", codes, None, False)
+        return found.output
 
     return HierarchyNetworks(
         init, lambda params, x: call(params, "look", x), way(True), way(False), generate, shapes, ("z2", "z1")

@@ -253,7 +253,7 @@ def check_fit(where: Path, vae: VAE, params: Params, fitted: Fitted) -> None:
     wanted = jax.eval_shape(vae.init, key_shape())
     if not same_shapes(params, wanted):
         raise DamagedError(f"the checkpoint {where} is damaged: its parameters are not those of its configuration.")
-    units = sum(leaf.size for leaf in jax.tree.leaves(vae.top(code_shape(vae, params))))
+    units = vae.top_units(params)
     for kind in fitted.kinds:
         if not fitted.fits(kind, units):
             raise DamagedError(f"the checkpoint {where} is damaged: its {kind} does not fit codes of {units} units.")

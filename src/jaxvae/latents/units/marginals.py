@@ -74,8 +74,8 @@ def prior_marginals(prior: Prior, units: np.ndarray) -> Marginals:
     """Returns a prior's marginals of the given units (column indices of `codes.flatten`)."""
     if isinstance(prior, Levels) and all(isinstance(part, Normal) for part in prior.parts):
         heads = ([getattr(part, name)[None] for part in prior.parts] for name in ("mean", "log_variance"))
-        mean, log_variance = (flatten(head)[0] for head in heads)
-        prior = Normal(mean, log_variance, 1)
+        of_all_levels = [flatten(head)[0] for head in heads]
+        return prior_marginals(Normal(of_all_levels[0], of_all_levels[1], 1), units)
     if isinstance(prior, Normal):
         mean, log_variance = (_rows(leaf[None])[:, units] for leaf in (prior.mean, prior.log_variance))
         standard = not mean.any() and not log_variance.any()
