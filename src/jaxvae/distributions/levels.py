@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from jaxvae.annotations import AnyKey, Scalar
+from jaxvae.annotations import AnyKey, ArrayLike, Scalar
 from jaxvae.distributions.base import register_distribution
 from jaxvae.distributions.gaussian import Normal
 
@@ -58,7 +58,7 @@ class Levels:
         """How many levels a code has."""
         return len(self.parts) - 1 + max(1, self.joint)
 
-    def top_of(self, value: tuple[Array, ...]) -> Any:
+    def top_of(self, value: tuple[ArrayLike, ...]) -> Any:
         """Returns what `top` is a distribution over."""
         return value[: self.joint] if self.joint else value[0]
 
@@ -82,7 +82,7 @@ class Levels:
         )
         return (*(top if self.joint else (top,)), *below)
 
-    def log_prob(self, value: tuple[Array, ...]) -> Float[Array, "..."]:
+    def log_prob(self, value: tuple[ArrayLike, ...]) -> Float[Array, "..."]:
         """Returns the log-density of each code in nats: the sum over its levels."""
         below = value[max(1, self.joint) :]
         logs = [part.log_prob(level) for part, level in zip(self.parts[1:], below, strict=True)]
@@ -102,14 +102,14 @@ class LevelPosterior:
         log_variance: likewise.
     """
 
-    mean: tuple[Array, ...]
-    log_variance: tuple[Array, ...]
+    mean: tuple[ArrayLike, ...]
+    log_variance: tuple[ArrayLike, ...]
 
     @property
     def parts(self) -> tuple[Normal, ...]:
         """Each level's Gaussian given the levels above."""
         return tuple(
-            Normal(mean, log_variance, jnp.ndim(mean) - 1)
+            Normal(jnp.asarray(mean), jnp.asarray(log_variance), jnp.ndim(mean) - 1)
             for mean, log_variance in zip(self.mean, self.log_variance, strict=True)
         )
 

@@ -139,9 +139,9 @@ def norm(tree: Tree) -> Float[Array, ""]:
     return jnp.sqrt(sum(squares[1:], squares[0]))
 
 
-def layers(params: Params) -> dict[str, Params]:
+def layers(params: Params) -> dict[str, Tree]:
     """Returns the parameters by layer, as in `decoder/Up_3`; those of likelihood and prior by name."""
-    named: dict[str, Params] = {}
+    named: dict[str, Tree] = {}
     for part, inside in params.items():
         named |= (
             {f"{part}/{name}": layer for name, layer in inside.items()} if isinstance(inside, dict) else {part: inside}

@@ -1,0 +1,154 @@
+"""Training, and the commands after it, on a model whose codes have levels."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+from conftest import interrupt_at, metric_lines, mistake, tiny_config, train_config
+from PIL import Image
+
+from jaxvae import ELBO, HVAE, load
+from jaxvae.attribute import attribute
+from jaxvae.decode import decode
+from jaxvae.encode import encode
+from jaxvae.evaluate import evaluate
+from jaxvae.interpolate import interpolate
+from jaxvae.map import draw_map
+from jaxvae.neighbours import neighbours
+from jaxvae.sample import sample
+from jaxvae.training.loop import train
+from jaxvae.traverse import traverse
+
+TINY = HVAE(hidden=12, latent=(3, 5))
+CONFIG = tiny_config(
+    model=TINY,
+    objective=ELBO(free_nats=0.1, free_groups="level"),
+    train=train_config(
+        optimizer="adamax", ema_decay=0.9, mixture_components=2, fitted_flow_steps=0
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def run(disc_set, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "levels"
+    train(CONFIG, disc_set, folder)
+    return folder
+
+
+def test_metrics_name_the_kl_of_each_level_and_samples_come_from_the_own_prior(run):
+    last = metric_lines(run)[-1]
+    assert last["kl_nats/z1"] + last["kl_nats/z2"] == pytest.approx(last["kl_nats"], rel=1e-4)
+    opened = load(run)
+    assert opened.vae.levels == ("z2", "z1")
+    assert opened.info.fitted.kinds == ("fitted_mixture",)
+
+
+def test_an_interrupted_run_continues_bit_for_bit(run, disc_set, tmp_path, monkeypatch):
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt, match="continues from there"):
+        interrupt_at(patched, 25)
+        train(CONFIG, disc_set, tmp_path / "stopped")
+    train(CONFIG, disc_set, tmp_path / "stopped")
+    whole, continued = load(run), load(tmp_path / "stopped")
+    jax.tree.map(np.testing.assert_array_equal, whole.params, continued.params)
+
+
+def test_sample_takes_a_temperature_for_each_level_and_varies_an_image(call, run):
+    pictures = {}
+    for name, arguments in {
+        "warm": ("--n", 4),
+        "cold": ("--n", 4, "--temperature", 0, 0),
+        "mixture": ("--n", 4, "--prior", "fitted_mixture"),
+        "ladder": ("--like", "test:2"),
+        "kept": ("--like", "test:2", "--keep-levels", 1, "--n", 3),
+        "all": ("--like", "test:2", "--keep-levels", 2, "--n", 3),
+    }.items():
+        code, out, err = call(sample, run, *arguments, "--json")
+        assert (code, err) == (0, "")
+        pictures[name] = np.asarray(Image.open(json.loads(out)["picture"]))
+    # Cells of a grid, by column: at temperature 0 all draws are equal, and so is an image of which all levels are kept.
+    assert _cells_are_equal(pictures["cold"][: len(pictures["cold"]) // 2], 2)
+    assert not _cells_are_equal(pictures["warm"][: len(pictures["warm"]) // 2], 2)
+    assert _cells_are_equal(pictures["all"], 4)
+    assert not _cells_are_equal(pictures["kept"], 4)
+    assert (pictures["mixture"] != pictures["warm"]).any()
+    assert pictures["ladder"].shape[0] == pytest.approx(2 * pictures["kept"].shape[0], rel=0.2)
+
+
+def _cells_are_equal(row, count):
+    width = row.shape[1] // count
+    first = row[:, : width - 8]
+    shifts = range(width - 8, width + 9)
+    return any(np.array_equal(first, row[:, shift : shift + width - 8]) for shift in shifts)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--temperature", 1, 1, 1), "--temperature has 3 numbers"),
+        (("--like", "test:0", "--keep-levels", 3), "--keep-levels is 3, but must be between 0 and 2"),
+        (("--keep-levels", 1), "add --like WHICH"),
+        (("--temperature", 1, "nan"), "--temperature is 1 nan"),
+    ],
+)
+def test_levels_that_the_model_lacks_are_refused(call, run, arguments, told):
+    mistake(call(sample, run, *arguments), told)
+
+
+def test_a_model_of_one_level_has_none_to_keep(call, dense_run):
+    mistake(call(sample, dense_run, "--like", "test:0"), "it needs a hierarchy")
+    mistake(call(sample, dense_run, "--temperature", 1, 1), "takes 1, since its codes have a single level")
+
+
+def test_free_nats_of_levels_need_levels():
+    with pytest.raises(ValueError, match="model 'conv' has one level"):
+        tiny_config(objective=ELBO(free_nats=1.0, free_groups="level"))
+
+
+def test_evaluation_reports_each_level(call, run):
+    for prior in ("model", "fitted_mixture"):
+        code, out, err = call(evaluate, run, "--k", 5, "--n", 20, "--prior", prior, "--out", f"{prior}.json")
+        assert (code, err) == (0, "")
+        with open(f"{prior}.json") as file:
+            report = json.load(file)
+        assert [level["name"] for level in report["levels"]] == ["z2", "z1"]
+        assert [level["units"] for level in report["levels"]] == [3, 5]
+        assert "level z2" in out
+    assert report["rate_nats"]["mean"] > 0
+
+
+@pytest.mark.parametrize("path", ["linear", "spherical", "prior", "geodesic"])
+def test_every_path_leads_through_all_levels(call, run, path):
+    code, out, err = call(interpolate, run, "--path", path, "--steps", 3, "--npz", "--json")
+    assert (code, err) == (0, "")
+    with np.load(json.loads(out)["npz"]) as arrays:
+        assert [arrays[f"codes_{level}"].shape for level in (0, 1)] == [(3, 3), (3, 5)]
+        assert all(np.isfinite(arrays[f"codes_{level}"]).all() for level in (0, 1))
+
+
+def test_codes_go_to_a_file_and_back(call, run):
+    assert call(encode, run, "--split", "test", "--out", "codes.npz")[0] == 0
+    with np.load("codes.npz") as arrays:
+        assert arrays["mean"].shape[1] == 8
+    code, _, err = call(decode, run, "codes.npz")
+    assert (code, err) == (0, "")
+    assert call(sample, run, "--like", "codes.npz:1")[0] == 0
+
+
+def test_attributes_move_the_top_and_carry_the_details(call, run, disc_set):
+    opened = load(run)
+    from jaxvae.latents.attributes.directions import attribute_directions
+
+    for direction in attribute_directions(opened, disc_set).values():
+        assert np.asarray(direction.vector[0]).any() or np.asarray(direction.vector[1]).any()
+        assert [level.shape for level in direction.vector] == [(3,), (5,)]
+    assert call(attribute, "add", run, "red", "--images", "test:0")[0] == 0
+
+
+def test_the_other_commands_take_levels(call, run):
+    for command, arguments in (
+        (traverse, ("--units", 4)), (draw_map, ()), (neighbours, ("--space", "codes", "--compared", "20")),
+    ):  # fmt: skip
+        code, _, err = call(command, run, *arguments)
+        assert (code, err) == (0, ""), command
