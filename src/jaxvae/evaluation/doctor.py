@@ -226,7 +226,7 @@ NEAR = 0.1
 EXAMPLES = 64
 
 
-def widest_variance(posterior: Normal) -> float:
+def widest_variance(posterior: Any) -> float:
     """Returns the largest variance of one unit over all codes: that of the means, plus the mean of the variances."""
     return float(np.max(unit_variances(posterior.mean) + unit_means(posterior.log_variance, np.exp)))
 
