@@ -1,6 +1,6 @@
 """The cartoon faces of the default experiment with a hierarchy of latents, about ten minutes on two cores.
 
-    make train DATASET=avatars_top_down
+make train DATASET=avatars_top_down
 """
 
 from jaxvae import Avatars, Config, DataConfig, TopDown, TrainConfig

@@ -1,6 +1,6 @@
 """Fashion-MNIST with a hierarchy of convolutional latents, binarised anew at every step.
 
-    make train DATASET=fashion_mnist_top_down   (downloads; or RAW=/folder/of/the/four/files)
+make train DATASET=fashion_mnist_top_down   (downloads; or RAW=/folder/of/the/four/files)
 """
 
 from jaxvae import ELBO, TFDS, BernoulliLikelihood, Config, DataConfig, TopDown, TrainConfig

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 
 import jax
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import tiny_config, train_config
 
-from jaxvae import ELBO, IWAE, MLP, DevicesConfig
+from jaxvae import ELBO, HVAE, IWAE, MLP, DevicesConfig
 from jaxvae.errors import UserError
 from jaxvae.models import build
 from jaxvae.system.processes import cpu_count
@@ -48,16 +49,19 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (160, 16, 16, 3)).astype(np.u
 DENSE = tiny_config(model=MLP(hidden=(32,), latent=4), train=train_config(batch_size=48))
 
 
+LEVELS = replace(DENSE, model=HVAE(hidden=32, latent=(4, 6)))
+
+
 @cache
-def stepped(count, **choices):
+def stepped(count, config=DENSE, **choices):
     """Losses and parameters of a few steps on so many devices, and the memory that the state takes of the first."""
     devices = DevicesConfig(**choices)
-    vae, placement = build(DENSE.model, (16, 16, 3)), over(jax.devices()[:count], DENSE, devices)
-    state = init_state(split_root(0), vae, DENSE.train)
+    vae, placement = build(config.model, (16, 16, 3)), over(jax.devices()[:count], config, devices)
+    state = init_state(split_root(0), vae, config.train)
     # A copy: the steps give the state away, and the first device's may be what the others share.
     state = jax.tree.map(lambda leaf, like: jax.device_put(leaf, like.sharding), state, placement.of(state))
-    step = build_train_step(vae, DENSE, len(IMAGES), devices, placement.mesh)
-    with feeding(step, DENSE, IMAGES, placement, resident=False) as advance:
+    step = build_train_step(vae, config, len(IMAGES), devices, placement.mesh)
+    with feeding(step, config, IMAGES, placement, resident=False) as advance:
         state, metrics = advance(state, 0)
     held = sum(leaf.addressable_data(0).nbytes for leaf in jax.tree.leaves((state.params, state.opt_state)))
     return metrics["loss"], jax.device_get(one_copy(placement, state.params)), held
@@ -103,6 +107,16 @@ def test_metrics_are_complete_on_every_device_for_any_number_of_steps(log_every)
 
 def test_rematerialised_networks_make_the_same_steps():
     alike(stepped(2), stepped(2, rematerialize=True))
+
+
+def test_a_hierarchy_makes_the_same_steps_on_sharded_devices():
+    alike(stepped(1, LEVELS), stepped(8, LEVELS, fsdp=True))
+
+
+@pytest.mark.slow
+def test_a_hierarchy_makes_the_same_steps_rematerialised_and_in_parts():
+    alike(stepped(1, LEVELS), stepped(2, LEVELS, rematerialize=True))
+    alike(stepped(1, LEVELS, accumulate=2), stepped(4, LEVELS, accumulate=6))
 
 
 def test_the_gradient_in_parts_is_that_of_the_whole():

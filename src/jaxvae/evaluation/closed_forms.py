@@ -13,7 +13,13 @@ from jaxvae.annotations import PRNGKey
 from jaxvae.distributions.bernoulli import ContinuousBernoulli
 from jaxvae.distributions.gaussian import Normal, standard_normal
 from jaxvae.distributions.logistic import log_logistic_bin
-from jaxvae.evaluation.linear_gaussian import exact_hierarchy, exact_vae, largest_log_likelihood, learned_vae, log_likelihood
+from jaxvae.evaluation.linear_gaussian import (
+    exact_hierarchy,
+    exact_vae,
+    largest_log_likelihood,
+    learned_vae,
+    log_likelihood,
+)
 from jaxvae.objectives.bounds import elbo, variational_terms
 from jaxvae.objectives.importance import bound, doubly_reparameterized
 from jaxvae.vae import VAE, Inference, Params, compose

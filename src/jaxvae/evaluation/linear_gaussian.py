@@ -45,7 +45,11 @@ def exact_vae(loading: Float[Array, "p d"], noise: float, shift: float = 0.0) ->
 
 
 def exact_hierarchy(
-    bottom: Float[Array, "p e"], top: Float[Array, "p d"], between: Float[Array, "e d"], noise: float, shift: float = 0.0
+    bottom: Float[Array, "p e"],
+    top: Float[Array, "p d"],
+    between: Float[Array, "e d"],
+    noise: float,
+    shift: float = 0.0,
 ) -> VAE:
     """Builds x = B z1 + C z2 + noise, z1 = A z2 + e, with e and z2 from N(0, I), and its exact posterior.
 
@@ -95,9 +99,7 @@ def exact_hierarchy(
         shapes=((top_units,), (units,)),
         levels=("z2", "z1"),
     )
-    head = LikelihoodHead(
-        pixels, {}, lambda params, output: Normal(output, jnp.full(output.shape, jnp.log(noise)), 3)
-    )
+    head = LikelihoodHead(pixels, {}, lambda params, output: Normal(output, jnp.full(output.shape, jnp.log(noise)), 3))
     return hierarchical_vae(networks, head, StandardNormal().build((top_units,), (1, 1, pixels)))
 
 
