@@ -1,4 +1,4 @@
-"""Fashion-MNIST under the protocol of the VampPrior and Exemplar-VAE papers: two levels of 40 units, a VampPrior on top.
+"""Fashion-MNIST under the protocol of the VampPrior and Exemplar-VAE papers: two levels of 40 units, VampPrior.
 
     make train DATASET=fashion_mnist_hvae_vamp RAW=/folder/of/the/four/files
     python -m jaxvae.evaluate runs/fashion_mnist_hvae_vamp --k 5000

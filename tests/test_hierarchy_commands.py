@@ -44,9 +44,10 @@ def test_metrics_name_the_kl_of_each_level_and_samples_come_from_the_own_prior(r
 
 
 def test_an_interrupted_run_continues_bit_for_bit(run, disc_set, tmp_path, monkeypatch):
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt, match="continues from there"):
-        interrupt_at(patched, 25)
+    interrupt_at(monkeypatch, 25)
+    with pytest.raises(KeyboardInterrupt, match="continues from there"):
         train(CONFIG, disc_set, tmp_path / "stopped")
+    monkeypatch.undo()
     train(CONFIG, disc_set, tmp_path / "stopped")
     whole, continued = load(run), load(tmp_path / "stopped")
     jax.tree.map(np.testing.assert_array_equal, whole.params, continued.params)

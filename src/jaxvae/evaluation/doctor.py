@@ -44,8 +44,9 @@ class Facts(NamedTuple):
     """The numbers to diagnose. Shares are between 0 and 1; None marks what a model does not have.
 
     `stored_range` is the smallest and largest stored value; `grey_share` that of pixels that are neither black nor
-    white; `levels` is the part of that name of the report; `widest_variance` the largest variance of one unit over all codes; `posterior_at_bound` and `scale_at_bound`
-    the shares of log-variances of q(z|x), and of the likelihood's scales, within 0.1 of a bound of theirs.
+    white; `levels` is the part of that name of the report; `widest_variance` the largest variance of one unit over all
+    codes; `posterior_at_bound` and `scale_at_bound` are the shares of log-variances of q(z|x), and of the likelihood's
+    scales, within 0.1 of a bound of theirs.
     """
 
     config: Config
@@ -131,9 +132,7 @@ def idle_levels(facts: Facts) -> Iterator[Finding]:
         sentence = f"The hierarchy ignores its top: level {top} has a rate of {rates[top]:.3f} nats."
         yield Finding("top_ignored", sentence, free)
     if dead := [name for name in idle if name != top]:
-        listed = " and ".join(dead)
-        plural = len(dead) > 1
-        sentence = f"Level{'s' if plural else ''} {listed} {'are' if plural else 'is'} dead: a rate below {COLLAPSED_NATS} nats."
+        sentence = f"Dead levels: {', '.join(dead)}, with rates below {COLLAPSED_NATS} nats."
         yield Finding("dead_levels", sentence, free)
 
 
