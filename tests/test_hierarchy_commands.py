@@ -1,6 +1,7 @@
 """Training, and the commands after it, on a model whose codes have levels."""
 
 import json
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -14,11 +15,13 @@ from jaxvae.decode import decode
 from jaxvae.encode import encode
 from jaxvae.evaluate import evaluate
 from jaxvae.interpolate import interpolate
+from jaxvae.latents.code_files import read_codes
 from jaxvae.map import draw_map
 from jaxvae.neighbours import neighbours
 from jaxvae.sample import sample
 from jaxvae.training.loop import train
 from jaxvae.traverse import traverse
+from jaxvae.vae import code_shape
 
 TINY = HVAE(hidden=12, latent=(3, 5))
 CONFIG = tiny_config(
@@ -124,6 +127,25 @@ def test_every_path_leads_through_all_levels(call, run, path):
     with np.load(json.loads(out)["npz"]) as arrays:
         assert [arrays[f"codes_{level}"].shape for level in (0, 1)] == [(3, 3), (3, 5)]
         assert all(np.isfinite(arrays[f"codes_{level}"]).all() for level in (0, 1))
+
+
+def test_the_coarsest_levels_alone_go_to_a_file_and_back(call, run):
+    for name, arguments in (("top.npz", ()), ("standard.npz", ("--standardize",))):
+        assert call(encode, run, "--split", "test", "--levels", 1, "--out", name, *arguments)[0] == 0
+        with np.load(name) as arrays:
+            assert arrays["mean"].shape[1:] == (3,)
+    opened = load(run)
+    like = code_shape(opened.vae, opened.params)
+    top, standard = (read_codes(Path(name), like, opened.vae.levels).mean for name in ("top.npz", "standard.npz"))
+    np.testing.assert_allclose(top[0], standard[0], rtol=1e-4, atol=1e-5)
+    assert not np.asarray(top[1]).any()
+    assert call(decode, run, "top.npz")[0] == 0
+    mistake(call(encode, run, "--levels", 3), "--levels is 3, but for", "between 1 and 2 (z2, z1)")
+
+
+def test_codes_of_other_levels_are_refused(call, run):
+    np.save("other.npy", np.zeros((2, 4), np.float32))
+    mistake(call(decode, run, "other.npy"), "codes of shape (4,)", "(8,) or (3,)")
 
 
 def test_codes_go_to_a_file_and_back(call, run):

@@ -27,7 +27,7 @@ def decode(
     Args:
         run: The run's folder; defaults to the run recorded in the file, or else the newest in runs/.
         codes: The file: an .npz as written by encode, whose array `mean`, [n, ...], is decoded, or a single array in an
-            .npz or .npy.
+            .npz or .npy. Of a hierarchy it may hold the coarsest levels alone; those below are at their prior mean.
         out: A PNG for a sheet of all images, or a folder for one PNG each; defaults to a sheet in the run's samples
             folder.
         overwrite: Replace the files named by --out.
@@ -60,7 +60,7 @@ def decode(
     from jaxvae.vae import code_shape
 
     vae, params, info = load(run or source_run(codes))
-    saved = read_codes(codes, code_shape(vae, params))
+    saved = read_codes(codes, code_shape(vae, params), vae.levels)
     count = len(saved.names)
     target = out or own_file(info.run, info.run / "samples" / f"decoded-{_name(codes, info.run)}.png")
     if target.suffix.lower() == ".png" and count > MAX_SHEET_IMAGES:

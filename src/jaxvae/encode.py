@@ -14,6 +14,7 @@ def encode(
     which: Annotated[tuple[str, ...], tyro.conf.Positional] = (),
     split: Literal["test", "validation", "train"] | None = None,
     standardize: bool = False,
+    levels: int | None = None,
     data: Path | None = None,
     out: Path | None = None,
     overwrite: bool = False,
@@ -31,6 +32,7 @@ def encode(
         split: Encode all images of this split of the dataset instead, with their attributes; defaults to test if no
             images are named.
         standardize: Standardise each unit by the mean and standard deviation of the training codes; decode undoes it.
+        levels: Of a hierarchy: write only this many of the coarsest levels; all by default.
         data: The prepared dataset, if it has moved since the run was trained.
         out: The file, .npz or .parquet (needs jaxvae[parquet]); defaults to one in the run's codes folder.
         overwrite: Replace the file named by --out.
@@ -61,7 +63,12 @@ def encode(
     names = expand_folders(which)
     loaded = load(run)
     info = loaded.info
+    known = loaded.vae.levels
+    if levels is not None and not 1 <= levels <= len(known):
+        wanted = f"between 1 and {len(known)} ({', '.join(known)})" if known else "left out: its codes have one level"
+        raise UserError(f"--levels is {levels}, but for {info.run} must be {wanted}.")
     marks = [file_stem(which) if which else split or "test", *(["standardized"] if standardize else [])]
+    marks += [f"levels{levels}"] if levels else []
     target = target or own_file(info.run, info.run / "codes" / f"{'-'.join(marks)}.npz")
     about = {**info.data, "path": str(data)} if data else info.data
     # First, so that missing statistics are reported before the encoding.
@@ -72,6 +79,7 @@ def encode(
         encoded = encode_split(loaded, data_set(info.data, data), split or "test")
     if statistics:
         encoded = standardize_codes(encoded, statistics)
+    encoded = encoded.coarsest(levels) if levels else encoded
     origin = {"run": str(info.run.resolve()), "step": info.step, "data": info.data["name"]}
     write_codes(target, encoded, origin)
     units = flatten(jax.tree.map(lambda leaf: leaf[:1], encoded.mean)).shape[1]

@@ -145,7 +145,7 @@ def interpolate(
     extra_files = {suffix: output.place_beside(target, suffix) for suffix in beside}
 
     like = code_shape(vae, params)
-    saved = [saved_code(name, like) for name in names]
+    saved = [saved_code(name, like, vae.levels) for name in names]
     originals = np.stack(
         [
             select(name, info.data) if code is None else decode_to_images(vae, params, stack([code]))[0]

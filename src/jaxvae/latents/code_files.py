@@ -66,12 +66,14 @@ def require_parquet() -> tuple[Any, Any]:
     return pyarrow, pyarrow.parquet
 
 
-def read_codes(path: Path, like: Code) -> SavedCodes:
+def read_codes(path: Path, like: Code, levels: tuple[str, ...] = ()) -> SavedCodes:
     """Reads codes from an .npz or .npy file, written by `write_codes` or anything else, and undoes standardisation.
 
     Args:
         path: The file. Only the array `mean` is required; a file of one array needs no name for it.
         like: A pytree with the shape of one code of the model that will decode them.
+        levels: Names of the model's levels. A file may hold the coarsest ones of a hierarchy alone; those below are
+            then at their prior mean, 0.
 
     Raises:
         UserError: If the file is missing, damaged or not an .npz file, or if its codes have another shape.
@@ -82,25 +84,26 @@ def read_codes(path: Path, like: Code) -> SavedCodes:
             f"{path} has the arrays {', '.join(arrays) or 'none'}; expected codes named 'mean', as python -m "
             "jaxvae.encode writes them, or a single array."
         )
-    mean = _to_code(arrays["mean"], like, path)
+    mean = _to_code(arrays["mean"], like, path, levels)
     scales = [f"code_{field}" for field in CodeStatistics._fields]
     present = [name for name in scales if name in arrays]
     if present and present != scales:
         raise UserError(f"{path} has only {present[0]}; standardised codes need {' and '.join(scales)}.")
     if present:
-        scale = (_to_code(arrays[name][None], like, path) for name in scales)
+        scale = (_to_code(arrays[name][None], like, path, levels) for name in scales)
         mean = CodeStatistics(*(jax.tree.map(lambda leaf: leaf[0], each) for each in scale)).restore(mean)
     names = arrays.get("names")
     count = len(arrays["mean"])
     return SavedCodes(mean, tuple(map(str, range(count) if names is None or names.shape != (count,) else names)))
 
 
-def saved_code(which: str, like: Code) -> Code | None:
+def saved_code(which: str, like: Code, levels: tuple[str, ...] = ()) -> Code | None:
     """Returns one code of a file, named FILE:NUMBER as in `codes.npz:3`; None if `which` names no such file.
 
     Args:
         which: What the user named, perhaps an image.
         like: A pytree with the shape of one code of the model.
+        levels: As for `read_codes`.
 
     Raises:
         UserError: If the file holds no codes of this model, or has fewer.
@@ -108,7 +111,7 @@ def saved_code(which: str, like: Code) -> Code | None:
     name, _, number = which.rpartition(":")
     if Path(name).suffix.lower() not in (".npz", ".npy") or not number.isdecimal():
         return None
-    saved = read_codes(Path(name), like)
+    saved = read_codes(Path(name), like, levels)
     if int(number) >= len(saved.names):
         raise UserError(f"{which} does not exist; {name} has codes 0 to {len(saved.names) - 1}.")
     return jax.tree.map(lambda leaf: leaf[int(number)], saved.mean)
@@ -140,11 +143,13 @@ def _read(path: Path) -> dict[str, np.ndarray]:
     return {"mean": next(iter(arrays.values()))} if len(arrays) == 1 else arrays
 
 
-def _to_code(array: np.ndarray, like: Code, path: Path) -> Code:
+def _to_code(array: np.ndarray, like: Code, path: Path, levels: tuple[str, ...] = ()) -> Code:
     """Converts an array to codes [n, ...]."""
     leaves = jax.tree.leaves(like)
-    units = sum(int(np.prod(leaf.shape)) for leaf in leaves)
+    sizes = np.cumsum([int(np.prod(leaf.shape)) for leaf in leaves]).tolist()
+    units = sizes[-1]
     fitting = {(units,), *(leaf.shape for leaf in leaves if len(leaves) == 1)}
+    fitting |= {(size,) for size in sizes if levels}
     if array.shape[1:] not in fitting or array.dtype.kind not in "fiu":
         raise UserError(
             f"{path} contains codes of shape {array.shape[1:]} ({array.dtype}), but the codes of this model have shape "
@@ -152,7 +157,9 @@ def _to_code(array: np.ndarray, like: Code, path: Path) -> Code:
         )
     if len(array) == 0 or not np.isfinite(array).all():
         raise UserError(f"{path} contains {'no codes' if len(array) == 0 else 'values that are not finite'}.")
-    return unflatten(jnp.asarray(array.reshape(len(array), units), jnp.float32), like)
+    rows = np.asarray(array, np.float32).reshape(len(array), -1)
+    missing = np.zeros((len(rows), units - rows.shape[1]), np.float32)
+    return unflatten(jnp.asarray(np.concatenate([rows, missing], axis=1)), like)
 
 
 def _to_array(code: Code) -> np.ndarray:

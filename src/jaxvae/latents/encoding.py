@@ -41,6 +41,15 @@ class Encoded(NamedTuple):
     classes: dict[str, list[str]] = {}  # noqa: RUF012
     statistics: CodeStatistics | None = None
 
+    def coarsest(self, levels: int) -> "Encoded":
+        """Returns the coarsest levels of the codes of a hierarchy."""
+        deviation, statistics = self.standard_deviation, self.statistics
+        return self._replace(
+            mean=self.mean[:levels],
+            standard_deviation=None if deviation is None else deviation[:levels],
+            statistics=statistics and CodeStatistics(*(part[:levels] for part in statistics)),
+        )
+
 
 def encode_split(loaded: Loaded, prepared: Prepared, split: str) -> Encoded:
     """Encodes all images of a split, with their attributes."""

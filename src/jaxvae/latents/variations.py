@@ -33,7 +33,7 @@ def check_levels(loaded: Loaded, temperature: Sequence[float], like: str | None,
 def code_of(loaded: Loaded, which: str) -> Code:
     """Returns the code of an image or a saved code by name, as the commands take them."""
     vae, params, info = loaded
-    saved = saved_code(which, code_shape(vae, params))
+    saved = saved_code(which, code_shape(vae, params), vae.levels)
     return unstack(encode_means(vae, params, select(which, info.data)[None]))[0] if saved is None else saved
 
 
