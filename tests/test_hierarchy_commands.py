@@ -98,6 +98,10 @@ def test_levels_that_the_model_lacks_are_refused(call, run, arguments, told):
     mistake(call(sample, run, *arguments), told)
 
 
+def test_more_levels_than_there_are_cannot_be_written(call, run):
+    mistake(call(encode, run, "--levels", 3), "--levels is 3, but for", "between 1 and 2 (z2, z1)")
+
+
 def test_a_model_of_one_level_has_none_to_keep(call, dense_run):
     mistake(call(sample, dense_run, "--like", "test:0"), "it needs a hierarchy")
     mistake(call(sample, dense_run, "--temperature", 1, 1), "takes 1, since its codes have a single level")
@@ -140,12 +144,12 @@ def test_the_coarsest_levels_alone_go_to_a_file_and_back(call, run):
     np.testing.assert_allclose(top[0], standard[0], rtol=1e-4, atol=1e-5)
     assert not np.asarray(top[1]).any()
     assert call(decode, run, "top.npz")[0] == 0
-    mistake(call(encode, run, "--levels", 3), "--levels is 3, but for", "between 1 and 2 (z2, z1)")
 
 
-def test_codes_of_other_levels_are_refused(call, run):
-    np.save("other.npy", np.zeros((2, 4), np.float32))
-    mistake(call(decode, run, "other.npy"), "codes of shape (4,)", "(8,) or (3,)")
+def test_codes_of_other_levels_are_refused(call, run, tmp_path_factory):
+    other = tmp_path_factory.mktemp("codes") / "other.npy"
+    np.save(other, np.zeros((2, 4), np.float32))
+    mistake(call(decode, run, other), "codes of shape (4,)", "(8,) or (3,)")
 
 
 def test_codes_go_to_a_file_and_back(call, run):

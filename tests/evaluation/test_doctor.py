@@ -204,3 +204,18 @@ def test_dead_channels_of_a_map_are_counted_in_channels():
     model = Conv(latent=8, latent_kind="spatial")
     facts = CLEAN._replace(config=dataclasses.replace(config(), model=model), units=8 * 16, active_units=40)
     assert [each.flag for each in found(facts)] == ["--model.latent 3"]
+
+
+def test_levels_without_a_rate_are_named():
+    def level(name, rate):
+        return {"name": name, "rate_nats": {"mean": rate}}
+
+    def findings(*levels):
+        return {each.name: each for each in diagnose(CLEAN._replace(levels=levels))}
+
+    ignored = findings(level("1x1", 0.01), level("2x2", 9.0))
+    assert "level 1x1 has a rate of 0.010 nats" in ignored["top_ignored"].sentence
+    dead = findings(level("1x1", 3.0), level("2x2", 0.0), level("4x4", 9.0))
+    assert "2x2" in dead["dead_levels"].sentence
+    assert "--objective.free-groups level" in dead["dead_levels"].flag
+    assert not {"top_ignored", "dead_levels"} & set(findings(level("1x1", 1.0)))

@@ -1,6 +1,6 @@
 """Diagnoses a trained model from measured numbers: findings, each with a flag to try."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -53,7 +53,6 @@ class Facts(NamedTuple):
     prior: str
     stored_range: tuple[int, int]
     grey_share: float
-    levels: list[dict[str, Any]]
     units: int
     active_units: int
     rate_nats: float | None
@@ -65,6 +64,7 @@ class Facts(NamedTuple):
     psnr_db: float
     frechet_reconstructions: float | None
     frechet_samples: float | None
+    levels: Sequence[dict[str, Any]] = ()
 
 
 def diagnose(facts: Facts) -> Iterator[Finding]:

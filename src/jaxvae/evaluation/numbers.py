@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import numpy as np
 from jaxtyping import Float
 
@@ -90,7 +91,7 @@ def code_numbers(measured: PerExample, prior: Prior) -> tuple[dict[str, Any], di
     active = np.sort(variances)[::-1]
     joint = isinstance(prior, Levels) and prior.joint > 1
     parts = None if joint else decompose(measured.z, measured.posterior, prior)
-    count = len(measured.values["elbo_nats"])
+    count = len(jax.tree.leaves(measured.z)[0])
     of = "; of the coarsest level alone" if isinstance(prior, Levels) else ""
     aggregate = f"q(z) is the mixture of the {count} posteriors, at one sample of each{of}"
     numbers = {

@@ -99,11 +99,18 @@ def load(path: str | Path | None = None, step: int | None = None) -> Loaded:
     own = "params" if parameters == "last" else parameters
     read = checkpoint.read_trees(folder, step, [own, *(name for name in (*KINDS, STATISTICS_TREE) if name in trees)])
     params, fitted = read[own], Fitted(**{kind: read[kind] for kind in KINDS if kind in trees})
-    statistics = CodeStatistics(**read[STATISTICS_TREE]) if STATISTICS_TREE in trees else None
-    info = Info(run, step, config, about["data"], about["versions"], parameters, fitted, statistics)
+    info = Info(run, step, config, about["data"], about["versions"], parameters, fitted)
     vae = build(config.model, info.shape)
     check_fit(folder / str(step), vae, params, fitted)
+    if STATISTICS_TREE in trees:
+        info = info._replace(code_statistics=_statistics(read[STATISTICS_TREE], code_shape(vae, params)))
     return Loaded(vae, params, info)
+
+
+def _statistics(tree: Tree, like: Any) -> CodeStatistics:
+    """Returns the statistics as codes are built; Orbax reads tuples as lists."""
+    structure = jax.tree.structure(like)
+    return CodeStatistics(**{name: jax.tree.unflatten(structure, jax.tree.leaves(tree[name])) for name in tree})
 
 
 def run_of(path: Path) -> tuple[Path, int | None]:
