@@ -1,5 +1,6 @@
 """The bounds of hierarchies: on a linear model of two levels with known log p(x), and on both families."""
 
+from dataclasses import replace
 from functools import cache
 
 import jax
@@ -184,6 +185,30 @@ class TestFamilies:
         np.testing.assert_allclose(drawn.kl, np.mean(drawn.log_posterior - drawn.log_prior, axis=0), rtol=0.5)
 
 
+def test_blocks_scanned_as_on_accelerators_compute_what_unrolled_ones_do(monkeypatch):
+    params = built(SMALL_TOP_DOWN)[1]
+
+    def bound_and_gradient():
+        def mean_elbo(params):
+            drawn = SMALL_TOP_DOWN.build(SHAPE).infer(params, jax.random.key(2), images())
+            return jnp.mean(drawn.log_likelihood - drawn.kl)
+
+        return jax.jit(jax.value_and_grad(mean_elbo))(params)
+
+    unrolled = bound_and_gradient()
+    monkeypatch.setattr(jax.lax, "platform_dependent", lambda *arrays, cpu, default: default(*arrays))
+    scanned = bound_and_gradient()
+    for one, other in zip(jax.tree.leaves(unrolled), jax.tree.leaves(scanned), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-2 * np.abs(one).max())
+
+
+def test_blocks_in_bfloat16_keep_codes_and_bound_in_float32():
+    vae, params = built(replace(SMALL_TOP_DOWN, dtype="bfloat16"))
+    found, exact = (each.infer(params, jax.random.key(2), images()) for each in (vae, built(SMALL_TOP_DOWN)[0]))
+    assert {leaf.dtype for leaf in jax.tree.leaves(found)} == {jnp.dtype("float32")}
+    np.testing.assert_allclose(found.log_likelihood, exact.log_likelihood, rtol=0.1)
+
+
 def test_convolutions_may_stand_next_to_the_images():
     vae, params = built(SMALL_CONV)
     drawn = vae.infer(params, jax.random.key(2), images())
@@ -209,6 +234,10 @@ def test_a_learned_prior_belongs_to_the_top(prior):
             "model.blocks is (1, 1, 1, 1, 1, 1), but must be at most 5 levels",
         ),
         ({"channels": (4, 4)}, "model.channels is (4, 4), but must be one number for each of the 4 levels"),
+        (
+            {"blocks": (3, 3, 2, 2)},
+            "model.blocks is (3, 3, 2, 2), but must be one number for each level, 1 for the coarsest",
+        ),
         ({"blocks": (1, 0, 1, 1)}, "model.blocks is (1, 0, 1, 1), but must be numbers of at least 1"),
     ],
 )

@@ -106,14 +106,7 @@ class LevelPosterior:
     log_variance: tuple[ArrayLike, ...]
 
     @property
-    def parts(self) -> tuple[Normal, ...]:
-        """Each level's Gaussian given the levels above."""
-        return tuple(
-            Normal(jnp.asarray(mean), jnp.asarray(log_variance), jnp.ndim(mean) - 1)
-            for mean, log_variance in zip(self.mean, self.log_variance, strict=True)
-        )
-
-    @property
     def top(self) -> Normal:
         """q of the coarsest level, which depends on the image alone."""
-        return self.parts[0]
+        mean, log_variance = jnp.asarray(self.mean[0]), jnp.asarray(self.log_variance[0])
+        return Normal(mean, log_variance, mean.ndim - 1)

@@ -89,7 +89,7 @@ def code_numbers(measured: PerExample, prior: Prior) -> tuple[dict[str, Any], di
     """Returns statistics of the latent space, and the parts of the rate per image."""
     variances = unit_variances(measured.posterior.mean)
     active = np.sort(variances)[::-1]
-    joint = isinstance(prior, Levels) and prior.joint > 1
+    joint = isinstance(prior, Levels) and prior.joint
     parts = None if joint else decompose(measured.z, measured.posterior, prior)
     count = len(jax.tree.leaves(measured.z)[0])
     of = "; of the coarsest level alone" if isinstance(prior, Levels) else ""

@@ -41,8 +41,8 @@ def decompose(z: Code, posterior: Any, prior: Prior) -> Decomposition:
         prior: p(z).
     """
     if isinstance(prior, Levels):
-        if prior.joint > 1:
-            raise TypeError("a prior over several levels together has no part for the coarsest one alone.")
+        if prior.joint:
+            raise TypeError("a prior over levels together has no part for the coarsest one alone.")
         z, posterior, prior = prior.top_of(z), posterior.top, prior.top
     count = len(jax.tree.leaves(z)[0])
 

@@ -22,7 +22,7 @@ class TopDown(ModelConfig):
     channels: tuple[int, ...] = (64, 96, 128, 128)
     """Channels of the maps at each level, finest first; each level is half the size of the one before."""
     blocks: tuple[int, ...] = (3, 3, 2, 1)
-    """Top-down blocks at each level, finest first."""
+    """Top-down blocks at each level, finest first; the coarsest level has 1."""
     encoder_blocks: tuple[int, ...] | None = None
     """Residual blocks of the encoder at each level, finest first; as many as `blocks` by default."""
     middle: int = 32
@@ -41,7 +41,8 @@ class TopDown(ModelConfig):
             if name in ("channels", "encoder_blocks") and sizes:
                 wanted = f"one number for each of the {len(self.blocks)} levels of model.blocks"
                 self.require(len(sizes) == len(self.blocks), name, wanted)
-        self.require(bool(self.channels) and bool(self.blocks), "blocks", "one number for each level")
+        # With a second block q of the coarsest level would depend on a draw of the first, not on the image alone.
+        self.require(self.blocks[-1:] == (1,), "blocks", "one number for each level, 1 for the coarsest, the last")
 
     def check_image(self, shape: tuple[int, int, int]) -> None:
         """Refuses more levels than the image halves."""

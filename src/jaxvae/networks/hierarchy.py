@@ -35,6 +35,8 @@ class Pass(NamedTuple):
 class HierarchyNetworks(NamedTuple):
     """The networks of a hierarchy; a network of your own for `hierarchical_vae` gives these.
 
+    q of the coarsest level must depend on the image alone.
+
     Attributes:
         init: key -> params.
         look: (params, x [b, h, w, c]) -> features of the images, which the other functions take; leaves are [b, ...].
