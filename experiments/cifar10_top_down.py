@@ -2,8 +2,8 @@
 
     make train DATASET=cifar10_top_down         (downloads; or RAW=/folder/of/cifar-10-binary.tar.gz)
 
-Not run yet. To be reached: 3.2 bits per dimension or better after 100 000 steps. Published for a model of this kind: 2.87
-after 800 000 steps of 32 images (Hazami et al. 2022, "Efficient-VDVAE").
+Not run yet. To be reached: 3.2 bits per dimension or better after 100 000 steps. Published for a model of this kind:
+2.87 after 800 000 steps of 32 images (Hazami et al. 2022, "Efficient-VDVAE").
 """
 
 from jaxvae import ELBO, TFDS, Config, DataConfig, DiscretizedLogisticMixtureLikelihood, TopDown, TrainConfig
