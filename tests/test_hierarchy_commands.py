@@ -173,7 +173,33 @@ def test_attributes_move_the_top_and_carry_the_details(call, run, disc_set):
 
 def test_the_other_commands_take_levels(call, run):
     for command, arguments in (
-        (traverse, ("--units", 4)), (draw_map, ()), (neighbours, ("--space", "codes", "--compared", "20")),
+        (draw_map, ()), (neighbours, ("--space", "codes", "--compared", "20")),
     ):  # fmt: skip
         code, _, err = call(command, run, *arguments)
         assert (code, err) == (0, ""), command
+
+
+def test_traverse_shows_the_leading_channels_of_each_level(call, run):
+    code, out, err = call(traverse, run, "--units", 2, "--json")
+    assert (code, err) == (0, "")
+    result = json.loads(out)
+    levels = load(run).vae.levels
+    assert result["by"] == "channel"
+    assert [unit["level"] for unit in result["units"]] == [level for level in levels for _ in range(2)]
+    for first, second in zip(result["units"][::2], result["units"][1::2], strict=True):
+        assert first["rate_nats"] >= second["rate_nats"]
+        assert first["unit"].startswith(f"{first['level']} ")
+    code, out, err = call(traverse, run, "--level", levels[1], "--by", "unit", "--json")
+    assert (code, err) == (0, "")
+    assert {unit["level"] for unit in json.loads(out)["units"]} == {levels[1]}
+
+
+def test_traverse_refuses_levels_that_a_model_does_not_have(call, run, dense_run):
+    mistake(call(traverse, run, "--level", "9x9"), "--level is 9x9, but must be one of z2, z1")
+    mistake(call(traverse, run, "--units", 6), "--units is 6", "only 5 channels in a level")
+    mistake(call(traverse, dense_run, "--level", "z1"), "not a hierarchy")
+
+
+def test_levels_are_balanced_only_in_a_hierarchy():
+    with pytest.raises(ValueError, match="model 'conv' has one level"):
+        tiny_config(objective=ELBO(balance_levels=True, warmup_steps=2))

@@ -29,6 +29,32 @@ def unflatten(rows: Float[Array, "*b d"], like: Any) -> Any:
     return jax.tree.unflatten(structure, shaped)
 
 
+class Moments:
+    """Mean and variance of rows that come a batch at a time."""
+
+    def __init__(self) -> None:
+        self._count, self._sum, self._squares = 0, np.zeros(1), np.zeros(1)
+        self._center: np.ndarray | None = None
+
+    def add(self, rows: Float[np.ndarray, "b d"]) -> None:
+        """Adds rows, float64."""
+        # Distances are from a row nearby: differences of squares of those from 0 would lose their digits.
+        center = self._center = rows[0] if self._center is None else self._center
+        self._count += len(rows)
+        self._sum = self._sum + (rows - center).sum(axis=0)
+        self._squares = self._squares + np.square(rows - center).sum(axis=0)
+
+    @property
+    def mean(self) -> Float[np.ndarray, " d"]:
+        """The mean of the rows so far."""
+        return np.asarray((0.0 if self._center is None else self._center) + self._sum / self._count)
+
+    @property
+    def variance(self) -> Float[np.ndarray, " d"]:
+        """Their variance, which divides by their number."""
+        return np.maximum(self._squares / self._count - np.square(self._sum / self._count), 0.0)
+
+
 class CodeStatistics(NamedTuple):
     """Mean and standard deviation of the posterior means over a set of images; each has the shape of one code.
 

@@ -136,6 +136,10 @@ class VAE(NamedTuple):
         """
         return code[: self.top_levels] if self.levels else code
 
+    def units(self, params: Params) -> int:
+        """Returns the number of units of a code."""
+        return sum(leaf.size for leaf in jax.tree.leaves(code_shape(self, params)))
+
     def top_units(self, params: Params) -> int:
         """Returns the number of units of `top`."""
         return sum(leaf.size for leaf in jax.tree.leaves(self.top(code_shape(self, params))))

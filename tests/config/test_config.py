@@ -166,6 +166,7 @@ def test_nearest_suggests_the_intended_name():
         ({"free_groups": "code"}, "objective.free_groups", "objective.free_nats"),
         ({"capacity_steps": 5}, "objective.capacity_steps", "objective.capacity_nats"),
         ({"warmup_cycles": 2}, "objective.warmup_cycles", "objective.warmup_steps"),
+        ({"balance_levels": True}, "objective.balance_levels", "objective.warmup_steps"),
     ],
 )
 def test_a_field_without_effect_is_refused(changes, field, other):

@@ -7,7 +7,7 @@ from jaxvae.distributions.gaussian import Normal, standard_normal
 from jaxvae.distributions.gaussian_mixture import GaussianMixture
 from jaxvae.evaluation.log_likelihood import Bounds
 from jaxvae.evaluation.numbers import bound_numbers, code_numbers, likelihood_numbers, mean
-from jaxvae.evaluation.per_example import PerExample
+from jaxvae.evaluation.per_example import PerExample, UnitStatistics
 from jaxvae.likelihoods import StoredBits
 
 RANDOM = np.random.default_rng(0)
@@ -22,7 +22,8 @@ def measured(kl_units=KL_UNITS):
     kl = KL_UNITS.sum(axis=1)
     values = {"log_likelihood_nats": LIKELIHOOD, "kl_nats": kl, "elbo_nats": LIKELIHOOD - kl}
     z = MEANS + np.exp(-0.5) * RANDOM.normal(size=MEANS.shape).astype(np.float32)
-    return PerExample(values, POSTERIOR, z, kl_units)
+    rates = None if kl_units is None else kl_units.mean(axis=0)
+    return PerExample(values, POSTERIOR, z, UnitStatistics(MEANS.astype(np.float64).var(axis=0), rates))
 
 
 def test_the_mean_and_its_standard_error_by_hand():
@@ -98,7 +99,10 @@ def test_the_numbers_of_the_codes():
 def test_the_rate_of_a_map_of_codes_is_reported_by_position():
     units = RANDOM.uniform(size=(4, 2, 2, 3)).astype(np.float32)
     spatial = Normal(RANDOM.normal(size=units.shape).astype(np.float32), np.zeros_like(units), 3)
-    numbers, _ = code_numbers(PerExample({}, spatial, spatial.mean, units), standard_normal((2, 2, 3)))
+    numbers, _ = code_numbers(
+        PerExample({}, spatial, spatial.mean, UnitStatistics(np.ones(12), units.mean(axis=0).ravel())),
+        standard_normal((2, 2, 3)),
+    )
     assert numbers["units"] == 12
     np.testing.assert_allclose(numbers["rate_per_unit_nats"], units.mean(axis=0).ravel(), rtol=1e-6)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import flat_objective, tiny_config
 
-from jaxvae import MLP, Autoencoder, BernoulliLikelihood, DataConfig
+from jaxvae import HVAE, MLP, Autoencoder, BernoulliLikelihood, DataConfig
 from jaxvae.data.pixels import scale
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.distributions.gaussian_mixture import GaussianMixture
@@ -41,7 +41,8 @@ def test_every_batch_size_gives_each_image_the_same_numbers(images, name, sizes)
     whole = build_measure(vae, config, 21)(params, KEY, images)
     assert {"log_likelihood_nats", "psnr_db"} <= set(whole.values)
     assert ("iwae_nats" in whole.values, "elbo_nats" in whole.values) == (name == "iwae", name != "autoencoder")
-    assert {len(leaf) for leaf in jax.tree.leaves(whole)} == {21}
+    assert {len(leaf) for leaf in jax.tree.leaves(whole[:3])} == {21}
+    assert len(whole.units.variances) == 3
     for batch_size in sizes:
         same(build_measure(vae, config, batch_size)(params, KEY, images), whole)
 
@@ -63,7 +64,28 @@ def test_the_metrics_of_an_image_are_the_terms_at_noise_from_its_own_key(images)
         np.testing.assert_allclose(measured.values["elbo_nats"][place], elbo(terms)[0], rtol=1e-5)
         np.testing.assert_allclose(measured.z[place], terms.z[0], rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(measured.posterior.mean[place], terms.posterior.mean[0], rtol=1e-4, atol=1e-5)
-        np.testing.assert_allclose(np.sum(measured.kl_units[place]), terms.kl[0], rtol=1e-4)
+
+
+def test_statistics_of_the_units_are_those_of_all_images(images):
+    config, vae, params = start()
+    measured = build_measure(vae, config, 5)(params, KEY, images)
+    mean, log_variance = (
+        np.asarray(part, np.float64) for part in (measured.posterior.mean, measured.posterior.log_variance)
+    )
+    np.testing.assert_allclose(measured.units.variances, mean.var(axis=0), rtol=1e-9)
+    kl = 0.5 * (np.exp(log_variance) + mean**2 - 1 - log_variance)
+    np.testing.assert_allclose(measured.units.rates, kl.mean(axis=0), rtol=1e-5)
+
+
+def test_of_a_hierarchy_only_the_coarsest_level_is_kept_image_by_image(images):
+    config = tiny_config(model=HVAE(hidden=4, latent=(2, 3)))
+    vae = build(config.model, (16, 16, 3))
+    params = vae.init(jax.random.key(1))
+    measured = build_measure(vae, config, 5)(params, KEY, images)
+    assert measured.z.shape == measured.posterior.mean.shape == (21, 2)
+    assert len(measured.units.variances) == len(measured.units.rates) == 5
+    assert np.sum(measured.units.rates) == pytest.approx(np.mean(measured.values["kl_nats"]), rel=1e-5)
+    np.testing.assert_allclose(measured.units.variances[:2], np.var(measured.posterior.mean, axis=0), rtol=1e-5)
 
 
 def test_the_noise_of_an_image_depends_only_on_its_index(images):
@@ -103,7 +125,7 @@ def test_without_a_closed_form_the_rate_is_that_of_the_code_drawn(images):
     config, vae, params = start()
     mixture = GaussianMixture(jnp.zeros(2), jnp.asarray([[1.0] * 3, [-1.0] * 3]), jnp.zeros((2, 3)))
     measured = build_measure(with_prior(vae, mixture), config, 8)(params, KEY, images)
-    assert measured.kl_units is None
+    assert measured.units.rates is None
     expected = measured.posterior.log_prob(measured.z) - mixture.log_prob(jnp.asarray(measured.z))
     np.testing.assert_allclose(measured.values["kl_nats"], expected, rtol=1e-4, atol=1e-4)
 

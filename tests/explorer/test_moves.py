@@ -58,7 +58,7 @@ def test_unit_sliders_move_a_unit_by_the_deviation_of_its_codes(loaded, disc_set
     row = np.zeros(len(rates.values), np.float32)
     moved = moves.apply_sliders(row, sliders, [(sliders[0].key, -2.0), (sliders[1].key, 0.5)])
     expected = row.copy()
-    expected[rates.order[:2]] = np.asarray([-2.0, 0.5]) * rates.mean.std(axis=0)[rates.order[:2]]
+    expected[rates.order[:2]] = np.asarray([-2.0, 0.5]) * rates.deviation[rates.order[:2]]
     np.testing.assert_allclose(moved, expected, rtol=1e-6)
     assert f"{rates.values[rates.order[0]]:.2f} nats" == sliders[0].note
 

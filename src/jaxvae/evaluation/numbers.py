@@ -1,17 +1,18 @@
 """Reported numbers from measured arrays: means with standard errors, named with their units."""
 
+import math
 from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Float
 
+from jaxvae.codes import Code
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.distributions.levels import Levels
 from jaxvae.evaluation.log_likelihood import Bounds
 from jaxvae.evaluation.per_example import PerExample
 from jaxvae.evaluation.rate_decomposition import decompose
-from jaxvae.evaluation.streaming import unit_means, unit_variances
 from jaxvae.likelihoods import StoredBits
 from jaxvae.objectives.metrics import ACTIVE_VARIANCE, bits_per_dim
 from jaxvae.vae import Prior
@@ -56,25 +57,29 @@ def likelihood_numbers(bounds: Bounds, bits: StoredBits | None, dimensions: int)
     return numbers
 
 
-def level_numbers(measured: PerExample, levels: tuple[str, ...]) -> list[dict[str, Any]]:
+def level_numbers(measured: PerExample, levels: tuple[str, ...], like: Code) -> list[dict[str, Any]]:
     """Returns rate, active units and channels of each level of a hierarchy, coarsest first; empty for other models.
 
     A channel is the last axis of a level, of each of its blocks. It is active if its mean KL is above
     ACTIVE_CHANNEL_NATS; the KL has a closed form where the prior is Gaussian.
+
+    Args:
+        measured: of all images.
+        levels: their names.
+        like: a pytree with the shape of one code.
     """
-    numbers = []
-    for index, name in enumerate(levels):
-        variances = unit_variances(measured.posterior.mean[index])
+    numbers, first = [], 0
+    for name, shape in zip(levels, [level.shape for level in like], strict=True):
+        units = slice(first, first := first + math.prod(shape))
         each: dict[str, Any] = {
             "name": name,
-            "units": len(variances),
-            "active_units": int(np.sum(variances > ACTIVE_VARIANCE)),
+            "units": math.prod(shape),
+            "active_units": int(np.sum(measured.units.variances[units] > ACTIVE_VARIANCE)),
         }
         if f"kl_nats/{name}" in measured.values:
             each["rate_nats"] = mean(measured.values[f"kl_nats/{name}"])
-        if measured.kl_units is not None:
-            shape = measured.kl_units[index].shape[1:]
-            rates = unit_means(measured.kl_units[index]).reshape(shape)
+        if measured.units.rates is not None:
+            rates = measured.units.rates[units].reshape(shape)
             channels = rates.reshape(shape[0], -1, shape[-1]).sum(axis=1) if len(shape) > 1 else rates
             each |= {
                 "channels": channels.size,
@@ -87,21 +92,21 @@ def level_numbers(measured: PerExample, levels: tuple[str, ...]) -> list[dict[st
 
 def code_numbers(measured: PerExample, prior: Prior) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Returns statistics of the latent space, and the parts of the rate per image."""
-    variances = unit_variances(measured.posterior.mean)
-    active = np.sort(variances)[::-1]
-    joint = isinstance(prior, Levels) and prior.joint
-    parts = None if joint else decompose(measured.z, measured.posterior, prior)
-    count = len(jax.tree.leaves(measured.z)[0])
-    of = "; of the coarsest level alone" if isinstance(prior, Levels) else ""
-    aggregate = f"q(z) is the mixture of the {count} posteriors, at one sample of each{of}"
+    variances, rates = measured.units
     numbers = {
         "units": len(variances),
-        "active_units": int(np.sum(active > ACTIVE_VARIANCE)),
+        "active_units": int(np.sum(variances > ACTIVE_VARIANCE)),
         "active_unit_rule": f"Var_x(E[z|x]) > {ACTIVE_VARIANCE}",
-        "rate_per_unit_nats": None if measured.kl_units is None else unit_means(measured.kl_units).tolist(),
+        "rate_per_unit_nats": None if rates is None else rates.tolist(),
     }
-    if parts is None:
-        return numbers, {}
+    of = ""
+    if isinstance(prior, Levels):
+        if prior.joint:  # Over levels together: it has no part for the coarsest one alone.
+            return numbers, {}
+        prior, of = prior.top, "; of the coarsest level alone"
+    parts = decompose(measured.z, measured.posterior, prior)
+    count = len(jax.tree.leaves(measured.z)[0])
+    aggregate = f"q(z) is the mixture of the {count} posteriors, at one sample of each{of}"
     numbers |= {
         "mutual_information_nats": mean(parts.information)
         | {"estimator": f"log q(z|x) - log q(z); {aggregate}", "at_most": float(np.log(count))},

@@ -10,30 +10,45 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxvae.annotations import ArrayLike, PRNGKey
-from jaxvae.codes import Code, flatten
+from jaxvae.codes import Code, Moments, flatten
 from jaxvae.data.batches import epoch_batches, example_keys, gather
 from jaxvae.data.pixels import scale, to_float
-from jaxvae.evaluation.streaming import allocate, count_active_units
+from jaxvae.evaluation.streaming import allocate
 from jaxvae.experiment import Config
-from jaxvae.objectives.metrics import with_bits_per_dim
+from jaxvae.objectives.metrics import ACTIVE_VARIANCE, with_bits_per_dim
 from jaxvae.system.local_devices import Devices, local_layout
 from jaxvae.vae import VAE, Params, Prior, with_prior
+
+
+class UnitStatistics(NamedTuple):
+    """What is known of each unit over all images, in the order of `codes.flatten`.
+
+    Attributes:
+        variances: of the posterior means.
+        rates: mean KL in nats; None where there is no closed form.
+    """
+
+    variances: Float[np.ndarray, " d"]
+    rates: Float[np.ndarray, " d"] | None
 
 
 class PerExample(NamedTuple):
     """What each image contributes, [n, ...] in the order of the split, for pixels as the model sees them.
 
+    Codes are those of the coarsest level of a hierarchy, the only one whose q(z|x) depends on the image alone; the
+    levels below, of which there may be more than fits into memory, are summed up in `units`.
+
     Attributes:
         values: named numbers.
         posterior: q(z|x).
         z: the code drawn from it for the terms.
-        kl_units: its KL unit by unit; None where there is no closed form.
+        units: statistics of all units of whole codes.
     """
 
     values: dict[str, Any]
     posterior: Any
     z: Code
-    kl_units: Any | None
+    units: UnitStatistics
 
 
 Measure = Callable[[Params, Array, np.ndarray], PerExample]
@@ -61,7 +76,7 @@ def build_measure(vae: VAE, config: Config, batch_size: int | None = None, devic
     last = jnp.asarray(config.train.steps)
     objective, bits = config.objective.build(1), config.model.likelihood.stored_bits(config.data.pixels)
 
-    def one(params: Params, prior: Prior, key: PRNGKey, image: Array) -> PerExample:
+    def one(params: Params, prior: Prior, key: PRNGKey, image: Array) -> Any:
         pixel_key, noise_key = jax.random.split(key)
         x, clean = to_float(pixel_key, image[None], config.data.pixels), scale(image[None])
         terms = objective.terms(with_prior(vae, prior), params, noise_key, x)
@@ -69,8 +84,10 @@ def build_measure(vae: VAE, config: Config, batch_size: int | None = None, devic
         if config.objective.per_example:
             values[OBJECTIVE] = objective.value(terms, last)
         values["psnr_db"] = psnr(clean, vae.decode(params, vae.encode(params, clean).mean).mean)
-        whole = PerExample(values, terms.posterior, terms.z, getattr(terms, "kl_units", None))
-        return jax.tree.map(lambda leaf: leaf[0], whole)
+        kept = (terms.posterior.top, terms.z[0]) if vae.levels else (terms.posterior, terms.z)
+        kl_units = getattr(terms, "kl_units", None)
+        rows = (flatten(terms.posterior.mean), None if kl_units is None else flatten(kl_units))
+        return jax.tree.map(lambda leaf: leaf[0], ((values, *kept), rows))
 
     batch = jax.jit(jax.vmap(one, (None, None, 0, 0)))
     prior_of = jax.jit(vae.prior)
@@ -80,15 +97,21 @@ def build_measure(vae: VAE, config: Config, batch_size: int | None = None, devic
         layout, filled, whole = local_layout(size, devices), 0, None
         params = layout.replicated(params)
         prior = prior_of(params)
+        codes, rates = Moments(), Moments()
         for indices, real in epoch_batches(len(images), size):
             shares = layout.divided(gather(images, indices))
-            result = jax.device_get(batch(params, prior, example_keys(key, indices), shares))
+            result, (mean_rows, kl_rows) = jax.device_get(batch(params, prior, example_keys(key, indices), shares))
             if whole is None:
                 whole = jax.tree.map(lambda leaf: allocate((len(images), *leaf.shape[1:]), leaf.dtype), result)
             rows = slice(filled, filled + real)
             jax.tree.map(lambda into, leaf, rows=rows, real=real: into.__setitem__(rows, leaf[:real]), whole, result)
+            codes.add(np.asarray(mean_rows[:real], np.float64))
+            if kl_rows is not None:
+                rates.add(np.asarray(kl_rows[:real], np.float64))
             filled += real
-        return cast("PerExample", whole)
+        units = UnitStatistics(codes.variance, None if kl_rows is None else rates.mean)
+        values, posterior, z = cast("tuple[dict[str, Any], Any, Code]", whole)
+        return PerExample(values, posterior, z, units)
 
     return measure
 
@@ -96,7 +119,7 @@ def build_measure(vae: VAE, config: Config, batch_size: int | None = None, devic
 def means(measured: PerExample) -> dict[str, float]:
     """Returns means over examples, never over batch means: a ragged last batch counts for what it holds."""
     values = {name: float(np.mean(each, dtype=np.float64)) for name, each in measured.values.items()}
-    active = float(count_active_units(measured.posterior.mean))
+    active = float(np.sum(measured.units.variances > ACTIVE_VARIANCE))
     return values | {"active_units": active, "n": float(len(next(iter(measured.values.values()))))}
 
 

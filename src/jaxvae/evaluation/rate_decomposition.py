@@ -12,7 +12,6 @@ from jaxvae.annotations import Tree
 from jaxvae.codes import Code, flatten
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.distributions.gaussian_mixture import GaussianMixture
-from jaxvae.distributions.levels import Levels
 from jaxvae.vae import Prior
 
 CHUNK_ROWS = 64  # Codes at a time.
@@ -33,17 +32,11 @@ class Decomposition(NamedTuple):
 def decompose(z: Code, posterior: Any, prior: Prior) -> Decomposition:
     """Decomposes the rate, with q(z) the mixture of the n posteriors, including each code's own.
 
-    For a hierarchy that is the rate of the coarsest level: q of the others depends on the codes above them.
-
     Args:
         z: a code drawn from each posterior, a pytree of [n, ...].
         posterior: the n posteriors.
         prior: p(z).
     """
-    if isinstance(prior, Levels):
-        if prior.joint:
-            raise TypeError("a prior over levels together has no part for the coarsest one alone.")
-        z, posterior, prior = prior.top_of(z), posterior.top, prior.top
     count = len(jax.tree.leaves(z)[0])
 
     @jax.jit

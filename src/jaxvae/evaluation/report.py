@@ -10,18 +10,27 @@ import numpy as np
 from jaxvae.annotations import PRNGKey
 from jaxvae.data.prepared import Prepared
 from jaxvae.errors import printable
-from jaxvae.evaluation.doctor import Facts, diagnose, notes, posterior_at_bound, scale_at_bound, widest_variance
+from jaxvae.evaluation.doctor import (
+    EXAMPLES,
+    Facts,
+    diagnose,
+    notes,
+    posterior_at_bound,
+    scale_at_bound,
+    widest_variance,
+)
 from jaxvae.evaluation.features import Features
 from jaxvae.evaluation.image_quality import measure_images
 from jaxvae.evaluation.log_likelihood import importance_bounds
 from jaxvae.evaluation.numbers import bound_numbers, code_numbers, level_numbers, likelihood_numbers, mean
 from jaxvae.evaluation.per_example import OBJECTIVE, PerExample, build_measure
-from jaxvae.evaluation.streaming import count_active_units
+from jaxvae.inference import encode_means
 from jaxvae.keys import key_for
 from jaxvae.models import GaussianModel
 from jaxvae.objectives import ELBO
+from jaxvae.objectives.metrics import ACTIVE_VARIANCE
 from jaxvae.runs.run import Info, Loaded, prior_of, versions
-from jaxvae.vae import with_prior
+from jaxvae.vae import code_shape, with_prior
 
 FORMAT_VERSION = 1
 
@@ -71,7 +80,7 @@ def evaluate_run(loaded: Loaded, prepared: Prepared, options: Options, features:
         codes, parts = code_numbers(measured, prior)
         report |= bound_numbers(measured, prior) | likelihood_numbers(bounds, bits, images[0].size) | {"codes": codes}
         if vae.levels:
-            report["levels"] = level_numbers(measured, vae.levels)
+            report["levels"] = level_numbers(measured, vae.levels, code_shape(vae, params))
         per_example |= parts
         per_example |= {"log_likelihood_bounds_nats": bounds.log_likelihood_nats.T, "k": np.asarray(bounds.samples)}
         per_example |= {"effective_samples": bounds.effective_samples.T}
@@ -103,15 +112,17 @@ def _facts(
         stored_range=(min(low for low, _ in ranges), max(high for _, high in ranges)),
         levels=report.get("levels", []),
         grey_share=float(np.mean((images[:1000] > 0) & (images[:1000] < 255))),
-        units=sum(leaf[0].size for leaf in jax.tree.leaves(measured.posterior.mean)),
-        active_units=count_active_units(measured.posterior.mean),
+        units=len(measured.units.variances),
+        active_units=int(np.sum(measured.units.variances > ACTIVE_VARIANCE)),
         rate_nats=report["rate_nats"]["mean"] if has_prior else None,
         widest_variance=widest_variance(measured.posterior) if has_prior else None,
         posterior_at_bound=posterior_at_bound(measured.posterior, model)
         if has_prior and isinstance(model, GaussianModel)
         else None,
         # Only a density grows without bound as its scale falls; a probability may be as sharp as it likes.
-        scale_at_bound=scale_at_bound(vae, params, measured.z) if model.likelihood.predicts_scale else None,
+        scale_at_bound=scale_at_bound(vae, params, encode_means(vae, params, images[:EXAMPLES]))
+        if model.likelihood.predicts_scale
+        else None,
         elbo_nats=report.get("elbo_nats"),
         train_elbo_nats=mean(trained.values["elbo_nats"]) if trained else None,
         psnr_db=shown["psnr_db"]["mean"],

@@ -9,7 +9,6 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxvae.codes import Code, flatten
-from jaxvae.objectives.metrics import ACTIVE_VARIANCE
 
 CHUNK_ROWS = 1024
 MAX_BYTES_IN_MEMORY = 16_000_000  # A larger array lies in a temporary file, of which the system keeps what it can.
@@ -45,8 +44,3 @@ def unit_variances(code: Code) -> Float[np.ndarray, " d"]:
     """Returns the variance of each unit over codes, a pytree of [n, ...]; it divides by n."""
     center = unit_means(code)
     return unit_means(code, lambda rows: np.square(rows - center[None]))
-
-
-def count_active_units(means: Any) -> int:
-    """Returns how many units vary with the image: Var_x(E[z|x]) > 0.01 (Burda et al. 2016, section 5.2)."""
-    return int(np.sum(unit_variances(means) > ACTIVE_VARIANCE))

@@ -44,12 +44,12 @@ class Slider(NamedTuple):
 
 def unit_sliders(loaded: Loaded, rates: UnitRates, count: int) -> list[Slider]:
     """Returns sliders of the `count` units of highest rate, in standard deviations of the codes in `rates`."""
-    names = unit_names(code_shape(loaded.vae, loaded.params))
+    names = unit_names(code_shape(loaded.vae, loaded.params), loaded.vae.levels)
     number = "variance {:.3g}" if rates.name == "variance" else "{:.2f} nats"
     return [
         Slider(
             f"unit:{unit}", f"unit {names[unit]}", number.format(rates.values[unit]),
-            np.where(np.arange(len(names)) == unit, np.std(rates.mean[:, unit]), 0.0).astype(np.float32),
+            np.where(np.arange(len(names)) == unit, rates.deviation[unit], 0.0).astype(np.float32),
             -MAX_DEVIATIONS, MAX_DEVIATIONS,
         )
         for unit in rates.order[:count]

@@ -13,7 +13,6 @@ from jaxvae.codes import unflatten
 from jaxvae.errors import UserError
 from jaxvae.inference import code_rows, decode_to_images
 from jaxvae.latents.units.marginals import code_marginals, prior_marginals
-from jaxvae.latents.units.names import unit_names
 from jaxvae.runs.run import Loaded
 from jaxvae.vae import code_shape
 
@@ -114,7 +113,7 @@ class Manifold(NamedTuple):
 
 def require_two_units(loaded: Loaded) -> None:
     """Raises UserError unless codes have exactly two units."""
-    units = len(unit_names(code_shape(loaded.vae, loaded.params)))
+    units = loaded.vae.units(loaded.params)
     if units != 2:
         raise UserError(
             f"the manifold needs codes of two units, but those of {loaded.info.run} have {units}; "

@@ -29,6 +29,9 @@ class ELBO(AnnealedObjective):
     """Target of the mean KL in nats; beta then weights the distance from it."""
     capacity_steps: int = 0
     """Steps over which the target rises linearly from 0."""
+    balance_levels: bool = False
+    """During the warm-up, weight the KL of each level of a hierarchy in proportion to its KL per unit, so that levels
+    with little to say are penalised least."""
 
     def check(self) -> None:
         """Refuses free bits together with a capacity, and fields that would be silently ignored."""
@@ -45,9 +48,16 @@ class ELBO(AnnealedObjective):
             "capacity_steps",
             "0 unless objective.capacity_nats is set",
         )
+        self.require(
+            not self.balance_levels or (self.warmup_steps > 0 and self.free_nats == 0 and self.capacity_nats is None),
+            "balance_levels",
+            "False unless objective.warmup_steps is set, and with free nats or a capacity",
+        )
 
     def check_model(self, model: ModelConfig, batch_size: int) -> None:
-        """Refuses free bits per unit where the KL of a unit has no closed form."""
+        """Refuses what needs levels of a model that has one, and free bits of units whose KL has no closed form."""
+        if self.balance_levels:
+            self.require(model.hierarchical, "balance_levels", f"False, since model {model.kind!r} has one level")
         if self.free_nats and self.free_groups == "level":
             self.require(model.hierarchical, "free_groups", f"another group, since model {model.kind!r} has one level")
         elif self.free_nats and self.free_groups != "code":
@@ -61,13 +71,15 @@ class ELBO(AnnealedObjective):
 
     @property
     def per_example(self) -> bool:
-        """False with free bits or a capacity, which look at the mean over a batch."""
-        return not self.free_nats and self.capacity_nats is None
+        """False with free bits, a capacity or balanced levels, which look at the mean over a batch."""
+        return not self.free_nats and self.capacity_nats is None and not self.balance_levels
 
     def build(self, examples: int) -> Objective:
         """Returns the objective."""
+        import jax.numpy as jnp
+
         from jaxvae.objectives.bounds import bound_metrics, elbo, variational_terms
-        from jaxvae.objectives.free_bits import capacity_value, free_value
+        from jaxvae.objectives.free_bits import balanced_value, capacity_value, free_value
         from jaxvae.objectives.schedules import capacity_at
 
         def value(terms: Inference, step: Step) -> Float[Array, " b"]:
@@ -76,6 +88,8 @@ class ELBO(AnnealedObjective):
                 return free_value(terms, beta, self.free_nats, self.free_groups)
             if self.capacity_nats is not None:
                 return capacity_value(terms, beta, capacity_at(self.capacity_nats, self.capacity_steps, step))
+            if self.balance_levels:
+                return jnp.where(beta < self.beta, balanced_value(terms, beta), elbo(terms, beta))
             return elbo(terms, beta)
 
         return Objective(variational_terms, value, bound_metrics, self.weight)

@@ -10,14 +10,15 @@ from PIL import Image
 from scipy.stats import norm
 
 from jaxvae import Autoencoder, Conv, VampPrior
-from jaxvae.codes import flatten
-from jaxvae.errors import UserError
+from jaxvae.codes import flatten, unflatten
 from jaxvae.inference import decode_to_images, encode_means
-from jaxvae.latents.units.names import unit_names
+from jaxvae.latents.units.names import channel_groups, unit_groups, unit_names
 from jaxvae.latents.units.rates import unit_rates
+from jaxvae.latents.units.traversal import leading_groups, summary
 from jaxvae.latents.units.traversal import traverse as walk
 from jaxvae.rendering.captions import MIN_SIDE, labelled_grid
 from jaxvae.traverse import traverse
+from jaxvae.vae import code_shape
 
 SPATIAL = Conv(latent_kind="spatial", latent=2, channels=(4, 4))
 
@@ -27,7 +28,47 @@ def test_units_of_a_vector_are_numbers_and_units_of_a_map_are_positions():
     names = unit_names(np.zeros((2, 3, 2)))
     assert names[:3] == ["(0, 0, 0)", "(0, 0, 1)", "(0, 1, 0)"]
     assert names[np.ravel_multi_index((1, 2, 1), (2, 3, 2))] == "(1, 2, 1)"
+    assert unit_names((np.zeros(1), np.zeros((1, 1, 2, 1))), ("1x1", "1x2")) == [
+        "1x1 0",
+        "1x2 (0, 0, 0, 0)",
+        "1x2 (0, 0, 1, 0)",
+    ]
     assert unit_names({"a": np.zeros(1), "b": np.zeros((1, 2))}) == ["['a']0", "['b'](0, 0)", "['b'](0, 1)"]
+
+
+def test_a_channel_is_all_places_of_a_map_in_each_block():
+    assert [group.name for group in channel_groups(np.zeros(2))] == ["0", "1"]
+    one = np.arange(12).reshape(2, 3, 2)
+    np.testing.assert_array_equal(
+        [group.units for group in channel_groups(one)], [one[..., 0].ravel(), one[..., 1].ravel()]
+    )
+    levels = (np.arange(3), 3 + np.arange(16).reshape(2, 2, 2, 2))
+    groups = channel_groups(levels, ("top", "2x2"))
+    assert [group.name for group in groups] == ["top 0", "top 1", "top 2"] + [
+        f"2x2 ({block}, {channel})" for block in range(2) for channel in range(2)
+    ]
+    assert [group.level for group in groups] == ["top"] * 3 + ["2x2"] * 4
+    np.testing.assert_array_equal(groups[4].units, levels[1][0, ..., 1].ravel())
+    np.testing.assert_array_equal(groups[5].units, levels[1][1, ..., 0].ravel())
+
+
+def leading(loaded, rates, count, by=unit_groups):
+    return leading_groups(by(code_shape(loaded.vae, loaded.params), loaded.vae.levels), rates, count)
+
+
+def test_a_channel_is_moved_in_all_its_places(disc_set):
+    loaded = untrained(tiny_config(model=SPATIAL), disc_set)
+    images = disc_set.split("test").images
+    rates = unit_rates(loaded, images)
+    first, *_ = chosen = leading(loaded, rates, 2, channel_groups)
+    walked = walk(loaded, images[4], rates, np.asarray([0.1, 0.9]), chosen)
+    row = np.array(flatten(encode_means(loaded.vae, loaded.params, images[4:5])))
+    row[0, first.units] = norm.ppf(0.9)
+    image = decode_to_images(loaded.vae, loaded.params, unflatten(row, code_shape(loaded.vae, loaded.params)))[0]
+    assert np.max(np.abs(walked.images[0, 1].astype(int) - image)) <= 1
+    np.testing.assert_allclose(walked.rates, [rates.values[group.units].sum() for group in chosen])
+    assert walked.rates[0] >= walked.rates[1]
+    assert summary(walked, rates.name)[0]["units"] == len(first.units) > 1
 
 
 @pytest.mark.parametrize("model", [DENSE, SPATIAL], ids=["vector", "spatial"])
@@ -35,7 +76,7 @@ def test_each_row_moves_one_unit_through_the_quantiles_and_leaves_the_others(dis
     loaded = untrained(tiny_config(model=model), disc_set)
     images = disc_set.split("test").images
     rates = unit_rates(loaded, images)
-    walked = walk(loaded, images[4], rates, np.asarray([0.1, 0.5, 0.9]), 2)
+    walked = walk(loaded, images[4], rates, np.asarray([0.1, 0.5, 0.9]), leading(loaded, rates, 2))
     code = np.asarray(encode_means(loaded.vae, loaded.params, images[4:5]))
     shape = code.shape[1:]
     expected = np.tile(code, (6, *(1,) * len(shape))).reshape(2, 3, -1)
@@ -52,21 +93,19 @@ def test_the_mean_code_is_a_valid_start(disc_set):
     loaded = untrained(tiny_config(model=DENSE), disc_set)
     images = disc_set.split("test").images
     rates = unit_rates(loaded, images)
-    walked = walk(loaded, None, rates, np.asarray([0.3, 0.7]), 1)
-    mean = rates.mean.mean(axis=0)
+    walked = walk(loaded, None, rates, np.asarray([0.3, 0.7]), leading(loaded, rates, 1))
+    mean = rates.mean.copy()
     mean[rates.order[0]] = norm.ppf(0.7)
     last = decode_to_images(loaded.vae, loaded.params, jnp.asarray(mean[None], jnp.float32))[0]
     assert np.max(np.abs(walked.images[0, 1].astype(int) - last)) <= 1
-    with pytest.raises(UserError, match="requested 4 units, but codes of made have only 3"):
-        walk(loaded, None, rates, np.asarray([0.3, 0.7]), 4)
 
 
 def test_an_autoencoder_walks_where_its_codes_are(disc_set):
     loaded = untrained(tiny_config(model=DENSE, objective=Autoencoder()), disc_set)
     images = disc_set.split("test").images
     rates = unit_rates(loaded, images)
-    walked = walk(loaded, images[0], rates, np.asarray([0.0, 1.0]), 1)
-    unit = rates.mean[:, rates.order[0]]
+    walked = walk(loaded, images[0], rates, np.asarray([0.0, 1.0]), leading(loaded, rates, 1))
+    unit = rates.codes[:, rates.order[0]]
     np.testing.assert_allclose(walked.values[0], [unit.min(), unit.max()])
     assert "no prior" in walked.description
 

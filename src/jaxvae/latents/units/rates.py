@@ -1,5 +1,7 @@
 """The rate of each latent unit, by which units are ordered."""
 
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -9,15 +11,17 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxvae.annotations import Params, PRNGKey
-from jaxvae.codes import flatten
+from jaxvae.codes import Moments, flatten
 from jaxvae.data.batches import epoch_batches, example_keys, gather
 from jaxvae.data.pixels import to_float
 from jaxvae.distributions.base import LOG_2PI
-from jaxvae.distributions.gaussian import Normal
 from jaxvae.inference import BATCH_SIZE
 from jaxvae.keys import key_for
 from jaxvae.latents.units.marginals import Draws, Gaussians, prior_marginals
 from jaxvae.runs.run import Loaded
+from jaxvae.vae import Prior
+
+Rate = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 NODES = 16  # Gauss-Hermite nodes: exact for polynomials up to degree 31.
 
@@ -30,13 +34,17 @@ class UnitRates(NamedTuple):
             of the codes.
         name: Which of the two `values` are, as a JSON key.
         description: How they were computed.
-        mean: The codes [n, d] they were computed from.
+        mean: Mean over the images of the codes (posterior means).
+        deviation: Their standard deviation.
+        codes: The codes themselves for an autoencoder, which has no prior to take quantiles of; otherwise None.
     """
 
     values: Float[np.ndarray, " d"]
     name: str
     description: str
-    mean: Float[np.ndarray, "n d"]
+    mean: Float[np.ndarray, " d"]
+    deviation: Float[np.ndarray, " d"]
+    codes: Float[np.ndarray, "n d"] | None = None
 
     @property
     def order(self) -> np.ndarray:
@@ -45,64 +53,77 @@ class UnitRates(NamedTuple):
 
 
 def unit_rates(loaded: Loaded, images: np.ndarray) -> UnitRates:
-    """Computes the rate of each unit over uint8 images [n, h, w, c].
+    """Computes the rate of each unit over uint8 images [n, h, w, c], a batch at a time.
 
-    For a diagonal Gaussian prior these are the terms of the KL, equal to `rate_per_unit_nats` of `evaluate`. For a
-    mixture each is the KL to the unit's marginal, by quadrature; for a flow, the KL to a Gaussian with the marginal's
-    mean and variance. In the last two cases they do not sum to the KL.
+    For a diagonal Gaussian prior these are the terms of the KL, equal to `rate_per_unit_nats` of `evaluate` (below the
+    coarsest level of a hierarchy: up to the draw of the levels above, which here are at their means). For a mixture
+    each is the KL to the unit's marginal, by quadrature; for a flow, the KL to a Gaussian with the marginal's mean and
+    variance. In the last two cases they do not sum to the KL.
     """
     vae, params, info = loaded
-    posterior = _posterior_rows(loaded, images)
-    mean, log_variance = np.asarray(posterior.mean, np.float64), np.asarray(posterior.log_variance, np.float64)
-    every = np.arange(mean.shape[1])
     if not info.config.objective.variational:
-        return UnitRates(
-            np.var(mean, axis=0), "variance", "variance of the codes, because an autoencoder has no KL", mean
-        )
-    prior = jax.jit(vae.prior)(params)
-    marginals = prior_marginals(prior, every)
-    if isinstance(marginals.distribution, Draws):
-        values = _closed_form(mean, log_variance, _gaussian(marginals.distribution))
+        codes = np.concatenate([mean for mean, _ in _posterior_rows(loaded, images)])
+        mean, variance = codes.mean(axis=0), codes.var(axis=0)
+        how = "variance of the codes, because an autoencoder has no KL"
+        return UnitRates(variance, "variance", how, mean, np.sqrt(variance), codes)
+    rate, how = _rate_function(jax.jit(vae.prior)(params), vae.units(params))
+    moments, values = Moments(), np.zeros(1)
+    for mean, log_variance in _posterior_rows(loaded, images):
+        moments.add(mean)
+        values = values + rate(mean, log_variance).sum(axis=0)
+    return UnitRates(values / len(images), "rate_nats", how, moments.mean, np.sqrt(moments.variance))
+
+
+def _rate_function(prior: Prior, units: int) -> tuple[Rate, str]:
+    """Returns the function from mean and log-variance of q(z|x) to the rate of each unit, and how it is computed."""
+    marginals = prior_marginals(prior, np.arange(units)).distribution
+    if isinstance(marginals, Draws):
         how = "KL to a Gaussian with the marginal's mean and variance"
-    elif len(marginals.distribution.weights) == 1:
-        values, how = _closed_form(mean, log_variance, marginals.distribution), "KL(q(z_j|x) || p(z_j)) in closed form"
-    else:
-        values, how = (
-            _by_quadrature(mean, log_variance, marginals.distribution),
-            "KL to the unit's marginal, by quadrature",
-        )
-    return UnitRates(values, "rate_nats", how, mean)
+        return partial(_closed_form, prior=_gaussian(marginals)), how
+    if len(marginals.weights) == 1:
+        return partial(_closed_form, prior=marginals), "KL(q(z_j|x) || p(z_j)) in closed form"
+    return partial(_by_quadrature, prior=marginals), "KL to the unit's marginal, by quadrature"
 
 
-def _posterior_rows(loaded: Loaded, images: np.ndarray) -> Normal:
-    """Returns the posteriors as rows [n, d], from the same pixel values as `evaluate` at its default seed."""
+def _posterior_rows(loaded: Loaded, images: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields mean and log-variance of the posteriors, rows [b, d] of float64, a batch at a time.
+
+    From the same pixel values as `evaluate` at its default seed.
+    """
     vae, params, info = loaded
 
-    def one(params: Params, key: PRNGKey, image: Array) -> Normal:
+    def one(params: Params, key: PRNGKey, image: Array) -> tuple[Array, Array]:
         posterior = vae.encode(params, to_float(jax.random.split(key)[0], image[None], info.config.data.pixels))
-        return Normal(flatten(posterior.mean)[0], flatten(posterior.log_variance)[0], 1)
+        return flatten(posterior.mean)[0], flatten(posterior.log_variance)[0]
 
-    batch, key, parts = jax.jit(jax.vmap(one, (None, 0, 0))), jax.random.split(key_for("evaluate", 0), 2)[0], []
+    batch, key = jax.jit(jax.vmap(one, (None, 0, 0))), jax.random.split(key_for("evaluate", 0), 2)[0]
     for indices, real in epoch_batches(len(images), min(BATCH_SIZE, len(images))):
-        rows = jax.device_get(batch(params, example_keys(key, indices), gather(images, indices)))
-        parts.append(jax.tree.map(lambda leaf, real=real: leaf[:real], rows))
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+        mean, log_variance = jax.device_get(batch(params, example_keys(key, indices), gather(images, indices)))
+        yield np.asarray(mean[:real], np.float64), np.asarray(log_variance[:real], np.float64)
 
 
 def _gaussian(draws: Draws) -> Gaussians:
     return Gaussians(np.ones(1), draws.values.mean(axis=0)[None], draws.values.std(axis=0)[None])
 
 
-def _closed_form(mean: np.ndarray, log_variance: np.ndarray, prior: Gaussians) -> Float[np.ndarray, " d"]:
+def _closed_form(mean: np.ndarray, log_variance: np.ndarray, prior: Gaussians) -> Float[np.ndarray, "b d"]:
     log_ratio = log_variance - 2.0 * np.log(prior.deviations)
     parts = np.expm1(log_ratio) - log_ratio + np.square((mean - prior.means) / prior.deviations)
-    return 0.5 * np.mean(parts, axis=0)
+    return np.asarray(0.5 * parts)
 
 
-def _by_quadrature(mean: np.ndarray, log_variance: np.ndarray, prior: Gaussians) -> Float[np.ndarray, " d"]:
+def _by_quadrature(mean: np.ndarray, log_variance: np.ndarray, prior: Gaussians) -> Float[np.ndarray, "b d"]:
     """Returns E_q[log q − log p] per unit: the first term in closed form, the second by Gauss-Hermite quadrature."""
+    per_unit = (mean.T, np.exp(0.5 * log_variance).T, prior.means.T, prior.deviations.T)
+    arrays = tuple(jnp.asarray(each, jnp.float32) for each in per_unit)
+    log_prior = _expected_log_density(jnp.asarray(prior.weights, jnp.float32), arrays)
+    return -0.5 * (1.0 + LOG_2PI + log_variance) - np.asarray(log_prior, np.float64).T
+
+
+@jax.jit
+def _expected_log_density(mixture_weights: Float[Array, " m"], arrays: tuple[Array, ...]) -> Float[Array, "d b"]:
     nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
-    log_weights = jnp.log(jnp.asarray(prior.weights))[None]
+    log_weights = jnp.log(mixture_weights)[None]
 
     def unit(each: Any) -> Array:
         center, spread, means, deviations = each
@@ -110,11 +131,9 @@ def _by_quadrature(mean: np.ndarray, log_variance: np.ndarray, prior: Gaussians)
         def log_density(node: Array) -> Array:
             distances = (center[:, None] + node * spread[:, None] - means[None]) / deviations[None]
             logs = log_weights - jnp.log(deviations)[None] - 0.5 * (jnp.square(distances) + LOG_2PI)
-            return jnp.mean(jax.nn.logsumexp(logs, axis=1))
+            return jax.nn.logsumexp(logs, axis=1)
 
-        return jax.lax.map(log_density, jnp.asarray(nodes, jnp.float32)) @ jnp.asarray(weights / weights.sum())
+        return jnp.asarray(weights / weights.sum()) @ jax.lax.map(log_density, jnp.asarray(nodes, jnp.float32))
 
-    per_unit = (mean.T, np.exp(0.5 * log_variance).T, prior.means.T, prior.deviations.T)
-    arrays = tuple(jnp.asarray(each, jnp.float32) for each in per_unit)
-    log_prior = jax.jit(lambda arrays: jax.lax.map(unit, arrays))(arrays)
-    return np.mean(-0.5 * (1.0 + LOG_2PI + log_variance), axis=0) - np.asarray(log_prior, np.float64)
+    expected: Array = jax.lax.map(unit, arrays)
+    return expected
