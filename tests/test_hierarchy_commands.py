@@ -6,16 +6,17 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from conftest import interrupt_at, metric_lines, mistake, tiny_config, train_config
+from conftest import interrupt_at, metric_lines, mistake, saved_run, tiny_config, train_config
 from PIL import Image
 
-from jaxvae import ELBO, HVAE, load
+from jaxvae import ELBO, HVAE, TopDown, load
 from jaxvae.attribute import attribute
 from jaxvae.decode import decode
 from jaxvae.encode import encode
 from jaxvae.evaluate import evaluate
 from jaxvae.interpolate import interpolate
 from jaxvae.latents.code_files import read_codes
+from jaxvae.latents.paths.details import set_details
 from jaxvae.map import draw_map
 from jaxvae.neighbours import neighbours
 from jaxvae.sample import sample
@@ -203,3 +204,39 @@ def test_traverse_refuses_levels_that_a_model_does_not_have(call, run, dense_run
 def test_levels_are_balanced_only_in_a_hierarchy():
     with pytest.raises(ValueError, match="model 'conv' has one level"):
         tiny_config(objective=ELBO(balance_levels=True, warmup_steps=2))
+
+
+def test_fine_levels_of_a_path_can_be_those_of_the_start_or_their_mean(run):
+    vae = load(run).vae._replace(top_levels=1)
+    first, last = (np.ones(3), np.full(5, 2.0)), (np.full(3, 3.0), np.full(5, 4.0))
+    assert set_details(vae, [first, last], "interpolate") == [first, last]
+    for details, below in (("start", 2.0), ("mean", 0.0)):
+        for end, top in zip(set_details(vae, [first, last], details), (1.0, 3.0), strict=True):
+            np.testing.assert_array_equal(end[0], np.full(3, top))
+            np.testing.assert_array_equal(end[1], np.full(5, below))
+
+
+def test_a_model_without_fine_levels_has_no_details_to_choose(call, run, dense_run):
+    for each in (run, dense_run):  # Both levels of the small hierarchy count as coarse.
+        mistake(call(interpolate, each, "--details", "start"), "--details is start", "no fine levels")
+
+
+def test_a_walk_with_the_details_of_its_start(call, disc_set, tmp_path):
+    # 4x4 with 320 units is coarse, 8x8 with 1280 fine.
+    model = TopDown(stem=(4,), channels=(8, 8), blocks=(1, 1), middle=4, latent=20)
+    saved = saved_run(tmp_path / "wide", tiny_config(model=model), disc_set)
+    assert load(saved).vae.top_levels == 1
+    code, out, err = call(interpolate, saved, "--details", "start", "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["details"] == "start"
+
+
+def test_a_fitted_prior_is_refused_for_a_top_that_is_too_large(disc_set, tmp_path):
+    model = TopDown(stem=(), channels=(8,), blocks=(1,), middle=4, latent=5)
+    for settings in ({"mixture_components": 2}, {"fitted_flow_steps": 3}):
+        config = tiny_config(
+            model=model, train=train_config(**{"mixture_components": 0, "fitted_flow_steps": 0} | settings)
+        )
+        with pytest.raises(ValueError, match="level 16x16 has 1280 units, but priors are fitted to at most 1024"):
+            train(config, disc_set, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -47,6 +47,7 @@ def interpolate(
     degree: float | None = None,
     path: Literal["linear", "spherical", "prior", "geodesic"] = "linear",
     prior: Literal["model", "fitted_mixture", "fitted_flow"] | None = None,
+    details: Literal["interpolate", "start", "mean"] = "interpolate",
     seed: int | None = None,
     report: bool = False,
     gif: bool = False,
@@ -80,6 +81,8 @@ def interpolate(
             longer.
         prior: Prior of --path prior: the model's own or one fitted to the training codes. Defaults to the fitted flow,
             or else the fitted mixture, if the run has them. Paths through a mixture of distant Gaussians jump.
+        details: Of a hierarchy, what the levels below the coarsest ones do: interpolate, go along with the rest; start,
+            stay those of the first image; mean, stay at the mean of their priors.
         seed: Sample the codes from the posteriors with this seed; defaults to the posterior means.
         report: Report how smooth the path is: in pixels, and in the probability of each attribute that changes, as a
             classifier trained on the data set's images gives it (takes some seconds).
@@ -122,6 +125,7 @@ def interpolate(
     from jaxvae.keys import key_for
     from jaxvae.latents.code_files import saved_code
     from jaxvae.latents.paths.build import build_path
+    from jaxvae.latents.paths.details import set_details
     from jaxvae.latents.paths.walk_report import describe_sheet, describe_walk, format_lines, measure_smoothness
     from jaxvae.latents.paths.walks import even_degrees, first_of, segment_rows, sheet, to_arrays, walk
     from jaxvae.priors.fitted import KINDS
@@ -137,7 +141,12 @@ def interpolate(
     first, last = walk_ends(info.config.data, info.data)
     names = list(corners) if corners else [from_ or first, *via, to or last]
     kind: str = prior or next((fitted for fitted in KINDS[::-1] if fitted in info.fitted.kinds), "model")
-    marks = [path if path != "prior" else f"prior-{kind}", "loop" * loop, "" if seed is None else f"seed{seed}"]
+    marks = [
+        path if path != "prior" else f"prior-{kind}",
+        f"{details}-details" * (details != "interpolate"),
+        "loop" * loop,
+        "" if seed is None else f"seed{seed}",
+    ]
     marks.append(f"{steps}-steps" if degree is None else f"at-{number_stem(degree)}")
     kind_of_result = "sheet" if corners else "walk" if len(names) > 2 or loop else "interpolation"
     default = info.run / "samples" / f"{'-'.join(filter(None, [kind_of_result, file_stem(names), *marks]))}.png"
@@ -160,6 +169,7 @@ def interpolate(
     )
     order = [*range(len(names)), *[0] * loop]
     codes = [encoded if code is None else code for encoded, code in zip(unstack(z), saved, strict=True)]
+    codes = set_details(vae, codes, details)
     names, originals, ends = [names[i] for i in order], originals[order], [codes[i] for i in order]
     way = build_path(path, vae, params, prior_of(loaded, kind) if path == "prior" else None)
     if corners:
@@ -187,6 +197,7 @@ def interpolate(
     files = {"animation" if alone else "picture": target}
     files |= {suffix.removeprefix("."): file for suffix, file in extra_files.items()}
     how = f"{path} ({kind})" if path == "prior" else path
+    how += {"start": ", details of the first image", "mean": ", mean details"}.get(details, "")
     walked = (
         ""
         if corners
@@ -194,7 +205,7 @@ def interpolate(
     )
     did: dict[str, Any] = {"sheet": describe_sheet(names, how, steps)} if corners else {"walk": walked}
     if output.json:
-        did |= {"from": names[0], "to": names[-1], "ends": names, "path": path}
+        did |= {"from": names[0], "to": names[-1], "ends": names, "path": path, "details": details}
         did |= {"prior": kind} if path == "prior" else {}
         did |= {"degree": degree} if degree is not None else {"degrees": result.degrees.tolist()}
         did |= {"smoothness": smoothness} if report else {}

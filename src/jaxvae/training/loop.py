@@ -47,7 +47,7 @@ from jaxvae.training.prior_refit import is_due, refit_prior
 from jaxvae.training.resume import start, trees
 from jaxvae.training.sharding import Placement, everywhere, one_copy, place
 from jaxvae.training.skipping import SkippedStep, write_report
-from jaxvae.training.snapshots import ends, fitted, show
+from jaxvae.training.snapshots import ends, fitted, require_small_top, show
 from jaxvae.training.state import Keys, TrainState, split_root
 from jaxvae.training.step import build_train_step, layers
 from jaxvae.training.validation import BatchObjective, Best, build_batch_objective, out_of_patience, validate
@@ -153,6 +153,7 @@ class Session:
 def set_up(config: Config, prepared: Prepared, run: Path, devices: DevicesConfig) -> tuple[Trainer, TrainState]:
     """Builds the model, lays it out on the devices, and returns the state to go on from."""
     vae, keys, placement = build(config.model, prepared.shape), split_root(config.seed), place(config, devices)
+    require_small_top(vae, config)
     state = start(run / "checkpoints", keys, vae, config, prepared, placement)
     ends(prepared, config)  # An attribute query without a match is reported now rather than at the first snapshot.
     if is_first():

@@ -8,11 +8,13 @@ import numpy as np
 
 from jaxvae.data.prepared import Prepared
 from jaxvae.data.select import select, walk_ends
+from jaxvae.errors import UserError
 from jaxvae.evaluation.per_example import DrawCodes
 from jaxvae.experiment import Config
 from jaxvae.inference import reconstruct, sample_images
+from jaxvae.keys import key_shape
 from jaxvae.latents.paths.interpolation import interpolate
-from jaxvae.priors.fitted import Fitted, default_kind, fit_flow, fit_mixture
+from jaxvae.priors.fitted import MAX_FULL_UNITS, Fitted, default_kind, fit_flow, fit_mixture
 from jaxvae.rendering.grid import grid, over_under, save_png
 from jaxvae.system.progress import under_way
 from jaxvae.training.state import Keys
@@ -54,6 +56,19 @@ def ends(prepared: Prepared, config: Config) -> tuple[np.ndarray, np.ndarray]:
     """
     first, second = walk_ends(config.data, prepared.data)
     return select(first, prepared.data), select(second, prepared.data)
+
+
+def require_small_top(vae: VAE, config: Config) -> None:
+    """Raises UserError if priors are to be fitted to levels of a hierarchy that are too large for them.
+
+    Codes of one level would be fitted within their principal components; a hierarchy should rather have a smaller top.
+    """
+    units = vae.top_units(jax.eval_shape(vae.init, key_shape())) if vae.levels else 0
+    if units > MAX_FULL_UNITS and (config.mixture_components or config.fitted_flow_steps):
+        raise UserError(
+            f"level {vae.levels[0]} has {units} units, but priors are fitted to at most {MAX_FULL_UNITS}; add a "
+            "coarser level, or set --train.mixture-components 0 --train.fitted-flow-steps 0."
+        )
 
 
 def fitted(

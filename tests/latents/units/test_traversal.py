@@ -64,7 +64,9 @@ def test_a_channel_is_moved_in_all_its_places(disc_set):
     walked = walk(loaded, images[4], rates, np.asarray([0.1, 0.9]), chosen)
     row = np.array(flatten(encode_means(loaded.vae, loaded.params, images[4:5])))
     row[0, first.units] = norm.ppf(0.9)
-    image = decode_to_images(loaded.vae, loaded.params, unflatten(row, code_shape(loaded.vae, loaded.params)))[0]
+    image = decode_to_images(
+        loaded.vae, loaded.params, unflatten(jnp.asarray(row), code_shape(loaded.vae, loaded.params))
+    )[0]
     assert np.max(np.abs(walked.images[0, 1].astype(int) - image)) <= 1
     np.testing.assert_allclose(walked.rates, [rates.values[group.units].sum() for group in chosen])
     assert walked.rates[0] >= walked.rates[1]
