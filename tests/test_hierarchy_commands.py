@@ -204,6 +204,8 @@ def test_traverse_refuses_levels_that_a_model_does_not_have(call, run, dense_run
 def test_levels_are_balanced_only_in_a_hierarchy():
     with pytest.raises(ValueError, match="model 'conv' has one level"):
         tiny_config(objective=ELBO(balance_levels=True, warmup_steps=2))
+    with pytest.raises(ValueError, match="coarse_first_steps is 9, but must be 0, since model 'conv' has one level"):
+        tiny_config(objective=ELBO(coarse_first_steps=9))
 
 
 def test_fine_levels_of_a_path_can_be_those_of_the_start_or_their_mean(run):

@@ -24,7 +24,7 @@ NOISE = 0.3
 PARAMS = {"likelihood": {}, "prior": {}}  # The linear model has none to learn.
 X = jnp.asarray(np.random.default_rng(0).normal(size=(6, 1, 1, 5)), jnp.float32)
 
-SMALL_TOP_DOWN = TopDown(stem=(4,), channels=(6, 8), blocks=(2, 1), encoder_blocks=(1, 0), middle=4, latent=2)
+SMALL_TOP_DOWN = TopDown(stem=(4,), channels=(6, 8), blocks=(2, 1), encoder_blocks=(1, 0), middle=4, latent=(2, 3))
 SMALL_HVAE = HVAE(hidden=8, latent=(3, 4), likelihood=BernoulliLikelihood())
 SMALL_CONV = HVAE(hidden=8, latent=(3, 4), layers="conv")
 FAMILIES = [SMALL_TOP_DOWN, SMALL_HVAE]

@@ -27,18 +27,19 @@ class TopDown(ModelConfig):
     """Residual blocks of the encoder at each level, finest first; as many as `blocks` by default."""
     middle: int = 32
     """Channels of the convolutions inside a block."""
-    latent: int = 8
-    """Channels of the code of each block."""
+    latent: int | tuple[int, ...] = 8
+    """Channels of the code of each block: one number, or one for each level, finest first."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Type that the blocks compute in; parameters, codes, likelihood and KL stay float32."""
 
     def check(self) -> None:
         """Refuses levels of different numbers, and levels without channels or blocks."""
-        self.require_at_least(1, "middle", "latent")
-        for name, least in (("stem", 1), ("channels", 1), ("blocks", 1), ("encoder_blocks", 0)):
-            sizes = getattr(self, name) or ()
+        self.require_at_least(1, "middle")
+        for name, least in (("stem", 1), ("channels", 1), ("blocks", 1), ("encoder_blocks", 0), ("latent", 1)):
+            value = getattr(self, name)
+            sizes = (value,) * len(self.blocks) if isinstance(value, int) else value or ()
             self.require(all(size >= least for size in sizes), name, f"numbers of at least {least}")
-            if name in ("channels", "encoder_blocks") and sizes:
+            if name in ("channels", "encoder_blocks", "latent") and sizes:
                 wanted = f"one number for each of the {len(self.blocks)} levels of model.blocks"
                 self.require(len(sizes) == len(self.blocks), name, wanted)
         # With a second block q of the coarsest level would depend on a draw of the first, not on the image alone.
@@ -70,7 +71,7 @@ class TopDown(ModelConfig):
             blocks=self.blocks,
             encoder_blocks=self.blocks if self.encoder_blocks is None else self.encoder_blocks,
             middle=self.middle,
-            latent=self.latent,
+            latent=(self.latent,) * len(self.blocks) if isinstance(self.latent, int) else self.latent,
             dtype=self.dtype,
         )
         return hierarchical_vae(networks, head, self.prior.build(networks.shapes[0], shape))

@@ -213,7 +213,7 @@ def top_down_networks(
     blocks: tuple[int, ...],
     encoder_blocks: tuple[int, ...],
     middle: int,
-    latent: int,
+    latent: tuple[int, ...],
     dtype: str,
 ) -> HierarchyNetworks:
     """Returns the networks for images of this shape.
@@ -226,14 +226,15 @@ def top_down_networks(
         blocks: top-down blocks at each resolution, finest first.
         encoder_blocks: residual blocks of the bottom-up network, likewise.
         middle: channels within a block.
-        latent: channels of the code of a block.
+        latent: channels of the code of each block at each resolution, likewise.
         dtype: what the blocks compute in; codes, their densities and the output are float32.
     """
     kind = jnp.dtype(dtype)
     resolutions = range(len(blocks))
     sizes = level_sizes(*level_sizes(shape[0], shape[1], len(stem))[-1], len(blocks) - 1)
     scale, encoder_scale = sum(blocks) ** -0.5, max(1, sum(encoder_blocks)) ** -0.5
-    block, residual = Block(middle, latent, kind, scale), Residual(middle, kind, encoder_scale)
+    block = [Block(middle, latents, kind, scale) for latents in latent]
+    residual = Residual(middle, kind, encoder_scale)
     look_stem, output = Stem(stem, channels[0], kind), Output((shape[0], shape[1], outputs), stem, kind)
     smaller = [Smaller(channels[r], kind) for r in resolutions[1:]]
     larger = [Larger(channels[r], sizes[r], kind) for r in resolutions[:-1]]
@@ -255,14 +256,14 @@ def top_down_networks(
         def params(module: nn.Module, *arguments: Any) -> Params:
             return dict(module.init(next(keys), *arguments)["params"])
 
-        code = [jnp.zeros((1, *size, latent)) for size in sizes]
+        code = [jnp.zeros((1, *size, latents)) for size, latents in zip(sizes, latent, strict=True)]
         encoder = {"stem": params(look_stem, jnp.zeros((1, *shape)))}
         decoder = {"output": params(output, maps(0)), "start": jnp.zeros((*sizes[-1], channels[-1]))}
         for r in resolutions:
             name = level_name(sizes[r])
             if encoder_blocks[r]:
                 encoder[f"blocks_{name}"] = stacked(encoder_blocks[r], residual, maps(r))
-            decoder[f"blocks_{name}"] = stacked(blocks[r], block, maps(r), maps(r), code[r], True)
+            decoder[f"blocks_{name}"] = stacked(blocks[r], block[r], maps(r), maps(r), code[r], True)
             if r and channels[r] != channels[r - 1]:  # Otherwise it only takes means.
                 encoder[f"smaller_{name}"] = params(smaller[r - 1], maps(r - 1))
             if r + 1 < len(blocks):
@@ -297,10 +298,10 @@ def top_down_networks(
             else:
                 y = larger[r].apply({"params": own[f"larger_{name}"]}, y)
             seen = None if features is None else features[level]
-            code = codes[level] if level < len(codes) else jnp.zeros((batch, blocks[r], *sizes[r], latent))
+            code = codes[level] if level < len(codes) else jnp.zeros((batch, blocks[r], *sizes[r], latent[r]))
 
-            def step(y: Array, inputs: Any, seen: Array | None = seen) -> tuple[Array, Found]:
-                below: Any = block.apply({"params": inputs[0]}, y, seen, inputs[1], draw)
+            def step(y: Array, inputs: Any, seen: Array | None = seen, r: int = r) -> tuple[Array, Found]:
+                below: Any = block[r].apply({"params": inputs[0]}, y, seen, inputs[1], draw)
                 return below
 
             y, at_level = one_after_another(step, y, (own[f"blocks_{name}"], jnp.moveaxis(code, 1, 0)))
@@ -315,7 +316,7 @@ def top_down_networks(
         partial(down, draw=True),
         partial(down, draw=False),
         lambda params, codes: down(params, None, codes, False).output,
-        tuple((blocks[r], *sizes[r], latent) for r in reversed(resolutions)),
+        tuple((blocks[r], *sizes[r], latent[r]) for r in reversed(resolutions)),
         tuple(level_name(sizes[r]) for r in reversed(resolutions)),
     )
 

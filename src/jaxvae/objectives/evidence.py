@@ -32,6 +32,10 @@ class ELBO(AnnealedObjective):
     balance_levels: bool = False
     """During the warm-up, weight the KL of each level of a hierarchy in proportion to its KL per unit, so that levels
     with little to say are penalised least."""
+    coarse_first_steps: int = 0
+    """Steps over which the finer levels of a hierarchy are penalised more, so that the coarse ones learn first."""
+    coarse_first_factor: float = 5.0
+    """By how much the weight grows from one level to the next finer one at step 0."""
 
     def check(self) -> None:
         """Refuses free bits together with a capacity, and fields that would be silently ignored."""
@@ -48,6 +52,14 @@ class ELBO(AnnealedObjective):
             "capacity_steps",
             "0 unless objective.capacity_nats is set",
         )
+        self.require_at_least(0, "coarse_first_steps")
+        self.require(self.coarse_first_factor > 1, "coarse_first_factor", "above 1")
+        self.require(
+            self.coarse_first_steps == 0
+            or (self.free_nats == 0 and self.capacity_nats is None and not self.balance_levels),
+            "coarse_first_steps",
+            "0 with free nats, a capacity or balanced levels",
+        )
         self.require(
             not self.balance_levels or (self.warmup_steps > 0 and self.free_nats == 0 and self.capacity_nats is None),
             "balance_levels",
@@ -56,6 +68,11 @@ class ELBO(AnnealedObjective):
 
     def check_model(self, model: ModelConfig, batch_size: int) -> None:
         """Refuses what needs levels of a model that has one, and free bits of units whose KL has no closed form."""
+        self.require(
+            model.hierarchical or not self.coarse_first_steps,
+            "coarse_first_steps",
+            f"0, since model {model.kind!r} has one level",
+        )
         if self.balance_levels:
             self.require(model.hierarchical, "balance_levels", f"False, since model {model.kind!r} has one level")
         if self.free_nats and self.free_groups == "level":
@@ -74,12 +91,18 @@ class ELBO(AnnealedObjective):
         """False with free bits, a capacity or balanced levels, which look at the mean over a batch."""
         return not self.free_nats and self.capacity_nats is None and not self.balance_levels
 
+    @property
+    def annealing_steps(self) -> int:
+        """Steps until the last rise ends, and all levels have the same weight."""
+        return max(super().annealing_steps, self.coarse_first_steps)
+
     def build(self, examples: int) -> Objective:
         """Returns the objective."""
         import jax.numpy as jnp
 
         from jaxvae.objectives.bounds import bound_metrics, elbo, variational_terms
-        from jaxvae.objectives.free_bits import balanced_value, capacity_value, free_value
+        from jaxvae.objectives.free_bits import capacity_value, free_value
+        from jaxvae.objectives.level_weights import balanced_value, coarse_first_weights, weighted_value
         from jaxvae.objectives.schedules import capacity_at
 
         def value(terms: Inference, step: Step) -> Float[Array, " b"]:
@@ -90,6 +113,10 @@ class ELBO(AnnealedObjective):
                 return capacity_value(terms, beta, capacity_at(self.capacity_nats, self.capacity_steps, step))
             if self.balance_levels:
                 return jnp.where(beta < self.beta, balanced_value(terms, beta), elbo(terms, beta))
+            if self.coarse_first_steps:
+                levels = len(terms.kl_levels or ())
+                weights = coarse_first_weights(levels, self.coarse_first_factor, self.coarse_first_steps, step)
+                return weighted_value(terms, beta, weights)
             return elbo(terms, beta)
 
         return Objective(variational_terms, value, bound_metrics, self.weight)

@@ -39,19 +39,3 @@ def free_value(terms: Inference, beta: Float[Array, ""], free_nats: float, group
 def capacity_value(terms: Inference, beta: Float[Array, ""], target: Float[Array, ""]) -> Float[Array, " b"]:
     """Returns log p(x|z) − β |mean KL − C| for a target C in nats (Burgess et al. 2018, equation 8)."""
     return terms.log_likelihood - beta * jnp.abs(jnp.mean(terms.kl) - target)
-
-
-def balanced_value(terms: Inference, beta: Float[Array, ""]) -> Float[Array, " b"]:
-    """Returns log p(x|z) − β Σ_l γ_l KL_l, with γ_l proportional to the mean KL per unit of level l and 1 on average.
-
-    A level whose codes say little is then hardly penalised, and a busy one more, before the weight reaches its end
-    (Vahdat & Kautz 2020, appendix A). γ is a constant for the gradient.
-    """
-    if terms.kl_levels is None:
-        raise TypeError("balancing needs a hierarchy; the codes of this model have a single level.")
-    kls = jnp.stack(list(terms.kl_levels.values()))
-    units = jnp.asarray([level[0].size for level in terms.z], kls.dtype)
-    # The sampled KL to a learned prior can be below 0.
-    per_unit = jax.lax.stop_gradient(jnp.maximum(jnp.mean(kls, axis=1), 0.0) / units)
-    factors = per_unit / jnp.maximum(jnp.mean(per_unit), 1e-12)
-    return terms.log_likelihood - beta * jnp.sum(factors[:, None] * kls, axis=0)
