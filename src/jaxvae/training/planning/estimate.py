@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxvae.config import DevicesConfig
 from jaxvae.experiment import Config
+from jaxvae.training.planning.loops import repeated_flops
 from jaxvae.training.planning.program import Exchange, find_exchanges, state_shapes, trace_step
 from jaxvae.training.planning.target import Target
 from jaxvae.training.sharding import Placement, counted, over
@@ -124,9 +125,10 @@ def _state_bytes(config: Config, shape: tuple[int, int, int], placement: Placeme
 def _flops(config: Config, shape: tuple[int, int, int], count: int, target: Target) -> float:
     """Returns the FLOPs of the whole step, lowered for one device without accumulation.
 
-    The cost analysis of a compiled program covers only its own device, and counts the body of a loop once.
+    The cost analysis of a compiled program covers only its own device.
     """
     single = DevicesConfig()
     program = trace_step(config, shape, count, over(jax.devices("cpu")[:1], config, single), single)
     platform = {"tpu": "tpu", "gpu": "cuda", "cpu": "cpu"}[target.kind]
-    return float(program.lower(lowering_platforms=(platform,)).cost_analysis()["flops"])
+    once = float(program.lower(lowering_platforms=(platform,)).cost_analysis()["flops"])
+    return once + repeated_flops(program.jaxpr.jaxpr, platform)
