@@ -31,6 +31,11 @@ def address(disc_run):
         yield at
 
 
+@pytest.fixture
+def explorer_of():
+    return lambda run: explorer(run, free_port())
+
+
 @pytest.fixture(scope="session")
 def browser():
     from playwright.sync_api import sync_playwright

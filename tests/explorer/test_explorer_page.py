@@ -1,8 +1,11 @@
 """The explorer's page in a real browser: the walk, its ends and the sliders (make test-browser)."""
 
 import pytest
-from browsing import changed_by, errors, open_tool, shown, slide
+from browsing import changed_by, errors, open_tool, opened, shown, slide
+from conftest import saved_run, tiny_config
 from PIL import Image
+
+from jaxvae import HVAE
 
 MOST_MILLISECONDS = 100
 
@@ -160,3 +163,20 @@ def test_a_bad_file_gets_an_error_message_and_a_good_one_is_accepted(page, tmp_p
     assert changed_by(page, lambda: page.set_input_files(".end[data-end=first] .file", good))
     assert page.inner_text(".end[data-end=first] .label") == "face.jpg"
     assert errors(page) == {}
+
+
+def test_a_hierarchy_has_a_slider_for_how_much_of_each_level_is_kept(browser, explorer_of, disc_set, tmp_path):
+    run = saved_run(tmp_path / "levels", tiny_config(model=HVAE(hidden=8, latent=(2, 3))), disc_set)
+    with explorer_of(run) as at, opened(browser, at) as page:
+        before = shown(page)
+        open_tool(page, "levels")
+        number = "#panel-levels .slider >> nth=1 >> input[type=number]"
+        assert page.input_value(number) == "1.00"
+        assert changed_by(page, lambda: slide(page, "#panel-levels .slider:nth-of-type(2) input[type=range]", 0))
+        assert page.input_value(number) == "0.00"
+        page.wait_for_url("**z1**")  # The address keeps it.
+        assert changed_by(page, lambda: page.click("#panel-levels .reset-all"))
+        assert shown(page) == before
+        page.fill(number, "2")
+        page.keyboard.press("Tab")
+        assert errors(page) == {"panel-levels": "z1 is 2, but must be between 0 and 1."}

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from conftest import DENSE, tiny_config, untrained
 
-from jaxvae import Autoencoder, Conv
+from jaxvae import HVAE, Autoencoder, Conv
 from jaxvae.errors import UserError
 from jaxvae.explorer import moves
 from jaxvae.inference import decode_to_images, reconstruct
@@ -107,3 +107,27 @@ def test_unknown_names_are_reported_with_suggestions(loaded):
 def test_a_mix_is_the_weighted_mean_of_its_codes():
     rows = [np.asarray([1.0, 0.0], np.float32), np.asarray([0.0, 4.0], np.float32)]
     np.testing.assert_allclose(moves.mix_rows(rows, [3.0, 1.0]), [0.75, 1.0], rtol=1e-6)
+
+
+def test_a_level_slider_keeps_a_share_of_its_level(disc_set):
+    loaded = untrained(tiny_config(model=HVAE(hidden=4, latent=(2, 3))), disc_set)
+    sliders = moves.level_sliders(loaded)
+    assert [(slider.key, slider.note) for slider in sliders] == [("level:z2", "2 units"), ("level:z1", "3 units")]
+    assert [(slider.low + slider.neutral, slider.high + slider.neutral) for slider in sliders] == [(0.0, 1.0)] * 2
+    row = np.arange(1.0, 6.0, dtype=np.float32)
+    kept = moves.apply_sliders(row, sliders, [("level:z1", -0.75)])
+    np.testing.assert_allclose(kept, [1.0, 2.0, 0.75, 1.0, 1.25])
+    assert not moves.apply_sliders(row, sliders, [("level:z1", -1.0), ("level:z2", -1.0)]).any()
+
+
+def test_what_is_added_to_a_level_does_not_depend_on_how_much_of_it_is_kept(disc_set):
+    loaded = untrained(tiny_config(model=HVAE(hidden=4, latent=(2, 3))), disc_set)
+    step = moves.Slider("unit:0", "", "", np.asarray([1, 0, 0, 0, 0], np.float32), -3.0, 3.0)
+    moved = moves.apply_sliders(
+        np.ones(5, np.float32), [*moves.level_sliders(loaded), step], [("level:z2", -1.0), ("unit:0", 2.0)]
+    )
+    np.testing.assert_allclose(moved, [2.0, 0.0, 1.0, 1.0, 1.0])
+
+
+def test_a_model_of_one_level_has_no_level_sliders(loaded):
+    assert moves.level_sliders(loaded) == []

@@ -33,6 +33,7 @@ from jaxvae.explorer.sheet import sheet_faces
 
 DRAWS_PER_ROW = 6
 NEAREST = 8
+SLIDER_FIELDS = ("key", "label", "note", "low", "high", "neutral")  # What the page knows of a slider.
 MEDIA_TYPES = {".gif": "image/gif", ".webp": "image/webp", ".mp4": "video/mp4"}
 
 Answer = Callable[[Session, bytes, Request], Response]
@@ -49,7 +50,7 @@ def about(session: Session) -> dict[str, Any]:
         "paths": moves.path_names(session.loaded), "priors": moves.prior_names(session.loaded),
         "missing_formats": exports.missing_formats(), "largest_upload_bytes": MAX_UPLOAD_BYTES,
         "sliders": {
-            group: [{"key": s.key, "label": s.label, "note": s.note, "low": s.low, "high": s.high} for s in sliders]
+            group: [{name: getattr(s, name) for name in SLIDER_FIELDS} for s in sliders]
             for group, sliders in session.sliders.items()
         },
     }  # fmt: skip

@@ -15,7 +15,7 @@ from jaxvae.keys import key_for
 from jaxvae.latents.attributes.directions import Direction
 from jaxvae.latents.paths.build import build_path
 from jaxvae.latents.paths.interpolation import Path
-from jaxvae.latents.units.names import unit_names
+from jaxvae.latents.units.names import unit_groups, unit_names
 from jaxvae.latents.units.rates import UnitRates
 from jaxvae.runs.run import Loaded, default_prior, prior_of
 from jaxvae.vae import code_shape
@@ -29,9 +29,9 @@ Row = Float[np.ndarray, " d"]
 
 
 class Slider(NamedTuple):
-    """Adds `amount` times `direction` [d] to a code, with `amount` between `low` and `high`.
+    """Changes a code [d] to (1 + `amount` · `gain`) code + `amount` · `direction`, `amount` being in [`low`, `high`].
 
-    `key` identifies it in requests; `label` and `note` describe it to people.
+    `key` identifies it in requests; `label` and `note` describe it to people, who see `amount` + `neutral`.
     """
 
     key: str
@@ -40,6 +40,8 @@ class Slider(NamedTuple):
     direction: Row
     low: float
     high: float
+    gain: Row | float = 0.0
+    neutral: float = 0.0
 
 
 def unit_sliders(loaded: Loaded, rates: UnitRates, count: int) -> list[Slider]:
@@ -60,6 +62,17 @@ def attribute_sliders(directions: Mapping[str, Direction]) -> list[Slider]:
     """Returns a slider per attribute; 1 is the step from the mean without it to the mean with it."""
     rows = {name: _row(direction.vector) for name, direction in directions.items()}
     return [Slider(f"attribute:{name}", name, "", row, -MAX_DEGREE, MAX_DEGREE) for name, row in rows.items()]
+
+
+def level_sliders(loaded: Loaded) -> list[Slider]:
+    """Returns a slider per level of a hierarchy, for how much of the level is kept; the rest is its prior's mean, 0."""
+    groups = unit_groups(code_shape(loaded.vae, loaded.params), loaded.vae.levels)
+    sliders = []
+    for level in loaded.vae.levels:
+        gain = np.asarray([group.level == level for group in groups], np.float32)
+        note = f"{int(gain.sum())} units"
+        sliders.append(Slider(f"level:{level}", level, note, np.zeros_like(gain), -1.0, 0.0, gain, 1.0))
+    return sliders
 
 
 def prior_names(loaded: Loaded) -> list[str]:
@@ -112,9 +125,12 @@ def code_at(rows: Float[np.ndarray, "s d"], degree: float) -> Row:
 def apply_sliders(row: Row, sliders: Sequence[Slider], amounts: Sequence[tuple[str, float]]) -> Row:
     """Moves a code by the amount of each slider; raises UserError if one is unknown."""
     by_key = {slider.key: slider for slider in sliders}
-    for key, amount in amounts:
-        row = row + np.float32(amount) * by_key[check_known(key, by_key, "slider")].direction
-    return row
+    chosen = [(by_key[check_known(key, by_key, "slider")], np.float32(amount)) for key, amount in amounts]
+    for slider, amount in chosen:
+        row = row * (1 + amount * slider.gain)
+    for slider, amount in chosen:
+        row = row + amount * slider.direction
+    return np.asarray(row, np.float32)
 
 
 def mix_rows(rows: Sequence[Row], weights: Sequence[float]) -> Row:

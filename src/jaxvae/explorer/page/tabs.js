@@ -4,7 +4,7 @@ import { $, button } from "./dom.js";
 import { change, onChange, state } from "./state.js";
 
 const TITLES = {
-  attributes: "Attributes", units: "Units", draws: "Samples", gallery: "Gallery", map: "Map", like: "Similar",
+  attributes: "Attributes", units: "Units", levels: "Levels", draws: "Samples", gallery: "Gallery", map: "Map", like: "Similar",
   sheet: "Sheet", mix: "Mix", save: "Save",
 };
 const PICKING = ["draws", "gallery", "map", "like", "sheet"]; // Where a click picks a face.
@@ -12,7 +12,8 @@ const PICKING = ["draws", "gallery", "map", "like", "sheet"]; // Where a click p
 // The tools that this run offers, in their order.
 export function toolNames(about) {
   const missing = {
-    attributes: !about.sliders.attributes?.length, units: !about.sliders.units?.length, draws: !about.priors.length,
+    attributes: !about.sliders.attributes?.length, units: !about.sliders.units?.length,
+    levels: !about.sliders.levels?.length, draws: !about.priors.length,
     gallery: !about.test_images, map: !about.test_images, like: !about.test_images,
   };
   return Object.keys(TITLES).filter(name => !missing[name]);
