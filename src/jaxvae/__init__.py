@@ -21,7 +21,7 @@ from jaxvae.likelihoods import (
     LikelihoodHead,
     NormalLikelihood,
 )
-from jaxvae.models import HVAE, MLP, Conv, GaussianModel, ModelConfig, TopDown, build
+from jaxvae.models import HVAE, MLP, Conv, GaussianModel, KLAutoencoder, ModelConfig, TopDown, build
 from jaxvae.objectives import ELBO, IWAE, MMD, Autoencoder, BetaTCVAE, Objective, ObjectiveConfig
 from jaxvae.priors import (
     FlowPrior,
@@ -83,6 +83,7 @@ __all__ = [
     "GaussianModel",
     "HuggingFace",
     "Inference",
+    "KLAutoencoder",
     "LaplaceLikelihood",
     "LearnedPrior",
     "LikelihoodConfig",
