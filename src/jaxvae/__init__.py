@@ -21,7 +21,7 @@ from jaxvae.likelihoods import (
     LikelihoodHead,
     NormalLikelihood,
 )
-from jaxvae.models import HVAE, MLP, Conv, GaussianModel, KLAutoencoder, ModelConfig, TopDown, build
+from jaxvae.models import HVAE, MLP, Conv, GaussianModel, KLAutoencoder, ModelConfig, TinyAutoencoder, TopDown, build
 from jaxvae.objectives import ELBO, IWAE, MMD, Autoencoder, BetaTCVAE, Objective, ObjectiveConfig
 from jaxvae.priors import (
     FlowPrior,
@@ -99,6 +99,7 @@ __all__ = [
     "Source",
     "SourceConfig",
     "StandardNormal",
+    "TinyAutoencoder",
     "TopDown",
     "TrainConfig",
     "UserError",

@@ -24,8 +24,9 @@ def convert(
     python -m jaxvae.convert runs/tuned tuned-vae
 
     Args:
-        source: A diffusers folder with config.json and safetensors, the folder of a pipeline with vae/ in it, a single
-            .safetensors file in the original layout, or a run.
+        source: A diffusers folder with config.json, the folder of a pipeline with vae/ in it, a folder with the files
+            NAME_encoder and NAME_decoder of a tiny autoencoder, a single file in the original layout, or a run.
+            Weights are safetensors, or archives of torch.save that hold tensors only.
         target: The run folder to write, or the diffusers folder if FROM is a run; must not exist.
         size: Height and width of the images, or one number for both; defaults to what the folder says, and to 256 for
             a single file.

@@ -7,15 +7,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import mistake, saved_run, tiny_config
+from conftest import mistake, saved_run, tiny_config, untrained
 from parity.comparison import FIXTURES, source_of
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from jaxvae import KLAutoencoder, NormalLikelihood, TrainConfig, UserError
+from jaxvae import KLAutoencoder, NormalLikelihood, TinyAutoencoder, TrainConfig, UserError
 from jaxvae.convert import convert
 from jaxvae.interchange import export_model, import_model
 from jaxvae.interchange.former_names import from_original, present_name
+from jaxvae.interchange.safetensors_files import write_tensors
+from jaxvae.interchange.tensors import torch_tensors
 from jaxvae.library import fit, load
 from jaxvae.reconstruct import reconstruct
 from jaxvae.runs.run import load as load_run
@@ -44,7 +46,7 @@ def bytes_of(path):
     return {name: array.tobytes() for name, array in load_file(path).items()}
 
 
-@pytest.mark.parametrize("name", ["kl_4_channels", "kl_16_channels", "kl_no_attention"])
+@pytest.mark.parametrize("name", ["kl_4_channels", "kl_16_channels", "kl_no_attention", "tiny"])
 @pytest.mark.parametrize("dtype", [None, "bfloat16", "float16"])
 def test_a_folder_comes_back_byte_for_byte(name, dtype, tmp_path):
     cast = None if dtype is None else lambda tensors: {key: a.astype(jnp.dtype(dtype)) for key, a in tensors.items()}
@@ -170,6 +172,51 @@ def plus(**more):
     return lambda tensors: tensors | {name.replace("__", "."): array for name, array in more.items()}
 
 
+WRONG_TINY = [
+    ({"act_fn": "gelu"}, "act_fn is 'gelu', but only 'relu' can be converted"),
+    ({"upsampling_scaling_factor": 4}, "upsampling_scaling_factor is 4, but only 2 can be converted"),
+    ({"encoder_block_out_channels": [4, 8, 4]}, "encoder_block_out_channels is [4, 8, 4], but must be one or more of"),
+    ({"encoder_block_out_channels": [4]}, "encoder_block_out_channels is [4], but must be a list with a number for"),
+    ({"num_decoder_blocks": [1, 1, 10**9]}, "num_decoder_blocks is [1, 1, 1000000000], but there are only"),
+    ({"num_decoder_blocks": [1, 1, 1]}, "has no tensor decoder.layers."),
+    ({"decoder_block_out_channels": [6, 6], "num_decoder_blocks": [2, 1]}, "one number for each of the 3 resolutions"),
+]
+
+
+@pytest.mark.parametrize(("config", "told"), WRONG_TINY)
+def test_a_wrong_folder_of_a_tiny_autoencoder_is_refused_in_a_sentence(config, told, call, tmp_path_factory):
+    source = copy(FIXTURES / "tiny", tmp_path_factory.mktemp("wrong") / "source", config)
+    mistake(call(convert, source, "run"), told)
+
+
+def test_a_pair_of_files_is_the_model_of_the_folder(tmp_path):
+    """The two archives of torch.save hold what the folder's safetensors holds."""
+    runs = [import_model(FIXTURES / name, tmp_path / name, size=(8,)) for name in ("tiny", "tiny_pair")]
+    folder, pair = (load(run) for run in runs)
+    jax.tree.map(np.testing.assert_array_equal, folder.params, pair.params)
+    fields = ("encoder_channels", "decoder_channels", "encoder_blocks", "decoder_blocks", "latent", "middle_pool")
+    assert {name: getattr(folder.info.config.model, name) for name in fields} == {
+        name: getattr(pair.info.config.model, name) for name in fields
+    }
+
+
+def test_a_pair_with_the_branch_that_sees_the_whole_image_is_read(tmp_path, disc_set):
+    model = TinyAutoencoder(
+        encoder_channels=4, decoder_channels=4, encoder_blocks=(1, 2), decoder_blocks=(1, 0), middle_pool=True
+    )
+    params = untrained(tiny_config(model=model), disc_set).params
+    tensors = torch_tensors(params, {})
+    encoder = {name.removeprefix("encoder.layers."): each for name, each in tensors.items() if "encoder." in name}
+    rest = {name.removeprefix("decoder.layers."): each for name, each in tensors.items() if "decoder." in name}
+    decoder = {f"{int(name.partition('.')[0]) + 1}.{name.partition('.')[2]}": each for name, each in rest.items()}
+    assert "3.pool.1.weight" in decoder
+    write_tensors(tmp_path / "x_encoder.safetensors", encoder)
+    write_tensors(tmp_path / "x_decoder.safetensors", decoder)
+    read = load(import_model(tmp_path, tmp_path / "run", size=(16,)))
+    assert read.info.config.model == model
+    jax.tree.map(np.testing.assert_array_equal, read.params, params)
+
+
 WRONG_FOLDERS = [
     ({"_class_name": "AutoencoderKLWan"}, None, "class 'AutoencoderKLWan', which cannot be converted: did you mean"),
     ({"_class_name": None}, None, "class None, which cannot be converted"),
@@ -250,7 +297,7 @@ def no_autoencoder(target):
         (
             only_a_pickle,
             "a",
-            "diffusion_pytorch_model.bin is a pickle, which can run code when it is opened; convert it",
+            "model.bin is a pickle, which can run code when it is opened; where you trust it, convert",
         ),
         (no_weights, "a", "has no weights; expected diffusion_pytorch_model.safetensors or"),
         (several_variants, "a", "has several variants (diffusion_pytorch_model.ema.safetensors, "),
@@ -269,7 +316,7 @@ def test_what_holds_no_model_is_refused_in_a_sentence(made, name, told, call, tm
 
 
 def test_flags_that_would_have_no_effect_are_refused(call, tmp_path_factory):
-    mistake(call(convert, KL_4, "run", "--groups", 8), "--groups has no effect on")
+    mistake(call(convert, KL_4, "run", "--groups", 8), "--groups is for a single file and has no effect on")
     mistake(call(convert, KL_4, "run", "--size", 1, 2, 3), "--size is 1 2 3, but must be one number, or height and")
     mistake(call(convert, KL_4, "run", "--size", 0), "give a --size from 1 to")
     mistake(call(convert, KL_4, "run", "--size", 8, 12, "--data", "avatars"), "a prepared data set is square")
@@ -285,7 +332,14 @@ def test_a_target_that_exists_and_a_source_that_does_not_are_refused(call, tmp_p
 
 
 def test_a_model_that_diffusers_does_not_have_stays(call, disc_set, dense_run, tmp_path_factory):
-    mistake(call(convert, dense_run, "back"), "of kind 'mlp', which diffusers does not have; kl_autoencoder")
+    mistake(
+        call(convert, dense_run, "back"),
+        "of kind 'mlp', which diffusers does not have; kl_autoencoder and",
+    )
+    tiny = saved_run(
+        tmp_path_factory.mktemp("runs") / "tiny", tiny_config(model=TinyAutoencoder(middle_pool=True)), disc_set
+    )
+    mistake(call(convert, tiny, "back"), "model.middle_pool is True, a branch that diffusers' AutoencoderTiny does not")
     model = KLAutoencoder(channels=(2,), groups=1, likelihood=NormalLikelihood(scale="per_pixel"))
     run = saved_run(tmp_path_factory.mktemp("runs") / "run", tiny_config(model=model), disc_set)
     mistake(call(convert, run, "back"), "the likelihood is 'normal' with a scale per pixel, whose decoder yields other")

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, AutoencoderTiny
 from safetensors.torch import load_file, save_file
 
 FILE = "diffusion_pytorch_model.safetensors"
@@ -31,6 +31,10 @@ KL = {
     },
     "kl_former_attention_names": {**SMALL, "block_out_channels": (2, 2, 4)},
     "kl_original_names": {**SMALL, "block_out_channels": (2, 4, 6)},
+}  # fmt: skip
+TINY = {
+    "encoder_block_out_channels": (4, 4, 4), "num_encoder_blocks": (1, 0, 2), "decoder_block_out_channels": (6, 6, 6),
+    "num_decoder_blocks": (2, 1, 1), "latent_channels": 3,
 }  # fmt: skip
 FORMER = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
 ORIGINAL = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out"}
@@ -67,6 +71,26 @@ def make_kl(folder: Path, seed: int, options: dict) -> None:
     model.save_pretrained(folder)
     expected = {"x": x, "mean": code.mean, "log_variance": code.logvar, "image": (image + 1) / 2}
     save_file({name: to_last(each) for name, each in expected.items()}, folder / "expected.safetensors")
+
+
+def make_tiny(folder: Path, seed: int) -> None:
+    """Writes a tiny autoencoder, next to it the same one as a pair of torch.save's archives."""
+    model = AutoencoderTiny(**TINY).eval()
+    randomize(model, seed)
+    x = torch.rand((2, 3, 8, 12), generator=torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        code = model.encode(2 * x - 1).latents
+        image = model.decode(code).sample
+    model.save_pretrained(folder)
+    expected = {name: to_last(each) for name, each in {"x": x, "mean": code, "image": (image + 1) / 2}.items()}
+    save_file(expected, folder / "expected.safetensors")
+    pair = folder.with_name(f"{folder.name}_pair")
+    pair.mkdir()
+    save_file(expected, pair / "expected.safetensors")
+    torch.save(model.encoder.layers.state_dict(), pair / "small_encoder.pth")
+    # Layer 0 of such files is the squashing of codes, which diffusers does not count.
+    squashed = torch.nn.Sequential(torch.nn.Identity(), *model.decoder.layers)
+    torch.save(squashed.state_dict(), pair / "small_decoder.pth")
 
 
 def with_former_names(folder: Path) -> None:
@@ -120,6 +144,7 @@ def generate(target: Path) -> None:
     torch.set_num_threads(1)
     for seed, (name, options) in enumerate(KL.items()):
         make_kl(target / name, seed, options)
+    make_tiny(target / "tiny", seed=10)
     with_former_names(target / "kl_former_attention_names")
     with_original_names(target / "kl_original_names")
 

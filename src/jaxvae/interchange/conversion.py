@@ -19,6 +19,7 @@ from jaxvae.interchange.diffusers_folder import check_writable_model, read_folde
 from jaxvae.interchange.original_file import read_file
 from jaxvae.interchange.stored import Stored
 from jaxvae.interchange.tensors import PARTS, check_tensors, places, read_params
+from jaxvae.interchange.tiny_pair import find_pair, read_pair
 from jaxvae.keys import key_shape
 from jaxvae.models import build
 from jaxvae.runs import checkpoint
@@ -41,7 +42,8 @@ def import_model(
     """Writes a run from a model of another library, and returns its folder.
 
     Args:
-        source: a diffusers folder, a pipeline's folder with a `vae/`, or an original .safetensors file.
+        source: a diffusers folder, a pipeline's folder with a `vae/`, a folder with the two files of a tiny
+            autoencoder, or a single file in the original layout.
         target: the run folder, which must not exist.
         size: height and width of the images, or one number for both; by default what the source says.
         data: a data set as `prepare` takes it; commands then have images to work on.
@@ -114,8 +116,9 @@ def _stored(source: Path, groups: int | None, scaling_factor: float | None) -> S
         return read_file(source, groups, scaling_factor)
     for flag, value in (("--groups", groups), ("--scaling-factor", scaling_factor)):
         if value is not None:
-            raise UserError(f"{flag} has no effect on {source}, a folder whose config.json says it; remove the flag.")
-    return read_folder(source)
+            raise UserError(f"{flag} is for a single file and has no effect on {source}, a folder; remove the flag.")
+    pair = None if (source / "config.json").exists() else find_pair(source)
+    return read_folder(source) if pair is None else read_pair(source, pair)
 
 
 def _image_shape(stored: Stored, size: tuple[int, ...]) -> tuple[int, int, int]:

@@ -8,15 +8,14 @@ from typing import Any, NamedTuple
 
 from jaxvae.annotations import Params
 from jaxvae.errors import UserError, suggest
-from jaxvae.interchange import kl_config
+from jaxvae.interchange import kl_config, tiny_config
 from jaxvae.interchange.former_names import present_name
-from jaxvae.interchange.safetensors_files import WEIGHTS, read_json, weight_files, write_tensors
+from jaxvae.interchange.safetensors_files import write_tensors
 from jaxvae.interchange.stored import Stored, renamed
 from jaxvae.interchange.tensors import torch_tensors
-from jaxvae.models import KLAutoencoder, ModelConfig
+from jaxvae.interchange.weight_files import WEIGHTS, read_json, weight_files
+from jaxvae.models import KLAutoencoder, ModelConfig, TinyAutoencoder
 from jaxvae.models.latent_diffusion import LatentDiffusionModel
-
-DEFAULT_SIZE = 32  # The sample_size that diffusers assumes.
 
 
 class Architecture(NamedTuple):
@@ -26,14 +25,20 @@ class Architecture(NamedTuple):
         kind: the config class of our model.
         model: config.json -> our model.
         config: (our model, shape of the images) -> config.json.
+        size: of the images in pixels, where config.json does not say.
     """
 
     kind: type[LatentDiffusionModel]
     model: Callable[[dict[str, Any]], LatentDiffusionModel]
     config: Callable[[Any, tuple[int, int, int]], dict[str, Any]]
+    size: int
 
 
-ARCHITECTURES = {kl_config.CLASS: Architecture(KLAutoencoder, kl_config.kl_model, kl_config.kl_config)}
+ARCHITECTURES = {
+    kl_config.CLASS: Architecture(KLAutoencoder, kl_config.kl_model, kl_config.kl_config, 32),
+    tiny_config.CLASS: Architecture(TinyAutoencoder, tiny_config.tiny_model, tiny_config.tiny_config, 256),
+}
+DEPTHS = ("layers_per_block", "num_encoder_blocks", "num_decoder_blocks")
 
 
 def read_folder(folder: Path) -> Stored:
@@ -45,7 +50,10 @@ def read_folder(folder: Path) -> Stored:
     inside = folder if (folder / "config.json").is_file() else folder / "vae"
     described = inside / "config.json"
     if not described.is_file():
-        raise UserError(f"{folder} has neither config.json nor vae/config.json; expected a diffusers folder or a run.")
+        raise UserError(
+            f"{folder} has neither config.json nor vae/config.json, nor one pair of files NAME_encoder and "
+            "NAME_decoder; expected a diffusers folder, such a pair, or a run."
+        )
     config = read_json(described)
     name = config.get("_class_name")
     if not isinstance(name, str) or name not in ARCHITECTURES:
@@ -55,7 +63,7 @@ def read_folder(folder: Path) -> Stored:
     try:
         _check_depth(config, len(tensors))
         model = ARCHITECTURES[name].model(config)
-        channels, size = kl_config.image_channels(config), _sample_size(config)
+        channels, size = kl_config.image_channels(config), _sample_size(config, ARCHITECTURES[name].size)
     except UserError as error:
         raise UserError(f"{described} cannot be used: {error}") from error
     return Stored(str(inside), model, channels, size, tensors, config)
@@ -106,13 +114,15 @@ def check_writable_model(model: ModelConfig) -> None:
 
 def _check_depth(config: dict[str, Any], tensors: int) -> None:
     # A network is built from the config to learn its shapes; a wrong number must not build one without end.
-    depth = config.get("layers_per_block", 1)
-    if type(depth) is int and depth > tensors:
-        raise UserError(f"layers_per_block is {depth}, but there are only {tensors} tensors.")
+    for key in DEPTHS:
+        value = config.get(key, 0)
+        numbers = [len(value), *value] if isinstance(value, list) else [value]
+        if any(type(number) is int and number > tensors for number in numbers):
+            raise UserError(f"{key} is {value!r}, but there are only {tensors} tensors.")
 
 
-def _sample_size(config: dict[str, Any]) -> tuple[int, int]:
-    size = config.get("sample_size", DEFAULT_SIZE)
+def _sample_size(config: dict[str, Any], default: int) -> tuple[int, int]:
+    size = config.get("sample_size", default)
     sides = size if isinstance(size, list) and len(size) == 2 else [size, size]
     if not all(type(side) is int and side >= 1 for side in sides):
         raise UserError(f"sample_size is {size!r}, but must be a number of pixels.")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from jaxvae.errors import UserError
 from jaxvae.interchange.former_names import from_original
-from jaxvae.interchange.safetensors_files import refuse_pickle, stored_tensors
 from jaxvae.interchange.stored import Stored, renamed
+from jaxvae.interchange.weight_files import stored_tensors
 from jaxvae.models import KLAutoencoder
 
 PREFIXES = ("first_stage_model.", "vae.")
@@ -26,14 +26,13 @@ def read_file(path: Path, groups: int | None, scaling_factor: float | None) -> S
     """Returns the model of a file.
 
     Args:
-        path: the .safetensors file.
+        path: the file.
         groups: of the group normalisations; 32 by default.
         scaling_factor: that a diffusion model multiplies codes by; by default 0.18215 for 4 channels, otherwise 1.
 
     Raises:
-        UserError: it is a pickle, cannot be read, or holds no such autoencoder.
+        UserError: it cannot be read, or holds no such autoencoder.
     """
-    refuse_pickle(path)
     found = stored_tensors(path)
     prefix = next((each for each in PREFIXES if any(name.startswith(each) for name in found)), "")
     inside = {name.removeprefix(prefix): tensor for name, tensor in found.items() if name.startswith(prefix)}

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from jaxvae.errors import UserError
-from jaxvae.interchange.safetensors_files import StoredTensor
+from jaxvae.interchange.stored_tensor import StoredTensor
 from jaxvae.models.latent_diffusion import LatentDiffusionModel
 
 

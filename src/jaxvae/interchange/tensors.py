@@ -14,7 +14,8 @@ import numpy as np
 
 from jaxvae.annotations import Params
 from jaxvae.errors import UserError
-from jaxvae.interchange.safetensors_files import StoredTensor, read_tensors
+from jaxvae.interchange.stored_tensor import StoredTensor
+from jaxvae.interchange.weight_files import read_tensors
 
 PARTS = ("encoder", "decoder")
 ROOT = ("quant_conv", "post_quant_conv")  # Ours belong to the part that they are trained with.

@@ -38,6 +38,7 @@ class KLAutoencoder(LatentDiffusionModel):
         super().check()
         self.require_at_least(1, "layers_per_block", "groups")
         self.require_sizes("channels")
+        self.require_levels("channels")
         divided = all(channels % self.groups == 0 for channels in self.channels)
         require(divided, "model.groups", self.groups, f"a divisor of each of model.channels, {list(self.channels)}")
 

@@ -7,6 +7,8 @@ from typing import Literal
 
 from jaxvae.models.base import ModelConfig
 
+MOST_LEVELS = 16  # The image is halved between two of them.
+
 
 @dataclass(frozen=True, kw_only=True)
 class LatentDiffusionModel(ModelConfig, abstract=True):
@@ -38,3 +40,8 @@ class LatentDiffusionModel(ModelConfig, abstract=True):
             wanted = f"one number for each of the {self.latent} channels of the code, or none"
             self.require(len(getattr(self, name)) in (0, self.latent), name, wanted)
         self.prior.check_latent(None)
+
+    def require_levels(self, name: str) -> None:
+        """Raises `UserError` unless the field has a number for each of 1 to `MOST_LEVELS` resolutions."""
+        wanted = f"one number for each of 1 to {MOST_LEVELS} resolutions"
+        self.require(1 <= len(getattr(self, name)) <= MOST_LEVELS, name, wanted)
