@@ -35,6 +35,7 @@ from jaxvae.priors import (
 
 if TYPE_CHECKING:
     from jaxvae.data.sources.base import Example, Source
+    from jaxvae.interchange import export_model, import_model
     from jaxvae.library import Run, fit, load, prepare_dataset
     from jaxvae.networks import Networks, flax_networks
     from jaxvae.vae import VAE, Inference, compose
@@ -48,8 +49,10 @@ _LAZY = {
     "Source": "jaxvae.data.sources.base",
     "VAE": "jaxvae.vae",
     "compose": "jaxvae.vae",
+    "export_model": "jaxvae.interchange",
     "fit": "jaxvae.library",
     "flax_networks": "jaxvae.networks",
+    "import_model": "jaxvae.interchange",
     "load": "jaxvae.library",
     "prepare_dataset": "jaxvae.library",
 }
@@ -106,8 +109,10 @@ __all__ = [
     "VampPrior",
     "build",
     "compose",
+    "export_model",
     "fit",
     "flax_networks",
+    "import_model",
     "load",
     "prepare_dataset",
 ]

@@ -17,6 +17,7 @@ from jaxvae.errors import UserError
 from jaxvae.experiment import Config
 from jaxvae.interchange.diffusers_folder import check_writable_model, read_folder, write_folder
 from jaxvae.interchange.original_file import read_file
+from jaxvae.interchange.safetensors_files import require_safetensors
 from jaxvae.interchange.stored import Stored
 from jaxvae.interchange.tensors import PARTS, check_tensors, places, read_params
 from jaxvae.interchange.tiny_pair import find_pair, read_pair
@@ -53,6 +54,7 @@ def import_model(
     Raises:
         UserError: the source cannot be converted, or the target exists; nothing is written then.
     """
+    require_safetensors()
     source, target = Path(source), Path(target)
     refuse_target(target)
     stored = _stored(source, groups, scaling_factor)
@@ -84,6 +86,7 @@ def export_model(run: str | Path, target: str | Path) -> Path:
     Raises:
         UserError: the run cannot be opened, diffusers has no such model, or the target exists.
     """
+    require_safetensors()
     target = Path(target)
     refuse_target(target)
     _, params, info = load(run)

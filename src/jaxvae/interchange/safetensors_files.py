@@ -16,7 +16,7 @@ def require_safetensors() -> None:
     """Raises UserError unless the library is installed."""
     if importlib.util.find_spec("safetensors") is None:
         raise UserError(
-            "convert reads and writes files with safetensors; install it with pip install 'jaxvae[convert]'."
+            "models are converted with the package safetensors; install it with pip install 'jaxvae[convert]'."
         )
 
 
