@@ -12,12 +12,14 @@ from parity.comparison import FIXTURES, source_of
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from jaxvae import KLAutoencoder, NormalLikelihood, TinyAutoencoder, TrainConfig, UserError
+from jaxvae import KLAutoencoder, NormalLikelihood, TinyAutoencoder, TrainConfig, UserError, build
 from jaxvae.convert import convert
+from jaxvae.encode import encode
 from jaxvae.interchange import export_model, import_model
+from jaxvae.interchange.diffusers_folder import read_folder
 from jaxvae.interchange.former_names import from_original, present_name
 from jaxvae.interchange.safetensors_files import write_tensors
-from jaxvae.interchange.tensors import torch_tensors
+from jaxvae.interchange.tensors import places, torch_tensors
 from jaxvae.library import fit, load
 from jaxvae.reconstruct import reconstruct
 from jaxvae.runs.run import load as load_run
@@ -134,6 +136,17 @@ def test_a_converted_run_is_opened_by_the_commands(call, tmp_path):
     assert call(convert, "run", "back")[1].splitlines() == ["folder: back", "run: run"]
 
 
+def test_a_converted_run_takes_any_data_set_of_its_shape(call, tmp_path, disc_set):
+    run = import_model(KL_4, tmp_path / "run", size=(16,))
+    code, _, err = call(encode, run, "--data", disc_set.path, "--out", "codes.npz")
+    assert code == 0, err
+    assert np.load("codes.npz")["mean"].shape == (21, 8, 8, 4)
+    other = import_model(KL_4, tmp_path / "other", size=(8,))
+    code, _, err = call(encode, other, "--data", disc_set.path)
+    assert code == 2
+    assert "has images of shape [16, 16, 3], but the model needs [8, 8, 3]" in err
+
+
 def test_a_converted_run_can_have_a_data_set(tmp_path, disc_set):
     np.savez(tmp_path / "mine.npz", images=disc_set.split("train").images[:40])
     run = import_model(
@@ -162,6 +175,39 @@ def test_a_converted_run_has_no_optimizer_to_continue_with(tmp_path, disc_set):
     run = import_model(KL_4, tmp_path / "run", size=(16,))
     with pytest.raises(UserError, match=r"was converted, so it has no state of an optimizer .* --model\.from"):
         fit(replace(load_run(run).info.config, train=TrainConfig(steps=2)), disc_set, run=run, change=True)
+
+
+@pytest.mark.parametrize("name", ["kl_4_channels", "tiny"])
+def test_a_config_with_any_nonsense_is_refused_in_a_sentence_or_read(name, tmp_path):
+    source = copy(FIXTURES / name, tmp_path / "source")
+    values, sentences = json.loads((source / "config.json").read_text()), []
+    for key in values:
+        for nonsense in (None, "x", -1, 1.5, [], {}, 10**30, [10**9], [[1]], float("nan")):
+            (source / "config.json").write_text(json.dumps(values | {key: nonsense}))
+            try:
+                read_folder(source)
+            except UserError as error:
+                sentences.append(str(error))
+    assert len(sentences) > 50
+    wrong = [each for each in sentences if "config.json cannot be used: " not in each]
+    assert all("holds a model of the class" in each for each in wrong), wrong
+
+
+@pytest.mark.parametrize(("quant_convs", "count"), [(True, 248), (False, 244)])
+def test_the_autoencoder_of_stable_diffusion_has_as_many_tensors_as_published(quant_convs, count):
+    model = KLAutoencoder(
+        channels=(128, 256, 512, 512), layers_per_block=2, groups=32, quant_conv=quant_convs,
+        post_quant_conv=quant_convs,
+    )  # fmt: skip
+    named = places(jax.eval_shape(build(model, (256, 256, 3)).init, jax.random.key(0)))
+    assert len(named) == count
+    # The levels at which the number of channels changes.
+    assert {name for name in named if name.endswith("conv_shortcut.weight")} == {
+        f"{level}.resnets.0.conv_shortcut.weight"
+        for level in ("encoder.down_blocks.1", "encoder.down_blocks.2", "decoder.up_blocks.2", "decoder.up_blocks.3")
+    }
+    assert named["encoder.mid_block.attentions.0.to_out.0.weight"].shape == (512, 512)
+    assert named["decoder.up_blocks.0.upsamplers.0.conv.weight"].shape == (512, 512, 3, 3)
 
 
 def without(*names):
@@ -227,6 +273,17 @@ WRONG_FOLDERS = [
     ({"act_fn": "gelu"}, None, "act_fn is 'gelu', but only silu"),
     ({"down_block_types": ["DownEncoderBlock2D", "AttnDownEncoderBlock2D"]}, None, "only DownEncoderBlock2D can be"),
     ({"out_channels": 4}, None, "in_channels is 3 and out_channels is 4"),
+    ({"latent_channels": None}, None, "latent_channels is null, but must have a value, such as 4"),
+    (
+        {
+            "block_out_channels": [2] * 17,
+            "down_block_types": ["DownEncoderBlock2D"] * 17,
+            "up_block_types": ["UpDecoderBlock2D"] * 17,
+        },
+        None,
+        "one number for each of 1 to 16 resolutions",
+    ),
+    ({"sample_size": 10**9}, None, "images would have 1000000000 x 1000000000 pixels; give a --size from 1 to 65536"),
     ({"sample_size": "large"}, None, "sample_size is 'large', but must be a number of pixels"),
     ({"latents_mean": [0.0]}, None, "model.latents_mean is (0.0,), but must be one number for each of the 4"),
     ({}, without("quant_conv.bias"), "has no tensor quant_conv.bias, expected of shape [8]"),

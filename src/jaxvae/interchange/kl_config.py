@@ -1,5 +1,6 @@
 """The config.json of diffusers' AutoencoderKL: to our model, and from it."""
 
+import json
 from typing import Any
 
 from jaxvae.errors import UserError
@@ -69,9 +70,19 @@ def kl_config(model: LatentDiffusionModel, shape: tuple[int, int, int]) -> dict[
 
 
 def read_fields(config: dict[str, Any], names: dict[str, tuple[str, Any]]) -> dict[str, Any]:
-    """Returns the fields of a model that a config.json holds; what is null there is left to the field's default."""
-    values = {field: config.get(key, default) for field, (key, default) in names.items()}
-    return {field: value for field, value in values.items() if value is not None}
+    """Returns the fields of a model that a config.json holds, without those that are null there.
+
+    Raises:
+        UserError: a key is null that must have a value.
+    """
+    fields = {}
+    for field, (key, default) in names.items():
+        value = config.get(key, default)
+        if value is None and default is not None:
+            raise UserError(f"{key} is null, but must have a value, such as {json.dumps(default)}.")
+        if value is not None:
+            fields[field] = value
+    return fields
 
 
 def written_fields(model: LatentDiffusionModel, names: dict[str, tuple[str, Any]]) -> dict[str, Any]:
