@@ -68,9 +68,7 @@ def test_a_model_without_its_images_opens_any_of_its_shape(disc_set, tmp_path):
     assert not lacks_images(disc_set.data)
     assert metadata_error(absent) is None
     assert data_set(absent, disc_set.path).shape == (16, 16, 3)
-    with pytest.raises(
-        UserError, match=r"the model of elsewhere came without images; name image files, or, .* --size 16"
-    ):
+    with pytest.raises(UserError, match=r"the model of elsewhere came without images; .* --size 16"):
         select("test:0", absent)
     other = without_images(tmp_path / "images", (8, 16, 3), "elsewhere").data
     with pytest.raises(UserError, match=r"has images of shape \[16, 16, 3\], but the model needs \[8, 16, 3\]"):
