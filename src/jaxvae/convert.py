@@ -12,6 +12,7 @@ def convert(
     source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FROM")],
     target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="TO")],
     size: tuple[int, ...] = (),
+    tile: int | None = None,
     data: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
     groups: int | None = None,
     scaling_factor: float | None = None,
@@ -30,6 +31,8 @@ def convert(
         target: The run folder to write, or the diffusers folder if FROM is a run; must not exist.
         size: Height and width of the images, or one number for both; defaults to what the folder says, and to 256 for
             a single file.
+        tile: Side in pixels of the tiles in which larger images are encoded and decoded, which bounds memory; takes the
+            whole image by default.
         data: A data set, as python -m jaxvae.prepare takes it, that becomes the run's; without one, commands need
             image files or their own --data.
         groups: Groups of the normalisations of a single file, which does not say; defaults to 32.
@@ -43,9 +46,10 @@ def convert(
 
     require_safetensors()
     exporting = is_run(source)
-    if exporting and (size or data is not None or groups is not None or scaling_factor is not None):
+    if exporting and (size or any(each is not None for each in (tile, data, groups, scaling_factor))):
         raise UserError(
-            f"{source} is a run, which is converted as it is; remove --size, --data, --groups and --scaling-factor."
+            f"{source} is a run, which is converted as it is; remove --size, --tile, --data, --groups and "
+            "--scaling-factor."
         )
 
     from jaxvae.interchange import export_model, import_model
@@ -53,7 +57,9 @@ def convert(
     if exporting:
         report(json, folder=export_model(source, target), run=source)
         return
-    run = import_model(source, target, size=size, data=data, groups=groups, scaling_factor=scaling_factor)
+    run = import_model(
+        source, target, size=size, tile=tile, data=data, groups=groups, scaling_factor=scaling_factor
+    )  # fmt: skip
 
     from jaxvae.runs.run import load
 

@@ -2,6 +2,7 @@ import json
 import os
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -134,6 +135,16 @@ def test_a_converted_run_is_opened_by_the_commands(call, tmp_path):
     assert "came without images; name image files" in err
     assert call(reconstruct, "run", "new.png", "--out", "again.png")[0] == 0
     assert call(convert, "run", "back")[1].splitlines() == ["folder: back", "run: run"]
+
+
+def test_tiles_are_the_runs_and_not_the_folders(call, tmp_path):
+    assert call(convert, KL_4, "run", "--size", 24, 40, "--tile", 16)[0] == 0
+    run = load("run")
+    assert (run.info.config.model.tile, run.info.shape) == (16, (24, 40, 3))
+    assert run.reconstruct(np.zeros((1, 24, 40, 3), np.uint8)).shape == (1, 24, 40, 3)
+    assert call(convert, "run", "back")[0] == 0
+    before, back = (json.loads((folder / "config.json").read_text()) for folder in (KL_4, Path("back")))
+    assert before == back
 
 
 def test_a_converted_run_takes_any_data_set_of_its_shape(call, tmp_path, disc_set):
@@ -378,6 +389,8 @@ def test_flags_that_would_have_no_effect_are_refused(call, tmp_path_factory):
     mistake(call(convert, KL_4, "run", "--size", 0), "give a --size from 1 to")
     mistake(call(convert, KL_4, "run", "--size", 8, 12, "--data", "avatars"), "a prepared data set is square")
     run = import_model(KL_4, tmp_path_factory.mktemp("runs") / "run")
+    mistake(call(convert, KL_4, "run", "--tile", 3), "model.tile is 3, but must be a multiple of 2")
+    mistake(call(convert, run, "back", "--tile", 8), "is a run, which is converted as it is; remove --size")
     mistake(call(convert, run, "back", "--size", 8), "is a run, which is converted as it is; remove --size")
 
 

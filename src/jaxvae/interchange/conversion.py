@@ -36,6 +36,7 @@ def import_model(
     target: str | Path,
     *,
     size: tuple[int, ...] = (),
+    tile: int | None = None,
     data: str | None = None,
     groups: int | None = None,
     scaling_factor: float | None = None,
@@ -47,6 +48,7 @@ def import_model(
             autoencoder, or a single file in the original layout.
         target: the run folder, which must not exist.
         size: height and width of the images, or one number for both; by default what the source says.
+        tile: side in pixels of the tiles in which larger images are encoded and decoded; None for the whole image.
         data: a data set as `prepare` takes it; commands then have images to work on.
         groups: for a single file, the groups of its normalisations.
         scaling_factor: for a single file, the factor that a diffusion model multiplies its codes by.
@@ -58,6 +60,7 @@ def import_model(
     source, target = Path(source), Path(target)
     refuse_target(target)
     stored = _stored(source, groups, scaling_factor)
+    stored = stored._replace(model=replace(stored.model, tile=tile))
     shape = _image_shape(stored, size)
     vae = build(stored.model, shape)
     wanted = places(jax.eval_shape(vae.init, key_shape()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from jaxvae.config.checks import require
@@ -41,14 +42,21 @@ class KLAutoencoder(LatentDiffusionModel):
         self.require_levels("channels")
         divided = all(channels % self.groups == 0 for channels in self.channels)
         require(divided, "model.groups", self.groups, f"a divisor of each of model.channels, {list(self.channels)}")
+        self.check_tile()
+
+    @property
+    def stride(self) -> int:
+        """Pixels per position of the code."""
+        return 2 ** (len(self.channels) - 1)
 
     def networks(self, shape: tuple[int, int, int], outputs: int) -> Networks:
         """Returns encoder and decoder for images of this shape."""
         from jaxvae.networks.kl_autoencoder import kl_networks
+        from jaxvae.networks.tiles import tiled_networks
 
-        return kl_networks(
-            shape,
-            outputs,
+        build = partial(
+            kl_networks,
+            outputs=outputs,
             channels=self.channels,
             blocks=self.layers_per_block,
             latent=self.latent,
@@ -58,3 +66,4 @@ class KLAutoencoder(LatentDiffusionModel):
             post_quant_conv=self.post_quant_conv,
             dtype=self.dtype,
         )
+        return tiled_networks(build, shape, tile=self.tile, stride=self.stride)

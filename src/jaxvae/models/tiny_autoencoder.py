@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from jaxvae.config.checks import require
@@ -42,14 +43,21 @@ class TinyAutoencoder(LatentDiffusionModel):
         require(
             len(self.decoder_blocks) == len(self.encoder_blocks), "model.decoder_blocks", self.decoder_blocks, wanted
         )
+        self.check_tile()
+
+    @property
+    def stride(self) -> int:
+        """Pixels per position of the code."""
+        return 2 ** (len(self.encoder_blocks) - 1)
 
     def networks(self, shape: tuple[int, int, int], outputs: int) -> Networks:
         """Returns encoder and decoder for images of this shape."""
+        from jaxvae.networks.tiles import tiled_networks
         from jaxvae.networks.tiny_autoencoder import tiny_networks
 
-        return tiny_networks(
-            shape,
-            outputs,
+        build = partial(
+            tiny_networks,
+            outputs=outputs,
             encoder_channels=self.encoder_channels,
             decoder_channels=self.decoder_channels,
             encoder_blocks=self.encoder_blocks,
@@ -58,3 +66,4 @@ class TinyAutoencoder(LatentDiffusionModel):
             pool=self.middle_pool,
             dtype=self.dtype,
         )
+        return tiled_networks(build, shape, tile=self.tile, stride=self.stride)
