@@ -23,6 +23,7 @@ from jaxvae.interchange.safetensors_files import write_tensors
 from jaxvae.interchange.tensors import places, torch_tensors
 from jaxvae.library import fit, load
 from jaxvae.reconstruct import reconstruct
+from jaxvae.runs.checkpoint import read_about
 from jaxvae.runs.run import load as load_run
 from jaxvae.sample import sample
 
@@ -413,6 +414,16 @@ def test_a_model_that_diffusers_does_not_have_stays(call, disc_set, dense_run, t
     model = KLAutoencoder(channels=(2,), groups=1, likelihood=NormalLikelihood(scale="per_pixel"))
     run = saved_run(tmp_path_factory.mktemp("runs") / "run", tiny_config(model=model), disc_set)
     mistake(call(convert, run, "back"), "the likelihood is 'normal' with a scale per pixel, whose decoder yields other")
+
+
+@pytest.mark.parametrize(
+    "origin", ["x", {"config": 1, "dtypes": {}}, {"config": None, "dtypes": 3}, {"config": None, "dtypes": {"a": "F8"}}]
+)
+def test_a_run_whose_origin_is_damaged_is_refused(origin, call, disc_set, tmp_path_factory, monkeypatch):
+    import_model(KL_4, run := tmp_path_factory.mktemp("runs") / "run")
+    about = read_about(run / "checkpoints", 0)
+    monkeypatch.setattr("jaxvae.runs.checkpoint.read_about", lambda *_: about | {"interchange": origin})
+    mistake(call(convert, run, "back"), "is damaged: its interchange is ")
 
 
 def test_without_safetensors_the_extra_is_named(call, monkeypatch):

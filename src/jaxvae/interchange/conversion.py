@@ -3,7 +3,7 @@
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 
@@ -19,7 +19,7 @@ from jaxvae.interchange.diffusers_folder import check_writable_model, read_folde
 from jaxvae.interchange.original_file import read_file
 from jaxvae.interchange.safetensors_files import require_safetensors
 from jaxvae.interchange.stored import Stored
-from jaxvae.interchange.tensors import PARTS, check_tensors, places, read_params
+from jaxvae.interchange.tensors import DTYPES, PARTS, check_tensors, places, read_params
 from jaxvae.interchange.tiny_pair import find_pair, read_pair
 from jaxvae.keys import key_shape
 from jaxvae.models import build
@@ -94,11 +94,25 @@ def export_model(run: str | Path, target: str | Path) -> Path:
     refuse_target(target)
     _, params, info = load(run)
     check_writable_model(info.config.model)
-    origin = checkpoint.read_about(info.run / "checkpoints", info.step).get(ORIGIN) or {}
+    config, dtypes = _origin(info.run / "checkpoints", info.step)
     with temp_dir(target.with_name(f".{target.name}.partial")) as folder:
-        write_folder(folder, info.config.model, info.shape, params, origin.get("config"), origin.get("dtypes", {}))
+        write_folder(folder, info.config.model, info.shape, params, config, dtypes)
         folder.rename(target)
     return target
+
+
+def _origin(folder: Path, step: int) -> tuple[dict[str, Any] | None, dict[str, str]]:
+    """Returns the config.json that a run came with, if any, and the types of its tensors."""
+    origin = checkpoint.read_about(folder, step).get(ORIGIN)
+    if origin is None:
+        return None, {}
+    config, dtypes = (origin.get(name) for name in ("config", "dtypes")) if isinstance(origin, dict) else (0, 0)
+    known = isinstance(dtypes, dict) and all(dtype in DTYPES for dtype in dtypes.values())
+    if not known or not isinstance(config, dict | None):
+        raise checkpoint.DamagedError(
+            f"the checkpoint {folder / str(step)} is damaged: its {ORIGIN} is {origin!r:.100}."
+        )
+    return config, dtypes
 
 
 def refuse_target(target: Path) -> None:
