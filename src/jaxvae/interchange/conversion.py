@@ -106,13 +106,12 @@ def _origin(folder: Path, step: int) -> tuple[dict[str, Any] | None, dict[str, s
     origin = checkpoint.read_about(folder, step).get(ORIGIN)
     if origin is None:
         return None, {}
-    config, dtypes = (origin.get(name) for name in ("config", "dtypes")) if isinstance(origin, dict) else (0, 0)
-    known = isinstance(dtypes, dict) and all(dtype in DTYPES for dtype in dtypes.values())
-    if not known or not isinstance(config, dict | None):
-        raise checkpoint.DamagedError(
-            f"the checkpoint {folder / str(step)} is damaged: its {ORIGIN} is {origin!r:.100}."
-        )
-    return config, dtypes
+    if isinstance(origin, dict):
+        config, dtypes = origin.get("config"), origin.get("dtypes")
+        if isinstance(config, dict | None) and isinstance(dtypes, dict) and set(dtypes.values()) <= set(DTYPES):
+            return config, dtypes
+    where, what = folder / str(step), repr(origin)[:100]
+    raise checkpoint.DamagedError(f"the checkpoint {where} is damaged: its {ORIGIN} is {what}.")
 
 
 def refuse_target(target: Path) -> None:
