@@ -1,4 +1,4 @@
-# make alone prints the targets. Variables: DATASET, ARGS, RAW, PYTHON, ACCELERATOR.
+# make alone prints the targets. Variables: DATASET, ARGS, RAW, WEIGHTS, PYTHON, ACCELERATOR.
 
 DATASET     ?= avatars
 ARGS        ?=
@@ -6,6 +6,7 @@ RAW         ?=
 PYTHON      ?= python3
 ACCELERATOR ?= auto
 NAME        ?=
+WEIGHTS     ?=
 CHROMIUM    ?= $(shell command -v chromium chromium-browser google-chrome | head -n 1)
 BENCHMARKS  := conv64 mlp28 iw_likelihood startup pipeline prepare memory
 
@@ -27,7 +28,7 @@ endif
 READY := .venv/ready-$(JAX_FOR)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup experiment train interpolate sample evaluate compare selftest reconstruct traverse attribute map neighbours encode decode explore test test-all test-tpu test-browser test-notebook test-docs hostile docs check bench faults clean
+.PHONY: help setup experiment train interpolate sample evaluate compare selftest reconstruct traverse attribute map neighbours encode decode convert explore test test-all test-tpu test-browser test-notebook test-docs test-parity test-weights hostile docs check bench faults clean
 
 help:  ## print this help
 	@echo "jaxvae: variational autoencoders in JAX"
@@ -93,6 +94,9 @@ encode: $(READY)  ## newest run: write the codes of the test images to a file (A
 decode: $(READY)  ## decode a file of codes to images: ARGS="codes.npz --out FOLDER"
 	$(BIN)/python -m jaxvae.decode $(ARGS)
 
+convert: $(READY)  ## a diffusers autoencoder to a run, or back: ARGS="FROM TO"
+	$(BIN)/python -m jaxvae.convert $(ARGS)
+
 explore: $(READY)  ## newest run: walk, change attributes and sample in the browser
 	$(BIN)/python -m jaxvae.explore $(ARGS)
 
@@ -100,7 +104,7 @@ test: $(READY)  ## run the CPU test suite on eight simulated devices
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-all: $(READY)  ## the same plus the slow and multi-process tests, with XLA's optimizations
-	XLA_FLAGS= $(BIN)/python -m pytest -n 2 --dist loadfile -m "not (tpu or browser or notebook)" $(ARGS)
+	XLA_FLAGS= $(BIN)/python -m pytest -n 2 --dist loadfile -m "not (tpu or browser or notebook or parity or weights)" $(ARGS)
 
 test-tpu: $(READY)  ## compile CelebA's train step for a TPU, without one (installs [tpu-plan])
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[tpu-plan]'
@@ -110,6 +114,14 @@ test-browser: $(READY)  ## test the explorer in a headless Chromium (CHROMIUM=/u
 	@test -x "$(CHROMIUM)" || { echo "error: there is no Chromium; install it (apt-get install chromium) or set CHROMIUM=/path."; exit 2; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browser]'
 	CHROMIUM="$(CHROMIUM)" $(BIN)/python -m pytest -m browser tests/explorer $(ARGS)
+
+test-parity: $(READY)  ## compare converted models with diffusers, and let it open exported ones (installs [parity])
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[parity]'
+	$(BIN)/python -m pytest -s -m parity tests/parity $(ARGS)
+
+test-weights: $(READY)  ## reconstruct a photograph with published weights (WEIGHTS=FOLDER with the two files of TAEF2)
+	@test -d "$(WEIGHTS)" || { echo "error: WEIGHTS is '$(WEIGHTS)'; expected the folder of taef2_encoder.pth and taef2_decoder.pth."; exit 2; }
+	WEIGHTS="$(abspath $(WEIGHTS))" $(BIN)/python -m pytest -s -m weights tests/weights $(ARGS)
 
 test-notebook: $(READY)  ## run the cells of docs/tutorials/tour.ipynb with a few training steps
 	$(BIN)/python -m pytest -m notebook tests/test_notebook.py $(ARGS)

@@ -21,7 +21,7 @@ from jaxvae.likelihoods import (
     LikelihoodHead,
     NormalLikelihood,
 )
-from jaxvae.models import HVAE, MLP, Conv, GaussianModel, ModelConfig, TopDown, build
+from jaxvae.models import HVAE, MLP, Conv, GaussianModel, KLAutoencoder, ModelConfig, TinyAutoencoder, TopDown, build
 from jaxvae.objectives import ELBO, IWAE, MMD, Autoencoder, BetaTCVAE, Objective, ObjectiveConfig
 from jaxvae.priors import (
     FlowPrior,
@@ -35,6 +35,7 @@ from jaxvae.priors import (
 
 if TYPE_CHECKING:
     from jaxvae.data.sources.base import Example, Source
+    from jaxvae.interchange import export_model, import_model
     from jaxvae.library import Run, fit, load, prepare_dataset
     from jaxvae.networks import Networks, flax_networks
     from jaxvae.vae import VAE, Inference, compose
@@ -48,8 +49,10 @@ _LAZY = {
     "Source": "jaxvae.data.sources.base",
     "VAE": "jaxvae.vae",
     "compose": "jaxvae.vae",
+    "export_model": "jaxvae.interchange",
     "fit": "jaxvae.library",
     "flax_networks": "jaxvae.networks",
+    "import_model": "jaxvae.interchange",
     "load": "jaxvae.library",
     "prepare_dataset": "jaxvae.library",
 }
@@ -83,6 +86,7 @@ __all__ = [
     "GaussianModel",
     "HuggingFace",
     "Inference",
+    "KLAutoencoder",
     "LaplaceLikelihood",
     "LearnedPrior",
     "LikelihoodConfig",
@@ -98,14 +102,17 @@ __all__ = [
     "Source",
     "SourceConfig",
     "StandardNormal",
+    "TinyAutoencoder",
     "TopDown",
     "TrainConfig",
     "UserError",
     "VampPrior",
     "build",
     "compose",
+    "export_model",
     "fit",
     "flax_networks",
+    "import_model",
     "load",
     "prepare_dataset",
 ]

@@ -129,7 +129,11 @@ def changed(path, value):
         ("model.channels", [], "model.channels is (), but must be one or more sizes"),
         ("model.log_variance_range", [1.0], "model.log_variance_range is [1.0], but must be a list of 2"),
         ("model.kind", "cnn", "model is 'cnn', which is not a kind of model: "),
-        ("model.kind", ["conv"], "model is ['conv'], which is not a kind of model: one of conv, hvae, mlp, top_down"),
+        (
+            "model.kind",
+            ["conv"],
+            "which is not a kind of model: one of conv, hvae, kl_autoencoder, mlp, tiny_autoencoder, top_down",
+        ),
         ("model.prior.kind", "vampp", "'vampp', which is not a kind of model.prior: did you mean 'vamp'?"),
         ("train", 5, "train is 5, but must be a JSON object"),
         ("train", [], "train is [], but must be a JSON object"),

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxvae.data.select import select
+from jaxvae.data.prepared import lacks_images, metadata_error, without_images
+from jaxvae.data.select import data_set, select
 from jaxvae.errors import UserError
 
 
@@ -59,3 +60,18 @@ def test_missing_or_changed_images_are_detected(data, tmp_path):
         select("test:0", {**data, "path": str(tmp_path / "gone")})
     with pytest.raises(UserError, match="does not contain the images"):
         select("test:0", {**data, "splits": {}})
+
+
+def test_a_model_without_its_images_opens_any_of_its_shape(disc_set, tmp_path):
+    absent = without_images(tmp_path / "images", (16, 16, 3), "elsewhere").data
+    assert lacks_images(absent)
+    assert not lacks_images(disc_set.data)
+    assert metadata_error(absent) is None
+    assert data_set(absent, disc_set.path).shape == (16, 16, 3)
+    with pytest.raises(UserError, match=r"the model of elsewhere came without images; .* --size 16"):
+        select("test:0", absent)
+    other = without_images(tmp_path / "images", (8, 16, 3), "elsewhere").data
+    with pytest.raises(UserError, match=r"has images of shape \[16, 16, 3\], but the model needs \[8, 16, 3\]"):
+        data_set(other, disc_set.path)
+    # Of a model that was trained here, a split without images is damage.
+    assert metadata_error(absent | {"origin": {}}) == f"its split train is {absent['splits']['train']!r}"

@@ -105,6 +105,27 @@ def open_prepared(path: Path) -> Prepared:
     return Prepared(path, info)
 
 
+def without_images(path: Path, shape: tuple[int, int, int], name: str) -> Prepared:
+    """Returns the description of images that are not here: those of a model that was trained elsewhere.
+
+    Args:
+        path: where images could be; nothing is there.
+        shape: height, width and channels of the images.
+        name: where the model came from.
+    """
+    nothing = {"n": 0, "range": [0, 255], "sha256": {}}
+    info = {
+        "format_version": FORMAT_VERSION, "name": name, "shape": list(shape), "attributes": [], "classes": {},
+        "recipe": {}, "splits": dict.fromkeys(SPLITS, nothing), "origin": {"images": None},
+    }  # fmt: skip
+    return Prepared(path, info)
+
+
+def lacks_images(info: dict[str, Any]) -> bool:
+    """Returns whether a description is that of `without_images`."""
+    return "images" in info["origin"] and info["origin"]["images"] is None
+
+
 def metadata_error(info: Any) -> str | None:
     """Returns what is wrong with the description of a dataset, from disk or from a checkpoint; None if it is valid."""
     if not isinstance(info, dict):
@@ -124,9 +145,10 @@ def metadata_error(info: Any) -> str | None:
         return f"its attributes are {info['attributes']!r}"
     if not all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in classes.values()):
         return f"its classes are {classes!r}"
+    fewest = 0 if lacks_images(info) else 1
     for split in SPLITS:
         part = splits.get(split)
-        if not (isinstance(part, dict) and type(part.get("n")) is int and part["n"] >= 1):
+        if not (isinstance(part, dict) and type(part.get("n")) is int and part["n"] >= fewest):
             return f"its split {split} is {part!r}"
         low_high = part.get("range")
         if not (isinstance(low_high, list) and len(low_high) == 2 and all(type(bound) is int for bound in low_high)):

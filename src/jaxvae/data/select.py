@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from jaxvae.data.config import DataConfig
 from jaxvae.data.images import crop_and_resize, read_image
-from jaxvae.data.prepared import Prepared, open_prepared
+from jaxvae.data.prepared import Prepared, lacks_images, open_prepared
 from jaxvae.data.sources.base import SPLITS
 from jaxvae.data.sources.folder_files import find_images
 from jaxvae.errors import UserError, suggest
@@ -52,7 +52,7 @@ def expand_folders(which: Iterable[str]) -> list[str]:
 
 def walk_ends(config: DataConfig, data: dict[str, Any]) -> tuple[str, str]:
     """Returns the queries for the two endpoints of a walk: as configured, or the first two test images."""
-    second = min(1, data["splits"]["test"]["n"] - 1)
+    second = min(1, max(0, data["splits"]["test"]["n"] - 1))
     return config.walk_from or "test:0", config.walk_to or f"test:{second}"
 
 
@@ -117,9 +117,11 @@ def data_set(data: dict[str, Any], where: Path | None = None) -> Prepared:
         where: its current folder, if it has moved since training.
 
     Raises:
-        UserError: if the dataset is missing or is a different one.
+        UserError: if the dataset is missing or is a different one; for a model without its images, has another shape.
     """
     path = where or Path(data["path"])
+    if lacks_images(data):
+        return _any_data_set(path, data)
     if where is None and not os.path.exists(path):
         raise UserError(
             f"the images of this run are no longer in {path}; prepare them again with "
@@ -135,6 +137,22 @@ def data_set(data: dict[str, Any], where: Path | None = None) -> Prepared:
         ]
         how = f" (prepared with {', '.join(differing)})" if differing else ""
         raise UserError(f"{path} does not contain the images that this run was trained on{how}.")
+    return prepared
+
+
+def _any_data_set(path: Path, data: dict[str, Any]) -> Prepared:
+    """Opens a data set for a model that came without one: any will do whose images have the model's shape."""
+    height, width, channels = data["shape"]
+    if not os.path.exists(path):
+        raise UserError(
+            f"the model of {data['name']} came without images; name image files, or, for a command that has --data, "
+            f"a folder of python -m jaxvae.prepare --size {height}."
+        )
+    prepared = open_prepared(path)
+    if prepared.shape != (height, width, channels):
+        raise UserError(
+            f"{path} has images of shape {list(prepared.shape)}, but the model needs {[height, width, channels]}."
+        )
     return prepared
 
 

@@ -3,7 +3,19 @@
 from jaxvae.models.base import GaussianModel, ModelConfig, build
 from jaxvae.models.conv import Conv
 from jaxvae.models.hvae import HVAE
+from jaxvae.models.kl_autoencoder import KLAutoencoder
 from jaxvae.models.mlp import MLP
+from jaxvae.models.tiny_autoencoder import TinyAutoencoder
 from jaxvae.models.top_down import TopDown
 
-__all__ = ["HVAE", "MLP", "Conv", "GaussianModel", "ModelConfig", "TopDown", "build"]
+__all__ = [
+    "HVAE",
+    "MLP",
+    "Conv",
+    "GaussianModel",
+    "KLAutoencoder",
+    "ModelConfig",
+    "TinyAutoencoder",
+    "TopDown",
+    "build",
+]

@@ -49,6 +49,11 @@ class ModelConfig(Kind, family="model"):
         networks = self.networks(shape, head.outputs)
         return gaussian_vae(networks, head, self.prior.build(networks.latent_shape, shape))
 
+    def require_sizes(self, name: str) -> None:
+        """Raises `UserError` unless the field lists one or more sizes."""
+        sizes = getattr(self, name)
+        require(bool(sizes) and min(sizes) >= 1, f"model.{name}", sizes, "one or more sizes of at least 1")
+
 
 @dataclass(frozen=True, kw_only=True)
 class GaussianModel(ModelConfig, abstract=True):
@@ -66,11 +71,6 @@ class GaussianModel(ModelConfig, abstract=True):
         self.require_at_least(1, "latent")
         low, high = self.log_variance_range
         self.require(high - low >= 4, "log_variance_range", "the lower bound, then the upper one, at least 4 above it")
-
-    def require_sizes(self, name: str) -> None:
-        """Raises `UserError` unless the field lists one or more sizes."""
-        sizes = getattr(self, name)
-        require(bool(sizes) and min(sizes) >= 1, f"model.{name}", sizes, "one or more sizes of at least 1")
 
 
 def build(config: ModelConfig, shape: tuple[int, int, int]) -> VAE:

@@ -27,6 +27,12 @@ def halve(size: int) -> int:
     return (size + 1) // 2
 
 
+def pad_to_multiple(x: Float[Array, "b h w c"], stride: int) -> Float[Array, "b h2 w2 c"]:
+    """Repeats the last row and column until the stride divides both sides."""
+    below, right = (-side % stride for side in x.shape[1:3])
+    return jnp.pad(x, ((0, 0), (0, below), (0, right), (0, 0)), "edge")
+
+
 class Down(nn.Module):
     """The layer that halves height and width (odd sides round up) and sets the number of channels.
 

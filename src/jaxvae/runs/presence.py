@@ -20,7 +20,7 @@ def require_run(path: Path | None) -> None:
     """
     if path is None:
         require_any()
-    elif not _has_checkpoint(path):
+    elif not is_run(path):
         raise UserError(no_run(path))
 
 
@@ -36,7 +36,7 @@ def require_any(root: Path = RUNS) -> list[Path]:
 
 def require_record(path: Path) -> None:
     """Refuses a path without a config or a checkpoint: a run that is still under way has at least the former."""
-    if not _has_checkpoint(path) and not os.path.lexists(path / "config.json"):
+    if not is_run(path) and not os.path.lexists(path / "config.json"):
         raise UserError(no_record(path))
 
 
@@ -78,5 +78,6 @@ def located(path: Path, steps: Callable[[Path], Collection[int]]) -> tuple[Path,
     return None
 
 
-def _has_checkpoint(path: Path) -> bool:
+def is_run(path: Path) -> bool:
+    """Returns whether a path is a run, its folder of checkpoints, or one of them, by the names of its folders."""
     return located(path, lambda folder: [int(each.name) for each in numbered(folder)]) is not None

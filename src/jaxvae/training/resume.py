@@ -107,6 +107,11 @@ def _continued(
     folder: Path, step: int, keys: Keys, vae: VAE, config: Config, prepared: Prepared, place: Placement
 ) -> TrainState:
     about = described(folder, step)
+    if step == 0 and "train" not in checkpoint.tree_names(folder, step):
+        raise UserError(
+            f"{folder.parent} was converted, so it has no state of an optimizer to continue with; --fresh with "
+            f"--model.from {folder.parent} starts a run from its parameters."
+        )
     if about["data"]["splits"] != prepared.info["splits"]:
         raise UserError(
             f"{prepared.path} does not hold the images that the run in {folder.parent} was trained on; "

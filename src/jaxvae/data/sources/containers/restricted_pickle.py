@@ -8,6 +8,7 @@ import io
 import pickle
 import pickletools
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ def unpickle(data: bytes, name: str) -> Any:
         UserError: the pickle contains anything else, of which nothing is then executed, or is damaged.
     """
     try:
-        _check_instructions(data, name)
+        check_instructions(data, _is_allowed, partial(_refusal, name))
         return _convert(_Unpickler(data, name).load(), [len(data)])
     except UserError:
         raise
@@ -54,18 +55,34 @@ def as_string(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def _check_instructions(data: bytes, name: str) -> None:
+def check_instructions(
+    data: bytes,
+    is_allowed: Callable[[str, str], bool],
+    refusal: Callable[[str], UserError],
+    instructions: frozenset[str] = INSTRUCTIONS,
+) -> None:
+    """Checks a pickle without running it.
+
+    Args:
+        data: the pickle.
+        is_allowed: whether it may name this (module, name).
+        refusal: what it contains that it may not -> the error to raise.
+        instructions: those that it may have.
+
+    Raises:
+        UserError: it has another instruction or name, or is followed by something.
+    """
     end = 0
     for instruction, argument, position in pickletools.genops(data):
-        if instruction.name not in INSTRUCTIONS:
-            raise _refusal(name, f"the instruction {instruction.name}")
-        if instruction.name == "GLOBAL" and not _is_allowed(*_split(str(argument))):
-            raise _refusal(name, ".".join(_split(str(argument))))
+        if instruction.name not in instructions:
+            raise refusal(f"the instruction {instruction.name}")
+        if instruction.name == "GLOBAL" and not is_allowed(*_split(str(argument))):
+            raise refusal(".".join(_split(str(argument))))
         if instruction.name in MEMO and int(argument or 0) > len(data):
-            raise _refusal(name, f"a memo of {argument} entries")
+            raise refusal(f"a memo of {argument} entries")
         end = position or 0
     if end + 1 != len(data):
-        raise _refusal(name, "more than one pickle")
+        raise refusal("more than one pickle")
 
 
 def _split(argument: str) -> tuple[str, str]:

@@ -1,0 +1,62 @@
+"""`make test-parity`: what the fixtures hold is what the installed diffusers computes, and it opens what we export."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+from parity.comparison import FIXTURES, GROUPS, TOLERANCE, largest_differences, source_of
+from safetensors.numpy import load_file
+
+from jaxvae.interchange import export_model, import_model
+from jaxvae.library import load
+
+pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore")]  # Warnings of other libraries are theirs.
+NAMES = sorted(path.name for path in FIXTURES.iterdir())
+
+
+@pytest.fixture(scope="module")
+def regenerated(tmp_path_factory):
+    from parity.generate import generate
+
+    target = tmp_path_factory.mktemp("parity")
+    generate(target)
+    return target
+
+
+def test_the_committed_fixtures_are_those_that_the_script_makes(regenerated):
+    files = [path.relative_to(FIXTURES) for path in sorted(FIXTURES.rglob("*.safetensors"))]
+    assert files == [path.relative_to(regenerated) for path in sorted(regenerated.rglob("*.safetensors"))]
+    for file in files:
+        made, committed = load_file(regenerated / file), load_file(FIXTURES / file)
+        assert set(made) == set(committed)
+        for name, array in committed.items():
+            np.testing.assert_allclose(made[name], array, rtol=1e-4, atol=1e-5, err_msg=f"{file}: {name}")
+
+
+def test_codes_and_images_are_those_of_diffusers(regenerated, tmp_path):
+    table = {name: largest_differences(regenerated / name, tmp_path / name) for name in NAMES}
+    print("\n\nlargest difference, relative to the largest value")
+    for name, differences in table.items():
+        print(f"  {name:<28}", "  ".join(f"{output} {value:.1e}" for output, value in differences.items()))
+    assert max(value for differences in table.values() for value in differences.values()) < TOLERANCE
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_diffusers_opens_an_exported_folder(name, tmp_path):
+    import diffusers
+    import torch
+
+    x = load_file(FIXTURES / name / "expected.safetensors")["x"]
+    run = import_model(source_of(FIXTURES / name), tmp_path / "run", size=x.shape[1:3], groups=GROUPS.get(name))
+    back = export_model(run, tmp_path / "back")
+    kind = getattr(diffusers, json.loads((back / "config.json").read_text())["_class_name"])
+    model, left_over = kind.from_pretrained(back, output_loading_info=True)
+    assert not any(left_over.values()), left_over
+    vae, params, _ = load(run)
+    z = np.array(jax.jit(vae.encode)(params, x).mean)
+    with torch.no_grad():
+        image = model.decode(torch.from_numpy(z).permute(0, 3, 1, 2)).sample
+    theirs = (image.permute(0, 2, 3, 1).numpy() + 1) / 2
+    ours = np.asarray(jax.jit(vae.decode)(params, z).mean)
+    assert np.max(np.abs(ours - theirs)) < TOLERANCE * np.max(np.abs(theirs))
