@@ -417,7 +417,14 @@ def test_a_model_that_diffusers_does_not_have_stays(call, disc_set, dense_run, t
 
 
 @pytest.mark.parametrize(
-    "origin", ["x", {"config": 1, "dtypes": {}}, {"config": None, "dtypes": 3}, {"config": None, "dtypes": {"a": "F8"}}]
+    "origin",
+    [
+        "x",
+        {"config": 1, "dtypes": {}},
+        {"config": None, "dtypes": 3},
+        {"config": None, "dtypes": {"a": "F8"}},
+        {"config": None, "dtypes": {"a": []}},
+    ],
 )
 def test_a_run_whose_origin_is_damaged_is_refused(origin, call, disc_set, tmp_path_factory, monkeypatch):
     import_model(KL_4, run := tmp_path_factory.mktemp("runs") / "run")

@@ -108,7 +108,12 @@ def _origin(folder: Path, step: int) -> tuple[dict[str, Any] | None, dict[str, s
         return None, {}
     if isinstance(origin, dict):
         config, dtypes = origin.get("config"), origin.get("dtypes")
-        if isinstance(config, dict | None) and isinstance(dtypes, dict) and set(dtypes.values()) <= set(DTYPES):
+        known = tuple(DTYPES)  # Not a set: values of a damaged checkpoint may have no hash.
+        if (
+            isinstance(config, dict | None)
+            and isinstance(dtypes, dict)
+            and all(each in known for each in dtypes.values())
+        ):
             return config, dtypes
     where, what = folder / str(step), repr(origin)[:100]
     raise checkpoint.DamagedError(f"the checkpoint {where} is damaged: its {ORIGIN} is {what}.")
