@@ -131,3 +131,10 @@ def test_what_is_added_to_a_level_does_not_depend_on_how_much_of_it_is_kept(disc
 
 def test_a_model_of_one_level_has_no_level_sliders(loaded):
     assert moves.level_sliders(loaded) == []
+
+
+@pytest.mark.parametrize("amount", [0.5, -1.5])
+def test_a_share_of_a_level_out_of_range_is_refused(disc_set, amount):
+    loaded = untrained(tiny_config(model=HVAE(hidden=4, latent=(2, 3))), disc_set)
+    with pytest.raises(UserError, match=f"z1 is {amount + 1:g}, but must be between 0 and 1"):
+        moves.apply_sliders(np.ones(5, np.float32), moves.level_sliders(loaded), [("level:z1", amount)])

@@ -123,13 +123,20 @@ def code_at(rows: Float[np.ndarray, "s d"], degree: float) -> Row:
 
 
 def apply_sliders(row: Row, sliders: Sequence[Slider], amounts: Sequence[tuple[str, float]]) -> Row:
-    """Moves a code by the amount of each slider; raises UserError if one is unknown."""
+    """Moves a code by the amount of each slider; raises UserError if one is unknown or out of its range.
+
+    What sliders add does not depend on how much of a level another one keeps.
+    """
     by_key = {slider.key: slider for slider in sliders}
-    chosen = [(by_key[check_known(key, by_key, "slider")], np.float32(amount)) for key, amount in amounts]
+    chosen = [(by_key[check_known(key, by_key, "slider")], amount) for key, amount in amounts]
     for slider, amount in chosen:
-        row = row * (1 + amount * slider.gain)
+        if not slider.low <= amount <= slider.high:
+            low, high = (f"{bound + slider.neutral:g}" for bound in (slider.low, slider.high))
+            raise UserError(f"{slider.label} is {amount + slider.neutral:g}, but must be between {low} and {high}.")
     for slider, amount in chosen:
-        row = row + amount * slider.direction
+        row = row * (1 + np.float32(amount) * slider.gain)
+    for slider, amount in chosen:
+        row = row + np.float32(amount) * slider.direction
     return np.asarray(row, np.float32)
 
 

@@ -130,7 +130,8 @@ def open_session(loaded: Loaded, data: Path | None, units: int) -> Session:
 
     first, last = _initial_ends(loaded, prepared)
     sliders = {} if prepared is None else _sliders(loaded, prepared, units, notes)
-    sliders["levels"] = moves.level_sliders(loaded)
+    if loaded.vae.levels:
+        sliders["levels"] = moves.level_sliders(loaded)
     return Session(loaded, prepared, sliders, uploads, end, path, draws, plane, first, last, notes)
 
 
