@@ -52,7 +52,7 @@ class CodeStatistics(NamedTuple):
 
 
 class ChannelMoments(NamedTuple):
-    """Mean and variance of each channel of many codes, one batch at a time, in float64 (Chan et al. 1983, eq. 1.5).
+    """Mean and variance of each channel of many codes, one batch at a time, in float64 (Chan et al. 1983).
 
     A channel is the last axis of a code. `n` values of each were added; `squares` is the sum of their squared
     deviations from `mean`.
@@ -96,7 +96,7 @@ def diffusion_numbers(means: ChannelMoments, noise: Float[np.ndarray, " c"] | No
         diffusion model is trained on (z - shift_factor) * scaling_factor.
 
     References:
-        Rombach et al. 2022, High-Resolution Image Synthesis with Latent Diffusion Models, appendix G (the factor).
+        Rombach et al. 2022, High-Resolution Image Synthesis with Latent Diffusion Models (the factor).
     """
     variances = means.variance + (0.0 if noise is None else noise)
     deviation = math.sqrt(float(np.mean(variances) + np.var(means.mean)))

@@ -27,7 +27,8 @@ def decode(
     Args:
         run: The run's folder; defaults to the run recorded in the file, or else the newest in runs/.
         codes: The file: an .npz as written by encode, whose array `mean`, [n, ...], is decoded, or a single array in an
-            .npz or .npy; or a folder of latents, of which the test codes are decoded. Of a hierarchy it may hold the coarsest levels alone; those below are at their prior mean.
+            .npz or .npy; or a folder of latents, of which the test codes are decoded. Of a hierarchy it may hold the
+            coarsest levels alone; those below are at their prior mean.
         out: A PNG for a sheet of all images, or a folder for one PNG each; defaults to a sheet in the run's samples
             folder.
         overwrite: Replace the files named by --out.

@@ -61,8 +61,8 @@ def encode(
         if which:
             raise UserError(f"--as latents encodes splits of the data set, not the image {which[0]}; give --split.")
         if standardize or levels is not None:
-            flag = "--standardize" if standardize else "--levels"
-            raise UserError(f"{flag} has no effect on latents; {'use --scaling' if standardize else 'leave it out'}.")
+            what = "--standardize" if standardize else "--levels"
+            raise UserError(f"{what} has no effect on latents; {'use --scaling' if standardize else 'leave it out'}.")
         _encode_latents(run, split or "all", (moments, flips, scaling), data, out, overwrite, json)
         return
     given = {"--moments": moments, "--flips": flips, "--scaling": scaling != "none", "--split all": split == "all"}
