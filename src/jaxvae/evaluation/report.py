@@ -53,6 +53,7 @@ class Evaluation(NamedTuple):
 def evaluate_run(loaded: Loaded, prepared: Prepared, options: Options, features: Features) -> Evaluation:
     """Measures a trained model on a split, counting each image once, whatever the batch size."""
     vae, params, info = loaded
+    features.check(prepared.shape)
     images = prepared.split(options.split).images[: options.n]
     keys = evaluation_keys(options.seed)
     has_prior = info.config.objective.variational
@@ -194,6 +195,8 @@ def _rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "psnr_db", _told(shown["psnr_db"])
     if shown["ssim"]:
         yield "ssim", _told(shown["ssim"], 4)
+    if shown["squeeze_distance"]:
+        yield "squeeze_distance", _told(shown["squeeze_distance"], 4)
     for name in ("frechet_reconstructions", "frechet_samples"):
         if shown[name]:
             yield name, f"{shown[name]['distance']:.4g}   of features {shown[name]['features']}"
