@@ -126,9 +126,9 @@ def _chunks(maps: np.ndarray) -> Iterator[np.ndarray]:
 def latent_rows(numbers: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yields name and text of the lines of the table for the part `latents` of a report."""
     ours, theirs = numbers["spectrum"]["latents"], numbers["spectrum"]["images"]
-    for name in ("slope", "high_frequency_share"):
+    for name, title in (("slope", "spectrum, slope"), ("high_frequency_share", "high_frequency_share")):
         if ours[name] is not None and theirs[name] is not None:
-            yield f"latents: spectrum, {name}", f"{ours[name]:.2f}   of images {theirs[name]:.2f}"
+            yield f"latents: {title}", f"{ours[name]:.2f}   of images {theirs[name]:.2f}"
     for name, each in numbers["equivariance"].items():
         if isinstance(each, dict) and each["error"] is not None:
             decoded = each["psnr_db"]["mean"]
