@@ -22,7 +22,7 @@ from jaxvae.data.prepare import prepare
 from jaxvae.data.prepared import Prepared
 from jaxvae.data.sources.base import SPLITS
 from jaxvae.data.sources.kinds import SourceConfig, source_named
-from jaxvae.errors import UserError, suggest
+from jaxvae.errors import UserError
 from jaxvae.evaluation.log_likelihood import importance_bounds
 from jaxvae.evaluation.report import evaluation_keys
 from jaxvae.experiment import Config
@@ -155,11 +155,8 @@ class Run(runs.Loaded):
             The contents of its latents.json, with scaling and shift factor in `statistics`.
 
         Raises:
-            UserError: the folder exists, there is no such split, or the codes are not one array per image.
+            UserError: the folder exists, there is no such split or scaling, or the codes are not one array per image.
         """
-        for split in splits:
-            if split not in SPLITS:
-                raise UserError(f"unknown split {split!r}; {suggest(split, SPLITS)}")
         options = LatentOptions(tuple(splits), moments, flips, scaling)
         return write_latents(self, data, Path(folder), options, overwrite)
 

@@ -27,6 +27,8 @@ def test_channels_that_say_nothing_by_hand():
     np.testing.assert_allclose(found["signal_variance"], [4.0, 1e-4, 0.0], rtol=1e-5)
     np.testing.assert_allclose(found["signal_to_noise"], [8.0, 100.0, 0.0], rtol=1e-4)
     assert (found["channels"], found["active_channels"], found["idle"]) == (3, 2, [2])
+    silent = channel_numbers(means, np.full_like(means, -1e4))  # Of variance 0, after rounding.
+    assert (silent["active_channels"], np.isfinite(silent["signal_to_noise"]).all()) == (2, True)
     plain = channel_numbers(means, None)
     assert (plain["active_channels"], plain["idle"], plain["signal_to_noise"]) == (1, [1, 2], None)
     assert plain["active_channel_rule"].startswith("Var_x(E[z|x]) > 0.01")

@@ -8,6 +8,7 @@ import pytest
 from conftest import DENSE, mistake, saved_run, tiny_config, untrained
 from PIL import Image
 
+import jaxvae as jv
 from jaxvae import HVAE, Autoencoder, KLAutoencoder
 from jaxvae.codes import ChannelMoments, diffusion_numbers
 from jaxvae.decode import decode
@@ -209,6 +210,24 @@ def test_nothing_is_left_of_a_folder_that_could_not_be_finished(disc_set, tmp_pa
     with pytest.raises(UserError, match="cannot be written: No space left on device"):
         write_latents(loaded, disc_set, tmp_path / "made", LatentOptions())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_library_writes_the_same_folder_and_refuses_the_same(call, dense_run, disc_set, tmp_path):
+    run = jv.load(dense_run)
+    about = run.write_latents(disc_set, tmp_path / "a", splits=("test",), scaling="measured")
+    assert about == read(tmp_path / "a")
+    assert call(encode, dense_run, "--as", "latents", "--split", "test", "--scaling", "measured", "--out", "b")[0] == 0
+    assert (tmp_path / "a" / "test.npy").read_bytes() == Path("b/test.npy").read_bytes()
+    assert read("b") == about
+    for wrong, message in (
+        ({"splits": ("tset",)}, "unknown split 'tset'; did you mean 'test'"),
+        ({"splits": ()}, "no splits to encode; give some of"),
+        ({}, "a already exists; choose another --out"),
+    ):
+        with pytest.raises(UserError, match=message):
+            run.write_latents(disc_set, tmp_path / ("c" if wrong else "a"), **wrong)
+    with pytest.raises(UserError, match="unknown scaling 'measure'; did you mean 'measured'"):
+        write_latents(run, disc_set, tmp_path / "c", LatentOptions(scaling="measure"))
 
 
 def test_bad_requests_of_latents(call, dense_run, tmp_path_factory):

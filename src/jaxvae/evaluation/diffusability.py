@@ -19,6 +19,7 @@ from jaxvae.objectives.metrics import ACTIVE_VARIANCE
 from jaxvae.runs.run import Loaded, same_shapes
 
 ROWS = 256  # Maps in memory at a time.
+TINY_VARIANCE = 1e-30  # Keeps a ratio to no noise at all finite.
 MOVED_IMAGES = 64  # Images that are transformed, encoded and decoded again.
 
 
@@ -70,7 +71,8 @@ def channel_numbers(
     rule = f"Var_x(E[z|x]) > {ACTIVE_VARIANCE}"
     ratio = None
     if log_variance is not None:
-        ratio = signal / unit_means(log_variance, np.exp).reshape(shape).mean(axis=(0, 1))
+        noise = unit_means(log_variance, np.exp).reshape(shape).mean(axis=(0, 1))
+        ratio = signal / np.maximum(noise, TINY_VARIANCE)
         rule = f"Var_x(E[z|x]) / E[Var(z|x)] > {ACTIVE_VARIANCE}"
     active = (signal if ratio is None else ratio) > ACTIVE_VARIANCE
     return {

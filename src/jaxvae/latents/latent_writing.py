@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple
+from typing import IO, Any, Literal, NamedTuple, get_args
 
 import jax
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from jaxvae.codes import ChannelMoments, diffusion_numbers
 from jaxvae.data.prepared import Prepared
 from jaxvae.data.sources.base import SPLITS
-from jaxvae.errors import UserError
+from jaxvae.errors import UserError, suggest
 from jaxvae.inference import BATCH_SIZE, posterior_batches
 from jaxvae.latents.latent_folder import (
     DESCRIPTION,
@@ -29,6 +29,7 @@ from jaxvae.system.progress import progress
 from jaxvae.vae import code_shape
 
 ScalingKind = Literal["none", "measured", "recorded"]
+KINDS: tuple[ScalingKind, ...] = get_args(ScalingKind)
 ROWS = 1024  # Codes that are scaled at a time.
 
 
@@ -51,6 +52,11 @@ class LatentOptions(NamedTuple):
 
 def check_latents(loaded: Loaded, options: LatentOptions) -> None:
     """Raises UserError if a model's codes cannot be written like this."""
+    for name, known, given in (("split", SPLITS, options.splits), ("scaling", KINDS, (options.scaling,))):
+        if unknown := [each for each in given if each not in known]:
+            raise UserError(f"unknown {name} {unknown[0]!r}; {suggest(str(unknown[0]), known)}")
+    if not options.splits:
+        raise UserError(f"no splits to encode; give some of {', '.join(SPLITS)}.")
     vae, params, info = loaded
     shapes = [leaf.shape for leaf in jax.tree.leaves(code_shape(vae, params))]
     if vae.levels or len(shapes) != 1:
