@@ -27,7 +27,7 @@ def hierarchies(
     """Writes NAME_draws.png and NAME_walk.png.
 
     Args:
-        one_level: Run folder of the model of one level, with a mixture fitted to its codes.
+        one_level: Run folder of the model of one level; draws from a mixture fitted to its codes are shown too.
         hierarchy: Run folder of the hierarchy.
         name: What the images are called.
         out: Folder of the images.
@@ -35,11 +35,12 @@ def hierarchies(
     plain, levels = load(one_level), load(hierarchy)
     if plain.vae.levels or not levels.vae.levels:
         raise UserError("expected a run of a model of one level, then one of a hierarchy.")
-    of_one = {kind: plain.sample(COLUMNS * ROWS, prior=kind) for kind in ("model", "fitted_mixture")}
-    draws = [of_one["model"], of_one["fitted_mixture"], levels.sample(COLUMNS * ROWS, prior="model")]
-    labels = ["one level,\nown prior", "one level,\nfitted mixture", "hierarchy,\nown prior"]
-    before = [label if row == 1 else "" for label in labels for row in range(ROWS)]
-    save_png(labelled_grid(np.concatenate(draws), COLUMNS, before=before), out / f"{name}_draws.png")
+    draws = {"one level,\nown prior": plain.sample(COLUMNS * ROWS, prior="model")}
+    if "fitted_mixture" in plain.info.fitted.kinds:
+        draws["one level,\nfitted mixture"] = plain.sample(COLUMNS * ROWS, prior="fitted_mixture")
+    draws["hierarchy,\nown prior"] = levels.sample(COLUMNS * ROWS, prior="model")
+    before = [label if row == 1 else "" for label in draws for row in range(ROWS)]
+    save_png(labelled_grid(np.concatenate(list(draws.values())), COLUMNS, before=before), out / f"{name}_draws.png")
     data = plain.info.data
     first, last = (select(which, data) for which in walk_ends(plain.info.config.data, data))
     walks = [np.concatenate([first[None], run.interpolate(first, last, STEPS), last[None]]) for run in (plain, levels)]

@@ -77,6 +77,63 @@ class CodeStatistics(NamedTuple):
         return jax.tree.map(lambda sigma, s: sigma / _divisor(s)[None], standard_deviation, self.standard_deviation)
 
 
+class ChannelMoments(NamedTuple):
+    """Mean and variance of each channel of many codes, one batch at a time, in float64 (Chan et al. 1983).
+
+    A channel is the last axis of a code. `n` values of each were added; `squares` is the sum of their squared
+    deviations from `mean`.
+    """
+
+    n: int
+    mean: Float[np.ndarray, " c"]
+    squares: Float[np.ndarray, " c"]
+
+    @classmethod
+    def of(cls, codes: Float[np.ndarray, "... c"]) -> "ChannelMoments":
+        """Returns the moments of an array of codes."""
+        rows = np.asarray(codes, np.float64).reshape(-1, codes.shape[-1])
+        mean = rows.mean(axis=0)
+        return cls(len(rows), mean, np.square(rows - mean[None]).sum(axis=0))
+
+    def merge(self, other: "ChannelMoments") -> "ChannelMoments":
+        """Returns the moments of both sets of codes together."""
+        n, difference = self.n + other.n, other.mean - self.mean
+        mean = self.mean + difference * (other.n / n)
+        squares = self.squares + other.squares + np.square(difference) * (self.n * other.n / n)
+        return ChannelMoments(n, mean, squares)
+
+    @property
+    def variance(self) -> Float[np.ndarray, " c"]:
+        """The variance of each channel; it divides by n."""
+        return self.squares / self.n
+
+
+def diffusion_numbers(means: ChannelMoments, noise: Float[np.ndarray, " c"] | None = None) -> dict[str, Any]:
+    """Returns what a diffusion model needs to know of codes, under the names that diffusers gives it.
+
+    Args:
+        means: the moments of the posterior means.
+        noise: the mean posterior variance of each channel; with it the numbers are those of draws from the posteriors,
+            Var(z) = Var(E[z|x]) + E[Var(z|x)]. None gives those of the means.
+
+    Returns:
+        `scaling_factor`, 1 / standard deviation over all numbers of all codes, None if these are all equal;
+        `shift_factor`, their mean; and mean and standard deviation of each channel, `latents_mean` and `latents_std`. A
+        diffusion model is trained on (z - shift_factor) * scaling_factor.
+
+    References:
+        Rombach et al. 2022, High-Resolution Image Synthesis with Latent Diffusion Models (the factor).
+    """
+    variances = means.variance + (0.0 if noise is None else noise)
+    deviation = math.sqrt(float(np.mean(variances) + np.var(means.mean)))
+    return {
+        "scaling_factor": 1.0 / deviation if deviation > 0.0 else None,
+        "shift_factor": float(np.mean(means.mean)),
+        "latents_mean": means.mean.tolist(),
+        "latents_std": np.sqrt(variances).tolist(),
+    }
+
+
 def _divisor(deviation: Any) -> Any:
     # A constant unit has no scale; dividing by 1 leaves it at 0.
     return np.where(np.asarray(deviation) > 0, deviation, 1.0).astype(np.float32)

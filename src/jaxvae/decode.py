@@ -1,4 +1,4 @@
-"""`python -m jaxvae.decode [RUN] CODES.npz`: decodes a file of codes to images."""
+"""`python -m jaxvae.decode [RUN] CODES.npz`: decodes a file of codes, or a folder of latents, to images."""
 
 import os
 from pathlib import Path
@@ -27,20 +27,24 @@ def decode(
     Args:
         run: The run's folder; defaults to the run recorded in the file, or else the newest in runs/.
         codes: The file: an .npz as written by encode, whose array `mean`, [n, ...], is decoded, or a single array in an
-            .npz or .npy. Of a hierarchy it may hold the coarsest levels alone; those below are at their prior mean.
+            .npz or .npy; or a folder of latents, of which the test codes are decoded. Of a hierarchy it may hold the
+            coarsest levels alone; those below are at their prior mean.
         out: A PNG for a sheet of all images, or a folder for one PNG each; defaults to a sheet in the run's samples
             folder.
         overwrite: Replace the files named by --out.
         json: Print the result as one line of JSON.
     """
     from jaxvae.errors import UserError
+    from jaxvae.latents.latent_folder import first_file, is_latent_folder
     from jaxvae.rendering.folders import refuse_existing, write_folder
     from jaxvae.runs.presence import require_run
 
-    if codes is None and run is not None and run.suffix in SUFFIXES:
+    if codes is None and run is not None and (run.suffix in SUFFIXES or is_latent_folder(run)):
         run, codes = None, run
     if codes is None:
         raise UserError("no codes to decode; give a file of codes, as python -m jaxvae.encode writes.")
+    if is_latent_folder(codes):
+        codes = first_file(codes)
     if codes.suffix not in SUFFIXES:
         raise UserError(
             f"the file of codes is {codes}, but must end in .npz or .npy; python -m jaxvae.encode writes one."

@@ -1,7 +1,7 @@
-"""`python -m jaxvae.encode [RUN] [WHICH ...]`: encodes images to a file of codes."""
+"""`python -m jaxvae.encode [RUN] [WHICH ...]`: encodes images to a file of codes, or splits to a folder of latents."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -12,9 +12,13 @@ from jaxvae.system.files import file_stem
 def encode(
     run: Annotated[Path | None, tyro.conf.Positional] = None,
     which: Annotated[tuple[str, ...], tyro.conf.Positional] = (),
-    split: Literal["test", "validation", "train"] | None = None,
+    split: Literal["test", "validation", "train", "all"] | None = None,
+    as_: Annotated[Literal["codes", "latents"], tyro.conf.arg(name="as")] = "codes",
     standardize: bool = False,
     levels: int | None = None,
+    moments: bool = False,
+    flips: bool = False,
+    scaling: Literal["none", "measured", "recorded"] = "none",
     data: Path | None = None,
     out: Path | None = None,
     overwrite: bool = False,
@@ -24,18 +28,27 @@ def encode(
 
     Examples: python -m jaxvae.encode runs/NAME --split test --out codes.npz
     python -m jaxvae.encode runs/NAME photos/ me.jpg
+    python -m jaxvae.encode runs/NAME --split all --as latents --out latents/
 
     Args:
         run: The run's folder; defaults to the newest in runs/. Required if images are named.
         which: The images: files of any size and mode, folders of them (in which files that cannot be read are skipped
             with a warning), test:12, or an attribute query such as sunglasses=0.
         split: Encode all images of this split of the dataset instead, with their attributes; defaults to test if no
-            images are named.
+            images are named. all, the default of --as latents, is all three.
+        as_: codes writes one file. latents writes a folder for training a diffusion model elsewhere: a memory-mapped
+            .npy per split, and latents.json with the scaling and shift factor that it needs.
         standardize: Standardise each unit by the mean and standard deviation of the training codes; decode undoes it.
         levels: Of a hierarchy: write only this many of the coarsest levels; all by default.
+        moments: Of latents: write posterior standard deviations too, so that codes can be drawn in training.
+        flips: Of latents: also encode each image mirrored left to right, to files of their own.
+        scaling: Of latents: none writes codes as the model decodes them, measured (z - shift) * factor with mean and
+            1 / standard deviation of the training codes, recorded the factors that came with the model. decode undoes
+            it.
         data: The prepared dataset, if it has moved since the run was trained.
-        out: The file, .npz or .parquet (needs jaxvae[parquet]); defaults to one in the run's codes folder.
-        overwrite: Replace the file named by --out.
+        out: The file, .npz or .parquet (needs jaxvae[parquet]), or the folder of latents; defaults to one in the run's
+            codes folder.
+        overwrite: Replace the file, or folder of latents, named by --out.
         json: Print the result as one line of JSON.
     """
     from jaxvae.errors import UserError
@@ -44,6 +57,17 @@ def encode(
 
     if which and split:
         raise UserError(f"cannot combine --split {split} with the image {which[0]}; give images or a split.")
+    if as_ == "latents":
+        if which:
+            raise UserError(f"--as latents encodes splits of the data set, not the image {which[0]}; give --split.")
+        if standardize or levels is not None:
+            what = "--standardize" if standardize else "--levels"
+            raise UserError(f"{what} has no effect on latents; {'use --scaling' if standardize else 'leave it out'}.")
+        _encode_latents(run, split or "all", (moments, flips, scaling), data, out, overwrite, json)
+        return
+    given = {"--moments": moments, "--flips": flips, "--scaling": scaling != "none", "--split all": split == "all"}
+    if flag := next((flag for flag, present in given.items() if present), None):
+        raise UserError(f"{flag} is for latents; add --as latents, or leave it out.")
     suffix = ".parquet" if out is not None and out.suffix == ".parquet" else ".npz"
     if out is not None and out.suffix != suffix:
         raise UserError(f"--out is {out}, but must end in .npz or .parquet.")
@@ -86,6 +110,40 @@ def encode(
     report(
         json, codes=target, run=info.run, step=info.step, n=len(encoded.names), units=units, standardized=standardize
     )
+
+
+def _encode_latents(
+    run: Path | None, split: str, how: tuple[bool, bool, Any], data: Path | None, out: Path | None, overwrite: bool,
+    json: bool,
+) -> None:  # fmt: skip
+    from jaxvae.errors import UserError
+    from jaxvae.latents.latent_folder import refuse_existing_latents
+    from jaxvae.runs.presence import require_run
+    from jaxvae.system.files import check_writable, own_file
+
+    if out is not None:
+        if out.suffix in (".npz", ".npy", ".parquet"):
+            raise UserError(f"--out is {out}, but latents are written to a folder; leave out the {out.suffix}.")
+        refuse_existing_latents(out, overwrite)
+        check_writable(out)
+    require_run(run)
+
+    from jaxvae.data.select import data_set
+    from jaxvae.data.sources.base import SPLITS
+    from jaxvae.latents.latent_writing import LatentOptions, check_latents, write_latents
+    from jaxvae.runs.run import load
+
+    loaded = load(run)
+    info = loaded.info
+    options = LatentOptions(SPLITS if split == "all" else (split,), *how)
+    target = out or own_file(info.run, info.run / "codes" / f"latents-{split}")
+    refuse_existing_latents(target, overwrite)
+    check_latents(loaded, options)
+    about = write_latents(loaded, data_set(info.data, data), target, options, overwrite)
+    counts = {name: part["n"] for name, part in about["splits"].items()}
+    numbers = {name: about["statistics"][name] for name in ("scaling_factor", "shift_factor")}
+    report(json, latents=target, run=info.run, step=info.step, n=counts, shape=about["shape"], scaling=options.scaling,
+           **numbers)  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -39,7 +39,8 @@ def evaluate(
         k: Importance samples for log p(x), whose bound is shown at 1, 10, 100, ... up to it; on a CPU use 100 for
             a convolutional model.
         prior: p(z): the prior of the model, or one fitted to the training codes after training.
-        features: For the Frechet distance: pixels, inception (needs jaxvae[fid]), or FILE.py:FUNCTION of your own.
+        features: For the Frechet distance: pixels, squeeze (needs jaxvae[perceptual]), inception (needs
+            jaxvae[fid]), or FILE.py:FUNCTION of your own.
         n: Measure only the first n images.
         seed: Seed of all draws.
         batch_size: Images at a time; chosen by their size by default.

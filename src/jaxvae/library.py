@@ -1,7 +1,7 @@
 """jaxvae as a library: prepare a data set, train, open a run, and ask it in NumPy."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,14 @@ from jaxvae.data.in_memory import prepare_arrays
 from jaxvae.data.pixels import uint8_images
 from jaxvae.data.prepare import prepare
 from jaxvae.data.prepared import Prepared
+from jaxvae.data.sources.base import SPLITS
 from jaxvae.data.sources.kinds import SourceConfig, source_named
 from jaxvae.errors import UserError
 from jaxvae.evaluation.log_likelihood import importance_bounds
 from jaxvae.evaluation.report import evaluation_keys
 from jaxvae.experiment import Config
 from jaxvae.keys import key_for
+from jaxvae.latents.latent_writing import LatentOptions, ScalingKind, write_latents
 from jaxvae.latents.paths.build import PathName, build_path
 from jaxvae.latents.paths.interpolation import codes_along
 from jaxvae.models import ModelConfig
@@ -125,6 +127,38 @@ class Run(runs.Loaded):
             self.vae, pixels, self.params, prior, evaluation_keys(seed)[0], self._images(images), k
         )
         return bounds.log_likelihood_nats[-1]
+
+    def write_latents(
+        self,
+        data: Prepared,
+        folder: str | Path,
+        *,
+        splits: Sequence[str] = SPLITS,
+        moments: bool = False,
+        flips: bool = False,
+        scaling: ScalingKind = "none",
+        overwrite: bool = False,
+    ) -> dict[str, Any]:
+        """Writes the codes of whole splits to a folder, for training a diffusion model elsewhere.
+
+        Args:
+            data: the images.
+            folder: the folder to create.
+            splits: the splits to write; the statistics are always those of the training split.
+            moments: also write posterior standard deviations.
+            flips: also write the codes of each image mirrored left to right.
+            scaling: "none", "measured" (by the statistics of the training codes), or "recorded" (by the factors that
+                came with the model).
+            overwrite: replace another folder of latents.
+
+        Returns:
+            The contents of its latents.json, with scaling and shift factor in `statistics`.
+
+        Raises:
+            UserError: the folder exists, there is no such split or scaling, or the codes are not one array per image.
+        """
+        options = LatentOptions(tuple(splits), moments, flips, scaling)
+        return write_latents(self, data, Path(folder), options, overwrite)
 
     def _images(self, images: Any) -> Images:
         return uint8_images(images, self.info.shape)

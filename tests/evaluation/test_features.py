@@ -213,7 +213,7 @@ def test_results_of_the_wrong_kind_are_reported(own, function, message):
     [
         ("pixel", r"unknown features 'pixel'; did you mean 'pixels'"),
         ("Inception", r"unknown features 'Inception'; did you mean 'inception'"),
-        ("xyz", r"unknown features 'xyz'; expected one of pixels, inception, FILE\.py:FUNCTION"),
+        ("xyz", r"unknown features 'xyz'; expected one of pixels, squeeze, inception, FILE\.py:FUNCTION"),
         ("", r"unknown features ''; expected one of"),
         ("own.txt:brightness", r"unknown features 'own\.txt:brightness'"),
         ("own.py", r"'own\.py' do not name a function; use own\.py:FUNCTION"),

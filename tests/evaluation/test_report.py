@@ -50,7 +50,13 @@ def test_a_report_is_json_with_a_protocol(whole, loaded, disc_set):
         "format_version", "protocol", "elbo_nats", "rate_nats", "distortion_nats", "log_likelihood_nats",
         "bits_per_dim", "codes", "pictures", "doctor", "notes",
     }  # fmt: skip
-    assert set(report["pictures"]) == {"psnr_db", "ssim", "frechet_reconstructions", "frechet_samples"}
+    assert set(report["pictures"]) == {
+        "psnr_db",
+        "ssim",
+        "squeeze_distance",
+        "frechet_reconstructions",
+        "frechet_samples",
+    }
     assert {"active_units", "rate_per_unit_nats", "mutual_information_nats", "aggregate_kl_nats"} < set(report["codes"])
     protocol = report["protocol"]
     assert set(protocol) == {

@@ -17,22 +17,36 @@ BLOCKS_PER_SIDE = 8  # Along each side of an image.
 
 
 class Features(NamedTuple):
-    """A feature extractor, which maps each image to f numbers; `description` is reported along with its distances."""
+    """A feature extractor, which maps each image to f numbers; `description` is reported along with its distances.
+
+    `smallest_side` in pixels and `channels` (None: any) are those of the images that it takes.
+    """
 
     name: str
     description: str
     extract: Extract
+    smallest_side: int = 1
+    channels: tuple[int, ...] | None = None
+
+    def check(self, shape: tuple[int, int, int]) -> None:
+        """Raises UserError unless images of this shape, height, width and channels, have these features."""
+        if min(shape[:2]) < self.smallest_side or (self.channels is not None and shape[2] not in self.channels):
+            channels = "" if self.channels is None else f" and {' or '.join(map(str, self.channels))} channels"
+            raise UserError(
+                f"features {self.name!r} need images of at least {self.smallest_side} pixels a side{channels}, but "
+                f"these have the shape {shape}; use --features pixels."
+            )
 
 
 def build_features(name: str) -> Features:
-    """Builds the features "pixels", "inception" (those of FID) or "FILE.py:FUNCTION", a user-defined function.
+    """Builds the features "pixels", "squeeze", "inception" (those of FID) or "FILE.py:FUNCTION", a user's function.
 
     The function is called once with all images, uint8 [n, h, w, c] with c 1 or 3, and returns numbers [n, f]. Its file
     is executed as Python code.
 
     Raises:
-        UserError: for an unknown name, a file or function that is missing or cannot be read, or for "inception" if
-            torch-fidelity or the network's weights are unavailable. `extract` raises it if the function returns a
+        UserError: for an unknown name, a file or function that is missing or cannot be read, or for "squeeze" or
+            "inception" if the network's weights are unavailable. `extract` raises it if the function returns a
             result of the wrong type or shape.
     """
     path, colon, function = name.rpartition(":")
@@ -40,7 +54,7 @@ def build_features(name: str) -> Features:
         return _from_file(name, Path(path), function)
     if name.endswith(".py"):
         raise UserError(f"features {name!r} do not name a function; use {name}:FUNCTION.")
-    known = {"pixels": _pixels, "inception": _inception}
+    known = {"pixels": _pixels, "squeeze": _squeeze, "inception": _inception}
     if name not in known:
         raise UserError(f"unknown features {name!r}; {suggest(name, [*known, 'FILE.py:FUNCTION'])}")
     return known[name]()
@@ -64,6 +78,23 @@ def _block_weights(size: int) -> Float[np.ndarray, "blocks size"]:
     edges, pixels = np.arange(BLOCKS_PER_SIDE + 1) * size / BLOCKS_PER_SIDE, np.arange(size)
     overlaps = np.minimum(edges[1:, None], pixels[None] + 1) - np.maximum(edges[:-1, None], pixels[None])
     return np.maximum(overlaps, 0.0) * BLOCKS_PER_SIDE / size
+
+
+def _squeeze() -> Features:
+    """Builds the mean over positions of the last features [512] of SqueezeNet."""
+    # Imported here, so that an unknown name is refused without JAX.
+    import jax
+
+    from jaxvae.data.pixels import scale
+    from jaxvae.perceptual.squeezenet import SMALLEST_SIDE, squeezenet_features
+    from jaxvae.perceptual.weights import DESCRIPTION, load_squeezenet
+
+    params = load_squeezenet()
+    last = jax.jit(lambda params, images: squeezenet_features(params, scale(images))["fire9"].mean(axis=(1, 2)))
+    about = f"last features of {DESCRIPTION}, in the mean over positions: not the network of FID"
+    return Features(
+        "squeeze", about, _in_batches(lambda images: np.asarray(last(params, images))), SMALLEST_SIDE, (1, 3)
+    )
 
 
 def _inception() -> Features:
@@ -96,7 +127,9 @@ def _inception() -> Features:
             return network(batch.cuda() if cuda else batch)[0].cpu().numpy()
 
     version = torch_fidelity.__version__
-    return Features("inception", f"Inception-v3, layer 2048, of torch-fidelity {version}", _in_batches(extract))
+    return Features(
+        "inception", f"Inception-v3, layer 2048, of torch-fidelity {version}", _in_batches(extract), channels=(1, 3)
+    )
 
 
 def _from_file(name: str, path: Path, function: str) -> Features:

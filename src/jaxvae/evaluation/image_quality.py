@@ -1,4 +1,4 @@
-"""Image quality: SSIM of reconstructions, and Fréchet distances of reconstructions and samples to the originals."""
+"""Image quality of reconstructions and samples: pair by pair, and as Fréchet distances to the originals."""
 
 from typing import Any, NamedTuple
 
@@ -8,8 +8,10 @@ from jaxvae.annotations import PRNGKey
 from jaxvae.evaluation.features import Features
 from jaxvae.evaluation.frechet import frechet_distance
 from jaxvae.evaluation.numbers import mean
+from jaxvae.evaluation.perceptual_distance import squeeze_distances
 from jaxvae.evaluation.ssim import SETTINGS, ssim
 from jaxvae.inference import reconstruct, sample_images
+from jaxvae.perceptual.weights import DESCRIPTION
 from jaxvae.vae import VAE, Params, Prior
 
 
@@ -23,7 +25,7 @@ class ImageQuality(NamedTuple):
 def measure_images(
     vae: VAE, params: Params, prior: Prior | None, key: PRNGKey, images: np.ndarray, features: Features
 ) -> ImageQuality:
-    """Measures SSIM of the reconstructions, and Fréchet distances of reconstructions and samples to the originals.
+    """Measures reconstructions one by one, and Fréchet distances of reconstructions and samples to the originals.
 
     Reconstructions and samples are means of the likelihood, rounded to 8 bits.
 
@@ -40,6 +42,9 @@ def measure_images(
     similarity = ssim(originals, reconstructions)
     numbers: dict[str, Any] = {"ssim": None if similarity is None else mean(similarity) | {"settings": SETTINGS}}
     per_example = {} if similarity is None else {"ssim": similarity}
+    distances = squeeze_distances(originals, reconstructions)
+    numbers["squeeze_distance"] = None if distances is None else mean(distances) | {"network": DESCRIPTION}
+    per_example |= {} if distances is None else {"squeeze_distance": distances}
     numbers |= {"frechet_reconstructions": None, "frechet_samples": None}
     if len(originals) > 1:
         of_originals = features.extract(originals)

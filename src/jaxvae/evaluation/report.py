@@ -10,6 +10,7 @@ import numpy as np
 from jaxvae.annotations import PRNGKey
 from jaxvae.data.prepared import Prepared
 from jaxvae.errors import printable
+from jaxvae.evaluation.diffusability import is_map, latent_numbers, latent_rows
 from jaxvae.evaluation.doctor import (
     EXAMPLES,
     Facts,
@@ -61,6 +62,7 @@ class Evaluation(NamedTuple):
 def evaluate_run(loaded: Loaded, prepared: Prepared, options: Options, features: Features) -> Evaluation:
     """Measures a trained model on a split, counting each image once, whatever the batch size."""
     vae, params, info = loaded
+    features.check(prepared.shape)
     images = prepared.split(options.split).images[: options.n]
     keys = evaluation_keys(options.seed)
     has_prior = info.config.objective.variational
@@ -89,6 +91,8 @@ def evaluate_run(loaded: Loaded, prepared: Prepared, options: Options, features:
     shown = measure_images(vae, params, prior, keys[1], images, features)
     per_example |= shown.per_example
     report["pictures"] = {"psnr_db": mean(measured.values["psnr_db"]), **shown.numbers}
+    if is_map(measured.posterior.mean):
+        report["latents"] = latent_numbers(loaded, measured.posterior, images)
     training = prepared.split("train").images[: len(images)]
     trained = measure(params, keys[0], training) if has_prior and options.split != "train" else None
     facts = _facts(loaded, prepared, images, measured, trained, report, options)
@@ -196,10 +200,14 @@ def _rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
         if "channels" in each:
             active += f", channels {each['active_channels']} of {each['channels']}"
         yield f"level {each['name']}", rate + active
+    if "latents" in report:
+        yield from latent_rows(report["latents"])
     shown = report["pictures"]
     yield "psnr_db", _told(shown["psnr_db"])
     if shown["ssim"]:
         yield "ssim", _told(shown["ssim"], 4)
+    if shown["squeeze_distance"]:
+        yield "squeeze_distance", _told(shown["squeeze_distance"], 4)
     for name in ("frechet_reconstructions", "frechet_samples"):
         if shown[name]:
             yield name, f"{shown[name]['distance']:.4g}   of features {shown[name]['features']}"

@@ -23,6 +23,7 @@ from jaxvae.codes import Code, CodeStatistics, flatten, unflatten
 from jaxvae.data.numpy_files import UNREADABLE, memory_map, read_npz
 from jaxvae.errors import UserError
 from jaxvae.latents.encoding import Encoded
+from jaxvae.latents.latent_folder import is_latent_folder, read_description, restore_latents
 from jaxvae.system.files import atomic_write, write_arrays
 
 
@@ -68,6 +69,8 @@ def require_parquet() -> tuple[Any, Any]:
 
 def read_codes(path: Path, like: Code, levels: tuple[str, ...] = ()) -> SavedCodes:
     """Reads codes from an .npz or .npy file, written by `write_codes` or anything else, and undoes standardisation.
+
+    Of a file in a folder of latents the scaling is undone that latents.json describes.
 
     Args:
         path: The file. Only the array `mean` is required; a file of one array needs no name for it.
@@ -119,9 +122,12 @@ def saved_code(which: str, like: Code, levels: tuple[str, ...] = ()) -> Code | N
 
 def source_run(path: Path) -> Path | None:
     """Returns the run that the codes in a file came from, or None if it is not recorded or no longer exists."""
-    about = str(_read(path).get("about", "{}"))
+    if path.suffix == ".npy" and is_latent_folder(path.parent):
+        text = json.dumps(read_description(path.parent))
+    else:
+        text = str(_read(path).get("about", "{}"))
     try:
-        run = Path(json.loads(about)["run"])
+        run = Path(json.loads(text)["run"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return run if run.is_dir() else None
@@ -130,9 +136,7 @@ def source_run(path: Path) -> Path | None:
 def _read(path: Path) -> dict[str, np.ndarray]:
     """Returns the arrays of an .npz file; the one array of an .npy file, or of an archive that has one, is `mean`."""
     try:
-        if path.suffix == ".npy":
-            return {"mean": memory_map(path)}
-        arrays = read_npz(path)
+        arrays = {"mean": memory_map(path)} if path.suffix == ".npy" else read_npz(path)
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist; create it with python -m jaxvae.encode.") from error
     except UNREADABLE as error:
@@ -140,6 +144,9 @@ def _read(path: Path) -> dict[str, np.ndarray]:
         raise UserError(
             f"{path} is not a readable .npz file of plain arrays ({what}); create one with python -m jaxvae.encode."
         ) from error
+    if path.suffix == ".npy" and is_latent_folder(path.parent):
+        codes, names = restore_latents(path, arrays["mean"])
+        return {"mean": codes, "names": np.asarray(names, np.str_)}
     return {"mean": next(iter(arrays.values()))} if len(arrays) == 1 else arrays
 
 

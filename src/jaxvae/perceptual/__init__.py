@@ -1,0 +1,1 @@
+"""A perceptual distance between images, from features of a network that was trained to classify photographs."""
