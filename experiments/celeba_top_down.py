@@ -2,7 +2,8 @@
 
     make train DATASET=celeba_top_down RAW=/folder/of/celeba
 
-Not run yet. The data are those of experiments/celeba.py.
+Not run yet. The data are those of experiments/celeba.py. `python -m jaxvae.plan celeba_top_down`, compiled for a TPU
+v5e:2x2: 1.16 GB on each device; estimated for one GPU, from a program that keeps all activations: 10.4 GB.
 """
 
 from jaxvae import ELBO, TFDS, Config, DataConfig, DiscretizedLogisticMixtureLikelihood, TopDown, TrainConfig
