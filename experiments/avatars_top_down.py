@@ -1,4 +1,4 @@
-"""The cartoon faces of the default experiment with a hierarchy of latents, in about eleven minutes on two free CPU cores.
+"""The cartoon faces of the default experiment with a hierarchy of latents: eleven minutes on two free CPU cores.
 
 make train DATASET=avatars_top_down
 

@@ -3,9 +3,9 @@
     make train DATASET=cifar10_top_down         (downloads; or RAW=/folder/of/cifar-10-binary.tar.gz)
 
 Not run yet. `python -m jaxvae.plan cifar10_top_down`, compiled for a TPU v5e:2x2: 2.28 GB on each device; estimated for
-one GPU, from a program that keeps all activations: 26.5 GB. To be reached: 3.2 bits per dimension or better after 100 000 steps. Published for a model of this kind:
-2.87 after 800 000 steps of 32 images (Hazami et al. 2022, "Efficient-VDVAE"). Towards 2.9, with blocks and steps as
-there:
+one GPU, from a program that keeps all activations: 26.5 GB. To be reached: 3.2 bits per dimension or better after
+100 000 steps. Published for a model of this kind: 2.87 after 800 000 steps of 32 images (Hazami et al. 2022,
+"Efficient-VDVAE"). Towards 2.9, with blocks and steps as there:
 
     make train DATASET=cifar10_top_down ARGS="--run runs/long --model.channels 48 96 192 384 384 \\
         --model.blocks 22 11 7 4 1 --model.middle 48 --train.steps 800000 --train.batch-size 32"
