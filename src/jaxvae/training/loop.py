@@ -28,6 +28,7 @@ from jaxvae.runs.changes import all_changes, changes_objective
 from jaxvae.runs.run import about, write_config
 from jaxvae.system.progress import under_way
 from jaxvae.training.failures import report_disk_full, report_lost_process
+from jaxvae.training.freezing import split
 from jaxvae.training.input_pipeline import Advance, feeding, fits_on_device
 from jaxvae.training.interrupts import catch_interrupts
 from jaxvae.training.lock import lock_run
@@ -242,7 +243,7 @@ def fetch_metrics(session: Session, state: TrainState, *, waits: bool) -> None:
     made = sum(len(metrics["loss"]) for _, metrics in fetched)
     config = session.trainer.config
     rate = made * config.train.batch_size / max(session.clock - before, 1e-9)
-    if trouble := log(session.record, fetched, config, list(layers(state.params)), rate):
+    if trouble := log(session.record, fetched, config, list(layers(split(state.params, config.train)[0])), rate):
         give_up(session, state, trouble)
 
 
