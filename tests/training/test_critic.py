@@ -1,5 +1,7 @@
 """The critic of an objective in the train step: gradients, starts, devices, saving and resuming."""
 
+import json
+import shutil
 from dataclasses import dataclass, replace
 
 import jax
@@ -10,6 +12,9 @@ import pytest
 from conftest import interrupt_at, metric_lines, tiny_config, train_config
 
 from jaxvae import ELBO, MLP, Adversarial, DevicesConfig, Objective, ObjectiveConfig, UserError
+from jaxvae.evaluation.features import build_features
+from jaxvae.evaluation.report import Options, evaluate_run
+from jaxvae.evaluation.training_record import recent_training
 from jaxvae.models import build
 from jaxvae.objectives import Critic, elbo, variational_terms
 from jaxvae.objectives.bounds import bound_metrics
@@ -229,3 +234,32 @@ def test_a_critic_of_the_users_own_learns_by_its_own_loss():
     # The mean of the squares is nearly the square of the mean only for the shift, whose derivative is 2 scale² said.
     assert states[1].critic.params["shift"] == pytest.approx(1.5 - 0.1 * 2 * said, rel=1e-5)
     assert [row["seen"] for row in metrics] == [0.0, 48.0]
+
+
+def test_evaluation_reads_the_end_of_the_record(whole_run, tmp_path):
+    lines = metric_lines(whole_run)
+    recent = recent_training(whole_run, 20)
+    losses = [line["discriminator_loss"] for line in lines]
+    assert recent["discriminator_loss"] == pytest.approx(np.mean(losses))
+    assert "kind" not in recent
+    assert recent_training(whole_run, 5)["discriminator_loss"] == losses[0] != losses[-1]
+    assert recent_training(tmp_path / "nowhere", 20) == {}
+
+
+def test_a_damaged_record_gives_no_findings(whole_run, tmp_path):
+    run = shutil.copytree(whole_run, tmp_path / "run")
+    (run / "metrics.jsonl").write_text('{"step": 5, "kind": "train"\n{]}\n')
+    assert recent_training(run, 20) == {}
+    (run / "metrics.jsonl").unlink()
+    assert recent_training(run, 20) == {}
+
+
+def test_evaluate_names_a_discriminator_that_has_won(whole_run, disc_set, tmp_path):
+    run = shutil.copytree(whole_run, tmp_path / "run")
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    won = {"discriminator_loss": 0.0, "discriminator_accuracy": 1.0}
+    (run / "metrics.jsonl").write_text("".join(json.dumps(line | won) + "\n" for line in lines))
+    report, _ = evaluate_run(load(run), disc_set, Options(k=2, n=8), build_features("pixels"))
+    (found,) = (each for each in report["doctor"] if each["name"].startswith("discriminator"))
+    assert found["name"] == "discriminator_won"
+    assert "right about 100.0% of the patches" in found["sentence"]

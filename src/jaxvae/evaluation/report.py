@@ -17,6 +17,7 @@ from jaxvae.evaluation.log_likelihood import importance_bounds
 from jaxvae.evaluation.numbers import bound_numbers, code_numbers, level_numbers, likelihood_numbers, mean
 from jaxvae.evaluation.per_example import OBJECTIVE, PerExample, build_measure
 from jaxvae.evaluation.streaming import count_active_units
+from jaxvae.evaluation.training_record import recent_training
 from jaxvae.keys import key_for
 from jaxvae.models import GaussianModel
 from jaxvae.objectives import ELBO
@@ -102,6 +103,7 @@ def _facts(
         prior=options.prior,
         stored_range=(min(low for low, _ in ranges), max(high for _, high in ranges)),
         levels=report.get("levels", []),
+        training=recent_training(info.run, info.step),
         grey_share=float(np.mean((images[:1000] > 0) & (images[:1000] < 255))),
         units=sum(leaf[0].size for leaf in jax.tree.leaves(measured.posterior.mean)),
         active_units=count_active_units(measured.posterior.mean),

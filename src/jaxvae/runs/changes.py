@@ -4,7 +4,6 @@ A run goes on by itself under the config that it was trained with. With `--chang
 another learning rate, batch size or objective. Each change is recorded, so that every step's values can be told.
 """
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +87,7 @@ def _other_critic(run: Path, before: Config, config: Config) -> bool:
         return False
     height, width, channels = described(folder, known[-1])["data"]["shape"]
     shapes = [
-        jax.eval_shape(partial(critic.init, shape=(height, width, channels)), key_shape())
+        jax.eval_shape(lambda key, init=critic.init: init(key, (height, width, channels)), key_shape())
         for critic in critics
         if critic is not None
     ]
