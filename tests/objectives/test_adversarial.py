@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxvae import ELBO, MLP, Adversarial, TopDown, UserError, VampPrior
+from jaxvae import ELBO, MLP, Adversarial, ObjectiveConfig, TopDown, UserError, VampPrior
 from jaxvae.models import build
 from jaxvae.networks.patch_discriminator import patch_discriminator
 from jaxvae.objectives.bounds import variational_terms
@@ -130,6 +130,94 @@ def test_what_the_model_hears_is_weighted_by_the_size_of_an_image_and_only_from_
     assert [bool(critic.learns(step)) for step in (2, 3)] == [False, True]
 
 
+def squares(x, y):
+    return jnp.mean(jnp.square(x - y), axis=(1, 2, 3))
+
+
+def test_gradients_of_a_perceptual_distance_reach_the_weights_of_the_model():
+    vae, params = made()
+
+    def distance_of(params, distance):
+        terms = reconstruction_terms(vae, params, jax.random.key(3), IMAGES, error="l1", distance=distance)
+        return jnp.mean(terms.perceptual)
+
+    gradient = jax.grad(distance_of)(params, squares)
+    for part in ("encoder", "decoder"):
+        assert all(np.any(leaf) for leaf in jax.tree.leaves(gradient[part]))
+    moved = jax.tree.map(lambda leaf, slope: leaf - 1e-2 * slope, params, gradient)
+    assert distance_of(moved, squares) < distance_of(params, squares)
+    blind = jax.grad(distance_of)(params, lambda x, y: jax.lax.stop_gradient(squares(x, y)))
+    assert not any(np.any(leaf) for leaf in jax.tree.leaves(blind))
+
+
+DISTANCE_FILE = """
+import jax.numpy as jnp
+
+def squares(x, y):
+    return jnp.mean(jnp.square(x - y), axis=(1, 2, 3))
+
+def scalar(x, y):
+    return jnp.mean(jnp.square(x - y))
+
+def broken(x, y):
+    return x @ nothing
+"""
+
+
+@pytest.fixture
+def own_file(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(DISTANCE_FILE)
+    return file
+
+
+def test_a_distance_of_the_users_own_file_enters_the_value_by_its_weight(own_file):
+    vae, params = made()
+    fields = {"reconstruction": "l1", "adversarial": 0.0}
+    config = Adversarial(**fields, perceptual=0.5, perceptual_distance=f"{own_file}:squares")
+    config.check_files()
+    objective, plain = config.build(10), Adversarial(**fields).build(10)
+    terms, others = (each.terms(vae, params, jax.random.key(3), IMAGES) for each in (objective, plain))
+    expected = squares(IMAGES, terms.reconstruction)
+    np.testing.assert_allclose(terms.perceptual, expected, rtol=1e-6)
+    np.testing.assert_allclose(objective.metrics(terms)["perceptual_distance"], expected, rtol=1e-6)
+    np.testing.assert_allclose(
+        objective.value(terms, 0), plain.value(others, 0) - 0.5 * 768 * np.asarray(expected), rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("function", "told"),
+    [("scalar", r"returned shape \(\) for 4 images; expected .* \(4,\)"), ("broken", "cannot be computed: NameError")],
+)
+def test_a_distance_that_is_not_one_per_image_is_refused(own_file, function, told):
+    vae, params = made()
+    objective = Adversarial(perceptual=0.5, perceptual_distance=f"{own_file}:{function}").build(10)
+    with pytest.raises(UserError, match=told):
+        objective.terms(vae, params, jax.random.key(3), IMAGES)
+
+
+def test_a_missing_file_or_function_is_refused_without_running_anything(own_file, tmp_path):
+    def refuse(name):
+        with pytest.raises(UserError) as error:
+            Adversarial(perceptual=0.5, perceptual_distance=name).check_files()
+        return str(error.value)
+
+    assert "there is no file of objective.perceptual_distance" in refuse(f"{tmp_path}/none.py:squares")
+    assert "does not define 'square'; did you mean 'squares'" in refuse(f"{own_file}:square")
+    (tmp_path / "bad.py").write_text("def squares(:")
+    assert "is not Python: " in refuse(f"{tmp_path}/bad.py:squares")
+    (tmp_path / "star.py").write_text("raise SystemExit\nfrom os import *\n")
+    Adversarial(perceptual=0.5, perceptual_distance=f"{tmp_path}/star.py:squares").check_files()
+
+
+def test_opening_a_config_neither_needs_nor_runs_the_file(tmp_path):
+    file = tmp_path / "gone.py"
+    config = Adversarial(perceptual=0.5, perceptual_distance=f"{file}:squares")
+    assert ObjectiveConfig.from_json(config.to_json(), "objective") == config
+    assert config.build(10).critic is not None
+
+
 def test_without_its_weight_there_is_no_discriminator():
     assert Adversarial(adversarial=0.0).build(10).critic is None
     assert ELBO().build(10).critic is None
@@ -143,6 +231,18 @@ def test_without_its_weight_there_is_no_discriminator():
         ({"discriminator_width": 12}, "objective.discriminator_width is 12, but must be a positive multiple of 8"),
         ({"discriminator_learning_rate": 0.0}, "objective.discriminator_learning_rate is 0.0, but must be above 0"),
         ({"start": 5, "discriminator_start": 6}, "discriminator_start is 6, but must be at most objective.start, 5"),
+        (
+            {"perceptual": 1.0},
+            "objective.perceptual is 1.0, but must be 0 unless objective.perceptual_distance is given",
+        ),
+        (
+            {"perceptual_distance": "a.py:f"},
+            "perceptual_distance is 'a.py:f', but must be omitted, or objective.percept",
+        ),
+        (
+            {"perceptual": 1.0, "perceptual_distance": "a:f"},
+            "perceptual_distance is 'a:f', but must be FILE.py:FUNCTION",
+        ),
         ({"reconstruction": "l2"}, "objective.reconstruction is 'l2', but must be one of 'likelihood', 'l1'"),
     ],
 )

@@ -10,26 +10,23 @@ import numpy as np
 import optax
 import pytest
 from conftest import interrupt_at, metric_lines, tiny_config, train_config
+from train_steps import IMAGES, begin, equal, stepped
 
 from jaxvae import ELBO, MLP, Adversarial, DevicesConfig, Objective, ObjectiveConfig, UserError
 from jaxvae.evaluation.features import build_features
 from jaxvae.evaluation.report import Options, evaluate_run
 from jaxvae.evaluation.training_record import recent_training
-from jaxvae.models import build
 from jaxvae.objectives import Critic, elbo, variational_terms
 from jaxvae.objectives.bounds import bound_metrics
 from jaxvae.runs import checkpoint
 from jaxvae.runs.changes import ended_before
 from jaxvae.runs.run import load
 from jaxvae.training import loop
-from jaxvae.training.critic import init_critic
 from jaxvae.training.planning.program import state_shapes
 from jaxvae.training.resume import trees
-from jaxvae.training.sharding import one_copy, over
-from jaxvae.training.state import init_state, split_root
-from jaxvae.training.step import build_train_step, compile_step
+from jaxvae.training.sharding import over
+from jaxvae.training.step import build_train_step
 
-IMAGES = np.random.default_rng(0).integers(0, 256, (48, 16, 16, 3)).astype(np.uint8)
 OBJECTIVE = Adversarial(start=2, discriminator_width=8, discriminator_learning_rate=1e-2)
 MODEL = MLP(hidden=(16,), latent=4)
 
@@ -37,30 +34,6 @@ MODEL = MLP(hidden=(16,), latent=4)
 def config(objective=OBJECTIVE, **train):
     settings = train_config(batch_size=48, fitted_flow_steps=0, mixture_components=0, **train)
     return tiny_config(model=MODEL, objective=objective, train=settings)
-
-
-def begin(config):
-    vae, keys = build(config.model, (16, 16, 3)), split_root(config.seed)
-    critic = init_critic(config.objective.build(1).critic, keys.init, (16, 16, 3))
-    return vae, init_state(keys, vae, config.train, critic)
-
-
-def stepped(config, count, devices=DevicesConfig(), on=1):
-    """The states after each of so many steps, and their metrics."""
-    vae, state = begin(config)
-    placement = over(jax.devices()[:on], config, devices)
-    state = jax.tree.map(lambda leaf, like: jax.device_put(leaf, like.sharding), state, placement.of(state))
-    step = compile_step(build_train_step(vae, config, 48, devices, placement.mesh), placement)
-    states, metrics = [jax.device_get(one_copy(placement, state._replace(key=())))], []
-    for _ in range(count):
-        state, measured = step(state, jax.device_put(IMAGES[None], placement.split))
-        states.append(jax.device_get(one_copy(placement, state._replace(key=()))))
-        metrics.append({name: float(each[0]) for name, each in measured.items() if name != "update"})
-    return states, metrics
-
-
-def equal(one, other):
-    return jax.tree.all(jax.tree.map(np.array_equal, one, other))
 
 
 def test_an_unheard_discriminator_learns_and_leaves_the_model_alone():

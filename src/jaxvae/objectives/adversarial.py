@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from jax import Array
     from jaxtyping import Float
 
-    from jaxvae.annotations import Step
+    from jaxvae.annotations import ArrayLike, Step
     from jaxvae.models import ModelConfig
     from jaxvae.objectives.reconstruction import ReconstructionTerms
 
@@ -32,6 +32,16 @@ class Adversarial(AnnealedObjective):
     reconstruction: Literal["likelihood", "l1"] = "likelihood"
     """What reconstructions are judged by: the model's likelihood, or the sum of absolute differences, under which the
     scale of the likelihood is not learned."""
+    perceptual: float = 0.0
+    """Weight of a perceptual distance relative to the error per pixel value; needs objective.perceptual-distance."""
+    perceptual_distance: str | None = None
+    """FILE.py:FUNCTION of your own: a JAX function of images and reconstructions, [b, h, w, c] in [0, 1] each, that
+    returns one distance per image."""
+    equivariance: float = 0.0
+    """Weight of the equivariance regulariser for codes that are maps: the error of the decoded code, turned, flipped or
+    shrunk at random, against the image moved alike. The reconstruction has weight 1."""
+    equivariance_halvings: int = 1
+    """How often at most the code is halved for that; 0 only turns and flips it."""
     adversarial: float = 0.1
     """Weight of the discriminator's opinion relative to the error per pixel value; 0 trains without a discriminator."""
     start: int = 1000
@@ -48,28 +58,82 @@ class Adversarial(AnnealedObjective):
     def check(self) -> None:
         """Refuses negative weights and steps, and a model that hears a discriminator before it learns."""
         super().check()
-        self.require_at_least(0, "adversarial", "start", "discriminator_start", "lecam")
+        self.require_at_least(
+            0,
+            "perceptual",
+            "equivariance",
+            "equivariance_halvings",
+            "adversarial",
+            "start",
+            "discriminator_start",
+            "lecam",
+        )
         self.require(self.discriminator_learning_rate > 0, "discriminator_learning_rate", "above 0")
         width = self.discriminator_width
         self.require(width > 0 and width % GROUPS == 0, "discriminator_width", f"a positive multiple of {GROUPS}")
         wanted = f"at most objective.start, {self.start}, from which the model hears the discriminator"
+        self._check_distance()
         self.require(self.discriminator_start <= self.start or not self.adversarial, "discriminator_start", wanted)
+
+    def check_model(self, model: ModelConfig, batch_size: int) -> None:
+        """Refuses the equivariance regulariser for codes that are not maps."""
+        wanted = f"0, since codes of model {model.kind!r} with these settings are not maps"
+        self.require(self.equivariance == 0 or model.spatial, "equivariance", wanted)
+
+    def _check_distance(self) -> None:
+        name = self.perceptual_distance
+        # Not the file itself: a run opens where it is no longer there.
+        well_formed = name is None or (".py:" in name and name.rpartition(":")[2].isidentifier())
+        self.require(well_formed, "perceptual_distance", "FILE.py:FUNCTION")
+        self.require(
+            self.perceptual == 0 or name is not None, "perceptual", "0 unless objective.perceptual_distance is given"
+        )
+        self.require(
+            self.perceptual > 0 or name is None, "perceptual_distance", "omitted, or objective.perceptual be above 0"
+        )
+
+    def check_files(self) -> None:
+        """Refuses a perceptual distance whose file or function is missing. The file is read, not executed."""
+        if self.perceptual_distance is not None:
+            from jaxvae.config.user_code import check_function
+
+            check_function(self.perceptual_distance, "objective.perceptual_distance")
 
     def build(self, examples: int) -> Objective:
         """Returns the objective."""
         from functools import partial
 
         from jaxvae.objectives.bounds import bound_metrics
+        from jaxvae.objectives.equivariance import equivariant_terms
         from jaxvae.objectives.reconstruction import reconstruction_terms
 
         def value(terms: ReconstructionTerms, step: Step) -> Float[Array, " b"]:
-            return -terms.error - self.weight(step) * terms.kl
+            total = -terms.error - self.weight(step) * terms.kl
+            if terms.perceptual is not None:  # The error is a sum over the values of an image.
+                total -= self.perceptual * terms.reconstruction[0].size * terms.perceptual
+            if terms.equivariance is not None:
+                total -= self.equivariance * terms.equivariance
+            return total
 
         def metrics(terms: ReconstructionTerms) -> dict[str, Any]:
-            return bound_metrics(terms) | {"reconstruction_error": terms.error}
+            own = {
+                "reconstruction_error": terms.error,
+                "perceptual_distance": terms.perceptual,
+                "equivariance_error": terms.equivariance,
+            }
+            return bound_metrics(terms) | {name: each for name, each in own.items() if each is not None}
 
-        terms = partial(reconstruction_terms, error=self.reconstruction)
+        distance = None if self.perceptual_distance is None else self._distance
+        plain = partial(reconstruction_terms, error=self.reconstruction, distance=distance)
+        moved = partial(equivariant_terms, plain, error=self.reconstruction, halvings=self.equivariance_halvings)
+        terms = moved if self.equivariance else plain
         return Objective(terms, value, metrics, self.weight, self._critic())
+
+    def _distance(self, x: Float[ArrayLike, "b h w c"], y: Float[ArrayLike, "b h w c"]) -> Float[Array, " b"]:
+        # The file is read when a distance is computed: whoever only opens a run executes nothing that it names.
+        from jaxvae.objectives.perceptual import build_distance
+
+        return build_distance(str(self.perceptual_distance))(x, y)
 
     def _critic(self) -> Critic | None:
         if not self.adversarial:

@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 from jaxvae.annotations import AnyKey, ArrayLike
 from jaxvae.distributions.gaussian import Normal
+from jaxvae.objectives.perceptual import ImageDistance
 from jaxvae.vae import VAE, Code, Distribution, Params, sample
 
 ErrorKind = Literal["likelihood", "l1"]
@@ -24,6 +25,8 @@ class ReconstructionTerms(NamedTuple):
         kl_units: the closed form unit by unit; None where there is none.
         posterior: q(z|x).
         z: the codes drawn from it.
+        perceptual: a feature distance between x and x̂ [b]; None without one.
+        equivariance: the error of the decoded code that was turned, flipped or shrunk [b]; None without it.
     """
 
     reconstruction: Float[Array, "b h w c"]
@@ -33,12 +36,29 @@ class ReconstructionTerms(NamedTuple):
     kl_units: Any | None
     posterior: Any
     z: Code
+    perceptual: Float[Array, " b"] | None = None
+    equivariance: Float[Array, " b"] | None = None
 
 
 def reconstruction_terms(
-    vae: VAE, params: Params, key: AnyKey, x: Float[ArrayLike, "b h w c"], *, error: ErrorKind
+    vae: VAE,
+    params: Params,
+    key: AnyKey,
+    x: Float[ArrayLike, "b h w c"],
+    *,
+    error: ErrorKind,
+    distance: ImageDistance | None = None,
 ) -> ReconstructionTerms:
-    """Returns the terms at one draw per image; z is the draw of `variational_terms` with the same key."""
+    """Returns the terms at one draw per image; z is the draw of `variational_terms` with the same key.
+
+    Args:
+        vae: the model.
+        params: its parameters.
+        key: for the draws.
+        x: images in [0, 1].
+        error: what reconstructions are judged by.
+        distance: a feature distance, through which gradients reach the model; None for none.
+    """
     if vae.fused:  # The family's own pass has the KL; what it decoded is computed again.
         inferred = vae.infer(params, key, x)
         posterior, z, kl, kl_units = inferred.posterior, inferred.z, inferred.kl, inferred.kl_units
@@ -51,7 +71,9 @@ def reconstruction_terms(
             kl, kl_units = posterior.log_prob(z) - p_z.log_prob(z), None
     likelihood = vae.decode(params, z)
     judged = error_of(likelihood, x, error)
-    return ReconstructionTerms(likelihood.mean, likelihood.log_prob(x), judged, kl, kl_units, posterior, z)
+    perceptual = None if distance is None else distance(x, likelihood.mean)
+    log_likelihood = likelihood.log_prob(x)
+    return ReconstructionTerms(likelihood.mean, log_likelihood, judged, kl, kl_units, posterior, z, perceptual)
 
 
 def error_of(likelihood: Distribution, x: Float[ArrayLike, "b h w c"], kind: ErrorKind) -> Float[Array, " b"]:

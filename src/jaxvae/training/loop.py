@@ -28,7 +28,7 @@ from jaxvae.runs.changes import all_changes, changes_objective
 from jaxvae.runs.run import about, write_config
 from jaxvae.system.progress import under_way
 from jaxvae.training.failures import report_disk_full, report_lost_process
-from jaxvae.training.freezing import split
+from jaxvae.training.freezing import check_frozen, split
 from jaxvae.training.input_pipeline import Advance, feeding, fits_on_device
 from jaxvae.training.interrupts import catch_interrupts
 from jaxvae.training.lock import lock_run
@@ -153,7 +153,9 @@ class Session:
 
 def set_up(config: Config, prepared: Prepared, run: Path, devices: DevicesConfig) -> tuple[Trainer, TrainState]:
     """Builds the model, lays it out on the devices, and returns the state to go on from."""
+    config.objective.check_files()
     vae, keys, placement = build(config.model, prepared.shape), split_root(config.seed), place(config, devices)
+    check_frozen(vae, config.train)
     state = start(run / "checkpoints", keys, vae, config, prepared, placement)
     ends(prepared, config)  # An attribute query without a match is reported now rather than at the first snapshot.
     if is_first():
