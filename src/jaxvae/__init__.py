@@ -22,7 +22,17 @@ from jaxvae.likelihoods import (
     NormalLikelihood,
 )
 from jaxvae.models import HVAE, MLP, Conv, GaussianModel, KLAutoencoder, ModelConfig, TinyAutoencoder, TopDown, build
-from jaxvae.objectives import ELBO, IWAE, MMD, Autoencoder, BetaTCVAE, Objective, ObjectiveConfig
+from jaxvae.objectives import (
+    ELBO,
+    IWAE,
+    MMD,
+    Adversarial,
+    Autoencoder,
+    BetaTCVAE,
+    Critic,
+    Objective,
+    ObjectiveConfig,
+)
 from jaxvae.priors import (
     FlowPrior,
     FullMixturePrior,
@@ -66,6 +76,7 @@ __all__ = [
     "MMD",
     "TFDS",
     "VAE",
+    "Adversarial",
     "Arrays",
     "Autoencoder",
     "Avatars",
@@ -75,6 +86,7 @@ __all__ = [
     "Container",
     "ContinuousBernoulliLikelihood",
     "Conv",
+    "Critic",
     "DataConfig",
     "DevicesConfig",
     "DiscretizedLogisticLikelihood",

@@ -113,6 +113,8 @@ class VAE(NamedTuple):
         start: (params, images float32 [start_images, h, w, c]) -> params to begin training with.
         refit_every: steps between refits of the prior; 0 for a model whose prior follows gradients alone.
         refit: (params, codes of training images as rows [n, d]) -> params with the prior fitted to them.
+        resized: (height, width) -> the model of images of another size with the same parameters; None where codes and
+            images have one size only.
     """
 
     init: Callable[[PRNGKey], Params]
@@ -127,6 +129,7 @@ class VAE(NamedTuple):
     start: Callable[[Params, Any], Params] = lambda params, images: params
     refit_every: int = 0
     refit: Callable[[Params, Any], Params] = lambda params, codes: params
+    resized: Callable[[int, int], VAE] | None = None
 
     def top(self, code: Code) -> Code:
         """Returns the part of a code that says what an image shows: the coarsest levels of a hierarchy, or all of it.
@@ -217,6 +220,8 @@ def code_shape(vae: VAE, params: Params) -> Code:
 
 def rematerialized(vae: VAE) -> VAE:
     """Returns the model with activations recomputed for the gradient rather than kept: less memory, more time."""
+    if (resized := vae.resized) is not None:
+        vae = vae._replace(resized=lambda height, width: rematerialized(resized(height, width)))
     if not vae.fused:
         composed = compose(vae.init, jax.checkpoint(vae.encode), jax.checkpoint(vae.decode), vae.prior)
         return vae._replace(encode=composed.encode, decode=composed.decode, infer=composed.infer)

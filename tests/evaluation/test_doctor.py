@@ -4,7 +4,7 @@ import pytest
 from conftest import flat_model, tiny_config
 
 import jaxvae.train
-from jaxvae import ELBO, IWAE, MMD, Autoencoder, BetaTCVAE, Conv, DataConfig
+from jaxvae import ELBO, IWAE, MMD, Adversarial, Autoencoder, BetaTCVAE, Conv, DataConfig
 from jaxvae.cli import choose_kinds, parse
 from jaxvae.evaluation.doctor import Facts, diagnose
 
@@ -40,6 +40,16 @@ AUTOENCODER = CLEAN._replace(
     rate_nats=None, widest_variance=None, posterior_at_bound=None, scale_at_bound=None,
     elbo_nats=None, train_elbo_nats=None,
 )  # fmt: skip
+
+ADVERSARIAL = dataclasses.replace(config(), objective=Adversarial(lecam=0.01, discriminator_learning_rate=1e-4))
+
+
+def health(loss, right=1.0, apart=3.0, weight=0.1, learns=1.0):
+    return {
+        "discriminator_loss": loss, "discriminator_accuracy": right, "adversarial_weight": weight,
+        "discriminator_real_logit": 0.2 + apart, "discriminator_fake_logit": 0.2, "discriminator_learns": learns,
+    }  # fmt: skip
+
 
 # For each finding what provokes it, and the same just on the other side of its threshold.
 CASES = {
@@ -81,6 +91,24 @@ CASES = {
         ({"train_elbo_nats": nats(1100.0)}, {"train_elbo_nats": nats(900.0)}),
         ({"train_elbo_nats": nats(1100.0)}, {"elbo_nats": nats(1000.0, None), "train_elbo_nats": nats(1100.0, None)}),
         ({"train_elbo_nats": nats(1100.0)}, {"train_elbo_nats": None}),
+    ],
+    "discriminator_won": [
+        ({"config": ADVERSARIAL, "training": health(loss=0.099)},
+         {"config": ADVERSARIAL, "training": health(loss=0.101)}),
+        ({"config": ADVERSARIAL, "training": health(loss=0.05, right=0.981)},
+         {"config": ADVERSARIAL, "training": health(loss=0.05, right=0.979)}),
+        # Before the model hears it, it has nobody to win against.
+        ({"config": ADVERSARIAL, "training": health(loss=0.05)},
+         {"config": ADVERSARIAL, "training": health(loss=0.05, weight=0.0)}),
+    ],
+    "discriminator_asleep": [
+        ({"config": ADVERSARIAL, "training": health(loss=0.981, right=0.5, apart=0.02)},
+         {"config": ADVERSARIAL, "training": health(loss=0.979, right=0.5, apart=0.02)}),
+        # Here it has opinions, and is wrong as often as right.
+        ({"config": ADVERSARIAL, "training": health(loss=1.2, right=0.5, apart=0.049)},
+         {"config": ADVERSARIAL, "training": health(loss=1.2, right=0.5, apart=0.051)}),
+        ({"config": ADVERSARIAL, "training": health(loss=1.0, right=0.5, apart=0.0)},
+         {"config": ADVERSARIAL, "training": health(loss=1.0, right=0.5, apart=0.0, learns=0.0)}),
     ],
     "bad_samples": [
         ({"frechet_samples": 10.01}, {"frechet_samples": 9.99}),
@@ -147,6 +175,8 @@ FLAGS = {
     "posterior_variance_at_bound": "--model.log-variance-range -16 8",
     "grey_bernoulli": "--data.pixels binarized",
     "density_of_bytes": "--data.pixels dequantized",
+    "discriminator_won": "--objective.lecam 0.1",
+    "discriminator_asleep": "--objective.discriminator-learning-rate 0.0004",
 }
 
 
@@ -184,6 +214,7 @@ OBJECTIVES = (
     IWAE(),
     BetaTCVAE(),
     MMD(beta=0.0),
+    Adversarial(),
 )
 
 

@@ -13,7 +13,7 @@ from parity.comparison import FIXTURES, source_of
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from jaxvae import KLAutoencoder, NormalLikelihood, TinyAutoencoder, TrainConfig, UserError, build
+from jaxvae import Adversarial, KLAutoencoder, NormalLikelihood, TinyAutoencoder, TrainConfig, UserError, build
 from jaxvae.convert import convert
 from jaxvae.encode import encode
 from jaxvae.interchange import export_model, import_model
@@ -181,6 +181,23 @@ def test_training_starts_from_a_converted_run_and_goes_back(tmp_path, disc_set):
     }
     assert header(back / FILE) == header(KL_4 / FILE)
     assert bytes_of(back / FILE) != bytes_of(KL_4 / FILE)
+
+
+def test_tuning_only_the_decoder_hands_back_the_encoder_byte_for_byte(tmp_path, disc_set):
+    model = load(import_model(KL_4, tmp_path / "run", size=(16,))).info.config.model
+    settings = TrainConfig(
+        steps=3, batch_size=8, mixture_components=0, fitted_flow_steps=0, freeze=("encoder",), weight_decay=0.1,
+        ema_decay=0.9, warmup_steps=0,
+    )  # fmt: skip
+    started = replace(model, start_from=str(tmp_path / "run"))
+    objective = Adversarial(reconstruction="l1", start=1, discriminator_width=8, equivariance=0.1)
+    config = tiny_config(model=started, train=settings, objective=objective)
+    tuned = fit(config, disc_set, run=tmp_path / "tuned")
+    back = bytes_of(export_model(tuned.info.run, tmp_path / "back") / FILE)
+    before = bytes_of(KL_4 / FILE)
+    kept = {name for name in before if back[name] == before[name]}
+    assert kept == {name for name in before if name.startswith(("encoder.", "quant_conv."))}
+    assert any(name.startswith("post_quant_conv.") for name in before)
 
 
 def test_a_converted_run_has_no_optimizer_to_continue_with(tmp_path, disc_set):

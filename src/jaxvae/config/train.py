@@ -37,6 +37,9 @@ class TrainConfig(Checked):
     """Consecutive spikes to skip before applying one."""
     ema_decay: float = 0.0
     """Decay of the exponential moving average of the parameters, which evaluation and sampling then use; 0 is off."""
+    freeze: tuple[str, ...] = ()
+    """Parts of the parameters that are not trained: `--train.freeze encoder` tunes the decoder alone, and every image
+    keeps its code."""
     log_every: int = 10
     """Log metrics every this many updates."""
     validate_every: int = 500
@@ -63,4 +66,5 @@ class TrainConfig(Checked):
         self.require_at_least(0, "warmup_steps", "weight_decay", "patience")
         for name in ("mixture_components", "fitted_flow_steps"):
             self.require((getattr(self, name) or 0) >= 0, name, "at least 0, or None")
+        self.require(len(set(self.freeze)) == len(self.freeze), "freeze", "a list without repetitions")
         self.require(0 <= self.ema_decay < 1, "ema_decay", "at least 0 and below 1")

@@ -1,9 +1,11 @@
 """A user's own Python file: an experiment, or the kinds that a checkpoint names."""
 
+import ast
 import hashlib
 import importlib.util
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -20,13 +22,7 @@ def import_file(path: Path, what: str = "file") -> ModuleType:
     Raises:
         UserError: there is no such file, or it raises an error.
     """
-    if not os.path.isfile(path):  # Also for names too long to be one.
-        others = sorted(str(other) for other in path.parent.glob("*.py")) if os.path.isdir(path.parent) else []
-        raise UserError(f"there is no {what} {path}: {suggest(str(path), others)}")
-    if (size := os.path.getsize(path)) > LARGEST:
-        raise UserError(
-            f"the {what} {path} is too large for a Python file: {size:,} bytes; expected at most {LARGEST:,}."
-        )
+    _require_file(path, what)
     resolved = path.resolve()
     # A module of its own rather than `runpy`: its classes must find their annotations later.
     name = f"_jaxvae_user_{resolved.stem}_{hashlib.sha256(str(resolved).encode()).hexdigest()[:8]}"
@@ -48,6 +44,56 @@ def import_file(path: Path, what: str = "file") -> ModuleType:
     finally:
         sys.dont_write_bytecode = before
     return module
+
+
+def _require_file(path: Path, what: str) -> None:
+    if not os.path.isfile(path):  # Also for names too long to be one.
+        others = sorted(str(other) for other in path.parent.glob("*.py")) if os.path.isdir(path.parent) else []
+        raise UserError(f"there is no {what} {path}: {suggest(str(path), others)}")
+    if (size := os.path.getsize(path)) > LARGEST:
+        raise UserError(
+            f"the {what} {path} is too large for a Python file: {size:,} bytes; expected at most {LARGEST:,}."
+        )
+
+
+def check_function(name: str, field: str) -> None:
+    """Refuses a function FILE.py:FUNCTION that the file does not define, without running the file.
+
+    Args:
+        name: the file and the function.
+        field: the field of the config that names them, for messages.
+
+    Raises:
+        UserError: the file is missing or not Python, or defines no such name.
+    """
+    file, _, function = name.rpartition(":")
+    _require_file(Path(file), f"file of {field}")
+    try:
+        body = ast.parse(Path(file).read_text(encoding="utf-8-sig")).body
+    except OSError as error:
+        raise UserError(f"{field} is {name!r}, but {file} cannot be read: {error.strerror}.") from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise UserError(f"{field} is {name!r}, but {file} is not a Python file: {error}.") from error
+    except SyntaxError as error:
+        raise UserError(f"{field} is {name!r}, but {file} is not Python: {error.msg}, line {error.lineno}.") from error
+    defined = {bound for statement in body for bound in _names_bound(statement)}
+    if function not in defined and "*" not in defined:
+        raise UserError(
+            f"{field} is {name!r}, but {file} does not define {function!r}; {suggest(function, sorted(defined))}"
+        )
+
+
+def _names_bound(statement: ast.stmt) -> Iterator[str]:
+    if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+        yield statement.name
+        return
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.alias):
+            yield node.asname or node.name
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):  # Within an `if` or a `try`.
+            yield node.name
 
 
 def describe_error(error: BaseException) -> str:

@@ -1,6 +1,7 @@
 """Diagnoses a trained model from measured numbers: findings, each with a flag to try."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -14,6 +15,7 @@ from jaxvae.evaluation.streaming import unit_means, unit_variances
 from jaxvae.experiment import Config
 from jaxvae.likelihoods.base import LOG_SCALE_RANGE
 from jaxvae.models import GaussianModel
+from jaxvae.objectives import Adversarial
 from jaxvae.vae import VAE, Params
 
 COLLAPSED_NATS = 0.1
@@ -30,6 +32,14 @@ BAD_SAMPLES = 100.0
 SMALL_FRECHET = 0.01
 FEW_IMAGES = 100
 SATURATED = 0.95  # Share of its largest possible value above which the mutual information is taken to have reached it.
+# A discriminator that is right about nearly every patch, and sure: its hinge loss, 1 when untrained, is near 0.
+WON_ACCURACY, WON_LOSS = 0.98, 0.1
+# One whose loss is that of an untrained one, and whose numbers for images and reconstructions are alike.
+ASLEEP_LOSS, ASLEEP_LOGITS = 0.98, 0.05
+HEALTH = (  # The metrics that show it, in the order of their use.
+    "discriminator_loss", "discriminator_accuracy", "discriminator_real_logit", "discriminator_fake_logit",
+    "adversarial_weight", "discriminator_learns",
+)  # fmt: skip
 
 
 class Finding(NamedTuple):
@@ -46,7 +56,8 @@ class Facts(NamedTuple):
     `stored_range` is the smallest and largest stored value; `grey_share` that of pixels that are neither black nor
     white; `levels` is the part of that name of the report; `widest_variance` the largest variance of one unit over all
     codes; `posterior_at_bound` and `scale_at_bound` are the shares of log-variances of q(z|x), and of the likelihood's
-    scales, within 0.1 of a bound of theirs.
+    scales, within 0.1 of a bound of theirs; `training` has the means of the metrics of the last training steps that
+    were logged.
     """
 
     config: Config
@@ -65,6 +76,7 @@ class Facts(NamedTuple):
     frechet_reconstructions: float | None
     frechet_samples: float | None
     levels: Sequence[dict[str, Any]] = ()
+    training: Mapping[str, float] = MappingProxyType({})
 
 
 def diagnose(facts: Facts) -> Iterator[Finding]:
@@ -76,6 +88,7 @@ def diagnose(facts: Facts) -> Iterator[Finding]:
     yield from at_bounds(facts)
     yield from gap(facts)
     yield from samples(facts)
+    yield from discriminator(facts)
 
 
 def pixels(facts: Facts) -> Iterator[Finding]:
@@ -190,6 +203,28 @@ def samples(facts: Facts) -> Iterator[Finding]:
     fitted = facts.prior != "model"
     flag = towards_the_prior(facts.config) if fitted else "sample --prior fitted_mixture"
     yield Finding("bad_samples", sentence, flag)
+
+
+def discriminator(facts: Facts) -> Iterator[Finding]:
+    """Yields a finding about a discriminator that has won, or that tells nothing apart while it learns."""
+    objective = facts.config.objective
+    if not isinstance(objective, Adversarial) or any(name not in facts.training for name in HEALTH):
+        return
+    loss, right, real, fake, weight, learns = (facts.training[name] for name in HEALTH)
+    if weight > 0.0 and right > WON_ACCURACY and loss < WON_LOSS:
+        sentence = (
+            f"The discriminator has won: at the end of training it was right about {right:.1%} of the patches, and its "
+            f"loss was {loss:.3f}, where an untrained one has 1. Nothing that the model does convinces it."
+        )
+        yield Finding("discriminator_won", sentence, f"--objective.lecam {max(10 * objective.lecam, 0.01):g}")
+    if learns == 1.0 and loss > ASLEEP_LOSS and abs(real - fake) < ASLEEP_LOGITS:
+        sentence = (
+            f"The discriminator has fallen asleep: at the end of training its loss was {loss:.3f}, where an untrained "
+            f"one has 1, and its logits of images and reconstructions differed by {abs(real - fake):.3f}. The model "
+            "learns nothing from it."
+        )
+        rate = 4 * objective.discriminator_learning_rate
+        yield Finding("discriminator_asleep", sentence, f"--objective.discriminator-learning-rate {rate:g}")
 
 
 def notes(count: int, codes: dict[str, Any] | None) -> Iterator[str]:

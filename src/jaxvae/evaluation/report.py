@@ -25,6 +25,7 @@ from jaxvae.evaluation.image_quality import measure_images
 from jaxvae.evaluation.log_likelihood import importance_bounds
 from jaxvae.evaluation.numbers import bound_numbers, code_numbers, level_numbers, likelihood_numbers, mean
 from jaxvae.evaluation.per_example import OBJECTIVE, PerExample, build_measure
+from jaxvae.evaluation.training_record import recent_training
 from jaxvae.inference import encode_means
 from jaxvae.keys import key_for
 from jaxvae.models import GaussianModel
@@ -115,6 +116,7 @@ def _facts(
         prior=options.prior,
         stored_range=(min(low for low, _ in ranges), max(high for _, high in ranges)),
         levels=report.get("levels", []),
+        training=recent_training(info.run, info.step),
         grey_share=float(np.mean((images[:1000] > 0) & (images[:1000] < 255))),
         units=len(measured.units.variances),
         active_units=int(np.sum(measured.units.variances > ACTIVE_VARIANCE)),

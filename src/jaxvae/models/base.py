@@ -35,6 +35,11 @@ class ModelConfig(Kind, family="model"):
     start_from: str | None = None
     """Run whose parameters a new run starts from, or `--model.from RUN` for short; None initialises them at random."""
 
+    @property
+    def spatial(self) -> bool:
+        """Whether a code is a map [h, w, c] that turns and flips with the image."""
+        return False
+
     def networks(self, shape: tuple[int, int, int], outputs: int) -> Networks:
         """Returns encoder and decoder for images [h, w, c]; the decoder yields `outputs` numbers per pixel."""
         raise TypeError(

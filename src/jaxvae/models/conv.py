@@ -30,6 +30,11 @@ class Conv(GaussianModel):
         self.require_sizes("channels")
         self.prior.check_latent(self.latent if self.latent_kind == "vector" else None)
 
+    @property
+    def spatial(self) -> bool:
+        """Whether codes are maps."""
+        return self.latent_kind == "spatial"
+
     def networks(self, shape: tuple[int, int, int], outputs: int) -> Networks:
         """Returns encoder and decoder for images of this shape."""
         from jaxvae.networks.conv import conv_networks

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from jaxvae.models.base import ModelConfig
+
+if TYPE_CHECKING:
+    from jaxvae.vae import VAE
 
 MOST_LEVELS = 16  # The image is halved between two of them.
 
@@ -34,6 +37,16 @@ class LatentDiffusionModel(ModelConfig, abstract=True):
     """Mean of each channel of the code, where a diffusion model uses one; recorded for it, without effect here."""
     latents_std: tuple[float, ...] = ()
     """Standard deviation of each channel of the code, likewise."""
+
+    @property
+    def spatial(self) -> bool:
+        """True: codes are maps."""
+        return True
+
+    def build(self, shape: tuple[int, int, int]) -> VAE:
+        """Returns the model for images of this height, width and number of channels; others have its parameters too."""
+        vae = super().build(shape)
+        return vae._replace(resized=lambda height, width: self.build((height, width, shape[2])))
 
     @property
     def stride(self) -> int:

@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
+from jaxvae.objectives.adversarial import Adversarial
 from jaxvae.objectives.autoencoder import Autoencoder
-from jaxvae.objectives.base import AnnealedObjective, Objective, ObjectiveConfig
+from jaxvae.objectives.base import AnnealedObjective, Critic, Objective, ObjectiveConfig
 from jaxvae.objectives.beta_tcvae import BetaTCVAE
 from jaxvae.objectives.evidence import ELBO
 from jaxvae.objectives.iwae import IWAE
@@ -18,9 +19,11 @@ __all__ = [
     "ELBO",
     "IWAE",
     "MMD",
+    "Adversarial",
     "AnnealedObjective",
     "Autoencoder",
     "BetaTCVAE",
+    "Critic",
     "Objective",
     "ObjectiveConfig",
     "elbo",

@@ -32,6 +32,36 @@ class Terms(Protocol):
         """q(z|x) of each image."""
 
 
+class Critic(NamedTuple):
+    """A network that an objective trains next to the model and listens to, such as a discriminator.
+
+    Both learn in the same step, each from a number of its own: what the model hears is `value`, whose gradient does not
+    reach the critic; the critic minimises `loss`, whose gradient does not reach the model. The step sees to both.
+    Evaluation knows no critic.
+
+    Attributes:
+        init: (key, (h, w, c)) -> its parameters, a pytree.
+        memory: numbers that it carries from step to step without gradients, at the start: a pytree; () for none.
+        optimizer: what moves its parameters.
+        opinion: (its parameters, terms, x) -> what it says of each image and its reconstruction, arrays [b, ...].
+        value: (opinion, terms, step) -> [b], which is added to the value of the objective.
+        loss: (opinion, memory, step) -> [b], whose mean the critic minimises.
+        learns: step -> whether the critic is updated in this step.
+        remember: (memory, opinion, step) -> the memory after a step in which it learns.
+        metrics: (opinion, memory, step) -> named numbers [b] or [], which are logged.
+    """
+
+    init: Callable[[Any, tuple[int, int, int]], Any]
+    memory: Any
+    optimizer: Any
+    opinion: Callable[[Any, Any, Float[ArrayLike, "b h w c"]], Any]
+    value: Callable[[Any, Any, Step], Float[Array, " b"]]
+    loss: Callable[[Any, Any, Step], Float[Array, " b"]]
+    learns: Callable[[Step], Any]
+    remember: Callable[[Any, Any, Step], Any]
+    metrics: Callable[[Any, Any, Step], dict[str, Any]]
+
+
 class Objective(NamedTuple):
     """An objective as functions. Training and evaluation share them.
 
@@ -40,12 +70,14 @@ class Objective(NamedTuple):
         value: (terms, step) -> [b], whose mean training maximises.
         metrics: terms -> named numbers [b] in nats, which are logged.
         weight: step -> the weight of the KL, or of whatever else is annealed.
+        critic: a network that is trained next to the model; None for none.
     """
 
     terms: Callable[[VAE, Params, AnyKey, Float[ArrayLike, "b h w c"]], Terms]
     value: Callable[[Any, Step], Float[Array, " b"]]
     metrics: Callable[[Any], dict[str, Float[Array, " b"]]]
     weight: Callable[[Step], Float[Array, ""]]
+    critic: Critic | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +106,9 @@ class ObjectiveConfig(Kind, family="objective"):
 
     def check_model(self, model: ModelConfig, batch_size: int) -> None:
         """Raises `UserError` where the model or the batch size does not suit the objective."""
+
+    def check_files(self) -> None:
+        """Raises `UserError` where a file that training needs is missing; called before it, never by opening a run."""
 
     def collapse_remedy(self, model: ModelConfig, steps: int, learning_rate: float) -> str:
         """Returns a command-line flag to try when codes carry no information."""

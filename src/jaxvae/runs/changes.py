@@ -7,11 +7,14 @@ another learning rate, batch size or objective. Each change is recorded, so that
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from jaxvae.errors import UserError
 from jaxvae.experiment import Config, changed, differences
+from jaxvae.keys import key_shape
 from jaxvae.runs import checkpoint
 from jaxvae.runs.checkpoint import DamagedError
-from jaxvae.runs.run import completed, described, read_config
+from jaxvae.runs.run import completed, described, read_config, same_shapes
 
 # What may change on the way: nothing that the parameters, the optimizer's state or the order of the data depend on.
 CHANGEABLE = (
@@ -57,6 +60,10 @@ def _check_change(run: Path, before: Config, config: Config) -> None:
     fixed = [name for name in changed(before, config) if not name.startswith(CHANGEABLE)]
     if bool(before.train.ema_decay) != bool(config.train.ema_decay):
         fixed.append("train.ema_decay")
+    if set(before.train.freeze) != set(config.train.freeze):  # What is frozen has no state of the optimizer.
+        fixed.append("train.freeze")
+    if _other_critic(run, before, config):
+        fixed.append("discriminator or other network of objective")
     if fixed:
         raise UserError(
             f"{run} cannot continue with another {', '.join(fixed)}; only values of train, objective and the "
@@ -69,6 +76,22 @@ def _check_change(run: Path, before: Config, config: Config) -> None:
         )
     if config.train.steps < made:
         raise UserError(f"train.steps is {config.train.steps}, but {run} has made {made} steps already.")
+
+
+def _other_critic(run: Path, before: Config, config: Config) -> bool:
+    """Returns whether the objectives have critics of different shapes. One may begin on the way, or be dropped."""
+    critics = [each.objective.build(1).critic for each in (before, config)]
+    folder = run / "checkpoints"
+    known = checkpoint.steps(folder)
+    if before.objective == config.objective or None in critics or not known:
+        return False
+    height, width, channels = described(folder, known[-1])["data"]["shape"]
+    shapes = [
+        jax.eval_shape(lambda key, init=critic.init: init(key, (height, width, channels)), key_shape())
+        for critic in critics
+        if critic is not None
+    ]
+    return not same_shapes(*shapes)
 
 
 def all_changes(run: Path, step: int, config: Config) -> list[dict[str, Any]]:

@@ -7,14 +7,16 @@ import jax.numpy as jnp
 from jax import Array
 from jax.sharding import Mesh, PartitionSpec
 
-from jaxvae.annotations import PRNGKey, Step, Tree
+from jaxvae.annotations import PRNGKey, Tree
 from jaxvae.networks.shares import BATCH
 
 REPLICATED, SHARDED = PartitionSpec(), PartitionSpec(BATCH)
 
 
 def accumulate_gradients(gradient: Any, parts: int, mesh: Mesh | None) -> Any:
-    """Returns the function (params, key, x, step) -> ((mean, aux [b, ...]), gradients), computed in microbatches.
+    """Returns the function (params, key, x, given) -> ((mean, aux [b, ...]), gradients), computed in microbatches.
+
+    `given` is whatever else the function depends on, the same for every example.
 
     Each example's noise comes from its own key, so it does not depend on how the batch is divided.
 
@@ -29,9 +31,9 @@ def accumulate_gradients(gradient: Any, parts: int, mesh: Mesh | None) -> Any:
     # XLA's CPU backend runs convolutions several times slower inside a loop.
     unroll = parts if mesh.devices.flat[0].platform == "cpu" else 1
 
-    def gradient_on_device(params: Tree, keys: Array, x: Array, step: Step) -> Any:
+    def gradient_on_device(params: Tree, keys: Array, x: Array, given: Tree) -> Any:
         def add(total: Any, microbatch: tuple[Array, Array]) -> tuple[Any, Any]:
-            (value, aux), gradients = gradient(params, *microbatch, step)
+            (value, aux), gradients = gradient(params, *microbatch, given)
             return jax.tree.map(jnp.add, total, (value, gradients)), aux
 
         microbatches = jax.tree.map(lambda leaf: leaf.reshape(parts, -1, *leaf.shape[1:]), (keys, x))
@@ -46,7 +48,7 @@ def accumulate_gradients(gradient: Any, parts: int, mesh: Mesh | None) -> Any:
         in_specs=(REPLICATED, SHARDED, SHARDED, REPLICATED), out_specs=((REPLICATED, SHARDED), REPLICATED),
     )  # fmt: skip
 
-    def accumulated_gradient(params: Tree, key: PRNGKey, x: Array, step: Step) -> Any:
-        return sharded(params, jax.random.split(key, len(x)), x, step)
+    def accumulated_gradient(params: Tree, key: PRNGKey, x: Array, given: Tree) -> Any:
+        return sharded(params, jax.random.split(key, len(x)), x, given)
 
     return accumulated_gradient

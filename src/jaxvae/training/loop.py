@@ -28,6 +28,7 @@ from jaxvae.runs.changes import all_changes, changes_objective
 from jaxvae.runs.run import about, write_config
 from jaxvae.system.progress import under_way
 from jaxvae.training.failures import report_disk_full, report_lost_process
+from jaxvae.training.freezing import check_frozen, split
 from jaxvae.training.input_pipeline import Advance, feeding, fits_on_device
 from jaxvae.training.interrupts import catch_interrupts
 from jaxvae.training.lock import lock_run
@@ -152,8 +153,10 @@ class Session:
 
 def set_up(config: Config, prepared: Prepared, run: Path, devices: DevicesConfig) -> tuple[Trainer, TrainState]:
     """Builds the model, lays it out on the devices, and returns the state to go on from."""
+    config.objective.check_files()
     vae, keys, placement = build(config.model, prepared.shape), split_root(config.seed), place(config, devices)
     require_small_top(vae, config)
+    check_frozen(vae, config.train)
     state = start(run / "checkpoints", keys, vae, config, prepared, placement)
     ends(prepared, config)  # An attribute query without a match is reported now rather than at the first snapshot.
     if is_first():
@@ -243,7 +246,7 @@ def fetch_metrics(session: Session, state: TrainState, *, waits: bool) -> None:
     made = sum(len(metrics["loss"]) for _, metrics in fetched)
     config = session.trainer.config
     rate = made * config.train.batch_size / max(session.clock - before, 1e-9)
-    if trouble := log(session.record, fetched, config, list(layers(state.params)), rate):
+    if trouble := log(session.record, fetched, config, list(layers(split(state.params, config.train)[0])), rate):
         give_up(session, state, trouble)
 
 

@@ -15,7 +15,7 @@ from jaxvae.vae import VAE
 
 def is_due(vae: VAE, config: Config, before: int, step: int) -> bool:
     """Returns whether the prior is refitted after `step`, the steps up to `before` being made already."""
-    every = vae.refit_every if config.learns_prior else 0
+    every = vae.refit_every if config.learns_prior and "prior" not in config.train.freeze else 0
     return every > 0 and (step == config.train.steps or before // every < step // every)
 
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxvae.annotations import PRNGKey
 from jaxvae.data.batches import batch_indices
 from jaxvae.data.pixels import scale
 from jaxvae.data.prepared import Prepared
@@ -15,6 +16,7 @@ from jaxvae.errors import UserError
 from jaxvae.experiment import Config, differences
 from jaxvae.runs import checkpoint
 from jaxvae.runs.run import described, load, same_shapes
+from jaxvae.training.critic import CriticState, init_critic
 from jaxvae.training.multihost import is_first, wait_for_all
 from jaxvae.training.sharding import Placement, everywhere
 from jaxvae.training.skipping import SkipState, init_skip_state
@@ -29,7 +31,8 @@ FIRST_WITH_GUARD = 2  # The first checkpoint format that holds the state of the 
 
 def trees(state: TrainState) -> dict[str, Any]:
     """Returns the pytrees to save, with the parameters apart, so that they open without an optimizer."""
-    named = {"params": state.params, "ema": state.ema}
+    critic = state.critic._asdict() if state.critic.params is not None else None
+    named = {"params": state.params, "ema": state.ema, "critic": critic}
     named["train"] = {
         "step": state.step, "opt_state": state.opt_state, "key": state.key, "guard": state.guard._asdict(),
     }  # fmt: skip
@@ -74,8 +77,10 @@ def _begun(keys: Keys, vae: VAE, config: Config, prepared: Prepared, place: Plac
     images = None if first is None else np.asarray(scale(train[np.sort(first)]))
     trained = _trained_params(config, vae, keys)
 
+    critic = config.objective.build(1).critic
+
     def begin(keys: Keys, trained: Params | None) -> TrainState:
-        state = init_state(keys, vae, config.train)
+        state = init_state(keys, vae, config.train, init_critic(critic, keys.init, prepared.shape))
         if trained is None and images is None:
             return state
         params = vae.start(state.params, images) if trained is None else trained
@@ -117,10 +122,21 @@ def _continued(
             f"{prepared.path} does not hold the images that the run in {folder.parent} was trained on; "
             "--fresh starts another next to it."
         )
-    like = place.of(jax.eval_shape(lambda: trees(init_state(keys, vae, config.train))))
+    critic = config.objective.build(1).critic
+
+    def begin_critic(key: PRNGKey) -> CriticState:
+        return init_critic(critic, key, prepared.shape)
+
+    like = place.of(jax.eval_shape(lambda: trees(init_state(keys, vae, config.train, begin_critic(keys.init)))))
+    begins = None
+    # A run that goes on under an objective with a critic, and had none so far.
+    if "critic" in like and "critic" not in checkpoint.tree_names(folder, step):
+        shapes = like.pop("critic")
+        begins = jax.jit(begin_critic, out_shardings=jax.tree.map(lambda leaf: leaf.sharding, CriticState(**shapes)))
     guarded = about["format_version"] >= FIRST_WITH_GUARD
     if not guarded:
         del like["train"]["guard"]
     saved = {name: checkpoint.read_like(folder, step, name, like[name]) for name in like}
     guard = SkipState(**saved["train"].pop("guard")) if guarded else everywhere(place, init_skip_state())
-    return TrainState(params=saved["params"], ema=saved.get("ema"), guard=guard, **saved["train"])
+    own = CriticState(**saved.get("critic", {})) if begins is None else begins(keys.init)
+    return TrainState(params=saved["params"], ema=saved.get("ema"), guard=guard, critic=own, **saved["train"])

@@ -10,6 +10,8 @@ from jax import Array
 
 from jaxvae.annotations import PRNGKey, Step
 from jaxvae.config import TrainConfig
+from jaxvae.training.critic import CriticState
+from jaxvae.training.freezing import split
 from jaxvae.training.skipping import SkipState, init_skip_state
 from jaxvae.vae import VAE, Params
 
@@ -33,7 +35,8 @@ def split_root(seed: int) -> Keys:
 
 class TrainState(NamedTuple):
     """`step` counts the steps, `guard` among them those whose update was skipped; `key` never changes: each step folds
-    its number in. `ema` is the moving average of the parameters, or None when it is off.
+    its number in. `ema` is the moving average of the parameters, or None when it is off. `critic` is what the objective
+    learns next to the model.
     """
 
     step: Step
@@ -42,6 +45,7 @@ class TrainState(NamedTuple):
     opt_state: Any
     key: PRNGKey
     guard: SkipState
+    critic: CriticState = CriticState()
 
     def before_the_last(self, count: int) -> "TrainState":
         """Returns the state before the last `count` steps, all of them skipped because they were not finite."""
@@ -92,10 +96,10 @@ def decay_networks(weight_decay: float, updates: Params, params: Params) -> Para
     }
 
 
-def init_state(keys: Keys, vae: VAE, config: TrainConfig) -> TrainState:
-    """Returns the state before the first step."""
+def init_state(keys: Keys, vae: VAE, config: TrainConfig, critic: CriticState = CriticState()) -> TrainState:
+    """Returns the state before the first step; `critic` is that of `init_critic`."""
     params = vae.init(keys.init)
     # A copy: the train step donates the state, and no buffer may be given away twice.
     ema = jax.tree.map(jnp.copy, params) if config.ema_decay else None
-    opt_state = build_optimizer(config).init(params)
-    return TrainState(jnp.zeros((), jnp.int32), params, ema, opt_state, keys.train, init_skip_state())
+    opt_state = build_optimizer(config).init(split(params, config)[0])
+    return TrainState(jnp.zeros((), jnp.int32), params, ema, opt_state, keys.train, init_skip_state(), critic)

@@ -20,6 +20,8 @@ from jaxvae.data.pixels import to_float
 from jaxvae.experiment import Config
 from jaxvae.objectives.metrics import active_units, with_bits_per_dim
 from jaxvae.training.accumulation import accumulate_gradients
+from jaxvae.training.critic import critic_metrics, judge, update_critic
+from jaxvae.training.freezing import split
 from jaxvae.training.sharding import Placement
 from jaxvae.training.skipping import decide_update, should_stop
 from jaxvae.training.state import TrainState, build_optimizer, learning_rate
@@ -37,6 +39,21 @@ class Update(NamedTuple):
     layer_norms: Float[Array, " l"]
 
 
+class Learned(NamedTuple):
+    """What a step takes the gradient with respect to; `critic` is None where the objective has none."""
+
+    params: Params
+    critic: Tree
+
+
+class Given(NamedTuple):
+    """What the loss depends on besides: the parameters that are not trained, the critic's memory, the step's number."""
+
+    frozen: Params
+    memory: Tree
+    step: Step
+
+
 def build_train_step(
     vae: VAE, config: Config, examples: int, devices: DevicesConfig = DevicesConfig(), mesh: Mesh | None = None
 ) -> TrainStep:
@@ -50,16 +67,24 @@ def build_train_step(
         mesh: the devices; needed only for accumulated gradients.
     """
     objective = config.objective.build(examples)
+    critic = objective.critic
     optimizer = build_optimizer(config.train)
     bits = config.model.likelihood.stored_bits(config.data.pixels)
     if devices.rematerialize:
         vae = rematerialized(vae)
 
-    def loss(params: Params, key: Key[Array, "..."], x: Float[Array, "b h w c"], step: Step) -> tuple[Array, Any]:
+    def loss(
+        learned: Learned, key: Key[Array, "..."], x: Float[Array, "b h w c"], given: Given
+    ) -> tuple[Array, tuple[Any, Any]]:
         # x ─encode─▶ q(z|x) ─sample(key)─▶ z ─decode─▶ p(x|z): `vae.infer`, in vae.py, unless the objective is of
         # another kind. The terms are per example; their mean is taken here and nowhere else.
-        terms = objective.terms(vae, params, key, x)
-        return -jnp.mean(objective.value(terms, step)), terms
+        terms = objective.terms(vae, {**learned.params, **given.frozen}, key, x)
+        value = -jnp.mean(objective.value(terms, given.step))
+        if critic is None:
+            return value, (terms, None)
+        # Model and critic each have the gradient of a term of their own, so that one sum serves both.
+        judged = judge(critic, learned.critic, given.memory, terms, x, given.step)
+        return value - judged.value + judged.loss, (terms, judged.opinion)
 
     gradient = jax.value_and_grad(loss, has_aux=True)
     if devices.accumulate > 1:
@@ -73,34 +98,40 @@ def build_train_step(
         x = shift(jax.random.fold_in(flip_key, 1), x, config.data.shift) if config.data.shift else x
 
         # 2. The objective and its gradient.
-        (value, terms), gradients = gradient(state.params, noise_key, x, state.step)
+        trained, frozen = split(state.params, config.train)
+        given = Given(frozen, state.critic.memory, state.step)
+        (value, (terms, opinion)), gradients = gradient(Learned(trained, state.critic.params), noise_key, x, given)
 
         # 3. An update that is not finite, or a spike, is skipped. After too many of the former in a row the state no
         #    longer changes, and the loop ends the run.
-        gradient_norm = norm(gradients)
+        gradient_norm = norm(gradients.params)
         guard, made = decide_update(state.guard, value, gradient_norm, config.train)
 
         # 4. The update. As a branch: a choice between old and new numbers would copy the old ones first.
         def update(params: Params, ema: Params | None, opt_state: optax.OptState) -> tuple[Any, ...]:
-            updates, opt_state = optimizer.update(gradients, opt_state, params)
+            updates, opt_state = optimizer.update(gradients.params, opt_state, params)
             params = optax.apply_updates(params, updates)
-            return params, None if ema is None else running_mean(state, params, config.train.ema_decay), opt_state
+            ema = None if ema is None else running_mean(ema, params, state.step, config.train.ema_decay)
+            return params, ema, opt_state
 
-        before = state.params, state.ema, state.opt_state
+        before = trained, None if state.ema is None else split(state.ema, config.train)[0], state.opt_state
         params, ema, opt_state = jax.lax.cond(made, update, lambda *before: before, *before)
+        params, ema = {**params, **frozen}, None if state.ema is None else {**state.ema, **ema}
+        own = update_critic(critic, state.critic, gradients.critic, opinion, made, state.step)
         step = state.step + ~should_stop(state.guard, config.train)
-        new_state = TrainState(step, params, ema, opt_state, state.key, guard)
+        new_state = TrainState(step, params, ema, opt_state, state.key, guard, own)
 
         # 5. What is logged: means over the batch, in nats per example.
         metrics = {
             "loss": value,
             **jax.tree.map(jnp.mean, with_bits_per_dim(objective.metrics(terms), bits, x[0].size)),
+            **critic_metrics(critic, state.critic, opinion, state.step),
             "gradient_norm": gradient_norm,
             "active_units": active_units(terms.posterior.mean),
             "beta": objective.weight(state.step),
             "learning_rate": learning_rate(config.train)(state.step - state.guard.skipped),
             "skipped_steps": guard.skipped,
-            "update": Update(made, guard.not_finite_in_a_row, layer_norms(gradients)),
+            "update": Update(made, guard.not_finite_in_a_row, layer_norms(gradients.params)),
         }
         return new_state, metrics
 
@@ -154,10 +185,10 @@ def layer_norms(gradients: Params) -> Float[Array, " l"]:
     return jnp.stack([norm(layer) for layer in layers(gradients).values()])
 
 
-def running_mean(state: TrainState, params: Params, decay: float) -> Params:
+def running_mean(ema: Params, params: Params, step: Step, decay: float) -> Params:
     """Returns the moving average of the parameters, which early in a run forgets faster: within about t/10 updates.
 
     With the full decay from the start, a short run would be judged by its random initialisation.
     """
-    warmed = jnp.minimum(decay, (1.0 + state.step) / (10.0 + state.step))
-    return optax.incremental_update(params, state.ema, 1.0 - warmed)
+    warmed = jnp.minimum(decay, (1.0 + step) / (10.0 + step))
+    return optax.incremental_update(params, ema, 1.0 - warmed)

@@ -10,6 +10,8 @@ import numpy as np
 from jaxvae.config import DevicesConfig
 from jaxvae.experiment import Config
 from jaxvae.models import build
+from jaxvae.training.critic import init_critic
+from jaxvae.training.freezing import check_frozen
 from jaxvae.training.sharding import Placement
 from jaxvae.training.state import TrainState, init_state, split_root
 from jaxvae.training.step import build_train_step, compile_step
@@ -31,7 +33,14 @@ class Exchange(NamedTuple):
 def state_shapes(config: Config, shape: tuple[int, int, int]) -> TrainState:
     """Returns the shapes of the train state for images of this height, width and number of channels."""
     vae = build(config.model, shape)
-    return jax.eval_shape(lambda: init_state(split_root(0), vae, config.train))
+    check_frozen(vae, config.train)
+    critic = config.objective.build(1).critic
+
+    def init() -> TrainState:
+        keys = split_root(0)
+        return init_state(keys, vae, config.train, init_critic(critic, keys.init, shape))
+
+    return jax.eval_shape(init)
 
 
 def trace_step(
