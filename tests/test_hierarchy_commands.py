@@ -15,6 +15,8 @@ from jaxvae.decode import decode
 from jaxvae.encode import encode
 from jaxvae.evaluate import evaluate
 from jaxvae.interpolate import interpolate
+from jaxvae.latents.attributes import directions
+from jaxvae.latents.attributes.directions import coarse_levels
 from jaxvae.latents.code_files import read_codes
 from jaxvae.latents.paths.details import set_details
 from jaxvae.map import draw_map
@@ -242,3 +244,16 @@ def test_a_fitted_prior_is_refused_for_a_top_that_is_too_large(disc_set, tmp_pat
         with pytest.raises(ValueError, match="level 16x16 has 1280 units, but priors are fitted to at most 1024"):
             train(config, disc_set, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_directions_move_as_many_levels_as_have_4096_units_together():
+    for units, levels in (((32, 128, 3936, 10), 3), ((32, 128, 3937), 2), ((5000, 3), 1)):
+        assert coarse_levels(tuple(np.zeros(each) for each in units)) == levels
+
+
+def test_a_direction_leaves_levels_below_those_it_was_learned_on(run, disc_set, monkeypatch):
+    monkeypatch.setattr(directions, "MAX_UNITS", 3)  # Of levels of 3 and 5 units.
+    for learned in directions.attribute_directions(load(run), disc_set).values():
+        assert [level.shape for level in learned.vector] == [(3,), (5,)]
+        assert learned.vector[0].any()
+        assert not learned.vector[1].any()

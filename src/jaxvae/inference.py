@@ -110,8 +110,12 @@ def posteriors(vae: VAE, params: Params, images: np.ndarray) -> Any:
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
 
 
-def top_means(vae: VAE, params: Params, images: np.ndarray) -> Code:
-    """Returns the posterior means of all images as NumPy arrays [n, ...]; of a hierarchy those of `vae.top`."""
+def top_means(vae: VAE, params: Params, images: np.ndarray, levels: int | None = None) -> Code:
+    """Returns the posterior means of all images as NumPy arrays [n, ...].
+
+    Of a hierarchy they are those of `vae.top`, or of the coarsest `levels`.
+    """
+    vae = vae if levels is None else vae._replace(top_levels=levels)
     parts = [vae.top(posterior.mean) for posterior in posterior_batches(vae, params, images)]
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
 

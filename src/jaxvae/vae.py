@@ -148,8 +148,8 @@ class VAE(NamedTuple):
         return sum(leaf.size for leaf in jax.tree.leaves(self.top(code_shape(self, params))))
 
     def with_top(self, code: Code, top: Code) -> Code:
-        """Returns a code with its part of `top` replaced; the details below stay, in units of their priors."""
-        return (*top, *code[self.top_levels :]) if self.levels else top
+        """Returns a code with its coarsest levels replaced; the details below stay, in units of their priors."""
+        return (*top, *code[len(top) :]) if self.levels else top
 
 
 def sample(key: AnyKey, posterior: Distribution) -> Code:
@@ -209,7 +209,7 @@ def over_whole_codes(vae: VAE, params: Params, top: Prior) -> Prior:
     """Returns a distribution over `vae.top` as one over whole codes: the levels below are drawn from their priors."""
     if not vae.levels:
         return top
-    below = vae.with_top(code_shape(vae, params), ())
+    below = code_shape(vae, params)[vae.top_levels :]
     return Levels((top, *(standard_normal(level.shape) for level in below)), vae.top_levels)
 
 

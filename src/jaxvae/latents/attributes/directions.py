@@ -36,6 +36,7 @@ from jaxvae.vae import code_shape
 Method = Literal["difference", "logistic", "lda"]
 
 MAX_IMAGES = 10_000  # Training images.
+MAX_UNITS = 4096  # Of the levels of a hierarchy that directions move. More would not fit into covariances.
 PARALLEL_TOLERANCE = 1e-6  # Axes count as parallel if their Gram matrix has a smaller eigenvalue.
 
 Rows = Float[np.ndarray, "n d"]
@@ -101,7 +102,8 @@ def attribute_directions(
 class LabelledCodes(NamedTuple):
     """Codes with labels, encoded once, from which directions are learned by name.
 
-    Of a hierarchy these are the levels of `vae.top`; a direction leaves the details below as they are.
+    Of a hierarchy these are the coarsest levels, as many as have MAX_UNITS units together; a direction leaves those
+    below as they are.
     """
 
     codes: Code
@@ -113,10 +115,11 @@ class LabelledCodes(NamedTuple):
     def encode(cls, loaded: Loaded, labelled: Labelled, method: Method = "difference") -> "LabelledCodes":
         """Encodes the images to their posterior means; raises UserError if any are not finite."""
         vae, params, _ = loaded
-        codes = top_means(vae, params, labelled.images)
+        like = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), code_shape(vae, params))
+        levels = coarse_levels(like) if vae.levels else None
+        codes = top_means(vae, params, labelled.images, levels)
         if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(codes)):
             raise UserError(f"some codes of {labelled.origin} are not finite: the model is damaged.")
-        like = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), code_shape(vae, params))
 
         def over_whole_codes(learned: Direction) -> Direction:
             return learned._replace(vector=vae.with_top(like, learned.vector), axis=vae.with_top(like, learned.axis))
@@ -139,6 +142,11 @@ class LabelledCodes(NamedTuple):
 
     def _with(self, of: Examples) -> tuple[Code, np.ndarray]:
         return jax.tree.map(lambda leaf: np.asarray(leaf)[of.indices], self.codes), of.has
+
+
+def coarse_levels(code: Code) -> int:
+    """Returns how many levels of a hierarchy directions move: as many as have MAX_UNITS units together, at least 1."""
+    return max(1, int(np.sum(np.cumsum([level.size for level in code]) <= MAX_UNITS)))
 
 
 def _direction(axes: list[np.ndarray], of: tuple[Rows, np.ndarray], metric: np.ndarray | None, like: Any) -> Direction:
