@@ -168,6 +168,7 @@ def test_a_converted_run_can_have_a_data_set(tmp_path, disc_set):
     assert load(run).info.shape == (8, 8, 1)
 
 
+@pytest.mark.slow
 def test_training_starts_from_a_converted_run_and_goes_back(tmp_path, disc_set):
     model = load(import_model(KL_4, tmp_path / "run", size=(16,))).info.config.model
     assert model.scaling_factor == 0.18215
@@ -183,6 +184,7 @@ def test_training_starts_from_a_converted_run_and_goes_back(tmp_path, disc_set):
     assert bytes_of(back / FILE) != bytes_of(KL_4 / FILE)
 
 
+@pytest.mark.slow
 def test_tuning_only_the_decoder_hands_back_the_encoder_byte_for_byte(tmp_path, disc_set):
     model = load(import_model(KL_4, tmp_path / "run", size=(16,))).info.config.model
     settings = TrainConfig(

@@ -91,6 +91,7 @@ def test_draws_from_the_prior_have_the_moments_of_the_model():
     np.testing.assert_allclose(np.cov(mean, rowvar=False), expected, atol=0.06)
 
 
+@pytest.mark.slow
 def test_the_doubly_reparameterized_gradient_agrees_with_the_plain_one():
     vae, params = built(SMALL_HVAE)
 
@@ -185,6 +186,7 @@ class TestFamilies:
         np.testing.assert_allclose(drawn.kl, np.mean(drawn.log_posterior - drawn.log_prior, axis=0), rtol=0.5)
 
 
+@pytest.mark.slow
 def test_blocks_scanned_as_on_accelerators_compute_what_unrolled_ones_do(monkeypatch):
     params = built(SMALL_TOP_DOWN)[1]
 
@@ -209,6 +211,7 @@ def test_blocks_in_bfloat16_keep_codes_and_bound_in_float32():
     np.testing.assert_allclose(found.log_likelihood, exact.log_likelihood, rtol=0.1)
 
 
+@pytest.mark.slow
 def test_convolutions_may_stand_next_to_the_images():
     vae, params = built(SMALL_CONV)
     drawn = vae.infer(params, jax.random.key(2), images())

@@ -102,6 +102,7 @@ def test_the_absolute_error_is_a_sum_over_the_image():
     np.testing.assert_allclose(terms.error, expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_hierarchy_has_the_terms_of_its_own_pass():
     vae = build(TopDown(channels=(4, 4), blocks=(1, 1), latent=2), (8, 8, 3))
     params, x = jax.jit(vae.init)(jax.random.key(0)), IMAGES[:, :8, :8]

@@ -125,6 +125,7 @@ def test_the_same_parameters_serve_images_of_another_size():
     np.testing.assert_array_equal(small.decode(params, z).mean, wanted.decode(params, z).mean)
 
 
+@pytest.mark.slow
 def test_gradients_reach_encoder_and_decoder_and_the_weight_enters_the_value():
     model = KLAutoencoder(channels=(8, 8), groups=4, latent=2)
     vae = build(model, (8, 8, 2))

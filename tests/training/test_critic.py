@@ -44,6 +44,7 @@ def test_an_unheard_discriminator_learns_and_leaves_the_model_alone():
     assert [row["adversarial_weight"] for row in metrics] == [0.0, 0.0]
 
 
+@pytest.mark.slow
 def test_a_discriminator_that_is_heard_moves_the_model_and_is_not_moved_by_what_the_model_hears():
     loud, soft = (stepped(config(replace(OBJECTIVE, start=1, adversarial=each)), 2)[0] for each in (1.0, 1e-4))
     assert equal(loud[1].params, soft[1].params)
@@ -86,6 +87,7 @@ def test_a_step_that_is_not_finite_leaves_the_discriminator_as_it_was():
 
 
 @pytest.mark.parametrize(("on", "choices"), [(8, {}), (8, {"fsdp": True}), (4, {"rematerialize": True})])
+@pytest.mark.slow
 def test_several_devices_make_the_steps_of_one(on, choices):
     (one, its), (many, others) = (
         stepped(config(replace(OBJECTIVE, start=1)), 2, *each) for each in ((), (DevicesConfig(**choices), on))
@@ -96,6 +98,7 @@ def test_several_devices_make_the_steps_of_one(on, choices):
 
 
 @pytest.mark.parametrize(("on", "accumulate", "fsdp"), [(1, 6, False), (4, 3, True)])
+@pytest.mark.slow
 def test_parts_of_a_batch_make_the_same_steps_on_any_devices(on, accumulate, fsdp):
     settings = config(replace(OBJECTIVE, start=1))
     one, its = stepped(settings, 2, DevicesConfig(accumulate=2))
@@ -151,6 +154,7 @@ def test_a_run_opens_without_its_discriminator_and_logs_its_health(whole_run):
     assert not {name for name in metric_lines(whole_run, "validation")[-1] if name.startswith("discriminator")}
 
 
+@pytest.mark.slow
 def test_a_run_without_a_critic_saves_none_and_may_go_on_with_one(disc_set, tmp_path):
     before = config(ELBO(), **{**SAVED, "steps": 10})
     loop.train(before, disc_set, tmp_path / "run")

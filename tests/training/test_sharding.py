@@ -109,6 +109,7 @@ def test_rematerialised_networks_make_the_same_steps():
     alike(stepped(2), stepped(2, rematerialize=True))
 
 
+@pytest.mark.slow
 def test_a_hierarchy_makes_the_same_steps_on_sharded_devices():
     alike(stepped(1, LEVELS), stepped(8, LEVELS, fsdp=True))
 
