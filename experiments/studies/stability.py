@@ -17,8 +17,9 @@ from unittest import mock
 import numpy as np
 import tyro
 
-from jaxvae import ELBO, Config, Prepared, UserError, fit, prepare_dataset
+from jaxvae import ELBO, Config, UserError, fit, prepare_dataset
 from jaxvae.cli import read_experiment, run_command
+from jaxvae.data.prepared import Prepared
 from jaxvae.networks import top_down
 
 Change = Callable[[Config], Config]
@@ -106,8 +107,8 @@ def measure(config: Config, data: Prepared, variant: str) -> str:
 
 def stability(
     experiment: Annotated[Path, tyro.conf.Positional],
-    raw: Path | None = None,
-    root: Path = Path("data"),
+    raw: str | None = None,
+    root: str = "data",
     steps: int = 1000,
     only: tuple[str, ...] = (),
 ) -> None:
