@@ -29,32 +29,6 @@ def unflatten(rows: Float[Array, "*b d"], like: Any) -> Any:
     return jax.tree.unflatten(structure, shaped)
 
 
-class Moments:
-    """Mean and variance of rows that come a batch at a time."""
-
-    def __init__(self) -> None:
-        self._count, self._sum, self._squares = 0, np.zeros(1), np.zeros(1)
-        self._center: np.ndarray | None = None
-
-    def add(self, rows: Float[np.ndarray, "b d"]) -> None:
-        """Adds rows, float64."""
-        # Distances are from a row nearby: differences of squares of those from 0 would lose their digits.
-        center = self._center = rows[0] if self._center is None else self._center
-        self._count += len(rows)
-        self._sum = self._sum + (rows - center).sum(axis=0)
-        self._squares = self._squares + np.square(rows - center).sum(axis=0)
-
-    @property
-    def mean(self) -> Float[np.ndarray, " d"]:
-        """The mean of the rows so far."""
-        return np.asarray((0.0 if self._center is None else self._center) + self._sum / self._count)
-
-    @property
-    def variance(self) -> Float[np.ndarray, " d"]:
-        """Their variance, which divides by their number."""
-        return np.maximum(self._squares / self._count - np.square(self._sum / self._count), 0.0)
-
-
 class CodeStatistics(NamedTuple):
     """Mean and standard deviation of the posterior means over a set of images; each has the shape of one code.
 
@@ -77,38 +51,37 @@ class CodeStatistics(NamedTuple):
         return jax.tree.map(lambda sigma, s: sigma / _divisor(s)[None], standard_deviation, self.standard_deviation)
 
 
-class ChannelMoments(NamedTuple):
-    """Mean and variance of each channel of many codes, one batch at a time, in float64 (Chan et al. 1983).
+class Moments(NamedTuple):
+    """Mean and variance over many values that come a batch at a time, in float64 (Chan et al. 1983).
 
-    A channel is the last axis of a code. `n` values of each were added; `squares` is the sum of their squared
-    deviations from `mean`.
+    They are those of each entry of the last axis: units of rows [n, d], channels of maps [n, h, w, c]. `n` values of
+    each were added; `squares` is the sum of their squared deviations from `mean`. `Moments()` are those of none.
     """
 
-    n: int
-    mean: Float[np.ndarray, " c"]
-    squares: Float[np.ndarray, " c"]
+    n: int = 0
+    mean: Float[np.ndarray, " d"] = np.zeros(1)
+    squares: Float[np.ndarray, " d"] = np.zeros(1)
 
-    @classmethod
-    def of(cls, codes: Float[np.ndarray, "... c"]) -> "ChannelMoments":
-        """Returns the moments of an array of codes."""
-        rows = np.asarray(codes, np.float64).reshape(-1, codes.shape[-1])
+    def add(self, values: Float[np.ndarray, "... d"]) -> "Moments":
+        """Returns the moments with those of an array of more values."""
+        rows = np.asarray(values, np.float64).reshape(-1, values.shape[-1])
         mean = rows.mean(axis=0)
-        return cls(len(rows), mean, np.square(rows - mean[None]).sum(axis=0))
+        return self.merge(Moments(len(rows), mean, np.square(rows - mean[None]).sum(axis=0)))
 
-    def merge(self, other: "ChannelMoments") -> "ChannelMoments":
-        """Returns the moments of both sets of codes together."""
+    def merge(self, other: "Moments") -> "Moments":
+        """Returns the moments of both sets of values together."""
         n, difference = self.n + other.n, other.mean - self.mean
         mean = self.mean + difference * (other.n / n)
         squares = self.squares + other.squares + np.square(difference) * (self.n * other.n / n)
-        return ChannelMoments(n, mean, squares)
+        return Moments(n, mean, squares)
 
     @property
-    def variance(self) -> Float[np.ndarray, " c"]:
-        """The variance of each channel; it divides by n."""
+    def variance(self) -> Float[np.ndarray, " d"]:
+        """The variance; it divides by n."""
         return self.squares / self.n
 
 
-def diffusion_numbers(means: ChannelMoments, noise: Float[np.ndarray, " c"] | None = None) -> dict[str, Any]:
+def diffusion_numbers(means: Moments, noise: Float[np.ndarray, " c"] | None = None) -> dict[str, Any]:
     """Returns what a diffusion model needs to know of codes, under the names that diffusers gives it.
 
     Args:

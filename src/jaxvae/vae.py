@@ -113,8 +113,8 @@ class VAE(NamedTuple):
         start: (params, images float32 [start_images, h, w, c]) -> params to begin training with.
         refit_every: steps between refits of the prior; 0 for a model whose prior follows gradients alone.
         refit: (params, codes of training images as rows [n, d]) -> params with the prior fitted to them.
-        resized: (height, width) -> the model of images of another size with the same parameters; None where codes and
-            images have one size only.
+        resized: (height, width) -> the model of images of another size, whose encoder and decoder have the same
+            parameters; None where codes and images have one size only.
     """
 
     init: Callable[[PRNGKey], Params]
@@ -184,14 +184,24 @@ def compose(
         else:
             log_likelihood = jax.vmap(lambda draw: decode(params, draw).log_prob(x))(z)
         log_prior, log_posterior = p_z.log_prob(z), scored.log_prob(z)
-        if isinstance(p_z, Normal) and isinstance(posterior, Normal):
-            kl, kl_units = posterior.kl(p_z), posterior.kl_units(p_z)
-        else:
-            kl, kl_units = log_posterior - log_prior, None
-            kl = kl if samples is None else jnp.mean(kl, axis=0)
+        kl, kl_units = divergence(posterior, p_z, log_posterior - log_prior)
+        kl = kl if kl.ndim == 1 else jnp.mean(kl, axis=0)
         return Inference(z, log_likelihood, log_prior, log_posterior, kl, kl_units, posterior)
 
     return VAE(init, encode, decode, own_prior, infer)
+
+
+def divergence(posterior: Any, prior: Any, sampled: Float[Array, "*k b"]) -> tuple[Float[Array, "*k b"], Any]:
+    """Returns the KL and its units in closed form, or, where there is none, log q(z|x) − log p(z) at draws and None.
+
+    Args:
+        posterior: q(z|x) of each image.
+        prior: p(z).
+        sampled: log q(z|x) − log p(z) at draws.
+    """
+    if isinstance(prior, Normal) and isinstance(posterior, Normal):
+        return posterior.kl(prior), posterior.kl_units(prior)
+    return sampled, None
 
 
 def scale_gradient(factor: Float[Array, "k b"], leaf: Array) -> Array:

@@ -10,7 +10,7 @@ from PIL import Image
 
 import jaxvae as jv
 from jaxvae import HVAE, Autoencoder, KLAutoencoder
-from jaxvae.codes import ChannelMoments, diffusion_numbers
+from jaxvae.codes import Moments, diffusion_numbers
 from jaxvae.decode import decode
 from jaxvae.encode import encode
 from jaxvae.errors import UserError
@@ -53,9 +53,9 @@ def test_moments_of_batches_are_those_of_all_codes_together():
     # Far from 0, where a sum of squares in one pass would lose all digits.
     codes = np.random.default_rng(0).normal([1e6, -3.0], [0.1, 2.0], size=(50, 4, 2)).astype(np.float32)
     whole = codes.astype(np.float64).reshape(-1, 2)
-    merged = ChannelMoments.of(codes[:7])
+    merged = Moments().add(codes[:7])
     for part in (codes[7:8], codes[8:]):
-        merged = merged.merge(ChannelMoments.of(part))
+        merged = merged.merge(Moments().add(part))
     assert merged.n == 200
     np.testing.assert_allclose(merged.mean, whole.mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(merged.variance, whole.var(axis=0), rtol=1e-9)
@@ -63,14 +63,14 @@ def test_moments_of_batches_are_those_of_all_codes_together():
 
 def test_the_numbers_of_a_diffusion_model_by_hand():
     codes = np.asarray([[[1.0, 10.0]], [[3.0, 10.0]]])
-    numbers = diffusion_numbers(ChannelMoments.of(codes))
+    numbers = diffusion_numbers(Moments().add(codes))
     assert numbers["shift_factor"] == 6.0
     assert numbers["scaling_factor"] == pytest.approx(1 / np.std([1.0, 10.0, 3.0, 10.0]))
     assert (numbers["latents_mean"], numbers["latents_std"]) == ([2.0, 10.0], [1.0, 0.0])
-    drawn = diffusion_numbers(ChannelMoments.of(codes), noise=np.asarray([3.0, 4.0]))
+    drawn = diffusion_numbers(Moments().add(codes), noise=np.asarray([3.0, 4.0]))
     assert drawn["latents_std"] == [2.0, 2.0]
     assert drawn["scaling_factor"] == pytest.approx((4.0 + 16.0) ** -0.5)
-    assert diffusion_numbers(ChannelMoments.of(np.ones((3, 2))))["scaling_factor"] is None
+    assert diffusion_numbers(Moments().add(np.ones((3, 2))))["scaling_factor"] is None
 
 
 def test_a_folder_holds_the_codes_of_all_splits_and_their_statistics(call, map_run, disc_set, originals):

@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from untrained import random_squeezenet
 
 from jaxvae.perceptual.squeezenet import (
     FIRES,
@@ -9,7 +10,6 @@ from jaxvae.perceptual.squeezenet import (
     SMALLEST_SIDE,
     TAPS,
     layer_shapes,
-    random_squeezenet,
     squeeze_distance,
     squeezenet_features,
 )

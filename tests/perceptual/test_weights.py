@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 from conftest import tiny_config, untrained
+from untrained import random_squeezenet
 
 from jaxvae import KLAutoencoder, prepare_dataset
 from jaxvae.errors import UserError
@@ -16,7 +17,7 @@ from jaxvae.evaluation.frechet import frechet_distance
 from jaxvae.evaluation.image_quality import measure_images
 from jaxvae.evaluation.perceptual_distance import squeeze_distances
 from jaxvae.perceptual import weights
-from jaxvae.perceptual.squeezenet import random_squeezenet, squeeze_distance, squeezenet_features
+from jaxvae.perceptual.squeezenet import squeeze_distance, squeezenet_features
 from jaxvae.perceptual.weights import find_squeezenet, load_squeezenet
 
 PARAMS = random_squeezenet(jax.random.key(0))

@@ -8,15 +8,13 @@ import jax
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from jaxvae.codes import ChannelMoments, diffusion_numbers
+from jaxvae.codes import Moments, diffusion_numbers
 from jaxvae.errors import UserError
 from jaxvae.evaluation.equivariance import Coder, Shape, equivariance
 from jaxvae.evaluation.spectrum import block_means, power_spectrum
 from jaxvae.evaluation.streaming import unit_means, unit_variances
-from jaxvae.keys import key_shape
-from jaxvae.models import build
 from jaxvae.objectives.metrics import ACTIVE_VARIANCE
-from jaxvae.runs.run import Loaded, same_shapes
+from jaxvae.runs.run import Loaded
 
 ROWS = 256  # Maps in memory at a time.
 TINY_VARIANCE = 1e-30  # Keeps a ratio to no noise at all finite.
@@ -86,17 +84,19 @@ def channel_numbers(
 
 
 def coders(loaded: Loaded) -> Callable[[Shape], Coder | None]:
-    """Returns the model as a function of the shape of the images; None for those that its parameters do not fit."""
+    """Returns the model as a function of the shape of the images; None for those that it does not take."""
     vae, params, info = loaded
 
     @cache
     def coder_of(shape: Shape) -> Coder | None:
         try:
-            model = vae if shape == info.shape else build(info.config.model, shape)
-            wanted = jax.eval_shape(model.init, key_shape())
+            if shape == info.shape:
+                model = vae
+            elif vae.resized is not None:
+                model = vae.resized(*shape[:2])
+            else:
+                return None
         except UserError:  # Images that are too small for the model.
-            return None
-        if not same_shapes(_coding(params), _coding(wanted)):
             return None
         encode, decode = (
             jax.jit(lambda params, x: model.encode(params, x).mean),
@@ -107,16 +107,10 @@ def coders(loaded: Loaded) -> Callable[[Shape], Coder | None]:
     return coder_of
 
 
-def _coding(params: Any) -> Any:
-    # A prior may hold images, as a VampPrior does; neither encoder nor decoder looks at it.
-    return {name: tree for name, tree in params.items() if name != "prior"}
-
-
 def _scale(means: np.ndarray) -> dict[str, Any]:
-    parts = map(ChannelMoments.of, _chunks(means))
-    moments = next(parts)
-    for part in parts:
-        moments = moments.merge(part)
+    moments = Moments()
+    for part in _chunks(means):
+        moments = moments.add(part)
     return diffusion_numbers(moments)
 
 

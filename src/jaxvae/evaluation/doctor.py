@@ -15,7 +15,6 @@ from jaxvae.evaluation.streaming import unit_means, unit_variances
 from jaxvae.experiment import Config
 from jaxvae.likelihoods.base import LOG_SCALE_RANGE
 from jaxvae.models import GaussianModel
-from jaxvae.objectives import Adversarial
 from jaxvae.vae import VAE, Params
 
 COLLAPSED_NATS = 0.1
@@ -206,25 +205,27 @@ def samples(facts: Facts) -> Iterator[Finding]:
 
 
 def discriminator(facts: Facts) -> Iterator[Finding]:
-    """Yields a finding about a discriminator that has won, or that tells nothing apart while it learns."""
-    objective = facts.config.objective
-    if not isinstance(objective, Adversarial) or any(name not in facts.training for name in HEALTH):
+    """Yields a finding about a discriminator that has won, or that tells nothing apart while it learns.
+
+    Any objective whose critic logs the metrics of `HEALTH` is looked at.
+    """
+    if any(name not in facts.training for name in HEALTH):
         return
+    objective, rate = facts.config.objective, facts.config.train.learning_rate
     loss, right, real, fake, weight, learns = (facts.training[name] for name in HEALTH)
     if weight > 0.0 and right > WON_ACCURACY and loss < WON_LOSS:
         sentence = (
             f"The discriminator has won: at the end of training it was right about {right:.1%} of the patches, and its "
             f"loss was {loss:.3f}, where an untrained one has 1. Nothing that the model does convinces it."
         )
-        yield Finding("discriminator_won", sentence, f"--objective.lecam {max(10 * objective.lecam, 0.01):g}")
+        yield Finding("discriminator_won", sentence, objective.won_remedy(rate))
     if learns == 1.0 and loss > ASLEEP_LOSS and abs(real - fake) < ASLEEP_LOGITS:
         sentence = (
             f"The discriminator has fallen asleep: at the end of training its loss was {loss:.3f}, where an untrained "
             f"one has 1, and its logits of images and reconstructions differed by {abs(real - fake):.3f}. The model "
             "learns nothing from it."
         )
-        rate = 4 * objective.discriminator_learning_rate
-        yield Finding("discriminator_asleep", sentence, f"--objective.discriminator-learning-rate {rate:g}")
+        yield Finding("discriminator_asleep", sentence, objective.asleep_remedy(rate))
 
 
 def notes(count: int, codes: dict[str, Any] | None) -> Iterator[str]:

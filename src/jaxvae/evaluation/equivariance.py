@@ -9,11 +9,12 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float, UInt8
 
-from jaxvae.codes import ChannelMoments
+from jaxvae.codes import Moments
 from jaxvae.data.batches import epoch_batches, gather
 from jaxvae.data.pixels import scale
 from jaxvae.evaluation.numbers import mean
 from jaxvae.evaluation.per_example import psnr
+from jaxvae.objectives.equivariance import shrink
 
 BATCH = 16  # Images encoded and decoded at a time.
 
@@ -28,9 +29,8 @@ class Coder(NamedTuple):
 
 
 def halve(maps: Float[Array, "b h w c"]) -> Float[Array, "b i j c"]:
-    """Returns maps at half the resolution: means of 2 × 2."""
-    count, height, width, channels = maps.shape
-    return maps.reshape(count, height // 2, 2, width // 2, 2, channels).mean(axis=(2, 4))
+    """Returns maps at half the resolution."""
+    return shrink(maps, 2)
 
 
 def rotate(maps: Float[Array, "b h w c"]) -> Float[Array, "b w h c"]:
@@ -84,17 +84,16 @@ def _commutes(
     there = coder_of(moved.shape[1:])
     if there is None or jax.eval_shape(there.encode, moved).shape != wanted.shape:
         return None
-    square, moments, ratios = 0.0, None, []
+    square, moments, ratios = 0.0, Moments(), list[np.ndarray]()
     for indices, real in epoch_batches(len(images), min(BATCH, len(images))):
         x = scale(gather(images, indices))
         z = here.encode(x)
         expected = transform(z)
         square += float(jnp.sum(jnp.square(there.encode(transform(x)) - expected)[:real]))
-        batch = ChannelMoments.of(np.asarray(expected[:real]))
-        moments = batch if moments is None else moments.merge(batch)
+        moments = moments.add(np.asarray(expected[:real]))
         decoded = jnp.clip(transform(here.decode(z)), 0.0, 1.0)
         ratios.append(np.asarray(psnr(decoded, there.decode(expected)))[:real])
-    spread = 0.0 if moments is None else float(moments.squares.sum())
+    spread = float(moments.squares.sum())
     return {
         "error": (square / spread) ** 0.5 if spread > 0.0 else None,
         "psnr_db": mean(np.concatenate(ratios)),

@@ -105,9 +105,9 @@ def build_measure(vae: VAE, config: Config, batch_size: int | None = None, devic
                 whole = jax.tree.map(lambda leaf: allocate((len(images), *leaf.shape[1:]), leaf.dtype), result)
             rows = slice(filled, filled + real)
             jax.tree.map(lambda into, leaf, rows=rows, real=real: into.__setitem__(rows, leaf[:real]), whole, result)
-            codes.add(np.asarray(mean_rows[:real], np.float64))
+            codes = codes.add(mean_rows[:real])
             if kl_rows is not None:
-                rates.add(np.asarray(kl_rows[:real], np.float64))
+                rates = rates.add(kl_rows[:real])
             filled += real
         units = UnitStatistics(codes.variance, None if kl_rows is None else rates.mean)
         values, posterior, z = cast("tuple[dict[str, Any], Any, Code]", whole)

@@ -10,7 +10,7 @@ from typing import IO, Any, Literal, NamedTuple, get_args
 import jax
 import numpy as np
 
-from jaxvae.codes import ChannelMoments, diffusion_numbers
+from jaxvae.codes import Moments, diffusion_numbers
 from jaxvae.data.prepared import Prepared
 from jaxvae.data.sources.base import SPLITS
 from jaxvae.errors import UserError, suggest
@@ -159,8 +159,8 @@ def write_latents(
 class _Statistics(NamedTuple):
     """Moments of the posterior means, and of the posterior variances."""
 
-    means: ChannelMoments
-    noise: ChannelMoments
+    means: Moments = Moments()
+    noise: Moments = Moments()
 
 
 def _encode_split(
@@ -178,7 +178,7 @@ def _encode_split(
 def _encode(loaded: Loaded, images: np.ndarray, part: str, folder: Path | None, moments: bool) -> _Statistics:
     vae, params, info = loaded
     batches = posterior_batches(vae, params, images)
-    statistics = None
+    statistics = _Statistics()
     with ExitStack() as stack:
         names = [f"{part}.npy", *([f"{part}.standard_deviation.npy"] if moments else [])]
         files = [stack.enter_context((folder / name).open("wb")) for name in names] if folder else []
@@ -189,9 +189,8 @@ def _encode(loaded: Loaded, images: np.ndarray, part: str, folder: Path | None, 
                 raise UserError(f"codes of {part} are not finite: the model {info.run} is damaged.")
             for file, array in zip(files, (mean, deviation), strict=False):
                 _append(file, array, len(images))
-            batch = _Statistics(ChannelMoments.of(mean), ChannelMoments.of(np.square(deviation, dtype=np.float64)))
-            statistics = batch if statistics is None else _merge(statistics, batch)
-    assert statistics is not None  # noqa: S101
+            noise = np.square(deviation, dtype=np.float64)
+            statistics = _Statistics(statistics.means.add(mean), statistics.noise.add(noise))
     return statistics
 
 

@@ -9,6 +9,7 @@ from jaxvae.models.base import GaussianModel
 
 if TYPE_CHECKING:
     from jaxvae.networks import Networks
+    from jaxvae.vae import VAE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,13 @@ class Conv(GaussianModel):
     def spatial(self) -> bool:
         """Whether codes are maps."""
         return self.latent_kind == "spatial"
+
+    def build(self, shape: tuple[int, int, int]) -> VAE:
+        """Returns the model; where codes are maps, its networks take images of other sizes too."""
+        vae = super().build(shape)
+        if not self.spatial:
+            return vae
+        return vae._replace(resized=lambda height, width: self.build((height, width, shape[2])))
 
     def networks(self, shape: tuple[int, int, int], outputs: int) -> Networks:
         """Returns encoder and decoder for images of this shape."""

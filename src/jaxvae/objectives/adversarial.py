@@ -155,6 +155,14 @@ class Adversarial(AnnealedObjective):
             return f"--train.learning-rate {learning_rate / 3:.2g}"
         return f"--objective.beta {self.beta / 10:g}"
 
+    def won_remedy(self, learning_rate: float) -> str:
+        """Returns a larger weight of the regulariser."""
+        return f"--objective.lecam {max(10 * self.lecam, 0.01):g}"
+
+    def asleep_remedy(self, learning_rate: float) -> str:
+        """Returns a larger learning rate of the discriminator."""
+        return f"--objective.discriminator-learning-rate {4 * self.discriminator_learning_rate:g}"
+
     def prior_remedy(self, model: ModelConfig) -> str:
         """Returns a larger weight of the KL."""
         return f"--objective.beta {10 * self.beta or 1e-6:g}"

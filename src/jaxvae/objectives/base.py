@@ -114,6 +114,14 @@ class ObjectiveConfig(Kind, family="objective"):
         """Returns a command-line flag to try when codes carry no information."""
         return f"--train.learning-rate {learning_rate / 3:.2g}"
 
+    def won_remedy(self, learning_rate: float) -> str:
+        """Returns a command-line flag to try when a discriminator is right about nearly everything."""
+        return f"--train.learning-rate {2 * learning_rate:.2g}"
+
+    def asleep_remedy(self, learning_rate: float) -> str:
+        """Returns a command-line flag to try when a discriminator tells nothing apart."""
+        return f"--train.learning-rate {learning_rate / 2:.2g}"
+
     def prior_remedy(self, model: ModelConfig) -> str:
         """Returns a command-line flag to try when codes and prior do not match."""
         return "--model.prior " + ("flow" if model.prior.kind == "vamp" else "vamp")

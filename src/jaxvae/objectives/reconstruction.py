@@ -7,9 +7,8 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxvae.annotations import AnyKey, ArrayLike
-from jaxvae.distributions.gaussian import Normal
 from jaxvae.objectives.perceptual import ImageDistance
-from jaxvae.vae import VAE, Code, Distribution, Params, sample
+from jaxvae.vae import VAE, Code, Distribution, Params, divergence, sample
 
 ErrorKind = Literal["likelihood", "l1"]
 
@@ -65,10 +64,7 @@ def reconstruction_terms(
     else:
         posterior, p_z = vae.encode(params, x), vae.prior(params)
         z = sample(key, posterior)
-        if isinstance(p_z, Normal) and isinstance(posterior, Normal):
-            kl, kl_units = posterior.kl(p_z), posterior.kl_units(p_z)
-        else:
-            kl, kl_units = posterior.log_prob(z) - p_z.log_prob(z), None
+        kl, kl_units = divergence(posterior, p_z, posterior.log_prob(z) - p_z.log_prob(z))
     likelihood = vae.decode(params, z)
     judged = error_of(likelihood, x, error)
     perceptual = None if distance is None else distance(x, likelihood.mean)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from jaxvae.annotations import ArrayLike, PRNGKey
+from jaxvae.annotations import ArrayLike
 
 Convolution = tuple[Array, Array]  # Kernel [height, width, channels in, channels out] and bias [channels out].
 SqueezeNet = Mapping[str, Convolution]  # Parameters, by name of the layer.
@@ -33,16 +33,6 @@ def layer_shapes() -> dict[str, tuple[int, int, int, int]]:
         shapes[f"{name}/expand1x1"] = (1, 1, squeezed, expanded)
         shapes[f"{name}/expand3x3"] = (3, 3, squeezed, expanded)
     return shapes
-
-
-def random_squeezenet(key: PRNGKey) -> dict[str, Convolution]:
-    """Returns parameters as before training (He et al. 2015), for where the trained ones are missing, as in tests."""
-    keys = jax.random.split(key, len(layer_shapes()))
-    draw = jax.nn.initializers.he_normal()
-    return {
-        name: (draw(layer_key, shape, jnp.float32), jnp.zeros(shape[3]))
-        for layer_key, (name, shape) in zip(keys, layer_shapes().items(), strict=True)
-    }
 
 
 def squeezenet_features(params: SqueezeNet, x: Float[ArrayLike, "b h w c"]) -> dict[str, Float[Array, "b i j f"]]:

@@ -69,7 +69,7 @@ def unit_rates(loaded: Loaded, images: np.ndarray) -> UnitRates:
     rate, how = _rate_function(jax.jit(vae.prior)(params), vae.units(params))
     moments, values = Moments(), np.zeros(1)
     for mean, log_variance in _posterior_rows(loaded, images):
-        moments.add(mean)
+        moments = moments.add(mean)
         values = values + rate(mean, log_variance).sum(axis=0)
     return UnitRates(values / len(images), "rate_nats", how, moments.mean, np.sqrt(moments.variance))
 
