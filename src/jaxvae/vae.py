@@ -191,8 +191,8 @@ def compose(
     return VAE(init, encode, decode, own_prior, infer)
 
 
-def divergence(posterior: Any, prior: Any, sampled: Float[Array, "*k b"]) -> tuple[Float[Array, "*k b"], Any]:
-    """Returns the KL and its units in closed form, or, where there is none, log q(z|x) − log p(z) at draws and None.
+def divergence(posterior: Any, prior: Any, sampled: Float[Array, "*k b"]) -> tuple[Float[Array, "..."], Any]:
+    """Returns the KL [b] and its units in closed form; where there is none, log q(z|x) − log p(z) at draws, and None.
 
     Args:
         posterior: q(z|x) of each image.

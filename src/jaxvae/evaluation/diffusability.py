@@ -92,7 +92,7 @@ def coders(loaded: Loaded) -> Callable[[Shape], Coder | None]:
         try:
             if shape == info.shape:
                 model = vae
-            elif vae.resized is not None:
+            elif vae.resized is not None and shape[2] == info.shape[2]:
                 model = vae.resized(*shape[:2])
             else:
                 return None
