@@ -49,6 +49,7 @@ def test_the_batch_size_does_not_change_the_numbers(call, mlp_run):
     assert arrays[0]["elbo_nats"].mean() == pytest.approx(reports[0]["elbo_nats"]["mean"], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_newest_run_is_the_default_and_keeps_its_own_files(call, mlp_run, tmp_path):
     run = shutil.copytree(mlp_run, tmp_path / "runs" / "mine")
     named = {

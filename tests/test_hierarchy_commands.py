@@ -59,6 +59,7 @@ def test_an_interrupted_run_continues_bit_for_bit(run, disc_set, tmp_path, monke
     jax.tree.map(np.testing.assert_array_equal, whole.params, continued.params)
 
 
+@pytest.mark.slow
 def test_sample_takes_a_temperature_for_each_level_and_varies_an_image(call, run):
     pictures = {}
     for name, arguments in {
@@ -225,6 +226,7 @@ def test_a_model_without_fine_levels_has_no_details_to_choose(call, run, dense_r
         mistake(call(interpolate, each, "--details", "start"), "--details is start", "no fine levels")
 
 
+@pytest.mark.slow
 def test_a_walk_with_the_details_of_its_start(call, disc_set, tmp_path):
     # 4x4 with 320 units is coarse, 8x8 with 1280 fine.
     model = TopDown(stem=(4,), channels=(8, 8), blocks=(1, 1), middle=4, latent=20)

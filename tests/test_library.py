@@ -230,6 +230,7 @@ def test_one_colour_image_in_memory_is_not_many_grey_ones(tmp_path):
         jv.prepare_dataset(np.zeros((64, 64, 3), np.uint8), root=str(tmp_path))
 
 
+@pytest.mark.slow
 def test_images_of_many_bands_train_reconstruct_and_are_shown(tmp_path):
     images = RANDOM.integers(0, 256, (60, 8, 8, 5), np.uint8)
     data = jv.prepare_dataset(images, root=str(tmp_path / "data"), size=None)

@@ -44,6 +44,7 @@ def test_a_plan_for_a_gpu_is_labelled_as_an_estimate(capsys):
     assert "estimated from the CPU program" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_state_size_is_that_of_parameters_optimizer_and_guard():
     found = estimate(CONFIG, SHAPE, 160, EIGHT, DevicesConfig())
     sizes = [leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state_shapes(CONFIG, SHAPE))]
@@ -52,6 +53,7 @@ def test_the_state_size_is_that_of_parameters_optimizer_and_guard():
     assert shared.state < found.state / 3
 
 
+@pytest.mark.slow
 def test_each_part_of_a_batch_is_counted_once():
     one, parts = (
         estimate(CONFIG, SHAPE, 160, EIGHT, DevicesConfig(count=2, accumulate=count)).flops for count in (1, 4)

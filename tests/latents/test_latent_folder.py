@@ -137,6 +137,7 @@ def test_decode_reads_a_folder_and_its_files_back(call, map_run, disc_set, scali
     assert sorted(Path("images-made").iterdir())[0].name == "00000-test-0.png"
 
 
+@pytest.mark.slow
 def test_factors_that_came_with_the_model_are_applied_per_channel(disc_set, tmp_path):
     model = KLAutoencoder(
         channels=(4, 8), groups=2, latent=2, scaling_factor=0.5, latents_mean=(1.0, -2.0), latents_std=(2.0, 4.0)

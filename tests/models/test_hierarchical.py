@@ -72,6 +72,7 @@ def test_elbo_below_importance_weighted_bound_below_log_likelihood():
     np.testing.assert_allclose(bound(drawn.log_weights), exact(), atol=0.05)
 
 
+@pytest.mark.slow
 def test_the_kl_of_each_level_in_closed_form_is_that_of_many_draws():
     vae = linear(0.2)
     drawn = vae.infer(PARAMS, jax.random.key(1), X, 20_000)
@@ -116,6 +117,7 @@ def test_the_doubly_reparameterized_gradient_agrees_with_the_plain_one():
 
 @pytest.mark.parametrize("config", FAMILIES, ids=lambda config: f"{config.kind}-{getattr(config, 'layers', '')}")
 class TestFamilies:
+    @pytest.mark.slow
     def test_the_likelihood_of_the_pass_is_that_of_the_decoded_draw(self, config):
         vae, params = built(config)
         drawn = vae.infer(params, jax.random.key(2), images())
@@ -131,6 +133,7 @@ class TestFamilies:
         error = 5 * np.std(np.asarray(sampled) - drawn.kl[None], axis=0) / 3000**0.5
         assert (np.abs(np.mean(sampled, axis=0) - drawn.kl) < error + 1e-3 * drawn.kl).all()
 
+    @pytest.mark.slow
     def test_several_draws_are_those_of_one_key_per_image_in_any_batch(self, config):
         vae, params = built(config)
         keys = jax.random.split(jax.random.key(7), 4)
@@ -158,6 +161,7 @@ class TestFamilies:
         assert not np.asarray(cold_top[0]).any()
         np.testing.assert_array_equal(cold_top[-1], warm[-1])
 
+    @pytest.mark.slow
     def test_the_gradient_reaches_every_parameter(self, config):
         vae, params = built(config)
 
@@ -169,6 +173,7 @@ class TestFamilies:
             assert np.isfinite(gradient).all(), path
             assert np.asarray(gradient).any(), path
 
+    @pytest.mark.slow
     def test_a_fitted_prior_of_the_top_has_a_density_over_whole_codes(self, config):
         vae, params = built(config)
         rows = np.random.default_rng(0).normal(size=(300, vae.top_units(params)))
@@ -220,6 +225,7 @@ def test_convolutions_may_stand_next_to_the_images():
 
 
 @pytest.mark.parametrize("prior", [VampPrior(components=5), FullMixturePrior(components=2)])
+@pytest.mark.slow
 def test_a_learned_prior_belongs_to_the_top(prior):
     vae, params = built(HVAE(hidden=8, latent=(3, 4), prior=prior, likelihood=BernoulliLikelihood()))
     drawn = vae.infer(params, jax.random.key(2), images(), 2000)

@@ -27,6 +27,7 @@ def encoded(model: KLAutoencoder, x: jax.Array):
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 3), (7, 5, 1), (1, 1, 2), (6, 9, 5)])
+@pytest.mark.slow
 def test_codes_are_maps_and_images_of_any_size_and_number_of_channels_come_back(shape):
     vae, params, posterior = encoded(SMALL, images(2, *shape))
     assert posterior.mean.shape == (2, -(-shape[0] // 2), -(-shape[1] // 2), 3)
@@ -35,6 +36,7 @@ def test_codes_are_maps_and_images_of_any_size_and_number_of_channels_come_back(
     assert bool(jnp.all(jnp.isfinite(likelihood.log_prob(images(2, *shape)))))
 
 
+@pytest.mark.slow
 def test_a_side_that_the_stride_does_not_divide_is_continued_with_its_last_pixels():
     x = images(1, 7, 5, 3)
     whole = jnp.pad(x, ((0, 0), (0, 1), (0, 3), (0, 0)), "edge")
@@ -46,6 +48,7 @@ def test_a_side_that_the_stride_does_not_divide_is_continued_with_its_last_pixel
     np.testing.assert_allclose(both[0], both[1][:, :7, :5], rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_jitted_and_eager_agree():
     x = images(2, 8, 8, 3)
     vae, params, posterior = encoded(SMALL, x)

@@ -20,6 +20,7 @@ def images(*shape: int) -> jax.Array:
 
 @pytest.mark.parametrize("shape", [(8, 8, 3), (7, 5, 1), (1, 1, 2)])
 @pytest.mark.parametrize("pool", [False, True])
+@pytest.mark.slow
 def test_codes_are_maps_and_images_of_any_size_and_number_of_channels_come_back(shape, pool):
     vae = build(replace(SMALL, middle_pool=pool), shape)
     params = vae.init(jax.random.key(0))

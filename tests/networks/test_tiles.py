@@ -96,6 +96,7 @@ def test_seams_of_a_network_are_far_smaller_than_its_contrasts():
         np.testing.assert_allclose(corner, 0.0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_gradients_pass_through_tiles():
     model = KLAutoencoder(channels=(2, 4), groups=2, middle_attention=False, tile=16)
     vae = build(model, (24, 24, 3))

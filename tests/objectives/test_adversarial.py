@@ -135,6 +135,7 @@ def squares(x, y):
     return jnp.mean(jnp.square(x - y), axis=(1, 2, 3))
 
 
+@pytest.mark.slow
 def test_gradients_of_a_perceptual_distance_reach_the_weights_of_the_model():
     vae, params = made()
 

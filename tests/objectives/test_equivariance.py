@@ -116,6 +116,7 @@ def test_models_without_maps_are_refused_with_their_config(model):
         assert Config(model=spatial, objective=Adversarial(equivariance=0.5)).model == spatial
 
 
+@pytest.mark.slow
 def test_the_same_parameters_serve_images_of_another_size():
     model = KLAutoencoder(channels=(8, 8), groups=4, latent=2)
     vae = build(model, (16, 16, 3))

@@ -65,6 +65,7 @@ def usual_draws(vae, params, key, x, samples):
     return vae.infer(params, key, x, samples)
 
 
+@pytest.mark.slow
 def test_the_gradient_agrees_with_finite_differences_at_a_fixed_draw():
     vae, params = learned()
 
@@ -113,6 +114,7 @@ def test_the_doubly_reparameterised_gradient_keeps_its_signal_as_samples_grow():
     assert signal_to_noise(doubly_reparameterized, 64) > 2 * signal_to_noise(usual_draws, 64)
 
 
+@pytest.mark.slow
 def test_spatial_codes_are_weighted_as_vectors_are():
     config = Conv(channels=(4, 4), latent=2, latent_kind="spatial")
     vae = build(config, (8, 8, 3))

@@ -151,6 +151,7 @@ def test_a_fitted_prior_samples_and_scores_codes_of_several_parts():
     assert np.isin(means["b"], np.asarray(rows.means)[:, 6:]).all()
 
 
+@pytest.mark.slow
 def test_what_is_fitted_is_restored_from_its_arrays():
     codes = np.random.default_rng(2).normal(size=(200, 10)).astype(np.float32)
     fitted = Fitted(dict(vars(fit_mixture(codes, 2, seed=0))), fit_flow(codes, 10, seed=0))

@@ -51,6 +51,7 @@ def test_a_finished_run_continues_with_more_steps_and_other_values(run, disc_set
     assert ended_before(run, more) == 16
 
 
+@pytest.mark.slow
 def test_a_change_without_a_checkpoint_is_recorded_once(run, disc_set, monkeypatch):
     more = config(steps=16)
     with pytest.MonkeyPatch.context() as patch:
@@ -102,6 +103,7 @@ def test_under_another_objective_earlier_validations_are_not_compared(disc_set, 
     assert jax.tree.all(jax.tree.map(np.array_equal, load(tmp_path).params, best))
 
 
+@pytest.mark.slow
 def test_a_new_run_starts_from_the_parameters_of_another_on_other_images(run, disc_set, tmp_path):
     trained = load(run).params
     model = MLP(hidden=(8,), latent=3, start_from=str(run))

@@ -99,6 +99,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_previous_one(disc_run, tmp_path,
 
 
 @pytest.mark.parametrize("damage", [flip, cut])
+@pytest.mark.slow
 def test_training_resumes_from_the_checkpoint_before_a_damaged_one(disc_run, disc_set, tmp_path, caplog, damage):
     run = shutil.copytree(disc_run, tmp_path / "run")
     damage(run / "checkpoints" / "40")

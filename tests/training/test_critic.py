@@ -62,6 +62,7 @@ def test_the_discriminator_waits_for_its_own_start():
     assert [row["discriminator_learns"] for row in metrics] == [0.0, 0.0, 1.0]
 
 
+@pytest.mark.slow
 def test_the_discriminator_tells_images_from_reconstructions_and_the_metrics_say_so():
     objective = replace(OBJECTIVE, start=100, lecam=0.01)
     states, metrics = stepped(config(objective, learning_rate=1e-5), 25)

@@ -88,6 +88,7 @@ def test_the_command_reports_an_early_stopped_run_as_complete(stopped, monkeypat
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
 
 
+@pytest.mark.slow
 def test_the_best_is_kept_without_early_stopping(disc_set, tmp_path, monkeypatch):
     scripted(monkeypatch, RISE_AND_FALL | {20: 2.0})
     loop.train(patient(patience=3, steps=20), disc_set, tmp_path)
@@ -96,6 +97,7 @@ def test_the_best_is_kept_without_early_stopping(disc_set, tmp_path, monkeypatch
     assert equal(loaded.params, load(tmp_path, step=10).params)
 
 
+@pytest.mark.slow
 def test_with_a_moving_average_its_best_is_kept(disc_set, tmp_path, monkeypatch):
     scripted(monkeypatch, RISE_AND_FALL)
     config = patient()
@@ -114,6 +116,7 @@ def test_without_patience_nothing_stops_and_the_last_parameters_are_used(disc_se
 
 
 @pytest.mark.parametrize("stop_at", [7, 17])
+@pytest.mark.slow
 def test_an_interrupted_run_stops_at_the_same_step_with_the_same_parameters(
     stopped, disc_set, tmp_path, monkeypatch, stop_at
 ):
@@ -132,6 +135,7 @@ def test_an_interrupted_run_stops_at_the_same_step_with_the_same_parameters(
     assert equal(whole.info.fitted.fitted_mixture, cut.info.fitted.fitted_mixture)
 
 
+@pytest.mark.slow
 def test_a_run_killed_after_its_last_validation_only_finishes(stopped, disc_set, tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         scripted(patch, RISE_AND_FALL)
@@ -199,6 +203,7 @@ def test_every_prior_trains_and_produces_images(disc_set, tmp_path, prior):
     assert np.isfinite(vae.prior(params).log_prob(z)).all()
 
 
+@pytest.mark.slow
 def test_the_first_of_two_equally_good_validations_is_kept(disc_set, tmp_path, monkeypatch):
     scripted(monkeypatch, dict.fromkeys(range(5, 31, 5), 1.0))
     loop.train(patient(patience=4), disc_set, tmp_path / "run")
@@ -209,6 +214,7 @@ def test_the_first_of_two_equally_good_validations_is_kept(disc_set, tmp_path, m
 
 
 @pytest.mark.parametrize("values", [{5: 1.0, 10: float("nan"), 15: 3.0}, {5: float("nan"), 10: 3.0, 15: 2.0}])
+@pytest.mark.slow
 def test_a_nan_validation_is_never_the_best(disc_set, tmp_path, monkeypatch, values):
     scripted(monkeypatch, values)
     loop.train(patient(patience=4, steps=15), disc_set, tmp_path)
@@ -232,6 +238,7 @@ def test_validations_that_are_all_nan_print_one_sentence(disc_set, tmp_path, mon
     ],
     ids=lambda objective: objective.kind,
 )
+@pytest.mark.slow
 def test_the_best_is_chosen_by_the_trained_objective(disc_set, tmp_path, objective):
     loop.train(patient(patience=5, steps=10, objective=objective), disc_set, tmp_path)
     images, keys = disc_set.split("validation").images, loop.split_root(0)

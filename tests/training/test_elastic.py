@@ -53,6 +53,7 @@ def halved(run, to):
         pytest.param({"count": 8, "fsdp": True}, {"count": 1}, marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.slow
 def test_a_run_continues_on_other_devices(runs, disc_set, tmp_path, first, then):
     whole, run = runs(count=1), halved(runs(**first), tmp_path / "run")
     assert len(place(CONFIG, DevicesConfig(**then)).whole.device_set) == then["count"]

@@ -42,6 +42,7 @@ def mean_log_prob(distribution, codes):
     return float(np.mean(distribution.log_prob(codes)))
 
 
+@pytest.mark.slow
 def test_the_prior_of_a_finished_run_is_the_mixture_fitted_to_the_codes_of_its_training_images(whole, disc_set, starts):
     vae, params, info = load(whole)
     images = disc_set.split("train").images
@@ -63,6 +64,7 @@ def test_the_prior_of_a_finished_run_is_the_mixture_fitted_to_the_codes_of_its_t
     assert not np.array_equal(earlier, params["prior"]["means"])
 
 
+@pytest.mark.slow
 def test_a_run_interrupted_between_two_refits_continues_bit_for_bit(whole, disc_set, tmp_path, monkeypatch):
     interrupt_at(monkeypatch, 25)
     run = tmp_path / "cut"
@@ -95,6 +97,7 @@ def test_other_priors_and_autoencoders_are_never_refitted(config):
     assert not is_due(build(config.model, (16, 16, 3)), config, 0, 40)
 
 
+@pytest.mark.slow
 def test_a_sharded_state_is_refitted_as_a_whole_one_is(whole, disc_set, tmp_path):
     run = tmp_path / "sharded"
     loop.train(CONFIG, disc_set, run, DevicesConfig(count=4, fsdp=True))

@@ -70,6 +70,7 @@ def test_without_a_factor_no_norm_is_too_large():
     assert all(followed([*usual(), 1e30], train_config())[1])
 
 
+@pytest.mark.slow
 def test_a_spike_leaves_parameters_and_optimizer_as_they_were(disc_set):
     config = tiny_config(train=GUARDED)
     vae = build(config.model, (16, 16, 3))

@@ -295,6 +295,7 @@ def test_a_run_does_not_continue_with_other_images(disc_set, disc_run, tmp_path)
         ({"model": MLP(hidden=(16,), latent=3)}, {"bits_per_dim"}),
     ],
 )  # fmt: skip
+@pytest.mark.slow
 def test_every_kind_of_model_trains_and_produces_images(disc_set, tmp_path, changes, expected):
     few = train_config(steps=6, ema_decay=0.9, mixture_components=1, fitted_flow_steps=0)
     config = tiny_config(train=few, **changes)
@@ -305,6 +306,7 @@ def test_every_kind_of_model_trains_and_produces_images(disc_set, tmp_path, chan
         assert "kl_nats" not in metric_lines(tmp_path / "run")[0]
 
 
+@pytest.mark.slow
 def test_a_constant_learning_rate_is_one_of_the_metrics(disc_set, tmp_path):
     settings = train_config(steps=5, schedule="constant", warmup_steps=0, fitted_flow_steps=0)
     loop.train(tiny_config(train=settings), disc_set, tmp_path / "run")

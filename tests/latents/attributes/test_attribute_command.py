@@ -74,6 +74,7 @@ def test_add_says_how_often_the_edit_takes(call, dense_run, monkeypatch, caplog)
     assert f"took: +red {took['+red']['0.5']:.0%} at degree 0.5, {took['+red']['1']:.0%} at degree 1" in out
 
 
+@pytest.mark.slow
 def test_orthogonal_to_method_and_step_change_the_image_and_its_name(call, dense_run, tmp_path):
     asked = ["add", dense_run, "red", "--degree", 2]
     made = {}
