@@ -3,7 +3,8 @@ r"""What the measures against unstable training of a hierarchy are worth, by lea
     python experiments/studies/stability.py experiments/fashion_mnist_top_down.py --raw /folder/of/the/four/files
 
 Each variant is trained for a few hundred steps from the same seed, the first quarter of them with a smaller weight of
-the KL, and measured on the validation images. The parts that are fields of the config are changed there. Those that are fixed in `networks/top_down.py` are replaced for the run.
+the KL, and measured on the validation images. The parts that are fields of the config are changed there. Those that
+are fixed in `networks/top_down.py` are replaced for the run.
 """
 
 from collections.abc import Callable, Iterator
