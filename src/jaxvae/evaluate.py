@@ -14,7 +14,7 @@ def evaluate(
     step: int | None = None,
     split: Literal["test", "validation", "train"] = "test",
     k: int = 5000,
-    prior: Literal["model", "fitted_mixture", "fitted_flow"] = "model",
+    prior: Literal["model", "fitted_mixture", "fitted_flow", "fitted_flow_matching"] = "model",
     features: str = "pixels",
     n: int | None = None,
     seed: int = 0,

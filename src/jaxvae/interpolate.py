@@ -46,7 +46,7 @@ def interpolate(
     steps: int = 9,
     degree: float | None = None,
     path: Literal["linear", "spherical", "prior", "geodesic"] = "linear",
-    prior: Literal["model", "fitted_mixture", "fitted_flow"] | None = None,
+    prior: Literal["model", "fitted_mixture", "fitted_flow", "fitted_flow_matching"] | None = None,
     details: Literal["interpolate", "start", "mean"] = "interpolate",
     seed: int | None = None,
     report: bool = False,

@@ -27,6 +27,7 @@ from jaxvae.evaluation.log_likelihood import importance_bounds
 from jaxvae.evaluation.report import evaluation_keys
 from jaxvae.experiment import Config
 from jaxvae.keys import key_for
+from jaxvae.latents.attributes.request import GUIDANCE, parse_request, prior_for
 from jaxvae.latents.latent_writing import LatentOptions, ScalingKind, write_latents
 from jaxvae.latents.paths.build import PathName, build_path
 from jaxvae.latents.paths.interpolation import codes_along
@@ -70,23 +71,40 @@ class Run(runs.Loaded):
         """Returns each image encoded to its posterior mean and decoded again."""
         return inference.reconstruct(self.vae, self.params, self._images(images))
 
-    def sample(self, n: int = 1, *, seed: int = 0, prior: str | None = None, temperature: float = 1.0) -> Images:
+    def sample(
+        self,
+        n: int = 1,
+        *,
+        seed: int = 0,
+        prior: str | None = None,
+        temperature: float = 1.0,
+        with_: Sequence[str] = (),
+        without: Sequence[str] = (),
+        guidance: float = GUIDANCE,
+    ) -> Images:
         """Returns decoded draws from the prior.
 
         Args:
             n: number of images.
             seed: of the draws.
             prior: "model" for the prior trained with the model, or one fitted to the training codes afterwards
-                ("fitted_mixture", "fitted_flow"); by default "model" if it was learned, otherwise the first fitted one.
+                ("fitted_mixture", "fitted_flow", "fitted_flow_matching"); by default "model" if it was learned,
+                otherwise the first fitted one, and "fitted_flow_matching" where attributes are requested.
             temperature: multiplies the spread of the draws.
+            with_: attributes that the images should show: "sunglasses", or "label=Sneaker".
+            without: attributes that they should not show.
+            guidance: how strictly they follow the request; 1 draws from the distribution under it.
 
         Raises:
-            UserError: `n` is below 1, or the run has no such prior.
+            UserError: `n` is below 1, the run has no such prior, or the prior does not know an attribute.
         """
         if n < 1:
             raise UserError(f"n is {n}, but must be at least 1.")
-        kind = prior or runs.default_prior(self)
-        chosen = runs.prior_of(self, kind)
+        request = parse_request(self.info.data, with_, without)
+        if request is None:
+            chosen = runs.prior_of(self, prior or runs.default_prior(self))
+        else:
+            chosen = prior_for(self, prior or "fitted_flow_matching", request, guidance)
         return inference.sample_images(self.vae, self.params, chosen, key_for("sample", seed), n, temperature)
 
     def interpolate(self, first: Any, second: Any, steps: int = 9, *, path: PathName = "linear") -> Images:

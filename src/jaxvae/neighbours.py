@@ -17,7 +17,7 @@ def neighbours(
     space: Literal["pixels", "codes"] = "pixels",
     compared: int = 200,
     seed: int = 0,
-    prior: Literal["fitted_mixture", "fitted_flow", "model"] | None = None,
+    prior: Literal["fitted_mixture", "fitted_flow", "fitted_flow_matching", "model"] | None = None,
     data: Path | None = None,
     output: Annotated[Output, tyro.conf.arg(name="")] = Output(),
 ) -> None:
@@ -36,8 +36,8 @@ def neighbours(
         space: Compare pixels, or codes, for which samples are encoded again.
         compared: Maximum number of samples and of held-out images in the medians.
         seed: Seed of the samples and of the choice of held-out images.
-        prior: model, the prior that the model was trained with; or fitted_mixture or fitted_flow, fitted to the
-            training codes at the end of training. By default that of `sample`.
+        prior: model, the prior that the model was trained with; or fitted_mixture, fitted_flow or
+            fitted_flow_matching, fitted to the training codes at the end of training. By default that of `sample`.
         data: The prepared dataset, if it has moved since the run was trained.
     """
     from jaxvae.runs.presence import require_run

@@ -24,9 +24,10 @@ from jaxvae.codes import Code
 from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture
 from jaxvae.keys import key_for, key_shape
 from jaxvae.priors.flow import Flow, build_flow
+from jaxvae.priors.flow_matching_fit import flow_matching_shapes, open_flow_matching, shape_of
 from jaxvae.priors.row_prior import RowPrior
 
-KINDS = ("fitted_mixture", "fitted_flow")
+KINDS = ("fitted_mixture", "fitted_flow", "fitted_flow_matching")
 
 # The mixture.
 MAX_FULL_UNITS = 1024  # Codes of more units are fitted within their leading principal components, without a density.
@@ -47,6 +48,7 @@ class Fitted(NamedTuple):
 
     fitted_mixture: dict[str, Float[ArrayLike, "..."]] | None = None
     fitted_flow: Params | None = None
+    fitted_flow_matching: Params | None = None
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -58,12 +60,17 @@ class Fitted(NamedTuple):
         """Arrays of the priors that were fitted, as named trees of a checkpoint."""
         return {kind: getattr(self, kind) for kind in self.kinds}
 
-    def fits(self, kind: str, units: int) -> bool:
-        """Returns whether the arrays of this kind exist, with the shapes of a density over rows of `units` units."""
-        arrays = getattr(self, kind)
+    def fits(self, kind: str, like: Code) -> bool:
+        """Returns whether the arrays of this kind have the shapes of a density over codes with the shapes of `like`."""
+        arrays, units = getattr(self, kind), sum(leaf.size for leaf in jax.tree.leaves(like))
         shapes = jax.tree.map(jnp.shape, arrays)
         if kind == "fitted_flow":
             return bool(shapes == jax.tree.map(jnp.shape, flow_shapes(units)))
+        if kind == "fitted_flow_matching":
+            conditions = shapes.get("column") if isinstance(shapes, dict) else None
+            if not (isinstance(conditions, tuple) and len(conditions) == 1):
+                return False
+            return bool(shapes == jax.tree.map(jnp.shape, flow_matching_shapes(shape_of(like), *conditions)))
         if not isinstance(arrays, dict) or set(arrays) != {field.name for field in fields(FullCovarianceMixture)}:
             return False
         (count, *_), rank = shapes["weights"] or (0,), shapes["factors"][-1:]
@@ -73,7 +80,12 @@ class Fitted(NamedTuple):
         """Returns the fitted prior of this kind, over codes with the shapes of `like` (of a hierarchy: its top)."""
         like = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), like)
         arrays = getattr(self, kind)
-        return RowPrior(FullCovarianceMixture(**arrays) if kind == "fitted_mixture" else open_flow(arrays), like)
+        match kind:
+            case "fitted_mixture":
+                return RowPrior(FullCovarianceMixture(**arrays), like)
+            case "fitted_flow":
+                return RowPrior(open_flow(arrays), like)
+        return RowPrior(open_flow_matching(arrays, shape_of(like)), like)
 
 
 def default_kind(learned: bool, fitted: Fitted) -> str:

@@ -12,6 +12,7 @@ from jaxvae.distributions.base import register_distribution
 from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture
 from jaxvae.distributions.precision_mixture import PrecisionMixture
 from jaxvae.priors.flow import Flow
+from jaxvae.priors.flow_matching import FlowMatching
 
 
 @register_distribution()
@@ -19,7 +20,7 @@ from jaxvae.priors.flow import Flow
 class RowPrior:
     """A distribution over rows as one over codes; `like` is a pytree of the shape of one code."""
 
-    rows: FullCovarianceMixture | PrecisionMixture | Flow
+    rows: FullCovarianceMixture | PrecisionMixture | Flow | FlowMatching
     like: Code
 
     def sample(self, key: PRNGKey, shape: tuple[int, ...] = (), temperature: Scalar = 1.0) -> Code:

@@ -21,6 +21,7 @@ from jaxvae.experiment import Config, from_json, to_json
 from jaxvae.keys import key_shape
 from jaxvae.models import build
 from jaxvae.priors.fitted import FEWEST_FLOW_CODES, KINDS, Fitted, default_kind
+from jaxvae.priors.flow_matching_fit import FEWEST_CODES
 from jaxvae.runs import checkpoint
 from jaxvae.runs.checkpoint import DamagedError, read_about
 from jaxvae.runs.formats import upgraded
@@ -145,10 +146,15 @@ def prior_of(loaded: Loaded, kind: str) -> Prior:
     if kind not in KINDS:
         raise UserError(f"there is no prior {kind!r}: {suggest(kind, ('model', *KINDS))}")
     if kind not in info.fitted.kinds:
-        flag = {"fitted_mixture": "mixture-components", "fitted_flow": "fitted-flow-steps"}[kind]
+        flag = {
+            "fitted_mixture": "mixture-components", "fitted_flow": "fitted-flow-steps",
+            "fitted_flow_matching": "flow-matching-steps",
+        }[kind]  # fmt: skip
         needed = f"--train.{flag} is above 0"
         if kind == "fitted_flow":
             needed += f", there are at least {FEWEST_FLOW_CODES} training images and codes have at least two units"
+        elif kind == "fitted_flow_matching":
+            needed += f" and there are at least {FEWEST_CODES} training images"
         else:
             needed += " and there are at least two training images"
         others = " or ".join(["model", *info.fitted.kinds])
@@ -260,9 +266,10 @@ def check_fit(where: Path, vae: VAE, params: Params, fitted: Fitted) -> None:
     wanted = jax.eval_shape(vae.init, key_shape())
     if not same_shapes(params, wanted):
         raise DamagedError(f"the checkpoint {where} is damaged: its parameters are not those of its configuration.")
-    units = vae.top_units(params)
+    top = vae.top(code_shape(vae, params))
     for kind in fitted.kinds:
-        if not fitted.fits(kind, units):
+        if not fitted.fits(kind, top):
+            units = vae.top_units(params)
             raise DamagedError(f"the checkpoint {where} is damaged: its {kind} does not fit codes of {units} units.")
 
 

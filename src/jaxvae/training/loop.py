@@ -23,6 +23,7 @@ from jaxvae.evaluation.per_example import OBJECTIVE, DrawCodes, Measure, build_d
 from jaxvae.experiment import Config
 from jaxvae.inference import code_statistics
 from jaxvae.models import build
+from jaxvae.priors.flow_matching_fit import shape_of
 from jaxvae.runs import checkpoint
 from jaxvae.runs.changes import all_changes, changes_objective
 from jaxvae.runs.run import about, write_config
@@ -48,11 +49,11 @@ from jaxvae.training.prior_refit import is_due, refit_prior
 from jaxvae.training.resume import start, trees
 from jaxvae.training.sharding import Placement, everywhere, one_copy, place
 from jaxvae.training.skipping import SkippedStep, write_report
-from jaxvae.training.snapshots import ends, fitted, require_small_top, show
+from jaxvae.training.snapshots import FlowMatchingPlan, ends, fitted, require_small_top, show
 from jaxvae.training.state import Keys, TrainState, split_root
 from jaxvae.training.step import build_train_step, layers
 from jaxvae.training.validation import BatchObjective, Best, build_batch_objective, out_of_patience, validate
-from jaxvae.vae import VAE, Params
+from jaxvae.vae import VAE, Params, code_shape
 
 REFIT_IMAGES = 5000  # Whose codes are drawn for a refit of the prior before the last step.
 
@@ -318,7 +319,11 @@ def finish(session: Session, state: TrainState) -> list[Path]:
     with under_way(tell, "measuring the test split"):
         measure_split(session, params, "test", session.saved)
     components, flow_steps = config.mixture_components, config.fitted_flow_steps
-    priors = fitted(trainer.draw_codes, params, keys, trainer.images, components, flow_steps, config.seed, tell)
+    labels = np.asarray(prepared.split("train").attributes)
+    matching = FlowMatchingPlan(config.train.flow_matching_steps, labels, shape_of(vae.top(code_shape(vae, params))))
+    priors = fitted(
+        trainer.draw_codes, params, keys, trainer.images, components, flow_steps, config.seed, tell, matching
+    )
     with under_way(tell, "measuring mean and standard deviation of the training codes"):
         statistics = code_statistics(vae, params, trainer.images, placement.here)._asdict()
     extra = kept | everywhere(placement, priors.trees | {STATISTICS: statistics})

@@ -11,6 +11,7 @@ from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture, Gaussia
 from jaxvae.distributions.precision_mixture import PrecisionMixture
 from jaxvae.latents.paths.transports import Transport, transport
 from jaxvae.priors.flow import build_flow
+from jaxvae.priors.flow_matching_fit import flow_matching_shapes, open_flow_matching
 from jaxvae.priors.row_prior import RowPrior
 
 UNITS = 4
@@ -47,9 +48,17 @@ def by_precisions() -> PrecisionMixture:
     return PrecisionMixture(jnp.asarray([0.0, 1.0, -1.0]), means, scales, jax.random.normal(keys[2], (3, UNITS, UNITS)))
 
 
+def bent_flow_matching():
+    shapes = flow_matching_shapes((UNITS,), 0)
+    random = np.random.default_rng(5)
+    params = jax.tree.map(lambda leaf: jnp.asarray(0.1 * random.normal(size=leaf.shape), leaf.dtype), shapes)
+    return open_flow_matching(params | {"factor": jnp.eye(UNITS)}, (UNITS,))
+
+
 PRIORS = {
     "normal": gaussian, "mixture": diagonal_mixture, "flow": bent_flow, "fitted mixture": full_mixture,
     "fitted": lambda: RowPrior(full_mixture(), jnp.zeros((2, 2))), "precisions": by_precisions,
+    "flow matching": bent_flow_matching,
 }  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from jaxvae.distributions.precision_mixture import PrecisionMixture
 from jaxvae.keys import key_shape
 from jaxvae.latents.paths import rosenblatt
 from jaxvae.priors.flow import Flow
+from jaxvae.priors.flow_matching import FlowMatching
 from jaxvae.priors.row_prior import RowPrior
 
 Rows = Float[np.ndarray, "n d"]
@@ -60,8 +61,17 @@ def _(prior: GaussianMixture) -> Transport:
 
 @transport.register
 def _(prior: Flow) -> Transport:
+    return _by_flow(prior)
+
+
+@transport.register
+def _(prior: FlowMatching) -> Transport:
+    return _by_flow(prior)
+
+
+def _by_flow(prior: Flow | FlowMatching) -> Transport:
     # Passed as arguments because parameters compiled in as constants compile slowly.
-    to_normal, from_normal = (jax.jit(each) for each in (Flow.to_normal, Flow.from_normal))
+    to_normal, from_normal = (jax.jit(each) for each in (type(prior).to_normal, type(prior).from_normal))
     return Transport(
         lambda rows: _double(to_normal(prior, jnp.asarray(rows, jnp.float32))),
         lambda u: _double(from_normal(prior, jnp.asarray(u, jnp.float32))),
