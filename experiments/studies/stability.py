@@ -8,7 +8,7 @@ are fixed in `networks/top_down.py` are replaced for the run.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -81,6 +81,10 @@ def network_of(variant: str) -> Iterator[None]:
         yield
 
 
+class MeasuredError(Exception):
+    """Ends a run once its validation is known, since nothing that follows is needed here."""
+
+
 def measure(config: Config, data: Prepared, variant: str) -> str:
     """Trains a variant and returns its row of the table."""
     norms: list[float] = []
@@ -93,9 +97,10 @@ def measure(config: Config, data: Prepared, variant: str) -> str:
             skipped.append(metrics["skipped_steps"])
         if kind == "validation":
             last.update(metrics)
+            raise MeasuredError
 
     try:
-        with TemporaryDirectory() as folder, network_of(variant):
+        with TemporaryDirectory() as folder, network_of(variant), suppress(MeasuredError):
             fit(VARIANTS[variant](config), data, run=Path(folder) / "run", callback=watch)
     except UserError as error:
         return f"| {variant} | ended: {error} | | | |"

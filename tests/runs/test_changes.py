@@ -51,6 +51,19 @@ def test_a_finished_run_continues_with_more_steps_and_other_values(run, disc_set
     assert ended_before(run, more) == 16
 
 
+def test_a_finished_run_gets_another_fitted_prior_without_a_further_step(run, disc_set):
+    before = load(run)
+    matched = config(flow_matching_steps=10)
+    assert ended_before(run, matched, change=True) is None
+    loop.train(matched, disc_set, run)
+    after = load(run)
+    assert (before.info.fitted.kinds, after.info.fitted.kinds) == ((), ("fitted_flow_matching",))
+    assert (after.info.step, completed(run)) == (8, 8)
+    jax.tree.map(np.testing.assert_array_equal, before.params, after.params)
+    with pytest.raises(UserError, match="to continue it needs more"):
+        ended_before(run, config(flow_matching_steps=10, learning_rate=1e-4), change=True)
+
+
 @pytest.mark.slow
 def test_a_change_without_a_checkpoint_is_recorded_once(run, disc_set, monkeypatch):
     more = config(steps=16)

@@ -28,6 +28,8 @@ CHANGEABLE = (
     "data.skip_share",
     "data.root",
 )
+# What only the end of training looks at: with these changed a complete run is finished again, without further steps.
+FITTED_AT_THE_END = {"train.mixture_components", "train.fitted_flow_steps", "train.flow_matching_steps"}
 
 
 def ended_before(run: Path, config: Config, change: bool = False) -> int | None:
@@ -70,7 +72,8 @@ def _check_change(run: Path, before: Config, config: Config) -> None:
             "presentation of the data can change. --fresh with --model.from starts another run from its parameters."
         )
     made = max(checkpoint.steps(run / "checkpoints"), default=0)
-    if config.train.steps <= made and completed(run) is not None:
+    refits = set(changed(before, config)) <= FITTED_AT_THE_END
+    if config.train.steps <= made and completed(run) is not None and not refits:
         raise UserError(
             f"train.steps is {config.train.steps}, but {run} has made {made} steps; to continue it needs more."
         )

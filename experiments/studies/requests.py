@@ -1,0 +1,87 @@
+"""Draws on request: how often a requested attribute shows, and sixteen draws for each of four requests.
+
+make train
+python experiments/studies/requests.py runs/avatars
+
+The judge is the classifier of `attribute measure`, which is trained on real images.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import jax
+import numpy as np
+import tyro
+
+from jaxvae import load
+from jaxvae.cli import run_command
+from jaxvae.data.select import data_set
+from jaxvae.inference import sample_images
+from jaxvae.latents.attributes.classifier import fit_classifier
+from jaxvae.latents.attributes.edit_quality import predict_values
+from jaxvae.latents.attributes.request import Request, parse_request, prior_for
+from jaxvae.rendering.captions import labelled_grid
+from jaxvae.rendering.grid import save_png
+
+KIND, COLUMNS = "fitted_flow_matching", 16
+REQUESTS = (
+    ("sunglasses",),
+    ("sunglasses", "beard"),
+    ("hat", "smile=0"),
+    ("grey_hair", "long_hair", "glasses"),
+)  # fmt: skip
+
+
+def requests(
+    run: Annotated[Path, tyro.conf.Positional],
+    out: Path = Path("experiments/pictures/requests.png"),
+    guidance: tuple[float, ...] = (1.0, 2.0, 3.0),
+    n: int = 200,
+    seed: int = 0,
+) -> None:
+    """Prints a table of success for each attribute and request, and renders draws for each request at guidance 2.
+
+    Args:
+        run: A run whose flow-matching prior was fitted to images with attributes.
+        out: The image file to write.
+        guidance: Guidance scales to measure.
+        n: Draws for each request.
+        seed: Seed of the draws.
+    """
+    loaded = load(run)
+    prepared = data_set(loaded.info.data)
+    names, judge = list(prepared.attributes), fit_classifier(prepared)
+    drawn: dict[tuple[tuple[str, ...], float], np.ndarray] = {}
+
+    def images(request: tuple[str, ...], scale: float) -> np.ndarray:
+        if (request, scale) not in drawn:
+            values = parse_request(loaded.info.data, request, ())
+            assert values is not None  # noqa: S101 - every request names something
+            prior = prior_for(loaded, KIND, values, scale)
+            drawn[request, scale] = sample_images(loaded.vae, loaded.params, prior, jax.random.key(seed), n)
+        return drawn[request, scale]
+
+    def share(request: tuple[str, ...], scale: float) -> float:
+        values: Request = parse_request(loaded.info.data, request, ())  # type: ignore[assignment]
+        seen = predict_values(judge, images(request, scale))
+        return float(
+            np.mean([np.mean(seen[names[column]] == values[column]) for column in np.flatnonzero(values > -1)])
+        )
+
+    print("| request | " + " | ".join(f"guidance {scale:g}" for scale in guidance) + " |")
+    print("| --- |" + " --- |" * len(guidance))
+    absent, present = ([(f"{name}={value}",) for name in names] for value in (0, 1))
+    for request in [*present, *REQUESTS[1:]]:
+        print(
+            f"| {' '.join(request)} | " + " | ".join(f"{100 * share(request, each):.0f} %" for each in guidance) + " |"
+        )
+    for title, group in (("mean of all, present", present), ("mean of all, absent", absent)):
+        means = [np.mean([share(request, scale) for request in group]) for scale in guidance]
+        print(f"| {title} | " + " | ".join(f"{100 * mean:.1f} %" for mean in means) + " |")
+    rows = [images(request, 2.0)[:COLUMNS] for request in REQUESTS]
+    captions = [" ".join(request).replace(" ", "\n") for request in REQUESTS]
+    print(save_png(labelled_grid(np.concatenate(rows), COLUMNS, before=captions), out))
+
+
+if __name__ == "__main__":
+    run_command(requests, "requests")
