@@ -28,6 +28,7 @@ from jaxvae.networks.velocity import Velocity
 
 STEPS = 12  # Of the classical Runge-Kutta method, between noise and code.
 MOST_EXACT_UNITS = 128  # Codes of more have their divergence estimated.
+UNITS_AT_ONCE = 16  # Of the exact divergence.
 PROBES = 4  # Of that estimate.
 UNKNOWN = -1
 
@@ -162,7 +163,7 @@ def _divergence(
     def along(unit: Array) -> Array:
         return push(jnp.broadcast_to(jax.nn.one_hot(unit, x.shape[1]), x.shape))[:, unit]
 
-    return value, jnp.sum(jax.lax.map(along, jnp.arange(x.shape[1])), axis=0)
+    return value, jnp.sum(jax.lax.map(along, jnp.arange(x.shape[1]), batch_size=UNITS_AT_ONCE), axis=0)
 
 
 def _estimated_divergence(
