@@ -14,7 +14,8 @@ from jaxvae.experiment import Config, changed, differences
 from jaxvae.keys import key_shape
 from jaxvae.runs import checkpoint
 from jaxvae.runs.checkpoint import DamagedError
-from jaxvae.runs.run import completed, described, read_config, same_shapes
+from jaxvae.runs.description import described, same_shapes
+from jaxvae.runs.run import completed, read_config
 
 # What may change on the way: nothing that the parameters, the optimizer's state or the order of the data depend on.
 CHANGEABLE = (
