@@ -1,8 +1,10 @@
 """The only place that imports huggingface_hub, and what its errors mean, in a sentence each."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 from jaxvae.errors import UserError, printable
@@ -13,8 +15,6 @@ LONGEST = 300  # Characters of a server's message that are shown.
 
 def require_hub() -> None:
     """Raises UserError unless the library that talks to the hub, and the one that reads its weights, are installed."""
-    from importlib.util import find_spec
-
     for package in ("huggingface_hub", "safetensors"):
         if find_spec(package) is None:
             raise UserError(
@@ -42,39 +42,63 @@ def has_token() -> bool:
 
 @contextmanager
 def report_errors(repository: str, revision: str | None = None) -> Iterator[None]:
-    """Turns what the library raises while it works on a repository into a UserError."""
+    """Turns what the library raises while it works on a repository into a UserError; only terminals see its bars."""
     try:
-        yield
+        with _bars_in_terminals():
+            yield
     except UserError:
         raise
     except Exception as error:  # The library's own, those of its network library, and of the disk.
         raise UserError(_explain(error, repository, revision)) from error
 
 
+@contextmanager
+def _bars_in_terminals() -> Iterator[None]:
+    utils = library().utils
+    hide = not sys.stderr.isatty() and not utils.are_progress_bars_disabled()
+    if hide:
+        utils.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if hide:
+            utils.enable_progress_bars()
+
+
 def is_unreachable(error: Exception) -> bool:
     """Returns whether the server did not answer, or is out of order."""
-    if (status := status_of(error)) is not None:
-        return status >= 500
-    # The network library has changed its name with each major version of huggingface_hub.
+    reason = _reason(error)
+    return status >= 500 if (status := _status(reason)) is not None else _is_of_network(reason)
+
+
+def _reason(error: BaseException) -> BaseException:
+    """Returns what an error was raised from, down to the answer of the server, or of the network."""
+    while _status(error) is None and not _is_of_network(error) and error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def _is_of_network(error: BaseException) -> bool:
+    # By name: the network library is another one in each major version of huggingface_hub.
     names = {base.__name__ for base in type(error).__mro__}
     return bool(names & {"ConnectionError", "TransportError", "Timeout", "OfflineModeIsEnabled"})
 
 
-def status_of(error: Exception) -> int | None:
-    """Returns the HTTP status that an error is about, if any."""
+def _status(error: BaseException) -> int | None:
     status = getattr(getattr(error, "response", None), "status_code", None)
     return status if isinstance(status, int) else None
 
 
-def is_missing(error: Exception) -> bool:
+def is_missing(error: BaseException) -> bool:
     """Returns whether the server says that there is no such repository, or none that the token may see."""
     return type(error).__name__ == "RepositoryNotFoundError"
 
 
 def _explain(error: Exception, repository: str, revision: str | None) -> str:
-    server, status, name = client().endpoint, status_of(error), type(error).__name__
-    said = printable(" ".join(str(error).split()))[:LONGEST] or name
-    if is_missing(error):
+    reason = _reason(error)
+    server, status, name = client().endpoint, _status(reason), type(reason).__name__
+    said = printable(" ".join(str(reason).split()))[:LONGEST] or name
+    if is_missing(reason):
         why = "or is private and your token may not see it" if has_token() else f"or is private; {LOG_IN}"
         return f"{repository} does not exist on {server}, {why}."
     if name == "GatedRepoError":
@@ -84,13 +108,11 @@ def _explain(error: Exception, repository: str, revision: str | None) -> str:
     if status == 401:
         return f"{server} does not accept {'the token' if has_token() else 'requests without a token'}; {LOG_IN}."
     if status == 403:
-        return (
-            f"the token may not do this to {repository} ({said}); it needs the permission to read, or to push, write."
-        )
+        return f"the token may not do this to {repository} ({said}); to push it needs the permission to write."
     if status in (409, 412):
         return f"{repository} was changed by somebody else in the meantime ({said}); try again."
     if status is not None:
         return f"{server} answered with an error ({status}: {said}); nothing else is known about {repository}."
     if is_unreachable(error):
         return f"{server} cannot be reached ({said}); check the network."
-    return f"{repository} cannot be exchanged with {server} ({said})."
+    return f"the exchange of {repository} with {server} failed ({said})."

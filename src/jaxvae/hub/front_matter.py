@@ -7,35 +7,42 @@ from jaxvae.hub.client import library
 
 
 class Result(NamedTuple):
-    """A measured number, for the `model-index`: `kind` and `title` of it, its value, and how it was measured."""
+    """A measured number, for the `model-index`: the kind of number, what it is called, and its value."""
 
     kind: str
     title: str
     value: float
+
+
+class Measured(NamedTuple):
+    """Numbers of a split of a data set, and how they were measured."""
+
     dataset: str
     split: str
     protocol: dict[str, Any]
+    results: Sequence[Result]
 
 
-def front_matter(name: str, license: str, pipeline: str, results: Sequence[Result], **others: Any) -> str:
+def front_matter(name: str, license: str, pipeline: str, measured: Measured | None, **others: Any) -> str:
     """Returns the YAML between the lines of hyphens, these included.
 
     Args:
         name: of the model.
         license: identifier of its licence, as the hub lists them.
         pipeline: what it does, as the hub lists it.
-        results: measured numbers; none leaves the `model-index` out.
+        measured: numbers; None leaves the `model-index` out.
         others: further fields, such as `tags` and `datasets`; None leaves one out.
     """
-    measured = [
+    results = measured and [
         library().EvalResult(
-            task_type=pipeline, dataset_type=each.dataset, dataset_name=each.dataset, dataset_split=each.split,
-            metric_type=each.kind, metric_name=each.title, metric_value=each.value, metric_args=each.protocol,
+            task_type=pipeline, dataset_type=measured.dataset, dataset_name=measured.dataset,
+            dataset_split=measured.split, dataset_args=measured.protocol,
+            metric_type=each.kind, metric_name=each.title, metric_value=each.value,
         )
-        for each in results
+        for each in measured.results
     ]  # fmt: skip
     data = library().ModelCardData(
-        library_name="jaxvae", license=license, pipeline_tag=pipeline, model_name=name, eval_results=measured or None,
+        library_name="jaxvae", license=license, pipeline_tag=pipeline, model_name=results and name, eval_results=results or None,
         **others,
     )  # fmt: skip
     return f"---\n{data.to_yaml()}\n---\n"

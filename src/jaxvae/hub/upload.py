@@ -10,10 +10,11 @@ from jaxvae.hub.download import TIMEOUT_SECONDS
 
 
 class Target(NamedTuple):
-    """A repository to write to: `commit` is its newest one, None if it does not exist; `files` are those it has."""
+    """A repository to write to: whether it exists, its newest commit, and the files it has."""
 
     repository: str
     public: bool
+    exists: bool
     commit: str | None = None
     files: frozenset[str] = frozenset()
 
@@ -45,7 +46,7 @@ def check_target(repository: str, ours: Collection[str], *, public: bool, overwr
             info = client().model_info(repository, timeout=TIMEOUT_SECONDS)
         except Exception as error:
             if is_missing(error):
-                return Target(repository, public)
+                return Target(repository, public, exists=False)
             raise
     files = frozenset(each.rfilename for each in info.siblings or ())
     if (there := sorted(files.intersection(ours))) and not overwrite:
@@ -56,7 +57,7 @@ def check_target(repository: str, ours: Collection[str], *, public: bool, overwr
     if bool(info.private) is public:
         now, flag = ("private", "remove --public") if public else ("public", "add --public")
         raise UserError(f"{repository} exists and is {now}; {flag}, or change that in its settings.")
-    return Target(repository, public, info.sha, files)
+    return Target(repository, public, exists=True, commit=info.sha, files=files)
 
 
 def upload(target: Target, files: Mapping[str, Path], ours: Collection[str], message: str) -> Pushed:
@@ -76,7 +77,7 @@ def upload(target: Target, files: Mapping[str, Path], ours: Collection[str], mes
     stale = target.files.intersection(ours) - files.keys()
     operations += [hub.CommitOperationDelete(name) for name in sorted(stale)]
     with report_errors(target.repository):
-        if target.commit is None:
+        if not target.exists:
             api.create_repo(target.repository, private=not target.public)
         made = api.create_commit(target.repository, operations, commit_message=message, parent_commit=target.commit)
     return Pushed(f"{api.endpoint}/{target.repository}", made.oid)

@@ -26,6 +26,7 @@ from jaxvae.system.small_files import LARGEST_FILE, check_regular, read_text
 FORMAT_VERSION = 1
 DESCRIPTION, METRICS, WEIGHTS = "jaxvae.json", "metrics.jsonl", "model.safetensors"
 LARGEST_DESCRIPTION, LARGEST_METRICS = 16 * 2**20, 256 * 2**20  # Bytes.
+DEEPEST = 100  # Levels of a tree of arrays.
 # Weights last: what an interrupted download has left is then not taken for a whole one.
 FILES = [
     HubFile(DESCRIPTION, LARGEST_DESCRIPTION),
@@ -94,10 +95,7 @@ def read_hub_files(name: str, files: dict[str, Path]) -> tuple[int, dict[str, An
         raise _damaged(name, "its trees are not those of a run")
     if not all(isinstance(tree, dict) for tree in trees.values()):
         raise _damaged(name, "its trees are not JSON objects")
-    try:
-        wanted = list(_tensor_names(name, trees))
-    except RecursionError as error:
-        raise _damaged(name, "its trees are nested too deeply") from error
+    wanted = list(_tensor_names(name, trees))
     found = in_safetensors(files[WEIGHTS])
     if sorted(wanted) != sorted(found):
         other = next(iter(set(wanted) ^ set(found)), "one twice")
@@ -145,11 +143,13 @@ def _check_files(name: str, files: dict[str, Path], listed: dict[str, Any]) -> N
             raise _damaged(name, f"{file} does not match its checksum; delete {path.resolve()} to fetch it again")
 
 
-def _tensor_names(name: str, tree: Any) -> Iterator[str]:
+def _tensor_names(name: str, tree: Any, depth: int = 0) -> Iterator[str]:
+    if depth > DEEPEST:
+        raise _damaged(name, f"its trees are nested more than {DEEPEST} deep")
     match tree:
         case dict() | list():
             for each in tree.values() if isinstance(tree, dict) else tree:
-                yield from _tensor_names(name, each)
+                yield from _tensor_names(name, each, depth + 1)
         case str():
             yield tree
         case None:

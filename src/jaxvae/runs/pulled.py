@@ -25,7 +25,7 @@ LONGEST_NAME = 120  # Of a folder of images.
 def fetch(name: HubName, root: Path = RUNS) -> Path:
     """Returns the run folder of a run on a hub, writing it where it is not there yet.
 
-    Each commit has a folder of its own, `runs/hub/OWNER--NAME/COMMIT`, with whatever commands write into it later. A
+    Each commit has a folder of its own, `runs/hub/OWNER--NAME-COMMIT`, with whatever commands write into it later. A
     commit that is there is opened without the network if it is named in full.
 
     Raises:
@@ -43,7 +43,7 @@ def fetch(name: HubName, root: Path = RUNS) -> Path:
 
 
 def _folder(name: HubName, commit: str, root: Path) -> Path:
-    return root / FOLDER / name.repository.replace("/", "--") / commit[:COMMIT_DIGITS]
+    return root / FOLDER / f"{name.repository.replace('/', '--')}-{commit[:COMMIT_DIGITS]}"
 
 
 def _write_run(run: Path, name: str, found: Download) -> None:

@@ -10,7 +10,7 @@ import jax
 from jaxvae.config.kinds import Kind
 from jaxvae.data.sources.kinds import HuggingFace
 from jaxvae.errors import printable
-from jaxvae.hub.front_matter import Result, front_matter
+from jaxvae.hub.front_matter import Measured, Result, front_matter
 from jaxvae.hub.names import is_hub_name, is_repository, parse_hub_name
 from jaxvae.runs.run import Loaded
 from jaxvae.sharing.images import CardImage, generates
@@ -59,19 +59,16 @@ def _metadata(shared: Shared) -> str:
     config, evaluation = shared.loaded.info.config, shared.evaluation
     what = "variational-autoencoder" if config.objective.variational else "autoencoder"
     source, start = config.data.source, config.model.start_from
-    results = []
+    measured = None
     if evaluation is not None:
-        how = evaluation.protocol
-        kept = {name: how[name] for name in PROTOCOL if how.get(name) is not None}
-        results = [
-            Result(each.kind, each.title, each.mean, str(how["data"]), str(how["split"]), kept)
-            for each in numbers_of(evaluation.report)
-        ]
+        results = [Result(each.kind, each.title, each.mean) for each in numbers_of(evaluation.report)]
+        protocol = _protocol(evaluation)
+        measured = Measured(str(protocol.pop("data")), str(protocol.pop("split")), protocol, results)
     return front_matter(
         _name(shared),
         shared.license,
         "unconditional-image-generation" if generates(shared.loaded) else "image-to-image",
-        results,
+        measured,
         tags=["jaxvae", "jax", what, config.model.kind.replace("_", "-")],
         datasets=[source.name] if isinstance(source, HuggingFace) and is_repository(source.name) else None,
         base_model=parse_hub_name(start).repository if start and is_hub_name(start) else None,
@@ -129,15 +126,20 @@ PROTOCOL = ("data", "split", "n", "prior", "likelihood", "pixels", "bit_depth", 
             "parameters", "data_sha256", "backend")  # fmt: skip
 
 
+def _protocol(evaluation: Evaluation) -> dict[str, Any]:
+    protocol = {name: evaluation.protocol.get(name) for name in PROTOCOL}
+    return {name: value for name, value in protocol.items() if value is not None or name in ("data", "split")}
+
+
 def _numbers(evaluation: Evaluation | None) -> str:
     if evaluation is None:
         return "This checkpoint has not been measured with `python -m jaxvae.evaluate`."
     numbers = {each.title: str(each) for each in numbers_of(evaluation.report)}
-    protocol = {name: evaluation.protocol.get(name) for name in PROTOCOL}
-    how = {name: str(value) for name, value in protocol.items() if value is not None}
+    how = {name: str(value) for name, value in _protocol(evaluation).items()}
     return (
         f"Measured with `python -m jaxvae.evaluate`: means over the images ± their standard errors; larger "
-        f"log-likelihoods are better. `evaluation.json` has all of it.\n\n{_table(numbers)}\n\nProtocol:\n\n{_table(how)}"
+        f"log-likelihoods are better. `evaluation.json` has all of it.\n\n{_table(numbers)}\n\nProtocol:\n\n"
+        f"{_table(how)}"
     )
 
 

@@ -123,12 +123,7 @@ def _write_metrics(path: Path, run: Path) -> None:
 
 def _write_run(folder: Path, loaded: Loaded, about: dict[str, Any]) -> None:
     info = loaded.info
-    shared = {
-        **about,
-        "config": without_local_paths(to_json(info.config)),
-        "data": shareable_data(info.data),
-        "changes": without_local_paths(list(about.get("changes", []))),
-    }
+    shared = {**without_local_paths({**about, "config": to_json(info.config)}), "data": shareable_data(info.data)}
     trees = {"params" if info.parameters == "last" else info.parameters: loaded.params, **info.fitted.trees}
     if info.code_statistics is not None:
         trees[STATISTICS_TREE] = info.code_statistics._asdict()
