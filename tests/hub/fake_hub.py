@@ -184,7 +184,7 @@ def running(hub: FakeHub) -> Iterator[FakeHub]:
     """Serves the hub on a free port of 127.0.0.1."""
     with ThreadingHTTPServer(("127.0.0.1", 0), serve(hub)) as server:
         hub.endpoint = f"http://127.0.0.1:{server.server_port}"
-        thread = Thread(target=server.serve_forever, daemon=True)
+        thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         try:
             yield hub

@@ -146,7 +146,10 @@ DAMAGES = {
     "no config": (described(checkpoint__config=3), "its config is 3"),
     "no data": (described(checkpoint__data={}), "its data set: it has no format_version"),
     "changes": (described(checkpoint__changes=5), "its changes are '5'"),
-    "statistics": (described(trees__code_statistics={}), "are not those of jaxvae.json"),
+    "no statistics": (described(trees__code_statistics={}), "are not those of jaxvae.json"),
+    "other statistics": (described(trees__code_statistics={"mean": "code_statistics.mean",
+                                                           "spread": "code_statistics.standard_deviation"}),
+                         "its code_statistics do not fit its codes"),
 }  # fmt: skip
 
 

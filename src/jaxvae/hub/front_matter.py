@@ -42,7 +42,7 @@ def front_matter(name: str, license: str, pipeline: str, measured: Measured | No
         for each in measured.results
     ]  # fmt: skip
     data = library().ModelCardData(
-        library_name="jaxvae", license=license, pipeline_tag=pipeline, model_name=results and name, eval_results=results or None,
-        **others,
+        library_name="jaxvae", license=license, pipeline_tag=pipeline,
+        model_name=name if results else None, eval_results=results or None, **others,
     )  # fmt: skip
     return f"---\n{data.to_yaml()}\n---\n"

@@ -45,7 +45,7 @@ def draw_images(
     made = []
     generated = [kind for kind in kinds or KINDS if kind != "reconstructions"]
     if generated and generates(loaded):
-        made += [image for image in _draws_and_walk(loaded, folder) if image.path.stem in generated]
+        made += _draws_and_walk(loaded, folder, generated)
     elif generated:
         why = f"{loaded.info.run} has no prior worth drawing from; --images reconstructions leaves draws and walk out."
         _refuse(kinds, why, "no draws on the card: the run has no prior worth drawing from", tell)
@@ -70,7 +70,7 @@ def _refuse(kinds: Sequence[Kind] | None, why: str, line: str, tell: Callable[[s
     tell(line)
 
 
-def _draws_and_walk(loaded: Loaded, folder: Path) -> list[CardImage]:
+def _draws_and_walk(loaded: Loaded, folder: Path, kinds: Sequence[Kind]) -> list[CardImage]:
     vae, params, _ = loaded
     kind, count = default_prior(loaded), COLUMNS * ROWS
     codes = draw(prior_of(loaded, kind), key_for("sample", SEED), 1.0, count)
@@ -79,15 +79,17 @@ def _draws_and_walk(loaded: Loaded, folder: Path) -> list[CardImage]:
     # Decoded together, which takes one program instead of two.
     images = decode_to_images(vae, params, jax.tree.map(lambda a, b: np.concatenate([a, b]), codes, walk))
     prior = "the prior of the model" if kind == "model" else f"the {kind.replace('_', ' ')}"
-    return [
-        CardImage(
-            save_png(grid(images[:count], COLUMNS), folder / "draws.png"),
+    sheets = {
+        "draws": (
+            grid(images[:count], COLUMNS),
             f"{count} draws from {prior}, as python -m jaxvae.sample --n {count} --seed {SEED} makes them",
         ),
-        CardImage(
-            save_png(grid(images[count:], WALK_STEPS), folder / "walk.png"),
-            "A straight walk between the codes of the first two of them",
-        ),
+        "walk": (grid(images[count:], WALK_STEPS), "A straight walk between the codes of two draws"),
+    }
+    return [
+        CardImage(save_png(sheet, folder / f"{name}.png"), caption)
+        for name, (sheet, caption) in sheets.items()
+        if name in kinds
     ]
 
 
