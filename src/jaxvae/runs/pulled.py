@@ -50,7 +50,7 @@ def _write_run(run: Path, name: str, found: Download) -> None:
     step, about, trees = read_hub_files(name, found.files)
     checkpoint.check_about(Path(name), about)
     check_description(Path(name), about)
-    about["data"]["path"] = str(_images_here(about["data"]["path"]))
+    about["data"]["path"] = str(images_here(about["data"]["path"]))
     if not isinstance(about.setdefault("changes", []), list):
         raise checkpoint.DamagedError(f"{name} is damaged: its changes are {str(about['changes'])[:100]!r}.")
     # Nothing is written before the model has been built and found to have these parameters.
@@ -69,7 +69,7 @@ def _write_run(run: Path, name: str, found: Download) -> None:
                 raise UserError(f"{run} cannot be written: {error.strerror}.") from error
 
 
-def _images_here(path: str) -> Path:
+def images_here(path: str) -> Path:
     """Returns where `prepare` puts a data set of this name here; whoever pushed the run had it somewhere else."""
     name = re.sub(r"[^\w.=+-]+", "-", Path(path).name)[:LONGEST_NAME].strip(".")
     return (Path(DataConfig().root) / (name or "images")).absolute()
