@@ -181,7 +181,7 @@ def test_names_that_lead_nowhere_are_told_apart(call, hub, pushed_files, monkeyp
     monkeypatch.setenv("HF_TOKEN", "")
     mistake(call(sample, NAME), "or is private; log in with `hf auth login`, or set HF_TOKEN")
     hub.down = True
-    mistake(call(sample, NAME), "answered with an error (503")
+    mistake(call(sample, NAME), "is out of order (503")
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     mistake(call(sample, NAME), "http://127.0.0.1:9 cannot be reached")
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 from conftest import DENSE, mistake, saved_run, tiny_config
+from parity.comparison import FIXTURES
 
 import jaxvae as jv
 from jaxvae.push import push
@@ -159,6 +160,17 @@ def test_an_autoencoder_without_images_has_neither_draws_nor_reconstructions(cal
     assert "images/" not in body
     code, _, err = call(push, run, "jane/other", "--license", "mit", "--images", "draws")
     assert (code, "has no prior worth drawing from" in err) == (2, True)
+
+
+def test_a_converted_model_goes_back_byte_for_byte(hub, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source = FIXTURES / "tiny"
+    jv.load(jv.import_model(source, "runs/tiny")).push("jane/tiny", license="mit")
+    jv.export_model("hub:jane/tiny", "back")
+    jv.export_model("runs/tiny", "runs/expected")
+    for file in ("config.json", "diffusion_pytorch_model.safetensors"):
+        assert (Path("back") / file).read_bytes() == (Path("runs") / "expected" / file).read_bytes()
+    assert "converted, not trained, with jaxvae" in hub.files("jane/tiny")["README.md"].decode()
 
 
 @dataclass(frozen=True, kw_only=True)

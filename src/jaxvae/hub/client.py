@@ -111,8 +111,10 @@ def _explain(error: Exception, repository: str, revision: str | None) -> str:
         return f"the token may not do this to {repository} ({said}); to push it needs the permission to write."
     if status in (409, 412):
         return f"{repository} was changed by somebody else in the meantime ({said}); try again."
+    if status is not None and status >= 500:
+        return f"{server} is out of order ({status}: {said}); try again later."
     if status is not None:
-        return f"{server} answered with an error ({status}: {said}); nothing else is known about {repository}."
+        return f"{server} refuses what was asked of it about {repository} ({status}: {said})."
     if is_unreachable(error):
         return f"{server} cannot be reached ({said}); check the network."
     return f"the exchange of {repository} with {server} failed ({said})."
