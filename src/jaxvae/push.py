@@ -13,14 +13,16 @@ def push(
     repository: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="OWNER/NAME")],
     license: str | None = None,
     public: bool = False,
-    images: tuple[Literal["draws", "walk", "reconstructions"], ...] | None = None,
+    images: Annotated[
+        tuple[Literal["draws", "walk", "reconstructions"], ...] | None, tyro.conf.arg(metavar="KIND ...")
+    ] = None,
     overwrite: bool = False,
     json: bool = False,
 ) -> None:
     """Uploads a trained run with a model card, as a private repository; hub:OWNER/NAME then names it in every command.
 
-    The card shows images, and the numbers of the newest evaluation of the checkpoint. Reconstructions show images that
-    the model was trained with.
+    The card shows images, and the numbers of the newest evaluation of the checkpoint. Reconstructions stand below test
+    images of the data set, which are uploaded with them.
 
     Examples: python -m jaxvae.push runs/NAME jane/faces --license apache-2.0
     python -m jaxvae.push runs/NAME jane/faces --license cc-by-4.0 --images draws walk --overwrite
@@ -31,7 +33,7 @@ def push(
         license: What others may do with the model: an identifier as the hub lists them, such as apache-2.0, mit,
             cc-by-4.0, cc-by-nc-4.0 or other. Required.
         public: Let everybody see it.
-        images: The images on the card; by default all that the run can make.
+        images: The images on the card: draws, walk and reconstructions, by default all that the run can make.
         overwrite: Replace the files of a repository that has some, in a new commit.
         json: Print the result as one line of JSON.
     """
