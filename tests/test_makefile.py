@@ -21,6 +21,7 @@ def test_make_without_arguments_prints_targets_and_variables():
         "neighbours",
         "encode",
         "decode",
+        "push",
         "explore",
         "test-browser",
         "test-notebook",

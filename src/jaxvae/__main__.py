@@ -20,6 +20,7 @@ COMMANDS = {
     "encode": "images to a file of codes",
     "decode": "a file of codes to images",
     "convert": "models of diffusers to runs, and runs to models of diffusers",
+    "push": "a trained run to the Hugging Face Hub, with a model card",
     "map": "the latent space as a 2-D plot, coloured by an attribute",
     "neighbours": "samples next to their nearest training images",
     "explore": "a browser page: interpolate, adjust attributes and units, sample",

@@ -51,7 +51,7 @@ def compare(
     for metric in metrics if known else ():
         if metric not in known:
             raise UserError(f"no run has the metric {metric!r} of validations; {suggest(metric, sorted(known))}")
-    target = output.place(runs[0] / "samples" / f"compared-with-{len(runs) - 1}-others.png")
+    target = output.place(recorded[0].path / "samples" / f"compared-with-{len(runs) - 1}-others.png")
     names = short_names(runs)
     rows = [{"run": name, "step": run.last_step(split), **_measures(run.last(split))}
             for name, run in zip(names, recorded, strict=True)]  # fmt: skip

@@ -41,8 +41,8 @@ def convert(
         json: Print the result as one line of JSON.
     """
     from jaxvae.errors import UserError
-    from jaxvae.interchange.safetensors_files import require_safetensors
     from jaxvae.runs.presence import is_run
+    from jaxvae.system.safetensors_files import require_safetensors
 
     require_safetensors()
     exporting = is_run(source)

@@ -35,6 +35,8 @@ from jaxvae.models import ModelConfig
 from jaxvae.objectives import ObjectiveConfig
 from jaxvae.runs import run as runs
 from jaxvae.runs.changes import ended_before
+from jaxvae.sharing.images import Kind as CardImages
+from jaxvae.sharing.push import Report, push
 from jaxvae.training.loop import train
 from jaxvae.training.metric_log import Callback
 from jaxvae.training.sharding import share_cores
@@ -146,6 +148,32 @@ class Run(runs.Loaded):
         )
         return bounds.log_likelihood_nats[-1]
 
+    def push(
+        self,
+        repository: str,
+        *,
+        license: str,
+        public: bool = False,
+        overwrite: bool = False,
+        images: Sequence[CardImages] | None = None,
+    ) -> Report:
+        """Uploads the run with a model card to the Hugging Face Hub; `load("hub:OWNER/NAME")` opens it again.
+
+        Args:
+            repository: OWNER/NAME; created if it does not exist.
+            license: identifier of a licence as the hub lists them, such as "apache-2.0".
+            public: let everybody see it.
+            overwrite: replace the files of a repository that has some, in a new commit.
+            images: those on the card, of "draws", "walk" and "reconstructions"; None for all that the run can make.
+
+        Returns:
+            The address of the repository, the commit, its files, and the evaluation that the card cites.
+
+        Raises:
+            UserError: the run is not complete, the repository exists, needs a token or cannot be reached.
+        """
+        return push(self, repository, license, public=public, overwrite=overwrite, images=images)
+
     def write_latents(
         self,
         data: Prepared,
@@ -202,7 +230,8 @@ def load(path: str | Path | None = None, step: int | None = None, *, code: str |
     """Opens a trained model from its run folder alone.
 
     Args:
-        path: the run folder, or that of one of its checkpoints; None takes the newest in `runs/`.
+        path: the run folder, or that of one of its checkpoints, or `hub:OWNER/NAME[@REVISION]`; None takes the newest
+            in `runs/`.
         step: which checkpoint; None takes the one that `path` names, or else the last.
         code: a Python file with the kinds of your own that the run uses, unless they are imported already.
 

@@ -26,7 +26,7 @@ print(json.dumps(ended))
 
 WITH_RUN = ("evaluate", "reconstruct", "sample", "interpolate", "traverse", "encode", "map", "neighbours", "explore")
 TO_PNG = ("reconstruct", "sample", "interpolate", "traverse", "map", "neighbours")
-EVERY = (*WITH_RUN, "attribute", "compare", "decode", "plan", "prepare", "selftest", "train")
+EVERY = (*WITH_RUN, "attribute", "compare", "decode", "plan", "prepare", "push", "selftest", "train")
 
 
 def run_all(folder: Path, *lines: tuple[str, ...]) -> list[tuple[int, str]]:
@@ -107,3 +107,16 @@ def test_data_that_is_not_there_needs_no_jax(tmp_path):
         assert code == 2
         assert expected in text
     assert list(tmp_path.iterdir()) == []
+
+
+def test_names_on_the_hub_are_checked_without_jax(tmp_path):
+    lines = {
+        ("sample", "hub:jane"): "hub:jane is not a name on the hub",
+        ("compare", "hub:jane/a@", "hub:jane/b"): "hub:jane/a@ has the revision ''",
+        ("push", "nosuch", "jane/faces"): "no licence is given",
+        ("push", "nosuch", "jane", "--license", "mit"): "'jane' is not a name of a repository",
+        ("push", "nosuch", "jane/faces", "--license", "mit"): "the run nosuch does not exist",
+    }
+    for (code, text), expected in zip(run_all(tmp_path, *lines), lines.values(), strict=True):
+        assert code == 2
+        assert expected in text

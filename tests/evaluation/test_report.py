@@ -15,6 +15,7 @@ from jaxvae.evaluation.per_example import build_measure
 from jaxvae.evaluation.report import Options, evaluate_run
 from jaxvae.keys import key_for
 from jaxvae.runs.run import load, prior_of
+from jaxvae.sharing.numbers import numbers_of
 from jaxvae.training import loop
 
 pytestmark = pytest.mark.slow  # Each trains and evaluates a model.
@@ -57,6 +58,10 @@ def test_a_report_is_json_with_a_protocol(whole, loaded, disc_set):
         "frechet_reconstructions",
         "frechet_samples",
     }
+    assert [number.kind for number in numbers_of(report)] == [
+        "elbo_nats", "rate_nats", "distortion_nats", "log_likelihood_nats", "bits_per_dim", "psnr_db", "ssim",
+        "frechet_reconstructions", "frechet_samples",
+    ]  # fmt: skip
     assert {"active_units", "rate_per_unit_nats", "mutual_information_nats", "aggregate_kl_nats"} < set(report["codes"])
     protocol = report["protocol"]
     assert set(protocol) == {

@@ -18,12 +18,12 @@ from jaxvae.convert import convert
 from jaxvae.encode import encode
 from jaxvae.interchange import export_model, import_model
 from jaxvae.interchange.former_names import from_original, present_name
-from jaxvae.interchange.safetensors_files import write_tensors
 from jaxvae.interchange.tensors import places, torch_tensors
 from jaxvae.library import fit, load
 from jaxvae.reconstruct import reconstruct
 from jaxvae.runs.run import load as load_run
 from jaxvae.sample import sample
+from jaxvae.system.safetensors_files import write_tensors
 
 
 def header(path):

@@ -17,7 +17,6 @@ from jaxvae.errors import UserError
 from jaxvae.experiment import Config
 from jaxvae.interchange.diffusers_folder import check_writable_model, read_folder, write_folder
 from jaxvae.interchange.original_file import read_file
-from jaxvae.interchange.safetensors_files import require_safetensors
 from jaxvae.interchange.stored import Stored
 from jaxvae.interchange.tensors import DTYPES, PARTS, check_tensors, places, read_params
 from jaxvae.interchange.tiny_pair import find_pair, read_pair
@@ -26,6 +25,7 @@ from jaxvae.models import build
 from jaxvae.runs import checkpoint
 from jaxvae.runs.run import about, load, write_config
 from jaxvae.system.files import check_writable, temp_dir
+from jaxvae.system.safetensors_files import require_safetensors
 from jaxvae.vae import VAE
 
 ORIGIN = "interchange"  # Key of a checkpoint's description: what the files that it came from said.

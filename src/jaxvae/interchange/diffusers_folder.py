@@ -10,12 +10,12 @@ from jaxvae.annotations import Params
 from jaxvae.errors import UserError, suggest
 from jaxvae.interchange import kl_config, tiny_config
 from jaxvae.interchange.former_names import present_name
-from jaxvae.interchange.safetensors_files import write_tensors
 from jaxvae.interchange.stored import Stored, renamed
 from jaxvae.interchange.tensors import torch_tensors
 from jaxvae.interchange.weight_files import WEIGHTS, read_json, weight_files
 from jaxvae.models import KLAutoencoder, ModelConfig, TinyAutoencoder
 from jaxvae.models.latent_diffusion import LatentDiffusionModel
+from jaxvae.system.safetensors_files import write_tensors
 
 
 class Architecture(NamedTuple):

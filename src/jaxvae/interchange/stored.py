@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from jaxvae.errors import UserError
-from jaxvae.interchange.stored_tensor import StoredTensor
 from jaxvae.models.latent_diffusion import LatentDiffusionModel
+from jaxvae.system.stored_tensor import StoredTensor
 
 
 class Stored(NamedTuple):

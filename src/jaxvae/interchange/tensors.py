@@ -14,8 +14,8 @@ import numpy as np
 
 from jaxvae.annotations import Params
 from jaxvae.errors import UserError
-from jaxvae.interchange.stored_tensor import StoredTensor
 from jaxvae.interchange.weight_files import read_tensors
+from jaxvae.system.stored_tensor import StoredTensor
 
 PARTS = ("encoder", "decoder")
 ROOT = ("quant_conv", "post_quant_conv")  # Ours belong to the part that they are trained with.

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from jaxvae.errors import UserError
 from jaxvae.interchange.stored import Stored, renamed
-from jaxvae.interchange.stored_tensor import StoredTensor
 from jaxvae.interchange.torch_archive import PICKLES
 from jaxvae.interchange.weight_files import stored_tensors
 from jaxvae.models import TinyAutoencoder
+from jaxvae.system.stored_tensor import StoredTensor
 
 SUFFIXES = (".safetensors", *PICKLES)
 SIZE = 256  # Pixels; the files do not say how large their images were.

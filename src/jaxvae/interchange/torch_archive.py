@@ -17,7 +17,7 @@ import numpy as np
 
 from jaxvae.data.sources.containers.restricted_pickle import INSTRUCTIONS, check_instructions
 from jaxvae.errors import UserError, printable
-from jaxvae.interchange.stored_tensor import StoredTensor
+from jaxvae.system.stored_tensor import StoredTensor
 
 PICKLES = (".bin", ".ckpt", ".pt", ".pth")
 REMEDY = (

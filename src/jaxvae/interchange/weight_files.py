@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from jaxvae.errors import UserError
-from jaxvae.interchange.safetensors_files import in_safetensors, read_safetensors
-from jaxvae.interchange.stored_tensor import StoredTensor
 from jaxvae.interchange.torch_archive import PICKLES, in_archive, read_archive
+from jaxvae.system.safetensors_files import in_safetensors, read_safetensors
 from jaxvae.system.small_files import read_text
+from jaxvae.system.stored_tensor import StoredTensor
 
 WEIGHTS = "diffusion_pytorch_model"
 

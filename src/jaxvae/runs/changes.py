@@ -11,10 +11,12 @@ import jax
 
 from jaxvae.errors import UserError
 from jaxvae.experiment import Config, changed, differences
+from jaxvae.hub.names import is_hub_name
 from jaxvae.keys import key_shape
 from jaxvae.runs import checkpoint
 from jaxvae.runs.checkpoint import DamagedError
-from jaxvae.runs.run import completed, described, read_config, same_shapes
+from jaxvae.runs.description import described, same_shapes
+from jaxvae.runs.run import completed, read_config
 
 # What may change on the way: nothing that the parameters, the optimizer's state or the order of the data depend on.
 CHANGEABLE = (
@@ -43,6 +45,11 @@ def ended_before(run: Path, config: Config, change: bool = False) -> int | None:
     Raises:
         UserError: the folder holds a run with another configuration, or one that cannot be continued with this.
     """
+    if is_hub_name(run):
+        raise UserError(
+            f"{run} names a run on the hub, where nothing is trained; give a folder as --run. To start from its "
+            f"parameters, add --model.from {run}."
+        )
     before = read_config(run)
     if before is None:
         return None

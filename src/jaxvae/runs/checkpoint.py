@@ -131,19 +131,24 @@ def read_about(folder: Path, step: int) -> dict[str, Any]:
         UserError: if the checkpoint was written by a newer version, or (DamagedError) is damaged.
     """
     about = deepcopy(_metadata(folder, step).custom_metadata)
+    check_about(folder / str(step), about)
+    return about
+
+
+def check_about(where: Path, about: Any) -> None:
+    """Raises UserError if the metadata was written by a newer version, or (DamagedError) is damaged."""
     if not isinstance(about, dict) or not isinstance(about.get("format_version"), int):
-        raise DamagedError(f"the checkpoint {folder / str(step)} is damaged or was not written by jaxvae.")
+        raise DamagedError(f"the checkpoint {where} is damaged or was not written by jaxvae.")
     if about["format_version"] > FORMAT_VERSION:
         versions = about.get("versions")
         writer = versions.get("jaxvae", UNKNOWN_VERSION) if isinstance(versions, dict) else UNKNOWN_VERSION
         raise UserError(
-            f"the checkpoint {folder / str(step)} has format {about['format_version']}, written by jaxvae {writer}, "
+            f"the checkpoint {where} has format {about['format_version']}, written by jaxvae {writer}, "
             f"but this version reads formats up to {FORMAT_VERSION}; install a newer jaxvae."
         )
     for name, kind in (("objective", float | int | None), ("complete", bool)):
         if name not in about or not isinstance(about[name], kind):
-            raise DamagedError(f"the checkpoint {folder / str(step)} is damaged: its {name} is {about.get(name)!r}.")
-    return about
+            raise DamagedError(f"the checkpoint {where} is damaged: its {name} is {about.get(name)!r}.")
 
 
 def best(folder: Path, since: int = 0) -> tuple[int, float] | None:

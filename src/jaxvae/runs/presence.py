@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from jaxvae.errors import UserError
+from jaxvae.hub.client import require_hub
+from jaxvae.hub.names import is_hub_name, parse_hub_name
 
 RUNS = Path("runs")
 
@@ -20,6 +22,8 @@ def require_run(path: Path | None) -> None:
     """
     if path is None:
         require_any()
+    elif is_hub_name(path):
+        require_hub_run(path)
     elif not is_run(path):
         raise UserError(no_run(path))
 
@@ -36,8 +40,16 @@ def require_any(root: Path = RUNS) -> list[Path]:
 
 def require_record(path: Path) -> None:
     """Refuses a path without a config or a checkpoint: a run that is still under way has at least the former."""
-    if not is_run(path) and not os.path.lexists(path / "config.json"):
+    if is_hub_name(path):
+        require_hub_run(path)
+    elif not is_run(path) and not os.path.lexists(path / "config.json"):
         raise UserError(no_record(path))
+
+
+def require_hub_run(path: Path) -> None:
+    """Refuses a malformed name of a run on the hub, and any where the libraries for it are not installed."""
+    parse_hub_name(path)
+    require_hub()
 
 
 def no_record(path: Path) -> str:
@@ -79,5 +91,8 @@ def located(path: Path, steps: Callable[[Path], Collection[int]]) -> tuple[Path,
 
 
 def is_run(path: Path) -> bool:
-    """Returns whether a path is a run, its folder of checkpoints, or one of them, by the names of its folders."""
-    return located(path, lambda folder: [int(each.name) for each in numbered(folder)]) is not None
+    """Returns whether a path is a run, its folder of checkpoints, or one of them, by the names of its folders.
+
+    A name on the hub stands for a run, too; whether it exists is found out when it is opened.
+    """
+    return is_hub_name(path) or located(path, lambda folder: [int(each.name) for each in numbered(folder)]) is not None

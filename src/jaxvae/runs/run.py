@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -13,17 +13,17 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxvae.annotations import Tree
 from jaxvae.codes import STATISTICS_TREE, CodeStatistics
-from jaxvae.data.prepared import Prepared, metadata_error
+from jaxvae.data.prepared import Prepared
 from jaxvae.errors import UserError, suggest
 from jaxvae.experiment import Config, from_json, to_json
-from jaxvae.keys import key_shape
+from jaxvae.hub.names import is_hub_name, parse_hub_name
 from jaxvae.models import build
 from jaxvae.priors.fitted import FEWEST_FLOW_CODES, KINDS, Fitted, default_kind
 from jaxvae.priors.flow_matching_fit import FEWEST_CODES
 from jaxvae.runs import checkpoint
-from jaxvae.runs.checkpoint import DamagedError, read_about
+from jaxvae.runs.checkpoint import DamagedError
+from jaxvae.runs.description import check_fit, described, read_statistics
 from jaxvae.runs.formats import upgraded
 from jaxvae.runs.presence import RUNS, located, no_run, require_any
 from jaxvae.system.small_files import read_text
@@ -71,7 +71,8 @@ def load(path: str | Path | None = None, step: int | None = None) -> Loaded:
     """Opens a trained model from its run folder alone.
 
     Args:
-        path: the run folder, or that of one of its checkpoints; None takes the newest in `runs/`.
+        path: the run folder, or that of one of its checkpoints, or `hub:OWNER/NAME[@REVISION]`; None takes the newest
+            in `runs/`.
         step: which checkpoint; None takes the one that `path` names, or else the last.
 
     Returns:
@@ -94,28 +95,48 @@ def load(path: str | Path | None = None, step: int | None = None) -> Loaded:
     else:
         checkpoint.verify(folder, step)
     about = described(folder, step)
-    config = from_json(upgraded(about["config"]))
-    trees = checkpoint.tree_names(folder, step)
-    parameters = next((name for name in ("best", "ema") if name in trees), "last")
-    own = "params" if parameters == "last" else parameters
-    read = checkpoint.read_trees(folder, step, [own, *(name for name in (*KINDS, STATISTICS_TREE) if name in trees)])
-    params, fitted = read[own], Fitted(**{kind: read[kind] for kind in KINDS if kind in trees})
-    info = Info(run, step, config, about["data"], about["versions"], parameters, fitted)
+    names = checkpoint.tree_names(folder, step)
+    kept = [_parameters(names), *(name for name in (*KINDS, STATISTICS_TREE) if name in names)]
+    return assemble(folder / str(step), run, step, about, checkpoint.read_trees(folder, step, kept))
+
+
+def assemble(where: Path, run: Path, step: int, about: dict[str, Any], trees: dict[str, Any]) -> Loaded:
+    """Returns the trained model that a checkpoint holds.
+
+    Args:
+        where: what messages call the checkpoint.
+        run: the run folder.
+        step: number of updates made.
+        about: its JSON, which `check_description` has checked.
+        trees: its parameters under the name of their tree, fitted priors and statistics of codes.
+
+    Raises:
+        UserError: the configuration is invalid, or the arrays are not those of its model.
+    """
+    config, own = from_json(upgraded(about["config"])), _parameters(trees)
+    params, fitted = trees[own], Fitted(**{kind: trees[kind] for kind in KINDS if kind in trees})
+    info = Info(run, step, config, about["data"], about["versions"], "last" if own == "params" else own, fitted)
     vae = build(config.model, info.shape)
-    check_fit(folder / str(step), vae, params, fitted)
+    check_fit(where, vae, params, fitted)
     if STATISTICS_TREE in trees:
-        info = info._replace(code_statistics=_statistics(read[STATISTICS_TREE], code_shape(vae, params)))
+        info = info._replace(code_statistics=read_statistics(where, trees[STATISTICS_TREE], vae, params))
     return Loaded(vae, params, info)
 
 
-def _statistics(tree: Tree, like: Any) -> CodeStatistics:
-    """Returns the statistics as codes are built; Orbax reads tuples as lists."""
-    structure = jax.tree.structure(like)
-    return CodeStatistics(**{name: jax.tree.unflatten(structure, jax.tree.leaves(tree[name])) for name in tree})
+def _parameters(names: Collection[str]) -> str:
+    """Returns the tree to take the parameters from, of those that a checkpoint has."""
+    return next((name for name in ("best", "ema") if name in names), "params")
 
 
 def run_of(path: Path) -> tuple[Path, int | None]:
-    """Returns the run of a path, which may be its folder of checkpoints or one of them, and the step of the latter."""
+    """Returns the run of a path, which may be its folder of checkpoints or one of them, and the step of the latter.
+
+    A run on the hub, `hub:OWNER/NAME[@REVISION]`, is fetched first.
+    """
+    if is_hub_name(path):
+        from jaxvae.runs.pulled import fetch  # Here, because it opens what it fetched with the functions below.
+
+        return fetch(parse_hub_name(path)), None
     return located(path, checkpoint.steps) or (path, None)
 
 
@@ -238,42 +259,3 @@ def write_config(run: Path, config: Config) -> None:
         partial.rename(run / "config.json")
     except OSError as error:
         raise UserError(f"the run folder {run} cannot be written to ({error.strerror}); give another --run.") from error
-
-
-OBJECTS = ("config", "data", "versions")
-
-
-def described(folder: Path, step: int) -> dict[str, Any]:
-    """Returns the JSON of a run's checkpoint.
-
-    Raises:
-        DamagedError: it lacks what every run writes.
-    """
-    about = read_about(folder, step)
-    missing = [name for name in OBJECTS if not isinstance(about.get(name), dict)]
-    wrong = f"its {missing[0]} is {about.get(missing[0])!r}" if missing else None
-    if wrong is None and (what := metadata_error(about["data"])) is not None:
-        wrong = f"its data set: {what}"
-    if wrong is None and not isinstance(about["data"].get("path"), str):
-        wrong = f"the path of its data set is {about['data'].get('path')!r}"
-    if wrong is not None:
-        raise DamagedError(f"the checkpoint {folder / str(step)} is damaged: {wrong}.")
-    return about
-
-
-def check_fit(where: Path, vae: VAE, params: Params, fitted: Fitted) -> None:
-    """Raises `DamagedError` if the arrays are not those of the model that the config describes."""
-    wanted = jax.eval_shape(vae.init, key_shape())
-    if not same_shapes(params, wanted):
-        raise DamagedError(f"the checkpoint {where} is damaged: its parameters are not those of its configuration.")
-    top = vae.top(code_shape(vae, params))
-    for kind in fitted.kinds:
-        if not fitted.fits(kind, top):
-            units = vae.top_units(params)
-            raise DamagedError(f"the checkpoint {where} is damaged: its {kind} does not fit codes of {units} units.")
-
-
-def same_shapes(tree: Tree, wanted: Any) -> bool:
-    """Returns whether two trees have the same structure, and leaves of the same shapes and types."""
-    have, want = (jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), each) for each in (tree, wanted))
-    return bool(have == want)

@@ -15,7 +15,8 @@ from jaxvae.data.prepared import Prepared
 from jaxvae.errors import UserError
 from jaxvae.experiment import Config, differences
 from jaxvae.runs import checkpoint
-from jaxvae.runs.run import described, load, same_shapes
+from jaxvae.runs.description import described, same_shapes
+from jaxvae.runs.run import load
 from jaxvae.training.critic import CriticState, init_critic
 from jaxvae.training.multihost import is_first, wait_for_all
 from jaxvae.training.sharding import Placement, everywhere

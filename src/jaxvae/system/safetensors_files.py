@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from jaxvae.errors import UserError
-from jaxvae.interchange.stored_tensor import StoredTensor
+from jaxvae.system.stored_tensor import StoredTensor
 
 
-def require_safetensors() -> None:
-    """Raises UserError unless the library is installed."""
+def require_safetensors(extra: str = "convert") -> None:
+    """Raises UserError unless the library is installed, with the extra that brings it."""
     if importlib.util.find_spec("safetensors") is None:
         raise UserError(
-            "models are converted with the package safetensors; install it with pip install 'jaxvae[convert]'."
+            f"weights are exchanged with the package safetensors; install it with pip install 'jaxvae[{extra}]'."
         )
 
 
@@ -37,12 +37,13 @@ def read_safetensors(path: Path, names: Mapping[str, str]) -> Iterator[tuple[str
             yield name, file.get_tensor(there)
 
 
-def write_tensors(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
-    """Writes tensors to a new file, which PyTorch's libraries read."""
+def write_tensors(path: Path, tensors: Mapping[str, np.ndarray], **about: str) -> None:
+    """Writes tensors to a new file; `about` is its metadata, by default that of tensors in PyTorch's layouts."""
     from safetensors.numpy import save_file
 
-    contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-    save_file(contiguous, path, metadata={"format": "pt"})
+    # Not `ascontiguousarray`, which makes an array of one number from a scalar.
+    contiguous = {name: np.require(array, requirements="C") for name, array in tensors.items()}
+    save_file(contiguous, path, metadata=about or {"format": "pt"})
 
 
 @contextmanager
