@@ -96,9 +96,7 @@ def test_mistakes_of_a_request_on_the_command_line(run, disc_run, call):
 
 
 def test_a_hierarchy_draws_its_coarsest_level_on_request(disc_set, tmp_path):
-    config = tiny_config(
-        model=HVAE(hidden=12, latent=(3, 5)), train=dataclasses.replace(train_config(), flow_matching_steps=40)
-    )
+    config = tiny_config(model=HVAE(hidden=12, latent=(3, 5)), train=train_config(flow_matching_steps=40))
     opened = untrained(config, disc_set)
     units = opened.vae.top_units(opened.params)
     folder = saved_run(tmp_path / "levels", config, disc_set, fitted_flow_matching=matched(disc_set, units))
