@@ -28,7 +28,7 @@ endif
 READY := .venv/ready-$(JAX_FOR)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup experiment train interpolate sample evaluate compare selftest reconstruct traverse attribute map neighbours encode decode convert explore test test-all test-tpu test-browser test-notebook test-docs test-parity test-weights hostile docs check bench faults clean
+.PHONY: help setup experiment train interpolate sample evaluate compare selftest reconstruct traverse attribute map neighbours encode decode convert export explore test test-all test-tpu test-browser test-notebook test-docs test-parity test-weights hostile docs check bench faults clean
 
 help:  ## print this help
 	@echo "jaxvae: variational autoencoders in JAX"
@@ -96,6 +96,9 @@ decode: $(READY)  ## decode a file of codes to images: ARGS="codes.npz --out FOL
 
 convert: $(READY)  ## a diffusers autoencoder to a run, or back: ARGS="FROM TO"
 	$(BIN)/python -m jaxvae.convert $(ARGS)
+
+export: $(READY)  ## newest run: encoder and decoder as StableHLO and ONNX (ARGS="--out FOLDER")
+	$(BIN)/python -m jaxvae.export $(ARGS)
 
 explore: $(READY)  ## newest run: walk, change attributes and sample in the browser
 	$(BIN)/python -m jaxvae.explore $(ARGS)

@@ -12,6 +12,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from jaxvae import inference
+from jaxvae.artifacts.folder import export_run
+from jaxvae.artifacts.formats import FORMATS
 from jaxvae.codes import Code
 from jaxvae.config import DevicesConfig
 from jaxvae.config.user_code import import_file
@@ -159,6 +161,24 @@ class Run(runs.Loaded):
         """
         options = LatentOptions(tuple(splits), moments, flips, scaling)
         return write_latents(self, data, Path(folder), options, overwrite)
+
+    def export(
+        self, folder: str | Path, *, formats: Sequence[str] = FORMATS, overwrite: bool = False
+    ) -> dict[str, Any]:
+        """Writes the encoder and the decoder to a folder of files that run without jaxvae.
+
+        Args:
+            folder: the folder to create.
+            formats: "stablehlo" (opened by `jax.export.deserialize`), "onnx", or both.
+            overwrite: replace another export.
+
+        Returns:
+            The contents of its export.json: inputs, outputs, their meaning, and versions.
+
+        Raises:
+            UserError: the folder exists, the extra `export` is not installed, or the model has no ONNX form.
+        """
+        return export_run(runs.Loaded(*self), folder, formats, overwrite)
 
     def _images(self, images: Any) -> Images:
         return uint8_images(images, self.info.shape)
