@@ -45,15 +45,15 @@ def export_run(
     kind = loaded.info.config.model.kind
     contents: dict[str, bytes] = {}
     described = {}
-    for part, inputs in zip(parts_of(loaded), _examples(loaded), strict=True):
+    for part, inputs in zip(parts_of(loaded), examples(loaded), strict=True):
         files, differences = {}, {}
         for each in formats:
             files[each] = name = f"{part.name}.{each}"
             if each == "stablehlo":
                 contents[name] = to_stablehlo(part, kind)
             else:
-                contents[name] = onnx_bytes(part, kind)
-                differences = {"onnx_difference": onnx_error(contents[name], part, *inputs)}
+                contents[name], difference = checked_onnx(part, kind, inputs)
+                differences = {"onnx_difference": difference}
         described[part.name] = _described(part, files) | differences
     about = {
         "format_version": FORMAT_VERSION, "run": loaded.info.run.resolve().name, "step": loaded.info.step,
@@ -79,7 +79,13 @@ def onnx_bytes(part: Part, kind: str) -> bytes:
         raise UserError(f"the {part.name} is larger than the 2 GB of an ONNX file; use --as stablehlo.") from error
 
 
-def _examples(loaded: Loaded) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def checked_onnx(part: Part, kind: str, inputs: Sequence[np.ndarray]) -> tuple[bytes, float]:
+    """Returns a part as the content of an ONNX file, and its difference from the model; raises as `onnx_error`."""
+    content = onnx_bytes(part, kind)
+    return content, onnx_error(content, part, *inputs)
+
+
+def examples(loaded: Loaded) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Returns inputs of the encoder, and of the decoder: noise, and draws from the model's prior."""
     vae, params, info = loaded
     images = np.random.default_rng(0).uniform(size=(CHECKED, *info.shape)).astype(np.float32)
