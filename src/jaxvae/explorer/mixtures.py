@@ -53,7 +53,7 @@ def _mixture(weights: Any, means: Any, factors: Any) -> Mixture | None:
 
 
 def _rows(array: Any) -> np.ndarray:
-    return np.reshape(array, (len(array), -1))
+    return np.asarray(array).reshape(len(array), -1)
 
 
 def _is_standard(part: Any) -> bool:
