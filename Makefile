@@ -1,4 +1,4 @@
-# make alone prints the targets. Variables: DATASET, ARGS, RAW, WEIGHTS, PYTHON, ACCELERATOR.
+# make alone prints the targets. Variables: DATASET, ARGS, RAW, WEIGHTS, ONNXRUNTIME_WEB, PYTHON, ACCELERATOR.
 
 DATASET     ?= avatars
 ARGS        ?=
@@ -7,6 +7,7 @@ PYTHON      ?= python3
 ACCELERATOR ?= auto
 NAME        ?=
 WEIGHTS     ?=
+ONNXRUNTIME_WEB ?=
 CHROMIUM    ?= $(shell command -v chromium chromium-browser google-chrome | head -n 1)
 BENCHMARKS  := conv64 mlp28 iw_likelihood startup pipeline prepare memory
 
@@ -97,7 +98,7 @@ decode: $(READY)  ## decode a file of codes to images: ARGS="codes.npz --out FOL
 convert: $(READY)  ## a diffusers autoencoder to a run, or back: ARGS="FROM TO"
 	$(BIN)/python -m jaxvae.convert $(ARGS)
 
-export: $(READY)  ## newest run: encoder and decoder as StableHLO and ONNX (ARGS="--out FOLDER")
+export: $(READY)  ## newest run: encoder and decoder as StableHLO and ONNX, or a web page (ARGS="--page FOLDER")
 	$(BIN)/python -m jaxvae.export $(ARGS)
 
 explore: $(READY)  ## newest run: walk, change attributes and sample in the browser
@@ -113,10 +114,10 @@ test-tpu: $(READY)  ## compile CelebA's train step for a TPU, without one (insta
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[tpu-plan]'
 	$(BIN)/python -m pytest -m tpu $(ARGS)
 
-test-browser: $(READY)  ## test the explorer in a headless Chromium (CHROMIUM=/usr/bin/chromium)
+test-browser: $(READY)  ## test the explorer in a headless Chromium (ONNXRUNTIME_WEB=FILE.tgz for the exported page)
 	@test -x "$(CHROMIUM)" || { echo "error: there is no Chromium; install it (apt-get install chromium) or set CHROMIUM=/path."; exit 2; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browser]'
-	CHROMIUM="$(CHROMIUM)" $(BIN)/python -m pytest -m browser tests/explorer $(ARGS)
+	CHROMIUM="$(CHROMIUM)" ONNXRUNTIME_WEB="$(abspath $(ONNXRUNTIME_WEB))" $(BIN)/python -m pytest -m browser tests/explorer $(ARGS)
 
 test-parity: $(READY)  ## compare converted models with diffusers, and let it open exported ones (installs [parity])
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[parity]'

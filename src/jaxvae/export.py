@@ -80,18 +80,15 @@ def _export_page(
     overwrite: bool,
     json: bool,
 ) -> None:
-    from jaxvae.artifacts.formats import require_onnx
-    from jaxvae.explorer.onnxruntime_web import read_onnxruntime_web
+    from jaxvae.explorer.onnxruntime_web import check_page
     from jaxvae.runs.presence import require_run
-    from jaxvae.system.whole_folder import refuse_folder
 
     check_count("--page-images", images, 1000, "a browser would load them all", least=0)
-    refuse_folder(page, "explorer.json", "--page", overwrite)
-    require_onnx()
-    runtime = read_onnxruntime_web(package)
+    runtime = check_page(page, package, overwrite)
     require_run(run)
 
-    from jaxvae.explorer.standalone_page import FACES, write_page
+    from jaxvae.explorer.page_files import FACES
+    from jaxvae.explorer.standalone_page import write_page
     from jaxvae.runs.run import load
 
     loaded = load(run)

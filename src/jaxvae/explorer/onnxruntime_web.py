@@ -1,15 +1,18 @@
-"""The files of onnxruntime-web, which run ONNX models in a browser, taken from its npm package."""
+"""What the exported page needs: the files of onnxruntime-web, which run its decoder, from the npm package."""
 
 import json
 import tarfile
 from pathlib import Path
 
+from jaxvae.artifacts.formats import require_onnx
 from jaxvae.errors import UserError
 from jaxvae.system.small_files import check_regular
+from jaxvae.system.whole_folder import refuse_folder
 
 # The variant without graphics cards. Its name says threads, but it also runs in one.
 FILES = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
 ABOUT = "package.json"
+DESCRIPTION = "explorer.json"  # Of the exported page.
 INSTALLED = Path("node_modules/onnxruntime-web")  # Where `npm install` puts it.
 LARGEST = 2**27  # Bytes of one file; the largest has 14 MB.
 
@@ -17,6 +20,13 @@ HOW_TO = (
     "get it with `npm pack onnxruntime-web`, and name the file that this downloads with --onnxruntime-web, or install "
     "it here with `npm install onnxruntime-web`"
 )
+
+
+def check_page(folder: Path, package: Path | None, overwrite: bool) -> dict[str, bytes]:
+    """Returns the files of onnxruntime-web; raises UserError if a page cannot be written to this folder."""
+    refuse_folder(folder, DESCRIPTION, "--page", overwrite)
+    require_onnx()
+    return read_onnxruntime_web(package)
 
 
 def read_onnxruntime_web(path: Path | None) -> dict[str, bytes]:

@@ -9,6 +9,7 @@ PAGE_FILES = (
     "mix.js", "pick.js", "plot.js", "save.js", "server.js", "sheet.js", "shelf.js", "slider.js", "sliders.js",
     "state.js", "tabs.js", "walk.js",
 )  # fmt: skip
+FACES = 24  # Images of the test split that an exported page has, unless another number is asked for.
 # What takes the place of the server where the page is exported: a server.js of its own, and the modules that it needs.
 STANDALONE = Path(__file__).parent / "standalone"
 STANDALONE_FILES = ("server.js", "codes.js", "drawing.js", "model.js", "names.js", "prior.js")

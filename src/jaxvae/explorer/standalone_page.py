@@ -24,13 +24,13 @@ from jaxvae.explorer.about import about
 from jaxvae.explorer.ends import End
 from jaxvae.explorer.exports import grid_png
 from jaxvae.explorer.mixtures import Mixture, as_mixture
-from jaxvae.explorer.page_files import PAGE, PAGE_FILES, STANDALONE, STANDALONE_FILES
+from jaxvae.explorer.onnxruntime_web import DESCRIPTION
+from jaxvae.explorer.page_files import FACES, PAGE, PAGE_FILES, STANDALONE, STANDALONE_FILES
 from jaxvae.explorer.session import Session, open_session
 from jaxvae.runs.run import Loaded, prior_of
 from jaxvae.system.whole_folder import write_whole_folder
 
-DESCRIPTION = "explorer.json"
-FACES, UNITS = 24, 10  # Images of the test split, and sliders of units.
+UNITS = 10  # With a slider each.
 PATHS = ("linear", "spherical")  # The others need the prior's quantiles, or gradients of the decoder.
 
 
