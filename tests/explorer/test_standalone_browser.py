@@ -10,9 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from browsing import changed_by, errors, open_tool, opened, shown, slide
+from conftest import saved_run, tiny_config
 from PIL import Image
 from serving import free_port
 
+from jaxvae import HVAE, MLP, DataConfig
+from jaxvae.data.in_memory import prepare_arrays
 from jaxvae.explorer import moves
 from jaxvae.explorer.onnxruntime_web import read_onnxruntime_web
 from jaxvae.explorer.session import open_session
@@ -24,14 +27,15 @@ pytestmark = pytest.mark.browser
 pytest_plugins = ["browser_fixtures"]
 
 
-@pytest.fixture(scope="module")
-def site(fitted_run, tmp_path_factory):
+@contextlib.contextmanager
+def hosted(run, folder):
+    """The address of the page of a run, exported into the folder `inner` of another."""
     pytest.importorskip("onnxruntime")
     package = os.environ.get("ONNXRUNTIME_WEB")
     if not package:
         pytest.skip("ONNXRUNTIME_WEB does not name the npm package onnxruntime-web")
-    folder = tmp_path_factory.mktemp("site") / "inner"
-    write_page(load(fitted_run), folder, read_onnxruntime_web(Path(package)), faces=6)
+    folder = folder / "inner"
+    write_page(load(run), folder, read_onnxruntime_web(Path(package)), faces=6)
     # Not at the root of the host, where absolute addresses would go unnoticed.
     command = [
         sys.executable,
@@ -49,6 +53,12 @@ def site(fitted_run, tmp_path_factory):
         assert "Serving" in server.stdout.readline()
         yield f"http://127.0.0.1:{command[-1]}/inner/"
         server.terminate()
+
+
+@pytest.fixture(scope="module")
+def site(fitted_run, tmp_path_factory):
+    with hosted(fitted_run, tmp_path_factory.mktemp("site")) as address:
+        yield address
 
 
 @contextlib.contextmanager
@@ -155,3 +165,29 @@ def test_an_unknown_image_is_reported_at_its_end(browser, site):
         page.keyboard.press("Tab")
         page.wait_for_selector(".error:not([hidden])")
         assert errors(page) == {"last": "test:999 is not one of the 8 images of this page; see the gallery."}
+
+
+def test_a_hierarchy_turns_each_level_by_itself_and_keeps_as_much_of_it_as_asked(browser, disc_set, tmp_path):
+    run = load(saved_run(tmp_path / "run", tiny_config(model=HVAE(hidden=4, latent=(3, 4))), disc_set))
+    first, last = (moves.code_row(run, image) for image in disc_set.split("test").images[:2])
+    row = moves.path_rows(run, moves.build_named_path(run, "spherical"), first, last)[50]
+    row = moves.apply_sliders(row, moves.level_sliders(run), [("level:z1", -0.5)])
+    with (
+        hosted(tmp_path / "run", tmp_path / "site") as address,
+        page_at(browser, address, "#from=test:0&to=test:1&path=spherical") as page,
+    ):
+        open_tool(page, "levels")
+        changed_by(page, lambda: slide(page, "#panel-levels input[data-key='level:z1']", 0.5))
+        assert np.abs(pixels(page) - expected(tmp_path / "run", row)).max() <= 1
+
+
+def test_a_grey_image_is_shown_in_grey(browser, tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 1), np.uint8)
+    grey = prepare_arrays(images, None, DataConfig(size=None, root=str(tmp_path / "data")))
+    run = load(saved_run(tmp_path / "run", tiny_config(model=MLP(hidden=(4,), latent=2)), grey))
+    (row,) = np.asarray(encode_means(run.vae, run.params, grey.split("test").images[:1]))
+    with (
+        hosted(tmp_path / "run", tmp_path / "site") as address,
+        page_at(browser, address, "#from=test:0&at=0") as page,
+    ):
+        assert np.abs(pixels(page) - expected(tmp_path / "run", row)).max() <= 1

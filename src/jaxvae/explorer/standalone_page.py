@@ -8,6 +8,7 @@ faces/                       images of the test split
 """
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def write_page(
     session = open_session(loaded, data, UNITS)
     ends = _faces(session, faces)
     priors = _priors(loaded)
-    if len(ends) < 2 and not priors:
+    if not ends and not priors:
         raise UserError(
             f"{loaded.info.run} has nothing for a page to show: no images of its data set, and no prior of Gaussians."
         )
@@ -95,7 +96,12 @@ def _faces(session: Session, count: int) -> list[End]:
     if session.prepared is None or count < 1:
         return []
     first = [f"test:{index}" for index in range(min(count, len(session.prepared.split("test").images)))]
-    return [session.end(name) for name in dict.fromkeys([*first, session.first, session.last])]
+    ends = [session.end(name) for name in first]
+    for name in (session.first, session.last):
+        if name not in [end.name for end in ends]:
+            with suppress(UserError):  # Another data set may have no such image.
+                ends.append(session.end(name))
+    return ends
 
 
 def _priors(loaded: Loaded) -> dict[str, Mixture]:
@@ -105,9 +111,11 @@ def _priors(loaded: Loaded) -> dict[str, Mixture]:
 
 def _about(session: Session, ends: list[End], priors: list[str]) -> dict[str, Any]:
     """Returns what the page is told of the run: nothing that only the command can answer."""
-    first, last = (session.first, session.last) if ends else (f"draw:{priors[0]}:0:1:{index}" for index in (0, 1))
+    names = [str(end.name) for end in ends] or [f"draw:{priors[0]}:0:1:{index}" for index in (0, 1)]
+    first = session.first if session.first in names else names[0]
+    last = session.last if session.last in names else names[min(1, len(names) - 1)]
     without = {"served": False, "attributes": {}, "missing_formats": {}, "notes": [], "paths": list(PATHS)}
-    named = sum(str(end.name).startswith("test:") for end in ends)
+    named = sum(name.startswith("test:") for name in names)
     return {**about(session), **without, "first": first, "last": last, "test_images": named, "priors": priors}
 
 
