@@ -41,6 +41,11 @@ def constant(array: Any, shape: Shape | None = None) -> Value:
     return Value(array.shape if shape is None else shape, array.shape, "", array)
 
 
+def number(value: float) -> Value:
+    """Returns a number as a value."""
+    return constant(np.float32(value))
+
+
 class Graph:
     """Nodes and constants of a part, in the order in which they are computed."""
 
@@ -130,6 +135,13 @@ class Graph:
         made.ir_version = IR_VERSION
         onnx.checker.check_model(made)
         return made
+
+
+def combine(graph: Graph, op: str, inputs: list[Value], shape: Shape) -> Value:
+    """Adds an operation that combines arrays element by element, expanding those that are smaller."""
+    aligned = [(1,) * (len(shape) - len(each.stored)) + each.stored for each in inputs]
+    stored = tuple(next((size for size in sizes if size != 1), 1) for sizes in zip(*aligned, strict=True))
+    return graph.add(op, inputs, shape, stored)
 
 
 def _described(port: Port) -> Any:

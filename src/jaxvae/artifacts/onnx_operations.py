@@ -11,17 +11,19 @@ from typing import Any
 import numpy as np
 
 from jaxvae.artifacts.onnx_convolution import convolve, permute, pool_max, pool_sum
-from jaxvae.artifacts.onnx_graph import Graph, Shape, UntranslatableError, Value, constant, onnx_type
+from jaxvae.artifacts.onnx_graph import (
+    Graph,
+    Shape,
+    UntranslatableError,
+    Value,
+    combine,
+    number,
+    onnx_type,
+)
+from jaxvae.artifacts.onnx_slicing import cut_at, cut_out, gather, pad, reverse, squeeze, update
 
 Parameters = dict[str, Any]
 Operation = Callable[[Graph, list[Value], Shape, Parameters], Value]
-
-
-def combine(graph: Graph, op: str, inputs: list[Value], shape: Shape) -> Value:
-    """Adds an operation that combines arrays element by element, expanding those that are smaller."""
-    aligned = [(1,) * (len(shape) - len(each.stored)) + each.stored for each in inputs]
-    stored = tuple(next((size for size in sizes if size != 1), 1) for sizes in zip(*aligned, strict=True))
-    return graph.add(op, inputs, shape, stored)
 
 
 def _pointwise(*ops: str) -> Operation:
@@ -36,10 +38,6 @@ def _pointwise(*ops: str) -> Operation:
     return translate
 
 
-def _number(value: float) -> Value:
-    return constant(np.float32(value))
-
-
 def _same(graph: Graph, inputs: list[Value], shape: Shape, p: Parameters) -> Value:
     return inputs[0]
 
@@ -51,15 +49,15 @@ def _square(graph: Graph, inputs: list[Value], shape: Shape, p: Parameters) -> V
 def _power(graph: Graph, inputs: list[Value], shape: Shape, p: Parameters) -> Value:
     if p["y"] == 2:
         return _square(graph, inputs, shape, p)
-    return combine(graph, "Pow", [inputs[0], _number(p["y"])], shape)
+    return combine(graph, "Pow", [inputs[0], number(p["y"])], shape)
 
 
 def _log1p(graph: Graph, inputs: list[Value], shape: Shape, p: Parameters) -> Value:
-    return combine(graph, "Log", [combine(graph, "Add", [inputs[0], _number(1.0)], shape)], shape)
+    return combine(graph, "Log", [combine(graph, "Add", [inputs[0], number(1.0)], shape)], shape)
 
 
 def _expm1(graph: Graph, inputs: list[Value], shape: Shape, p: Parameters) -> Value:
-    return combine(graph, "Sub", [combine(graph, "Exp", [inputs[0]], shape), _number(1.0)], shape)
+    return combine(graph, "Sub", [combine(graph, "Exp", [inputs[0]], shape), number(1.0)], shape)
 
 
 def _clamp(graph: Graph, inputs: list[Value], shape: Shape, p: Parameters) -> Value:
@@ -100,102 +98,8 @@ def _reshape(graph: Graph, inputs: list[Value], shape: Shape, p: Parameters) -> 
     return graph.add("Reshape", [graph.expand(inputs[0]), graph.integers(sizes)], shape)
 
 
-def _squeeze(graph: Graph, inputs: list[Value], shape: Shape, p: Parameters) -> Value:
-    axes, x = p["dimensions"], inputs[0]
-    if not axes:  # ONNX would remove every axis of 1.
-        return x
-    stored = tuple(size for axis, size in enumerate(x.stored) if axis not in axes)
-    return graph.add("Squeeze", [x, graph.integers(axes)], shape, stored)
-
-
 def _transpose(graph: Graph, inputs: list[Value], shape: Shape, p: Parameters) -> Value:
     return permute(graph, inputs[0], p["permutation"])
-
-
-def cut(graph: Graph, x: Value, starts: Any, shape: Shape, steps: Any = None) -> Value:
-    """Returns the part of an array that begins at `starts` and has this shape; whole axes stay as they are."""
-    x = graph.expand(x, symbolic=False)
-    steps = [1] * len(shape) if steps is None else steps
-    cuts = [axis for axis, size in enumerate(shape) if size != x.shape[axis]]
-    if any(not isinstance(x.shape[axis], int) for axis in cuts):
-        raise UntranslatableError("a part of a batch")
-    if not cuts:
-        return x
-    from_, by = ([int(each[axis]) for axis in cuts] for each in (starts, steps))
-    to = [start + (shape[axis] - 1) * step + 1 for axis, start, step in zip(cuts, from_, by, strict=True)]
-    stored = tuple(shape[axis] if axis in cuts else size for axis, size in enumerate(x.stored))
-    return graph.add("Slice", [x, *map(graph.integers, (from_, to, cuts, by))], shape, stored)
-
-
-def _slice(graph: Graph, inputs: list[Value], shape: Shape, p: Parameters) -> Value:
-    return cut(graph, inputs[0], p["start_indices"], shape, p["strides"])
-
-
-def _reverse(graph: Graph, inputs: list[Value], shape: Shape, p: Parameters) -> Value:
-    axes, x = list(p["dimensions"]), graph.expand(inputs[0], symbolic=False)
-    if any(not isinstance(x.shape[axis], int) for axis in axes):
-        raise UntranslatableError("a batch in reverse order")
-    ranges = ([x.shape[axis] - 1 for axis in axes], [-x.shape[axis] - 1 for axis in axes], axes, [-1 for _ in axes])
-    return graph.add("Slice", [x, *map(graph.integers, ranges)], shape, x.stored)
-
-
-def _known_starts(starts: list[Value], x: Value, sizes: Any) -> list[int]:
-    """Returns where a part of an array begins; as in JAX it is moved back where it would reach beyond the end."""
-    if any(start.constant is None for start in starts):
-        raise UntranslatableError("a part of an array at a place that is computed")
-    places = [int(start.constant) for start in starts if start.constant is not None]
-    pairs = zip(places, x.shape, sizes, strict=True)
-    return [min(max(place, 0), whole - size) if isinstance(whole, int) else 0 for place, whole, size in pairs]
-
-
-def _dynamic_slice(graph: Graph, inputs: list[Value], shape: Shape, p: Parameters) -> Value:
-    x, *starts = inputs
-    return cut(graph, x, _known_starts(starts, x, p["slice_sizes"]), shape)
-
-
-def _gather(graph: Graph, inputs: list[Value], shape: Shape, p: Parameters) -> Value:
-    """Translates what `x[:, a:b]` and `x[:, a:b:c]` become if the batch has no known size: parts at known places."""
-    (x, places), numbers, sizes = inputs, p["dimension_numbers"], p["slice_sizes"]
-    if places.constant is None or numbers.operand_batching_dims:
-        raise UntranslatableError("a part of an array at a place that is computed")
-    axes, collapsed = numbers.start_index_map, numbers.collapsed_slice_dims
-    if places.constant.ndim == 1:
-        starts = [constant(0)] * len(x.shape)
-        for axis, place in zip(axes, places.constant, strict=True):
-            starts[axis] = constant(place)
-        part = cut(graph, x, _known_starts(starts, x, sizes), tuple(sizes))
-        return _squeeze(graph, [part], shape, {"dimensions": collapsed})
-    (axis,) = axes if len(axes) == 1 else (-1,)
-    others = tuple(each for each in range(len(shape)) if each != axis)
-    if places.constant.ndim != 2 or collapsed != (axis,) or numbers.offset_dims != others:
-        raise UntranslatableError("a choice of elements along several axes")
-    x = graph.expand(x, symbolic=False)
-    stored = (*x.stored[:axis], shape[axis], *x.stored[axis + 1 :])
-    return graph.add("Gather", [x, graph.integers(places.constant[:, 0])], shape, stored, axis=axis)
-
-
-def _update(graph: Graph, inputs: list[Value], shape: Shape, p: Parameters) -> Value:
-    """Translates `dynamic_update_slice` at a known place: what is new, padded, wherever a mask says so."""
-    x, new, *starts = inputs
-    places = _known_starts(starts, x, new.shape)
-    ends = [0 if not isinstance(whole, int) else whole - place - size
-            for place, whole, size in zip(places, x.shape, new.shape, strict=True)]  # fmt: skip
-    inside = [slice(place, place + size) if isinstance(size, int) else slice(None)
-              for place, size in zip(places, new.shape, strict=True)]  # fmt: skip
-    mask = np.zeros([size if isinstance(size, int) else 1 for size in shape], bool)
-    mask[tuple(inside)] = True
-    padding = {"padding_config": [(place, end, 0) for place, end in zip(places, ends, strict=True)]}
-    padded = _pad(graph, [new, _number(0.0)], shape, padding)
-    return combine(graph, "Where", [constant(mask), padded, x], shape)
-
-
-def _pad(graph: Graph, inputs: list[Value], shape: Shape, p: Parameters) -> Value:
-    x, filler = graph.expand(inputs[0], symbolic=False), inputs[1]
-    low, high, between = zip(*p["padding_config"], strict=True)
-    if any(between) or any(a or b for a, b, size in zip(low, high, x.shape, strict=True) if not isinstance(size, int)):
-        raise UntranslatableError("a padding between the elements of an array, or of the batch")
-    stored = tuple(size if isinstance(size, int) else have for size, have in zip(shape, x.stored, strict=True))
-    return graph.add("Pad", [x, graph.integers([*low, *high]), filler], shape, stored)
 
 
 def _concatenate(graph: Graph, inputs: list[Value], shape: Shape, p: Parameters) -> Value:
@@ -207,12 +111,6 @@ def _stack(graph: Graph, inputs: list[Value], shape: Shape, p: Parameters) -> Va
     one = (*shape[:axis], 1, *shape[axis + 1 :])
     each = [graph.add("Unsqueeze", [graph.expand(x), graph.integers([axis])], one) for x in inputs]
     return graph.add("Concat", each, shape, axis=axis)
-
-
-def split(graph: Graph, x: Value, shapes: list[Shape], axis: int) -> list[Value]:
-    """Returns the parts of an array along an axis."""
-    starts = np.cumsum([0, *(shape[axis] for shape in shapes)])
-    return [cut(graph, x, [start] * len(shape), shape) for start, shape in zip(starts, shapes, strict=False)]
 
 
 def _reduce(op: str) -> Operation:
@@ -251,15 +149,15 @@ def _batch_size(graph: Graph, inputs: list[Value], shape: Shape, p: Parameters) 
 
 
 def _erfc(graph: Graph, inputs: list[Value], shape: Shape, p: Parameters) -> Value:
-    return combine(graph, "Sub", [_number(1.0), combine(graph, "Erf", inputs, shape)], shape)
+    return combine(graph, "Sub", [number(1.0), combine(graph, "Erf", inputs, shape)], shape)
 
 
 def _is_finite(graph: Graph, inputs: list[Value], shape: Shape, p: Parameters) -> Value:
-    return combine(graph, "Less", [combine(graph, "Abs", inputs, shape), _number(math.inf)], shape)
+    return combine(graph, "Less", [combine(graph, "Abs", inputs, shape), number(math.inf)], shape)
 
 
 def _exp2(graph: Graph, inputs: list[Value], shape: Shape, p: Parameters) -> Value:
-    return combine(graph, "Exp", [combine(graph, "Mul", [inputs[0], _number(math.log(2.0))], shape)], shape)
+    return combine(graph, "Exp", [combine(graph, "Mul", [inputs[0], number(math.log(2.0))], shape)], shape)
 
 
 OPERATIONS: dict[str, Operation] = {
@@ -267,17 +165,17 @@ OPERATIONS: dict[str, Operation] = {
     "broadcast_in_dim": broadcast, "ceil": _pointwise("Ceil"), "clamp": _clamp, "concatenate": _concatenate,
     "conv_general_dilated": convolve, "convert_element_type": _convert, "copy": _same, "copy_p": _same,
     "cos": _pointwise("Cos"), "dim_as_value": _batch_size, "div": _pointwise("Div"), "dot_general": _dot,
-    "dynamic_slice": _dynamic_slice, "dynamic_update_slice": _update, "eq": _pointwise("Equal"),
+    "dynamic_slice": cut_at, "dynamic_update_slice": update, "eq": _pointwise("Equal"),
     "erf": _pointwise("Erf"), "erfc": _erfc, "exp": _pointwise("Exp"), "exp2": _exp2, "expm1": _expm1,
-    "floor": _pointwise("Floor"), "gather": _gather, "ge": _pointwise("GreaterOrEqual"), "gt": _pointwise("Greater"),
+    "floor": _pointwise("Floor"), "gather": gather, "ge": _pointwise("GreaterOrEqual"), "gt": _pointwise("Greater"),
     "integer_pow": _power, "is_finite": _is_finite, "le": _pointwise("LessOrEqual"), "log": _pointwise("Log"),
     "log1p": _log1p, "logistic": _pointwise("Sigmoid"), "lt": _pointwise("Less"), "max": _pointwise("Max"),
     "min": _pointwise("Min"), "mul": _pointwise("Mul"), "name": _same, "ne": _pointwise("Equal", "Not"),
-    "neg": _pointwise("Neg"), "not": _pointwise("Not"), "or": _pointwise("Or"), "pad": _pad, "pow": _pointwise("Pow"),
+    "neg": _pointwise("Neg"), "not": _pointwise("Not"), "or": _pointwise("Or"), "pad": pad, "pow": _pointwise("Pow"),
     "reduce_max": _reduce("ReduceMax"), "reduce_min": _reduce("ReduceMin"), "reduce_prod": _reduce("ReduceProd"),
     "reduce_sum": _reduce("ReduceSum"), "reduce_window_max": pool_max, "reduce_window_sum": pool_sum,
-    "reshape": _reshape, "rev": _reverse, "rsqrt": _pointwise("Sqrt", "Reciprocal"), "select_n": _select,
-    "sign": _pointwise("Sign"), "sin": _pointwise("Sin"), "slice": _slice, "sqrt": _pointwise("Sqrt"),
-    "square": _square, "squeeze": _squeeze, "stack": _stack, "stop_gradient": _same, "sub": _pointwise("Sub"),
+    "reshape": _reshape, "rev": reverse, "rsqrt": _pointwise("Sqrt", "Reciprocal"), "select_n": _select,
+    "sign": _pointwise("Sign"), "sin": _pointwise("Sin"), "slice": cut_out, "sqrt": _pointwise("Sqrt"),
+    "square": _square, "squeeze": squeeze, "stack": _stack, "stop_gradient": _same, "sub": _pointwise("Sub"),
     "tanh": _pointwise("Tanh"), "transpose": _transpose,
 }  # fmt: skip

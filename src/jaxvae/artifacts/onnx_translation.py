@@ -12,7 +12,8 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from jaxvae.artifacts.onnx_graph import Graph, UntranslatableError, Value, constant
-from jaxvae.artifacts.onnx_operations import OPERATIONS, cut, split
+from jaxvae.artifacts.onnx_operations import OPERATIONS
+from jaxvae.artifacts.onnx_slicing import cut, split
 from jaxvae.artifacts.parts import Part, trace
 from jaxvae.errors import UserError
 
