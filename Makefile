@@ -1,4 +1,4 @@
-# make alone prints the targets. Variables: DATASET, ARGS, RAW, WEIGHTS, PYTHON, ACCELERATOR.
+# make alone prints the targets. Variables: DATASET, ARGS, RAW, WEIGHTS, ONNXRUNTIME_WEB, PYTHON, ACCELERATOR.
 
 DATASET     ?= avatars
 ARGS        ?=
@@ -7,6 +7,7 @@ PYTHON      ?= python3
 ACCELERATOR ?= auto
 NAME        ?=
 WEIGHTS     ?=
+ONNXRUNTIME_WEB ?=
 CHROMIUM    ?= $(shell command -v chromium chromium-browser google-chrome | head -n 1)
 BENCHMARKS  := conv64 mlp28 iw_likelihood startup pipeline prepare memory
 
@@ -28,7 +29,7 @@ endif
 READY := .venv/ready-$(JAX_FOR)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup experiment train interpolate sample evaluate compare selftest reconstruct traverse attribute map neighbours encode decode convert push explore test test-all test-tpu test-browser test-notebook test-docs test-parity test-weights hostile docs check bench faults clean
+.PHONY: help setup experiment train interpolate sample evaluate compare selftest reconstruct traverse attribute map neighbours encode decode convert export push explore test test-all test-tpu test-browser test-notebook test-docs test-parity test-weights hostile docs check bench faults clean
 
 help:  ## print this help
 	@echo "jaxvae: variational autoencoders in JAX"
@@ -97,6 +98,9 @@ decode: $(READY)  ## decode a file of codes to images: ARGS="codes.npz --out FOL
 convert: $(READY)  ## a diffusers autoencoder to a run, or back: ARGS="FROM TO"
 	$(BIN)/python -m jaxvae.convert $(ARGS)
 
+export: $(READY)  ## newest run: encoder and decoder as StableHLO and ONNX, or a web page (ARGS="--page FOLDER")
+	$(BIN)/python -m jaxvae.export $(ARGS)
+
 push: $(READY)  ## upload a run with a model card: ARGS="RUN OWNER/NAME --license apache-2.0"
 	$(BIN)/python -m jaxvae.push $(ARGS)
 
@@ -113,10 +117,10 @@ test-tpu: $(READY)  ## compile CelebA's train step for a TPU, without one (insta
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[tpu-plan]'
 	$(BIN)/python -m pytest -m tpu $(ARGS)
 
-test-browser: $(READY)  ## test the explorer in a headless Chromium (CHROMIUM=/usr/bin/chromium)
+test-browser: $(READY)  ## test the explorer in a headless Chromium (ONNXRUNTIME_WEB=FILE.tgz for the exported page)
 	@test -x "$(CHROMIUM)" || { echo "error: there is no Chromium; install it (apt-get install chromium) or set CHROMIUM=/path."; exit 2; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browser]'
-	CHROMIUM="$(CHROMIUM)" $(BIN)/python -m pytest -m browser tests/explorer $(ARGS)
+	CHROMIUM="$(CHROMIUM)" ONNXRUNTIME_WEB="$(abspath $(ONNXRUNTIME_WEB))" $(BIN)/python -m pytest -m browser tests/explorer $(ARGS)
 
 test-parity: $(READY)  ## compare converted models with diffusers, and let it open exported ones (installs [parity])
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[parity]'

@@ -19,6 +19,7 @@ COMMANDS = {
     "attribute": "add or remove attributes at a chosen strength; how often the edit succeeds",
     "encode": "images to a file of codes",
     "decode": "a file of codes to images",
+    "export": "encoder and decoder as StableHLO and ONNX, or the explorer as a static web page",
     "convert": "models of diffusers to runs, and runs to models of diffusers",
     "push": "a trained run to the Hugging Face Hub, with a model card",
     "map": "the latent space as a 2-D plot, coloured by an attribute",

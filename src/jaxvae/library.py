@@ -12,6 +12,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from jaxvae import inference
+from jaxvae.artifacts.folder import export_run
+from jaxvae.artifacts.formats import FORMATS
 from jaxvae.codes import Code
 from jaxvae.config import DevicesConfig
 from jaxvae.config.user_code import import_file
@@ -26,6 +28,7 @@ from jaxvae.errors import UserError
 from jaxvae.evaluation.log_likelihood import importance_bounds
 from jaxvae.evaluation.report import evaluation_keys
 from jaxvae.experiment import Config
+from jaxvae.explorer.page_files import FACES
 from jaxvae.keys import key_for
 from jaxvae.latents.attributes.request import GUIDANCE, parse_request, prior_for
 from jaxvae.latents.latent_writing import LatentOptions, ScalingKind, write_latents
@@ -205,6 +208,56 @@ class Run(runs.Loaded):
         """
         options = LatentOptions(tuple(splits), moments, flips, scaling)
         return write_latents(self, data, Path(folder), options, overwrite)
+
+    def export(
+        self, folder: str | Path, *, formats: Sequence[str] = FORMATS, overwrite: bool = False
+    ) -> dict[str, Any]:
+        """Writes the encoder and the decoder to a folder of files that run without jaxvae.
+
+        Args:
+            folder: the folder to create.
+            formats: "stablehlo" (opened by `jax.export.deserialize`), "onnx", or both.
+            overwrite: replace another export.
+
+        Returns:
+            The contents of its export.json: inputs, outputs, their meaning, and versions.
+
+        Raises:
+            UserError: the folder exists, the extra `export` is not installed, or the model has no ONNX form.
+        """
+        return export_run(self, folder, formats, overwrite)
+
+    def export_page(
+        self,
+        folder: str | Path,
+        *,
+        onnxruntime_web: str | Path | None = None,
+        images: int = FACES,
+        data: str | Path | None = None,
+        overwrite: bool = False,
+    ) -> dict[str, Any]:
+        """Writes the explorer to a folder that any static web host serves; the decoder runs in the browser.
+
+        Args:
+            folder: the folder to create.
+            onnxruntime_web: the npm package that runs the decoder, as an archive or a folder; None takes the one in
+                node_modules.
+            images: images of the test split that become part of the page, for everybody to see; 0 for none.
+            data: the prepared data set, if it has moved since the run was trained.
+            overwrite: replace another page.
+
+        Returns:
+            What the page offers: `images`, `priors`, and the number of `sliders` in each group.
+
+        Raises:
+            UserError: the folder exists, a package is missing, or the decoder has no ONNX form.
+        """
+        # Imported here, since it brings all of the explorer.
+        from jaxvae.explorer.onnxruntime_web import check_page
+        from jaxvae.explorer.standalone_page import write_page
+
+        runtime = check_page(Path(folder), None if onnxruntime_web is None else Path(onnxruntime_web), overwrite)
+        return write_page(self, Path(folder), runtime, None if data is None else Path(data), images)
 
     def _images(self, images: Any) -> Images:
         return uint8_images(images, self.info.shape)

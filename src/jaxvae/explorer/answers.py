@@ -13,9 +13,9 @@ from jaxvae.data.pixels import scale
 from jaxvae.data.prepared import Prepared
 from jaxvae.errors import UserError
 from jaxvae.explorer import exports, moves
-from jaxvae.explorer.ends import MAX_UPLOAD_BYTES, End
+from jaxvae.explorer.ends import End
 from jaxvae.explorer.faces import face_json
-from jaxvae.explorer.gallery import attribute_choices, color_by, find_images
+from jaxvae.explorer.gallery import color_by, find_images
 from jaxvae.explorer.plane import nearest_images
 from jaxvae.explorer.requests import (
     read_animation,
@@ -33,27 +33,9 @@ from jaxvae.explorer.sheet import sheet_faces
 
 DRAWS_PER_ROW = 6
 NEAREST = 8
-SLIDER_FIELDS = ("key", "label", "note", "low", "high", "neutral")  # What the page knows of a slider.
 MEDIA_TYPES = {".gif": "image/gif", ".webp": "image/webp", ".mp4": "video/mp4"}
 
 Answer = Callable[[Session, bytes, Request], Response]
-
-
-def about(session: Session) -> dict[str, Any]:
-    """Returns what the page must know before it can show anything."""
-    info, prepared = session.loaded.info, session.prepared
-    return {
-        "run": info.run.resolve().name, "step": info.step, "data": info.data["name"], "shape": list(info.shape),
-        "first": session.first, "last": session.last, "notes": session.notes,
-        "test_images": info.data["splits"]["test"]["n"] if prepared else 0,
-        "attributes": {name: list(values) for name, values in attribute_choices(prepared).items()} if prepared else {},
-        "paths": moves.path_names(session.loaded), "priors": moves.prior_names(session.loaded),
-        "missing_formats": exports.missing_formats(), "largest_upload_bytes": MAX_UPLOAD_BYTES,
-        "sliders": {
-            group: [{name: getattr(s, name) for name in SLIDER_FIELDS} for s in sliders]
-            for group, sliders in session.sliders.items()
-        },
-    }  # fmt: skip
 
 
 def end(session: Session, body: bytes, request: Request) -> Response:

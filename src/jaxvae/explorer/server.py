@@ -13,18 +13,13 @@ from starlette.routing import Route
 
 from jaxvae.errors import UserError
 from jaxvae.explorer import answers
+from jaxvae.explorer.about import about as about_json
 from jaxvae.explorer.answers import Answer
 from jaxvae.explorer.ends import MAX_UPLOAD_BYTES
+from jaxvae.explorer.page_files import PAGE, PAGE_FILES
 from jaxvae.explorer.same_origin import SameOriginMiddleware
 from jaxvae.explorer.session import Session
 
-PAGE = Path(__file__).parent / "page"
-PAGE_FILES = (
-    "page.html", "base.css", "stage.css", "tools.css",
-    "page.js", "address.js", "ask.js", "dom.js", "draws.js", "ends.js", "faces.js", "gallery.js", "like.js", "map.js",
-    "mix.js", "pick.js", "plot.js", "save.js", "sheet.js", "shelf.js", "slider.js", "sliders.js", "state.js", "tabs.js",
-    "walk.js",
-)  # fmt: skip
 MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 MAX_REQUEST_BYTES = 400_000  # A shelf of faces made of many others; uploads have their own limit.
 MAX_REQUEST_SECONDS = 30  # For a body to arrive; the browser is on the same machine.
@@ -56,7 +51,7 @@ def build_app(session: Session) -> Starlette:
         return Route(path, endpoint)
 
     async def about(request: Request) -> Response:
-        return JSONResponse(answers.about(session))
+        return JSONResponse(about_json(session))
 
     async def thumbnail(request: Request) -> Response:
         return await run_in_threadpool(answers.thumbnail, session, b"", request)

@@ -43,7 +43,7 @@ def hierarchical_vae(networks: HierarchyNetworks, head: LikelihoodHead, learned_
         return networks.init(networks_key) | learned
 
     def encode(params: Params, x: Float[ArrayLike, "b h w c"]) -> LevelPosterior:
-        no_noise = tuple(jnp.zeros((len(x), *shape)) for shape in networks.shapes)
+        no_noise = tuple(jnp.zeros((x.shape[0], *shape)) for shape in networks.shapes)
         way = networks.draw(params, networks.look(params, x), no_noise)
         return LevelPosterior(way.means, way.log_variances)
 

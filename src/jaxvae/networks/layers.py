@@ -30,7 +30,9 @@ def halve(size: int) -> int:
 def pad_to_multiple(x: Float[Array, "b h w c"], stride: int) -> Float[Array, "b h2 w2 c"]:
     """Repeats the last row and column until the stride divides both sides."""
     below, right = (-side % stride for side in x.shape[1:3])
-    return jnp.pad(x, ((0, 0), (0, below), (0, right), (0, 0)), "edge")
+    # Not by `jnp.pad`, which also looks at the first axis, and that may be a symbol.
+    x = jnp.concatenate([x, *[x[:, -1:]] * below], axis=1)
+    return jnp.concatenate([x, *[x[:, :, -1:]] * right], axis=2)
 
 
 class Down(nn.Module):

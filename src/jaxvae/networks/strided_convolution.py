@@ -64,6 +64,11 @@ def _by_platform(
     return chosen
 
 
+def _has_many(images: Float[ArrayLike, "b h w c"]) -> bool:
+    # The batch of an exported model is a symbol, of which nothing is known.
+    return isinstance(images.shape[0], int) and images.shape[0] >= MANY_IMAGES
+
+
 def _pads(size: tuple[int, ...]) -> tuple[tuple[int, int], tuple[int, int]]:
     return (1, 1 + size[0] % 2), (1, 1 + size[1] % 2)
 
@@ -77,7 +82,7 @@ def _convolve_plainly(
 def _convolve_on_cpu(
     x: Float[Array, "b h w i"], kernel: Float[Array, "4 4 i o"]
 ) -> Float[Array, "b (h+1)//2 (w+1)//2 o"]:
-    if x.shape[-1] >= SOME_CHANNELS and len(x) >= MANY_IMAGES:
+    if x.shape[-1] >= SOME_CHANNELS and _has_many(x):
         return winograd.convolve(_to_depth(x), _kernel_to_depth(kernel))
     if x.shape[-1] > FEW_CHANNELS:
         return _convolve_plainly(x, kernel)
@@ -98,7 +103,7 @@ def _spread_plainly(
 def _spread_on_cpu(
     y: Float[Array, "b h w o"], kernel: Float[Array, "4 4 i o"], size: tuple[int, ...]
 ) -> Float[Array, "b {size[0]} {size[1]} i"]:
-    if kernel.shape[2] >= SOME_CHANNELS and len(y) >= MANY_IMAGES:
+    if kernel.shape[2] >= SOME_CHANNELS and _has_many(y):
         return _from_depth(winograd.spread(y, _kernel_to_depth(kernel)), size)
     if kernel.shape[2] > SOME_CHANNELS:
         return _spread_plainly(y, kernel, size)

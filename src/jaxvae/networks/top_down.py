@@ -290,7 +290,7 @@ def top_down_networks(
     def down(params: Params, features: tuple[Array, ...] | None, codes: Code, draw: bool) -> Pass:
         own, found = params["decoder"], []
         y: Any = None
-        batch = len(jax.tree.leaves(codes)[0])
+        batch = jax.tree.leaves(codes)[0].shape[0]  # A symbol where the model is exported.
         for level, r in enumerate(reversed(resolutions)):
             name = level_name(sizes[r])
             if y is None:

@@ -1,21 +1,10 @@
-// Requests to the server, and what a part of the page says about them: "Computing…" while one takes long, and what went
+// Requests, and what a part of the page says about them: "Computing…" while one takes long, and what went
 // wrong, next to the control that caused it.
 
 import { $, element } from "./dom.js";
+import { ask } from "./server.js";
 
 const SLOW = 150; // Milliseconds before "Computing…" is shown.
-
-export async function ask(path, body) {
-  let response;
-  try {
-    response = await fetch(path, { method: "POST", body: body instanceof Blob ? body : JSON.stringify(body) });
-  } catch {
-    throw new Error("The explorer does not respond; is its command still running?");
-  }
-  if (response.ok) return response;
-  const answer = await response.json().catch(() => ({}));
-  throw new Error(answer.error || `the explorer responded with status ${response.status}.`);
-}
 
 export const askJson = async (path, body) => (await ask(path, body)).json();
 

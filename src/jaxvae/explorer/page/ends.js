@@ -1,8 +1,9 @@
 // The two ends of the walk: a card each, with the image, its reconstruction, and ways to choose another.
 
-import { ask, attempt } from "./ask.js";
+import { attempt } from "./ask.js";
 import { $, button, element } from "./dom.js";
 import { know, look, randomImage, sameFace } from "./faces.js";
+import { ask } from "./server.js";
 import { keep } from "./shelf.js";
 import { change, onChange, state } from "./state.js";
 
@@ -31,7 +32,7 @@ function setUpEnd(card, which, about) {
     element("div", { className: "buttons" },
       button("Random", { className: "another", hidden: !about.test_images, "aria-label": `Random ${called}` },
         () => choose(randomImage(about))),
-      keepIt, button("Upload…", { className: "choose", "aria-label": `Upload ${called}…` }, () => file.click())),
+      keepIt, button("Upload…", { className: "choose", hidden: !about.served, "aria-label": `Upload ${called}…` }, () => file.click())),
     file,
   );
 
@@ -73,11 +74,13 @@ function setUpEnd(card, which, about) {
     if (file.files.length) await upload(file.files[0]);
     file.value = ""; // Lets the same file be chosen again.
   });
-  card.addEventListener("dragover", event => event.preventDefault());
-  card.addEventListener("drop", event => {
-    event.preventDefault();
-    if (event.dataTransfer.files.length) upload(event.dataTransfer.files[0]);
-  });
+  if (about.served) { // Without a server nothing is encoded.
+    card.addEventListener("dragover", event => event.preventDefault());
+    card.addEventListener("drop", event => {
+      event.preventDefault();
+      if (event.dataTransfer.files.length) upload(event.dataTransfer.files[0]);
+    });
+  }
   onChange([which], show);
   show();
 }

@@ -3,9 +3,8 @@
 import { askJson, attempt, latest } from "./ask.js";
 import { $, element } from "./dom.js";
 import { pickable } from "./pick.js";
+import { thumbnail } from "./server.js";
 import { whenOpen } from "./tabs.js";
-
-export const thumbnail = name => `/thumbnail/${name.split(":")[1]}.png`;
 
 export function setUpGallery(about) {
   const panel = $("#panel-gallery"), where = {};

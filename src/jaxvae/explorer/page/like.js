@@ -3,8 +3,8 @@
 import { askJson, attempt, latest } from "./ask.js";
 import { $, element } from "./dom.js";
 import { shownFace } from "./faces.js";
-import { thumbnail } from "./gallery.js";
 import { pickable } from "./pick.js";
+import { thumbnail } from "./server.js";
 import { whenOpen } from "./tabs.js";
 
 export function setUpLike() {

@@ -3,9 +3,9 @@
 import { askJson, attempt, latest } from "./ask.js";
 import { $, element, setOptions } from "./dom.js";
 import { currentMove, shownFace } from "./faces.js";
-import { thumbnail } from "./gallery.js";
 import { pick } from "./pick.js";
 import { drawPlot, nearestTo, nextTowards, scalePoints } from "./plot.js";
+import { thumbnail } from "./server.js";
 import { state } from "./state.js";
 import { whenOpen } from "./tabs.js";
 

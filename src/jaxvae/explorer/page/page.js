@@ -11,6 +11,7 @@ import { setUpMap } from "./map.js";
 import { setUpMix } from "./mix.js";
 import { setUpTarget } from "./pick.js";
 import { setUpSave } from "./save.js";
+import { askAbout } from "./server.js";
 import { setUpSheet } from "./sheet.js";
 import { setUpShelf, storedShelf } from "./shelf.js";
 import { setUpSliders } from "./sliders.js";
@@ -18,9 +19,7 @@ import { setUpTabs, toolNames } from "./tabs.js";
 import { setUpWalk } from "./walk.js";
 
 async function start() {
-  const response = await fetch("/about");
-  if (!response.ok) throw new Error(`The explorer responded with status ${response.status}; see its terminal.`);
-  const about = await response.json(), tools = toolNames(about);
+  const about = await askAbout(), tools = toolNames(about);
   $("#about").textContent = `run ${about.run}, step ${about.step}, ${about.data} ${about.shape.join(" × ")}`;
   document.title = `${about.run} · jaxvae explorer`;
   $("#notes").hidden = !about.notes.length;
@@ -33,8 +32,8 @@ async function start() {
   setUpEnds(about);
   setUpWalk(about);
   setUpDraws(about);
-  if (about.test_images) {
-    setUpGallery(about);
+  if (about.test_images) setUpGallery(about);
+  if (about.test_images && about.served) {
     setUpMap(about);
     setUpLike();
   }

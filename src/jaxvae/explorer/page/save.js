@@ -28,6 +28,7 @@ export function setUpSave(about) {
   $("#missing-formats").textContent = Object.entries(about.missing_formats)
     .map(([suffix, reason]) => `${NAMES[suffix]} is not available: ${reason}`).join(" ");
 
+  $("#save-animation-part").hidden = !about.served;
   const picture = $("#save-picture-part"), animation = $("#save-animation-part");
   $("#save-picture").addEventListener("click", () =>
     attempt(picture, () => save("/picture.png", { name: shownFace(), ...size() }, "face.png")));

@@ -63,7 +63,7 @@ export function setUpShelf(about) {
     });
     $("#kept").replaceChildren(...keys.map(key => items.get(key).node));
     $("#shelf-empty").hidden = state.shelf.length > 0;
-    $("#shelf-files").hidden = !state.shelf.length;
+    $("#shelf-files").hidden = !state.shelf.length || !about.served;
     const count = missing().length;
     $("#restore").hidden = !count;
     $("#restore").textContent = `Add ${count} kept earlier`;

@@ -11,10 +11,11 @@ const PICKING = ["draws", "gallery", "map", "like", "sheet"]; // Where a click p
 
 // The tools that this run offers, in their order.
 export function toolNames(about) {
+  const compares = about.test_images && about.served;
   const missing = {
     attributes: !about.sliders.attributes?.length, units: !about.sliders.units?.length,
     levels: !about.sliders.levels?.length, draws: !about.priors.length,
-    gallery: !about.test_images, map: !about.test_images, like: !about.test_images,
+    gallery: !about.test_images, map: !compares, like: !compares,
   };
   return Object.keys(TITLES).filter(name => !missing[name]);
 }

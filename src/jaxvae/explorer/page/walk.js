@@ -1,8 +1,9 @@
 // The face in the middle: the point of the walk at a degree, moved by the sliders.
 
-import { ask, attempt, latest } from "./ask.js";
+import { attempt, latest } from "./ask.js";
 import { $, setOptions } from "./dom.js";
 import { currentMove, look, shownFace } from "./faces.js";
+import { ask } from "./server.js";
 import { keep } from "./shelf.js";
 import { makeSlider } from "./slider.js";
 import { change, onChange, state } from "./state.js";
