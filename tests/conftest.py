@@ -132,6 +132,16 @@ def fitted_run(disc_set: Prepared, tmp_path_factory: pytest.TempPathFactory) -> 
     return saved_run(tmp_path_factory.mktemp("runs") / "fitted", config, disc_set, fitted_mixture=vars(mixture))
 
 
+def flow_matching_arrays(prepared: Prepared, units: int) -> dict[str, Any]:
+    """Arrays of a prior as if it had been fitted, with random numbers for parameters."""
+    from jaxvae.priors.flow_matching_fit import entries, flow_matching_shapes
+
+    column, value = entries(np.asarray(prepared.split("train").attributes))
+    shapes, random = flow_matching_shapes((units,), len(column)), np.random.default_rng(0)
+    arrays = jax.tree.map(lambda leaf: np.float32(0.1 * random.normal(size=leaf.shape)), shapes)
+    return arrays | {"factor": np.eye(units, dtype=np.float32), "column": column, "value": value}
+
+
 def train_config(**changes: object) -> TrainConfig:
     return dataclasses.replace(tiny_config().train, **changes)
 

@@ -6,6 +6,7 @@ from jaxvae.explorer import exports, moves
 from jaxvae.explorer.ends import MAX_UPLOAD_BYTES
 from jaxvae.explorer.gallery import attribute_choices
 from jaxvae.explorer.session import Session
+from jaxvae.latents.attributes.request import known_values
 
 SLIDER_FIELDS = ("key", "label", "note", "low", "high", "neutral")  # What the page knows of a slider.
 
@@ -19,6 +20,7 @@ def about(session: Session) -> dict[str, Any]:
         "test_images": info.data["splits"]["test"]["n"] if prepared else 0,
         "attributes": {name: list(values) for name, values in attribute_choices(prepared).items()} if prepared else {},
         "paths": moves.path_names(session.loaded), "priors": moves.prior_names(session.loaded),
+        "requestable": known_values(session.loaded),
         "missing_formats": exports.missing_formats(), "largest_upload_bytes": MAX_UPLOAD_BYTES,
         "sliders": {
             group: [{name: getattr(s, name) for name in SLIDER_FIELDS} for s in sliders]

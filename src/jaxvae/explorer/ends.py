@@ -7,6 +7,7 @@ import tempfile
 from collections import OrderedDict
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote, unquote
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -40,7 +41,8 @@ class End(NamedTuple):
 
 def draw_name(request: DrawRequest, index: int) -> str:
     """Returns the name of image `index` of a draw; `parse_draw_name` reads it."""
-    return f"draw:{request.prior}:{request.seed}:{request.temperature:g}:{index}"
+    wanted = "".join(f"&{quote(text, safe='=')}" for text in request.wanted)
+    return f"draw:{request.prior}:{request.seed}:{request.temperature:g}:{index}{wanted}"
 
 
 class Uploads:
@@ -98,10 +100,15 @@ def find_in_dataset(loaded: Loaded, which: str) -> End:
 
 def parse_draw_name(name: str) -> tuple[DrawRequest, int]:
     """Parses a name into the draw and the index of the image in it; raises UserError if it is malformed."""
-    match = re.fullmatch(r"draw:(\w+):(\d{1,10}):(\d+(?:\.\d+)?):(\d{1,3})", name)
+    match = re.fullmatch(r"draw:(\w+):(\d{1,10}):(\d+(?:\.\d+)?):(\d{1,3})((?:&[^&=]+=[^&=]+)*)", name)
     if match is None or int(match[4]) >= moves.DRAW_SIZE:
         raise UserError(f"{name!r} is not the name of a draw.")
-    return parse_draw({"prior": match[1], "seed": int(match[2]), "temperature": float(match[3])}), int(match[4])
+    wanted: dict[str, str] = {}
+    for pair in match[5].split("&")[1:]:
+        attribute, value = pair.split("=")
+        wanted[unquote(attribute)] = unquote(value)
+    fields = {"prior": match[1], "seed": int(match[2]), "temperature": float(match[3]), "wanted": wanted}
+    return parse_draw(fields), int(match[4])
 
 
 def describe(face: Move | Mix) -> str:

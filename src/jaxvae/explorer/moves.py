@@ -13,6 +13,7 @@ from jaxvae.errors import UserError, suggest
 from jaxvae.inference import decode_to_images, encode_means
 from jaxvae.keys import key_for
 from jaxvae.latents.attributes.directions import Direction
+from jaxvae.latents.attributes.request import parse_request, prior_for
 from jaxvae.latents.paths.build import build_path
 from jaxvae.latents.paths.interpolation import Path
 from jaxvae.latents.units.names import unit_groups, unit_names
@@ -152,8 +153,10 @@ def decode_rows(loaded: Loaded, rows: Float[np.ndarray, "n d"]) -> UInt8[np.ndar
     return decode_to_images(loaded.vae, loaded.params, unflatten(jnp.asarray(rows, jnp.float32), like))
 
 
-def build_sampler(loaded: Loaded, name: str) -> Callable[[int, float], Float[np.ndarray, "n d"]]:
-    """Returns a jitted (seed, temperature) -> DRAW_SIZE codes, smooth in the temperature for a fixed seed.
+def build_sampler(loaded: Loaded, name: str) -> Callable[[int, float, tuple[str, ...]], Float[np.ndarray, "n d"]]:
+    """Returns a jitted (seed, temperature, wanted) -> DRAW_SIZE codes, smooth in the temperature for a fixed seed.
+
+    `wanted` are requested values of attributes, NAME=VALUE.
 
     Raises:
         UserError: If the prior is not in `prior_names`.
@@ -161,7 +164,13 @@ def build_sampler(loaded: Loaded, name: str) -> Callable[[int, float], Float[np.
     prior = prior_of(loaded, check_known(name, prior_names(loaded), "prior"))
     # Passed as an argument because parameters compiled in as constants compile slowly.
     draw = jax.jit(lambda prior, key, temperature: flatten(prior.sample(key, (DRAW_SIZE,), temperature)))
-    return lambda seed, temperature: np.asarray(draw(prior, key_for("explore", seed), jnp.float32(temperature)))
+
+    def sample(seed: int, temperature: float, wanted: tuple[str, ...] = ()) -> Float[np.ndarray, "n d"]:
+        request = parse_request(loaded.info.data, wanted, ())
+        chosen = prior if request is None else prior_for(loaded, name, request)
+        return np.asarray(draw(chosen, key_for("explore", seed), jnp.float32(temperature)))
+
+    return sample
 
 
 def check_known(name: str, known: Mapping[str, Slider] | Sequence[str], kind: str) -> str:

@@ -33,6 +33,8 @@ class DrawRequest:
     prior: str
     seed: int
     temperature: float
+    wanted: tuple[str, ...] = ()
+    """What the samples should show, as NAME=VALUE; only of a prior that knows attributes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +87,12 @@ def parse_draw(fields: dict[str, Any]) -> DrawRequest:
     """Parses a draw request from its fields."""
     seed = read_whole(fields, "seed", 0, 2**32 - 1)
     temperature = read_number(fields, "temperature", 0.0, MAX_TEMPERATURE)
-    return DrawRequest(prior=read_text(fields, "prior"), seed=seed, temperature=round(temperature, 3))
+    return DrawRequest(
+        prior=read_text(fields, "prior"),
+        seed=seed,
+        temperature=round(temperature, 3),
+        wanted=tuple(f"{name}={value}" for name, value in _values(fields, "wanted")),
+    )
 
 
 def read_face(body: bytes) -> Face:
@@ -132,16 +139,20 @@ def read_sheet(body: bytes) -> SheetRequest:
 def read_gallery(body: bytes) -> GalleryRequest:
     """Parses a gallery request."""
     fields = read_object(body)
-    where = fields.get("where", {})
-    if not isinstance(where, dict) or len(where) > MAX_CONDITIONS:
-        raise UserError(f"where must be an object of at most {MAX_CONDITIONS} values by attribute.")
-    pairs = ((check_text("an attribute", name), read_text(where, name)) for name in where)
-    return GalleryRequest(page=read_whole(fields, "page", 0, MAX_PAGE), where=tuple(sorted(pairs)))
+    return GalleryRequest(page=read_whole(fields, "page", 0, MAX_PAGE), where=_values(fields, "where"))
 
 
 def read_attribute(body: bytes) -> str:
     """Parses `attribute`, a name; empty for none."""
     return read_text(read_object(body), "attribute")
+
+
+def _values(fields: dict[str, Any], name: str) -> tuple[tuple[str, str], ...]:
+    """Returns the values of attributes in a field, which may be missing, in the order of the attributes' names."""
+    values = fields.get(name, {})
+    if not isinstance(values, dict) or len(values) > MAX_CONDITIONS:
+        raise UserError(f"{name} must be an object of at most {MAX_CONDITIONS} values by attribute.")
+    return tuple(sorted((check_text("an attribute", each), read_text(values, each)) for each in values))
 
 
 def _size(fields: dict[str, Any]) -> Size:

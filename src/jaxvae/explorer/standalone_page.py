@@ -114,7 +114,8 @@ def _about(session: Session, ends: list[End], priors: list[str]) -> dict[str, An
     names = [str(end.name) for end in ends] or [f"draw:{priors[0]}:0:1:{index}" for index in (0, 1)]
     first = session.first if session.first in names else names[0]
     last = session.last if session.last in names else names[min(1, len(names) - 1)]
-    without = {"served": False, "attributes": {}, "missing_formats": {}, "notes": [], "paths": list(PATHS)}
+    without: dict[str, Any] = {"served": False, "notes": [], "paths": list(PATHS)}
+    without |= {name: {} for name in ("attributes", "requestable", "missing_formats")}
     named = sum(name.startswith("test:") for name in names)
     return {**about(session), **without, "first": first, "last": last, "test_images": named, "priors": priors}
 

@@ -2,32 +2,20 @@ import json
 from pathlib import Path
 
 import jax
-import numpy as np
 import pytest
-from conftest import mistake, saved_run, tiny_config, train_config, untrained
+from conftest import DENSE, flow_matching_arrays, mistake, saved_run, tiny_config, train_config, untrained
 
 from jaxvae import HVAE, load
 from jaxvae.errors import UserError
 from jaxvae.latents.attributes.request import parse_request, prior_for
-from jaxvae.models import MLP
-from jaxvae.priors.flow_matching_fit import entries, flow_matching_shapes
 from jaxvae.sample import sample
 
 DATA = {"name": "faces", "attributes": ["hat", "label"], "classes": {"label": ["Shoe", "Coat"]}}
-DENSE = MLP(latent=3, hidden=(16,))
-
-
-def matched(prepared, units):
-    """Arrays of a prior as if it had been fitted, with random numbers for parameters."""
-    column, value = entries(np.asarray(prepared.split("train").attributes))
-    shapes, random = flow_matching_shapes((units,), len(column)), np.random.default_rng(0)
-    arrays = jax.tree.map(lambda leaf: np.float32(0.1 * random.normal(size=leaf.shape)), shapes)
-    return arrays | {"factor": np.eye(units, dtype=np.float32), "column": column, "value": value}
 
 
 @pytest.fixture(scope="module")
 def run(disc_set, tmp_path_factory):
-    arrays = matched(disc_set, 3)
+    arrays = flow_matching_arrays(disc_set, 3)
     config = tiny_config(model=DENSE, train=train_config(flow_matching_steps=40, fitted_flow_steps=0))
     return saved_run(tmp_path_factory.mktemp("runs") / "request", config, disc_set, fitted_flow_matching=arrays)
 
@@ -99,5 +87,7 @@ def test_a_hierarchy_draws_its_coarsest_level_on_request(disc_set, tmp_path):
     config = tiny_config(model=HVAE(hidden=12, latent=(3, 5)), train=train_config(flow_matching_steps=40))
     opened = untrained(config, disc_set)
     units = opened.vae.top_units(opened.params)
-    folder = saved_run(tmp_path / "levels", config, disc_set, fitted_flow_matching=matched(disc_set, units))
+    folder = saved_run(
+        tmp_path / "levels", config, disc_set, fitted_flow_matching=flow_matching_arrays(disc_set, units)
+    )
     assert load(folder).sample(2, with_=("red",)).shape == (2, 16, 16, 3)

@@ -15,7 +15,7 @@ const FIELDS = {
   path: ["path", String, text => known(text, defaults.paths)],
   at: ["degree", String, text => number(text, 0, 1)],
   move: ["amounts", JSON.stringify, amounts],
-  draw: ["draw", draw => `${draw.prior},${draw.temperature},${draw.seed}`, draw],
+  draw: ["draw", draw => `${draw.prior},${draw.temperature},${draw.seed}${asked(draw.wanted)}`, draw],
   kept: ["shelf", shelf => (shelf.length ? JSON.stringify(shelf) : "none"), kept],
   mix: ["mix", JSON.stringify, text => list(text, 0, MOST_MIXED).filter(isPart)],
   corners: ["corners", JSON.stringify, text => list(text, 4, 4).map(checkFace)],
@@ -52,7 +52,7 @@ export function setUpAddress(about, toolNames, kept) {
   tools = toolNames;
   const fields = { ...structuredClone(state), first: about.first, last: about.last, tool: toolNames[0] };
   fields.draw.prior = about.priors[0] || "";
-  defaults = { paths: about.paths, priors: about.priors, fields };
+  defaults = { paths: about.paths, priors: about.priors, requestable: about.requestable, fields };
   index = history.state?.index ?? 0;
   top = Math.max(index, Number(sessionStorage.getItem("jaxvae-top")) || 0);
   const shelf = new URLSearchParams(location.hash.slice(1)).has("kept") ? {} : { shelf: kept };
@@ -153,9 +153,13 @@ function amounts(text) {
   return Object.fromEntries(entries);
 }
 
+const asked = wanted => Object.entries(wanted).map(pair => `,${pair.map(encodeURIComponent).join("=")}`).join("");
+
 function draw(text) {
-  const [prior, temperature, seed] = text.split(",");
+  const [prior, temperature, seed, ...pairs] = text.split(",");
   const whole = number(seed, 0, 2 ** 32 - 1);
   if (!Number.isInteger(whole)) throw new Error();
-  return { prior: known(prior, defaults.priors), temperature: number(temperature, 0, 2), seed: whole };
+  const wanted = Object.fromEntries(pairs.map(pair => pair.split("=").map(decodeURIComponent)));
+  for (const [name, value] of Object.entries(wanted)) known(value, defaults.requestable[name] || []);
+  return { prior: known(prior, defaults.priors), temperature: number(temperature, 0, 2), seed: whole, wanted };
 }

@@ -2,13 +2,16 @@
 
 import { askJson, attempt, complain, latest, save } from "./ask.js";
 import { $, setOptions } from "./dom.js";
+import { makeSelects } from "./selects.js";
 import { know } from "./faces.js";
 import { pickable } from "./pick.js";
 import { makeSlider } from "./slider.js";
 import { change, state } from "./state.js";
 import { whenOpen } from "./tabs.js";
 
-const PRIORS = { model: "the model's own", fitted_mixture: "fitted mixture", fitted_flow: "fitted flow" };
+const PRIORS = { model: "the model's own", fitted_mixture: "fitted mixture", fitted_flow: "fitted flow",
+  fitted_flow_matching: "flow matching" };
+const KNOWS_ATTRIBUTES = "fitted_flow_matching";
 const MAX_SEED = 2 ** 32 - 1;
 
 export function setUpDraws(about) {
@@ -16,7 +19,10 @@ export function setUpDraws(about) {
   const panel = $("#panel-draws"), prior = $("#prior"), seed = $("#seed");
   const set = fields => change({ draw: { ...state.draw, ...fields } }, panel);
   setOptions(prior, about.priors.map(name => [name, PRIORS[name] || name]));
-  prior.addEventListener("change", () => set({ prior: prior.value }));
+  prior.addEventListener("change", () => set({ prior: prior.value, ...(prior.value !== KNOWS_ATTRIBUTES && { wanted: {} }) }));
+  const selects = makeSelects(about.requestable, "Samples by", wanted => set({ prior: KNOWS_ATTRIBUTES, wanted }));
+  $("#wanted").append(...selects.rows);
+  $("#request").hidden = !selects.rows.length;
   const temperature = makeSlider({
     label: "Temperature", low: 0, high: 2, step: 0.05, neutral: 1, digits: 2, id: "temperature", part: () => panel,
   }, value => set({ temperature: value }));
@@ -37,6 +43,9 @@ export function setUpDraws(about) {
     prior.value = state.draw.prior;
     temperature.set(state.draw.temperature);
     seed.value = state.draw.seed;
+    selects.set(state.draw.wanted);
+    const count = Object.keys(state.draw.wanted).length;
+    $("#request-count").textContent = count ? `(${count} chosen)` : "";
     draw();
   });
 }

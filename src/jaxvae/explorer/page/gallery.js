@@ -1,14 +1,15 @@
 // Test images to choose from, filtered by their attributes.
 
 import { askJson, attempt, latest } from "./ask.js";
-import { $, element } from "./dom.js";
+import { $ } from "./dom.js";
 import { pickable } from "./pick.js";
+import { makeSelects } from "./selects.js";
 import { thumbnail } from "./server.js";
 import { whenOpen } from "./tabs.js";
 
 export function setUpGallery(about) {
-  const panel = $("#panel-gallery"), where = {};
-  let page = 0, pages = 1;
+  const panel = $("#panel-gallery");
+  let page = 0, pages = 1, where = {};
 
   const show = latest(() => attempt(panel, async () => {
     const answer = await askJson("/gallery", { page, where });
@@ -27,24 +28,15 @@ export function setUpGallery(about) {
   $("#previous-page").addEventListener("click", () => turn(-1));
   $("#next-page").addEventListener("click", () => turn(1));
 
-  const filters = Object.entries(about.attributes).map(([name, values]) => {
-    const binary = values.join() === "1,0" || values.join() === "1" || values.join() === "0";
-    const texts = { 1: "yes", 0: "no" };
-    const select = element("select", { ariaLabel: `Only images by ${name}` }, new Option("any", ""),
-      ...values.map(value => new Option(binary ? texts[value] : value, value)));
-    select.dataset.attribute = name;
-    select.addEventListener("change", () => {
-      if (select.value) where[name] = select.value;
-      else delete where[name];
-      page = 0;
-      const count = Object.keys(where).length;
-      $("#filter-count").textContent = count ? `(${count} chosen)` : "";
-      show();
-    });
-    return element("label", {}, element("span", { textContent: name.replaceAll("_", " ") }), select);
+  const filters = makeSelects(about.attributes, "Only images by", chosen => {
+    where = chosen;
+    page = 0;
+    const count = Object.keys(where).length;
+    $("#filter-count").textContent = count ? `(${count} chosen)` : "";
+    show();
   });
-  $("#filters").append(...filters);
-  $("#filter").hidden = !filters.length;
+  $("#filters").append(...filters.rows);
+  $("#filter").hidden = !filters.rows.length;
 
   let shown = false;
   whenOpen("gallery", [], () => {

@@ -53,6 +53,20 @@ def parse_request(data: dict[str, Any], with_: Sequence[str], without: Sequence[
     return values
 
 
+def known_values(loaded: Loaded) -> dict[str, list[str]]:
+    """Returns the attributes that the flow-matching prior knows, and how their values are written in a request."""
+    arrays, data = loaded.info.fitted.fitted_flow_matching, loaded.info.data
+    found: dict[str, list[str]] = {}
+    if arrays is None:
+        return found
+    for column, value in zip(*(np.asarray(arrays[part]).tolist() for part in ("column", "value")), strict=True):
+        name = data["attributes"][column]
+        classes = data["classes"].get(name)
+        found.setdefault(name, []).append(classes[value] if classes else str(value))
+    # Of what an image has or has not, that it has it comes first.
+    return {name: ["1", "0"] if values == ["0", "1"] else values for name, values in found.items()}
+
+
 def prior_for(loaded: Loaded, kind: str, request: Request, guidance: float = GUIDANCE) -> Prior:
     """Returns a fitted prior under a request.
 
