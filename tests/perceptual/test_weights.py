@@ -156,7 +156,7 @@ def test_images_that_the_network_cannot_look_at_are_refused_before_training(pack
     with pytest.raises(UserError, match="1 or 3 channels; these are 64x64x2"):
         SQUEEZE.check_images((64, 64, 2))
     small = {"train": random_images(4, 8, 8, 3), "validation": random_images(1, 8, 8, 3)}
-    with pytest.raises(UserError, match="images of at least 31 pixels a side and .*; these are 8x8x3"):
+    with pytest.raises(UserError, match=r"images of at least 31 pixels a side and .*; these are 8x8x3"):
         fit(tiny_config(objective=SQUEEZE), prepare_dataset(small), run=tmp_path / "run")
     assert not (tmp_path / "run").exists() or not any((tmp_path / "run").rglob("*.json"))
 
