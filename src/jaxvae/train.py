@@ -99,6 +99,7 @@ def main() -> None:
         from jaxvae.data.prepare import refuse_missing_files
 
         refuse_missing_files(parsed.config.data)
+    parsed.config.model.check_training(parsed.config.train)
     parsed.config.objective.check_files()
     use_large_pages()
     use_compilation_cache()
