@@ -34,7 +34,8 @@ class ModelConfig(Kind, family="model"):
     prior: PriorConfig = field(default_factory=StandardNormal)
     """p(z), the distribution that codes are drawn from."""
     start_from: str | None = None
-    """Run whose parameters a new run starts from, or `--model.from RUN` for short; None initialises them at random."""
+    """Run whose parameters a new run starts from; None initialises them at random. `--model.from RUN` sets it and
+    takes the model's other fields from that run."""
 
     @property
     def spatial(self) -> bool:
