@@ -3,7 +3,8 @@
     make train DATASET=avatars_latent
 
 Not run yet. The code is a map of 16x16 positions with 4 channels. The discriminator learns from step 500 and is heard
-from step 1000; `--objective.adversarial 0` trains the same model without one, for comparison.
+from step 1000; `--objective.adversarial 0` trains the same model without one, for comparison. A perceptual distance is
+added by `--objective.perceptual 0.1 --objective.perceptual-distance squeeze` (needs `jaxvae[perceptual]`).
 """
 
 from jaxvae import Adversarial, Avatars, Config, DataConfig, KLAutoencoder, TrainConfig

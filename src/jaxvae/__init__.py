@@ -21,7 +21,18 @@ from jaxvae.likelihoods import (
     LikelihoodHead,
     NormalLikelihood,
 )
-from jaxvae.models import HVAE, MLP, Conv, GaussianModel, KLAutoencoder, ModelConfig, TinyAutoencoder, TopDown, build
+from jaxvae.models import (
+    HVAE,
+    MLP,
+    Conv,
+    GaussianModel,
+    KLAutoencoder,
+    ModelConfig,
+    TinyAutoencoder,
+    TopDown,
+    VQAutoencoder,
+    build,
+)
 from jaxvae.objectives import (
     ELBO,
     IWAE,
@@ -118,6 +129,7 @@ __all__ = [
     "TopDown",
     "TrainConfig",
     "UserError",
+    "VQAutoencoder",
     "VampPrior",
     "build",
     "compose",

@@ -14,6 +14,7 @@ from jaxvae.cli import parse_with_experiment, told
 from jaxvae.config import DevicesConfig
 from jaxvae.errors import UserError
 from jaxvae.experiment import Config
+from jaxvae.runs.written_config import written_model
 
 DESCRIPTION = """Compiles the train step for hardware you don't have and prints its memory, FLOPs and communication.
 
@@ -45,7 +46,7 @@ class Arguments:
 
 def main(arguments: Sequence[str]) -> None:
     """Parses the command line, compiles the train step, and prints the estimate."""
-    parsed = parse_with_experiment(Arguments, "plan", arguments, DESCRIPTION)
+    parsed = parse_with_experiment(Arguments, "plan", arguments, DESCRIPTION, written_model)
     os.environ["JAX_PLATFORMS"] = "cpu"  # Only compiles; leaves local accelerators alone.
 
     from jaxvae.training.planning.target import find_target, require_target

@@ -14,6 +14,7 @@ import tyro
 from jaxvae.cli import parse_with_experiment, say, told
 from jaxvae.config import DevicesConfig
 from jaxvae.experiment import Config
+from jaxvae.runs.written_config import written_model
 from jaxvae.system.compilation_cache import use_compilation_cache
 from jaxvae.system.processes import use_large_pages
 from jaxvae.system.progress import under_way
@@ -45,7 +46,7 @@ class Arguments:
 
 def parse_arguments(arguments: Sequence[str]) -> Arguments:
     """Returns the command line as checked values."""
-    return parse_with_experiment(Arguments, "train", arguments, DESCRIPTION)
+    return parse_with_experiment(Arguments, "train", arguments, DESCRIPTION, written_model)
 
 
 def run_training(parsed: Arguments) -> None:
@@ -99,6 +100,7 @@ def main() -> None:
         from jaxvae.data.prepare import refuse_missing_files
 
         refuse_missing_files(parsed.config.data)
+    parsed.config.model.check_training(parsed.config.train)
     parsed.config.objective.check_files()
     use_large_pages()
     use_compilation_cache()

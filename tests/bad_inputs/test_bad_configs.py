@@ -132,7 +132,7 @@ def changed(path, value):
         (
             "model.kind",
             ["conv"],
-            "which is not a kind of model: one of conv, hvae, kl_autoencoder, mlp, tiny_autoencoder, top_down",
+            "not a kind of model: one of conv, hvae, kl_autoencoder, mlp, tiny_autoencoder, top_down, vq_autoencoder",
         ),
         ("model.prior.kind", "vampp", "'vampp', which is not a kind of model.prior: did you mean 'vamp'?"),
         ("train", 5, "train is 5, but must be a JSON object"),

@@ -35,7 +35,7 @@ def bytes_of(path):
     return {name: array.tobytes() for name, array in load_file(path).items()}
 
 
-@pytest.mark.parametrize("name", ["kl_4_channels", "kl_16_channels", "kl_no_attention", "tiny"])
+@pytest.mark.parametrize("name", ["kl_4_channels", "kl_16_channels", "kl_no_attention", "tiny", "vq"])
 @pytest.mark.parametrize("dtype", [None, "bfloat16", "float16"])
 def test_a_folder_comes_back_byte_for_byte(name, dtype, tmp_path):
     cast = None if dtype is None else lambda tensors: {key: a.astype(jnp.dtype(dtype)) for key, a in tensors.items()}

@@ -10,14 +10,15 @@ from copies import FILE, KL_4, copy
 from parity.comparison import FIXTURES
 from safetensors.numpy import save_file
 
-from jaxvae import KLAutoencoder, NormalLikelihood, TinyAutoencoder, UserError
+from jaxvae import KLAutoencoder, NormalLikelihood, TinyAutoencoder, UserError, VQAutoencoder
 from jaxvae.convert import convert
 from jaxvae.interchange import import_model
 from jaxvae.interchange.diffusers_folder import read_folder
+from jaxvae.interchange.vq_config import vq_config
 from jaxvae.runs.checkpoint import read_about
 
 
-@pytest.mark.parametrize("name", ["kl_4_channels", "tiny"])
+@pytest.mark.parametrize("name", ["kl_4_channels", "tiny", "vq"])
 def test_a_config_with_any_nonsense_is_refused_in_a_sentence_or_read(name, tmp_path):
     source = copy(FIXTURES / name, tmp_path / "source")
     values, sentences = json.loads((source / "config.json").read_text()), []
@@ -55,6 +56,24 @@ WRONG_TINY = [
 @pytest.mark.parametrize(("config", "told"), WRONG_TINY)
 def test_a_wrong_folder_of_a_tiny_autoencoder_is_refused_in_a_sentence(config, told, call, tmp_path_factory):
     source = copy(FIXTURES / "tiny", tmp_path_factory.mktemp("wrong") / "source", config)
+    mistake(call(convert, source, "run"), told)
+
+
+WRONG_VQ = [
+    ({"norm_type": "spatial"}, None, "norm_type is 'spatial', but only 'group' can be converted"),
+    ({"num_vq_embeddings": 17}, None, "quantize.embedding.weight of"),
+    ({"vq_embed_dim": None}, None, "expected [3, 3, 1, 1]"),
+    ({"latent_channels": None}, None, "latent_channels is null, but must have a value, such as 3"),
+    ({}, without("quantize.embedding.weight"), "no tensor quantize.embedding.weight, expected of shape [16, 4]"),
+    ({"_class_name": "AutoencoderKL"}, None, "has a tensor quantize.embedding.weight, which its architecture"),
+]
+
+
+@pytest.mark.parametrize(("config", "tensors", "told"), WRONG_VQ)
+def test_a_wrong_folder_of_a_model_with_a_codebook_is_refused_in_a_sentence(
+    config, tensors, told, call, tmp_path_factory
+):
+    source = copy(FIXTURES / "vq", tmp_path_factory.mktemp("wrong") / "source", config, tensors)
     mistake(call(convert, source, "run"), told)
 
 
@@ -142,6 +161,10 @@ def no_autoencoder(target):
     save_file({"weight": np.zeros(3, np.float32)}, target)
 
 
+def a_codebook(target):
+    save_file({"first_stage_model.quantize.embedding.weight": np.zeros((2, 3), np.float32)}, target)
+
+
 @pytest.mark.parametrize(
     ("made", "name", "told"),
     [
@@ -158,6 +181,7 @@ def no_autoencoder(target):
         (no_json, "a", "config.json cannot be read"),
         (a_pickle, "a.ckpt", "is a pickle"),
         (diffusers_names, "a.safetensors", "has the names of diffusers; give its folder"),
+        (a_codebook, "a.safetensors", "holds a model with a codebook, which is read from a diffusers folder only"),
         (no_autoencoder, "a.safetensors", "holds no autoencoder of the original layout"),
     ],
 )
@@ -188,7 +212,7 @@ def test_a_target_that_exists_and_a_source_that_does_not_are_refused(call, tmp_p
 def test_a_model_that_diffusers_does_not_have_stays(call, disc_set, dense_run, tmp_path_factory):
     mistake(
         call(convert, dense_run, "back"),
-        "of kind 'mlp', which diffusers does not have; kl_autoencoder and",
+        "of kind 'mlp', which diffusers does not have; kl_autoencoder, tiny_autoencoder and vq_autoencoder can",
     )
     tiny = saved_run(
         tmp_path_factory.mktemp("runs") / "tiny", tiny_config(model=TinyAutoencoder(middle_pool=True)), disc_set
@@ -197,6 +221,11 @@ def test_a_model_that_diffusers_does_not_have_stays(call, disc_set, dense_run, t
     model = KLAutoencoder(channels=(2,), groups=1, likelihood=NormalLikelihood(scale="per_pixel"))
     run = saved_run(tmp_path_factory.mktemp("runs") / "run", tiny_config(model=model), disc_set)
     mistake(call(convert, run, "back"), "the likelihood is 'normal' with a scale per pixel, whose decoder yields other")
+
+
+def test_a_number_that_diffusers_does_not_record_is_refused():
+    with pytest.raises(UserError, match=r"model.shift_factor is set, which diffusers' VQModel does not record"):
+        vq_config(VQAutoencoder(shift_factor=0.1), (8, 8, 3))
 
 
 @pytest.mark.parametrize(

@@ -243,7 +243,7 @@ def test_without_its_weight_there_is_no_discriminator():
         ),
         (
             {"perceptual": 1.0, "perceptual_distance": "a:f"},
-            "perceptual_distance is 'a:f', but must be FILE.py:FUNCTION",
+            "perceptual_distance is 'a:f', but must be 'squeeze' or FILE.py:FUNCTION",
         ),
         ({"reconstruction": "l2"}, "objective.reconstruction is 'l2', but must be one of 'likelihood', 'l1'"),
     ],

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny
+from diffusers import AutoencoderKL, AutoencoderTiny, VQModel
 from safetensors.torch import load_file, save_file
 
 FILE = "diffusion_pytorch_model.safetensors"
@@ -36,6 +36,7 @@ TINY = {
     "encoder_block_out_channels": (4, 4, 4), "num_encoder_blocks": (1, 0, 2), "decoder_block_out_channels": (6, 6, 6),
     "num_decoder_blocks": (2, 1, 1), "latent_channels": 3,
 }  # fmt: skip
+VQ = {**SMALL, "latent_channels": 3, "vq_embed_dim": 4, "num_vq_embeddings": 16, "scaling_factor": 0.5}
 # Activations of about a thousandth, where the 1e-6 of the normalisations shows.
 FAINT = ("kl_16_channels",)
 FORMER = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
@@ -77,6 +78,25 @@ def make_kl(folder: Path, seed: int, options: dict) -> None:
     model.save_pretrained(folder)
     expected = {"x": x, "mean": code.mean, "log_variance": code.logvar, "image": (image + 1) / 2}
     save_file({name: to_last(each) for name, each in expected.items()}, folder / "expected.safetensors")
+
+
+def make_vq(folder: Path, seed: int) -> None:
+    """Writes a model whose decoder rounds codes to a codebook, and codes that are clearly nearest to one vector."""
+    model = VQModel(
+        down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2, **VQ
+    ).eval()  # fmt: skip
+    randomize(model, seed)
+    x = torch.rand((2, 3, 8, 12), generator=torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        code = model.encode(2 * x - 1).latents
+        image = model.decode(code).sample
+    distances = torch.cdist(to_last(code).reshape(-1, VQ["vq_embed_dim"]), model.quantize.embedding.weight)
+    first, second = distances.sort(dim=1).values[:, :2].T
+    assert (second - first).min() > 1e-3
+    assert len(set(distances.argmin(dim=1).tolist())) >= 4
+    model.save_pretrained(folder)
+    expected = {name: to_last(each) for name, each in {"x": x, "mean": code, "image": (image + 1) / 2}.items()}
+    save_file(expected, folder / "expected.safetensors")
 
 
 def make_tiny(folder: Path, seed: int) -> None:
@@ -151,6 +171,7 @@ def generate(target: Path) -> None:
     for seed, (name, options) in enumerate(KL.items()):
         make_kl(target / name, seed, options)
     make_tiny(target / "tiny", seed=10)
+    make_vq(target / "vq", seed=20)
     with_former_names(target / "kl_former_attention_names")
     with_original_names(target / "kl_original_names")
 

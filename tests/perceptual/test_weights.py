@@ -9,13 +9,15 @@ import pytest
 from conftest import tiny_config, untrained
 from untrained import random_squeezenet
 
-from jaxvae import KLAutoencoder, prepare_dataset
+from jaxvae import MLP, Adversarial, KLAutoencoder, fit, prepare_dataset
 from jaxvae.errors import UserError
 from jaxvae.evaluation import perceptual_distance
 from jaxvae.evaluation.features import build_features
 from jaxvae.evaluation.frechet import frechet_distance
 from jaxvae.evaluation.image_quality import measure_images
 from jaxvae.evaluation.perceptual_distance import squeeze_distances
+from jaxvae.models import build
+from jaxvae.objectives.perceptual import build_distance
 from jaxvae.perceptual import weights
 from jaxvae.perceptual.squeezenet import squeeze_distance, squeezenet_features
 from jaxvae.perceptual.weights import find_squeezenet, load_squeezenet
@@ -44,9 +46,12 @@ def package(tmp_path, monkeypatch) -> Path:
     path.write_bytes(pickle.dumps(layers | {"conv10": [np.zeros(3)]}, protocol=2))
     monkeypatch.syspath_prepend(tmp_path / "site")
     monkeypatch.setattr(weights, "SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
-    weights._read.cache_clear()
+    caches = weights._read, build_distance
+    for cached in caches:
+        cached.cache_clear()
     yield path
-    weights._read.cache_clear()
+    for cached in caches:
+        cached.cache_clear()
 
 
 def test_parameters_are_read_from_the_package_without_importing_it(package):
@@ -112,6 +117,48 @@ def test_the_report_has_the_distance_of_reconstructions(package, tmp_path, monke
     assert "SqueezeNet" in number["network"]
     np.testing.assert_allclose(quality.per_example["squeeze_distance"].mean(), number["mean"], rtol=1e-6)
     assert quality.numbers["frechet_reconstructions"]["features"] == "squeeze"
+
+
+SQUEEZE = Adversarial(adversarial=0.0, reconstruction="l1", perceptual=0.5, perceptual_distance="squeeze")
+
+
+@pytest.mark.slow
+def test_as_a_term_of_an_objective_its_gradients_reach_the_weights_of_the_model(package):
+    """Also where the parameters are first read within a traced function, of which nothing may remain in the cache."""
+    vae = build(MLP(hidden=(8,), latent=2), (32, 32, 3))
+    params = jax.jit(vae.init)(jax.random.key(0))
+    x = np.float32(random_images(2, 32, 32, 3)) / 255
+    SQUEEZE.check_files()
+    objective = SQUEEZE.build(10)
+
+    def loss(params):
+        terms = objective.terms(vae, params, jax.random.key(1), x)
+        return terms.perceptual.sum(), terms
+
+    gradient, terms = jax.jit(jax.grad(loss, has_aux=True))(params)
+    for part in ("encoder", "decoder"):
+        assert all(np.any(leaf) for leaf in jax.tree.leaves(gradient[part]))
+    expected = jax.jit(squeeze_distance)(PARAMS, x, terms.reconstruction)
+    np.testing.assert_allclose(terms.perceptual, expected, rtol=1e-4)
+    plain = -terms.error - 1e-6 * terms.kl
+    np.testing.assert_allclose(objective.value(terms, 0) - plain, -0.5 * x[0].size * terms.perceptual, rtol=1e-3)
+
+
+def test_an_objective_without_its_package_is_refused_before_training(no_package):
+    with pytest.raises(UserError, match=r"pip install 'jaxvae\[perceptual\]'"):
+        SQUEEZE.check_files()
+    SQUEEZE.build(10)  # Which opening a run does.
+
+
+def test_images_that_the_network_cannot_look_at_are_refused_before_training(package, tmp_path):
+    SQUEEZE.check_images((31, 31, 1))
+    Adversarial().check_images((1, 1, 7))
+    with pytest.raises(UserError, match="1 or 3 channels; these are 64x64x2"):
+        SQUEEZE.check_images((64, 64, 2))
+    small = {"train": random_images(4, 8, 8, 3), "validation": random_images(1, 8, 8, 3)}
+    with pytest.raises(UserError, match=r"images of at least 31 pixels a side and .*; these are 8x8x3"):
+        fit(tiny_config(objective=SQUEEZE), prepare_dataset(small), run=tmp_path / "run")
+    assert not (tmp_path / "run").exists() or not any((tmp_path / "run").rglob("*.json"))
 
 
 needs_ndf = pytest.mark.skipif(find_squeezenet() is None, reason="needs the extra jaxvae[perceptual]")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from conftest import metric_lines, tiny_config, train_config
 
-from jaxvae import MLP, MMD, DataConfig
+from jaxvae import MLP, MMD, Conv, DataConfig
 from jaxvae.errors import UserError
 from jaxvae.runs import checkpoint
 from jaxvae.runs.changes import ended_before
@@ -130,6 +130,8 @@ def test_a_new_run_starts_from_the_parameters_of_another_on_other_images(run, di
     with pytest.raises(UserError, match=r"not those of this model: model.latent is 3 there and 2 here"):
         loop.train(config(model=narrow), disc_set, tmp_path / "narrow")
     assert not (tmp_path / "narrow").exists()
+    with pytest.raises(UserError, match=r"not those of this model: model.kind is 'mlp' there and 'conv' here\.$"):
+        loop.train(config(model=Conv(start_from=str(run))), disc_set, tmp_path / "conv")
     with pytest.raises(UserError, match="does not exist"):
         loop.train(config(model=dataclasses.replace(model, start_from="nowhere")), disc_set, tmp_path / "nothing")
 

@@ -1,7 +1,7 @@
 """The flags of a config: those that choose the kinds of its parts, and which fields `--help` shows."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar
 
@@ -38,15 +38,29 @@ COMMON = {
 }
 
 
-def parse_with_experiment(what: type[Parsed], name: str, arguments: Sequence[str], description: str) -> Parsed:
+def parse_with_experiment(
+    what: type[Parsed],
+    name: str,
+    arguments: Sequence[str],
+    description: str,
+    model_of: Callable[[str], ModelConfig | None] | None = None,
+) -> Parsed:
     """Returns the arguments of a command whose first may be an experiment, which then sets the defaults.
 
     A flag such as `--objective iwae` chooses the kind of a part; the fields of the kinds in use are flags as well.
+
+    Args:
+        what: the dataclass of the arguments.
+        name: the command.
+        arguments: the words of the command line.
+        description: begins the help text.
+        model_of: the config of the model of the run that `--model.from` names, which then takes the place of the
+            experiment's; None keeps the experiment's.
     """
     arguments = import_code(arguments)
     named = bool(arguments) and not arguments[0].startswith("-")
     config = read_experiment(arguments[0]) if named else Config()
-    config, rest = choose_kinds(config, arguments[1:] if named else arguments)
+    config, rest = choose_kinds(config, arguments[1:] if named else arguments, model_of)
     return parse(
         what,
         f"{name} {arguments[0] if named else '[EXPERIMENT]'}",
@@ -68,18 +82,24 @@ FAMILIES: dict[str, type[Kind]] = {
 }
 
 
-def choose_kinds(config: Config, arguments: Sequence[str]) -> tuple[Config, list[str]]:
+def choose_kinds(
+    config: Config, arguments: Sequence[str], model_of: Callable[[str], ModelConfig | None] | None = None
+) -> tuple[Config, list[str]]:
     """Returns the config with the kinds that flags such as `--model mlp` name, and the remaining arguments.
 
     Whether the parts go together is checked later, when all arguments are known. `--data.name NAME` and
-    `--data.raw DIR` are short for a source, `--model.from RUN` is for `--model.start-from RUN`.
+    `--data.raw DIR` are short for a source, `--model.from RUN` is for the model of a run and
+    `--model.start-from RUN`.
 
     Raises:
         UserError: there is no such kind, with the nearest name.
     """
     rest = list(arguments)
     other_run, rest = take_flag(rest, "model.from")
-    rest = rest if other_run is None else [*rest, "--model.start-from", other_run]
+    if other_run is not None:
+        rest = [*rest, "--model.start-from", other_run]
+        if model_of is not None and (model := model_of(other_run)) is not None:
+            config = _with_part(config, "model", model)
     name, rest = take_flag(rest, "data.name")
     raw, rest = take_flag(rest, "data.raw")
     for family, base in FAMILIES.items():
@@ -127,7 +147,7 @@ MEANINGS = {
 SHORT_FORMS = [
     Entry("data", "--data.raw FOLDER",
           "Your images for the source `folder`, or a data set's files that you have downloaded."),
-    Entry("model", "--model.from RUN", "Start from the parameters of another run."),
+    Entry("model", "--model.from RUN", "Start from another run: its model, with its parameters."),
 ]  # fmt: skip
 
 

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 from jaxvae.annotations import Params
 from jaxvae.errors import UserError, suggest
-from jaxvae.interchange import kl_config, tiny_config
+from jaxvae.interchange import kl_config, tiny_config, vq_config
 from jaxvae.interchange.former_names import present_name
 from jaxvae.interchange.stored import Stored, renamed
 from jaxvae.interchange.tensors import torch_tensors
 from jaxvae.interchange.weight_files import WEIGHTS, read_json, weight_files
-from jaxvae.models import KLAutoencoder, ModelConfig, TinyAutoencoder
+from jaxvae.models import KLAutoencoder, ModelConfig, TinyAutoencoder, VQAutoencoder
 from jaxvae.models.latent_diffusion import LatentDiffusionModel
 from jaxvae.system.safetensors_files import write_tensors
 
@@ -37,6 +37,7 @@ class Architecture(NamedTuple):
 ARCHITECTURES = {
     kl_config.CLASS: Architecture(KLAutoencoder, kl_config.kl_model, kl_config.kl_config, 32),
     tiny_config.CLASS: Architecture(TinyAutoencoder, tiny_config.tiny_model, tiny_config.tiny_config, 256),
+    vq_config.CLASS: Architecture(VQAutoencoder, vq_config.vq_model, vq_config.vq_config, 32),
 }
 DEPTHS = ("layers_per_block", "num_encoder_blocks", "num_decoder_blocks")
 
@@ -99,7 +100,7 @@ def check_writable_model(model: ModelConfig) -> None:
     """Raises UserError unless diffusers has the model's architecture, and its decoder yields images alone."""
     kinds = [each.kind for each in ARCHITECTURES.values()]
     if type(model) not in kinds:
-        known = " and ".join(kind.kind for kind in kinds)
+        known = f"{', '.join(kind.kind for kind in kinds[:-1])} and {kinds[-1].kind}"
         raise UserError(
             f"the model is of kind {model.kind!r}, which diffusers does not have; {known} can be converted."
         )

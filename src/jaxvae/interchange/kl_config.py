@@ -40,6 +40,12 @@ def kl_model(config: dict[str, Any]) -> KLAutoencoder:
     Raises:
         UserError: it describes a network that this architecture does not have.
     """
+    check_blocks(config)
+    return KLAutoencoder(**read_fields(config, FIELDS))
+
+
+def check_blocks(config: dict[str, Any]) -> None:
+    """Raises UserError unless all resolutions have plain residual blocks with SiLU."""
     channels = config.get("block_out_channels", [64])
     for key, block in (("down_block_types", DOWN), ("up_block_types", UP)):
         blocks = config.get(key, [block])
@@ -49,23 +55,24 @@ def kl_model(config: dict[str, Any]) -> KLAutoencoder:
             raise UserError(f"{key} lists {len(blocks)} blocks, but block_out_channels lists {len(channels)}.")
     if (activation := config.get("act_fn", "silu")) not in ("silu", "swish"):
         raise UserError(f"act_fn is {activation!r}, but only silu can be converted.")
-    return KLAutoencoder(**read_fields(config, FIELDS))
 
 
 def kl_config(model: LatentDiffusionModel, shape: tuple[int, int, int]) -> dict[str, Any]:
     """Returns the config.json of a model for images of this shape."""
     fields = written_fields(model, FIELDS)
-    levels = len(fields["block_out_channels"])
+    blocks = written_blocks(len(fields["block_out_channels"]), shape)
+    return {"_class_name": CLASS, **blocks, "force_upcast": True, **fields}
+
+
+def written_blocks(levels: int, shape: tuple[int, int, int]) -> dict[str, Any]:
+    """Returns the keys of config.json for the blocks of each resolution, and for images of this shape."""
     return {
-        "_class_name": CLASS,
         "act_fn": "silu",
         "in_channels": shape[2],
         "out_channels": shape[2],
         "down_block_types": [DOWN] * levels,
         "up_block_types": [UP] * levels,
         "sample_size": max(shape[:2]),
-        "force_upcast": True,
-        **fields,
     }
 
 

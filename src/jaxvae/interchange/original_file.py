@@ -39,6 +39,8 @@ def read_file(path: Path, groups: int | None, scaling_factor: float | None) -> S
     inside = {name: tensor for name, tensor in inside.items() if not name.startswith(TRAINING_ONLY)}
     if any(".down_blocks." in name for name in inside):
         raise UserError(f"{path} has the names of diffusers; give its folder, which has a config.json.")
+    if any(name.startswith("quantize.") for name in inside):
+        raise UserError(f"{path} holds a model with a codebook, which is read from a diffusers folder only.")
     levels = _count(inside, r"encoder\.down\.(\d{1,3})\.")
     tensors = renamed(inside, lambda name: from_original(name, levels))
 

@@ -1,7 +1,8 @@
 """Parameters as named tensors: the names and layouts of PyTorch, from those of our networks and back.
 
 Networks that are exchanged have modules named after the tensors, so that the names follow from the tree. Layouts:
-convolutions are OIHW there and HWIO here, dense kernels (out, in) there and (in, out) here.
+convolutions are OIHW there and HWIO here, dense kernels (out, in) there and (in, out) here; a codebook
+has one row per vector in both.
 """
 
 import re
@@ -17,10 +18,15 @@ from jaxvae.errors import UserError
 from jaxvae.interchange.weight_files import read_tensors
 from jaxvae.system.stored_tensor import StoredTensor
 
-PARTS = ("encoder", "decoder")
+PARTS = ("encoder", "decoder", "codebook")
 ROOT = ("quant_conv", "post_quant_conv")  # Ours belong to the part that they are trained with.
 DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 WEIGHT = {"kernel": "weight", "scale": "weight", "bias": "bias"}
+# The axes of ours that become those of PyTorch, by their number, and the way back.
+TO_TORCH = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}
+FROM_TORCH = {4: (2, 3, 1, 0), 2: (1, 0), 1: (0,)}
+CODEBOOK = ("codebook", "embedding")
+CODEBOOK_NAME = "quantize.embedding.weight"
 
 
 class Place(NamedTuple):
@@ -32,7 +38,7 @@ class Place(NamedTuple):
 
 def places(params: Any) -> dict[str, Place]:
     """Returns the place of each tensor by its name, for parameters or their shapes."""
-    return {_name(path): Place(path, _torch_shape(leaf.shape)) for path, leaf in _leaves(params)}
+    return {_name(path): Place(path, _torch_shape(path, leaf.shape)) for path, leaf in _leaves(params)}
 
 
 def check_tensors(source: str, wanted: Mapping[str, Place], found: Mapping[str, StoredTensor]) -> None:
@@ -58,48 +64,45 @@ def check_tensors(source: str, wanted: Mapping[str, Place], found: Mapping[str, 
 
 
 def read_params(wanted: Mapping[str, Place], found: Mapping[str, StoredTensor]) -> Params:
-    """Returns encoder and decoder as nested dicts of float32 arrays; `check_tensors` must have passed."""
-    params: dict[str, Any] = {part: {} for part in PARTS}
+    """Returns the parts as nested dicts of float32 arrays; `check_tensors` must have passed."""
+    params: dict[str, Any] = {}
     for name, array in read_tensors(found):
         path, shape = wanted[name]
         node = params
         for part in path[:-1]:
             node = node.setdefault(part, {})
-        node[path[-1]] = _from_torch(np.asarray(array, np.float32).reshape(shape))
+        node[path[-1]] = _from_torch(path, np.asarray(array, np.float32).reshape(shape))
     return params
 
 
 def torch_tensors(params: Params, dtypes: Mapping[str, str]) -> dict[str, np.ndarray]:
-    """Returns the tensors of encoder and decoder by name.
+    """Returns the tensors of encoder, decoder and codebook by name.
 
     Args:
         params: the parameters.
         dtypes: the type that each is stored as, such as BF16; float32 where it is not listed.
     """
     return {
-        name: _to_torch(np.asarray(leaf)).astype(jnp.dtype(DTYPES[dtypes.get(name, "F32")]))
-        for name, leaf in ((_name(path), leaf) for path, leaf in _leaves(params))
+        name: _to_torch(path, np.asarray(leaf)).astype(jnp.dtype(DTYPES[dtypes.get(name, "F32")]))
+        for name, path, leaf in ((_name(path), path, leaf) for path, leaf in _leaves(params))
     }
 
 
 def _leaves(params: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
     for part in PARTS:
-        for path, leaf in jax.tree_util.tree_leaves_with_path(params[part]):
+        for path, leaf in jax.tree_util.tree_leaves_with_path(params.get(part, {})):
             yield (part, *(key.key for key in path)), leaf
 
 
 def _name(path: tuple[str, ...]) -> str:
+    if path == CODEBOOK:
+        return CODEBOOK_NAME
     modules = path[1:-1] if path[1] in ROOT else path[:-1]
     return ".".join([*(re.sub(r"_(\d+)$", r".\1", module) for module in modules), WEIGHT[path[-1]]])
 
 
-def _torch_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    match shape:
-        case height, width, inputs, outputs:
-            return outputs, inputs, height, width
-        case inputs, outputs:
-            return outputs, inputs
-    return shape
+def _torch_shape(path: tuple[str, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(shape[axis] for axis in _axes(path, TO_TORCH, len(shape)))
 
 
 def _same_shape(found: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
@@ -107,12 +110,16 @@ def _same_shape(found: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
     return found == wanted or (len(wanted) == 2 and found == (*wanted, 1, 1))
 
 
-def _from_torch(array: np.ndarray) -> np.ndarray:
-    return array.transpose({4: (2, 3, 1, 0), 2: (1, 0), 1: (0,)}[array.ndim])
+def _from_torch(path: tuple[str, ...], array: np.ndarray) -> np.ndarray:
+    return array.transpose(_axes(path, FROM_TORCH, array.ndim))
 
 
-def _to_torch(array: np.ndarray) -> np.ndarray:
-    return array.transpose({4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}[array.ndim])
+def _to_torch(path: tuple[str, ...], array: np.ndarray) -> np.ndarray:
+    return array.transpose(_axes(path, TO_TORCH, array.ndim))
+
+
+def _axes(path: tuple[str, ...], layout: Mapping[int, tuple[int, ...]], count: int) -> tuple[int, ...]:
+    return (0, 1) if path == CODEBOOK else layout[count]  # Its rows are vectors in both.
 
 
 def _more(names: list[str]) -> str:

@@ -7,6 +7,7 @@ from jaxvae.models.kl_autoencoder import KLAutoencoder
 from jaxvae.models.mlp import MLP
 from jaxvae.models.tiny_autoencoder import TinyAutoencoder
 from jaxvae.models.top_down import TopDown
+from jaxvae.models.vq_autoencoder import VQAutoencoder
 
 __all__ = [
     "HVAE",
@@ -17,5 +18,6 @@ __all__ = [
     "ModelConfig",
     "TinyAutoencoder",
     "TopDown",
+    "VQAutoencoder",
     "build",
 ]

@@ -11,6 +11,7 @@ from jaxvae.likelihoods import LikelihoodConfig, NormalLikelihood
 from jaxvae.priors import PriorConfig, StandardNormal
 
 if TYPE_CHECKING:
+    from jaxvae.config import TrainConfig
     from jaxvae.networks import Networks
     from jaxvae.vae import VAE
 
@@ -33,12 +34,16 @@ class ModelConfig(Kind, family="model"):
     prior: PriorConfig = field(default_factory=StandardNormal)
     """p(z), the distribution that codes are drawn from."""
     start_from: str | None = None
-    """Run whose parameters a new run starts from, or `--model.from RUN` for short; None initialises them at random."""
+    """Run whose parameters a new run starts from; None initialises them at random. `--model.from RUN` sets it and
+    takes the model's other fields from that run."""
 
     @property
     def spatial(self) -> bool:
         """Whether a code is a map [h, w, c] that turns and flips with the image."""
         return False
+
+    def check_training(self, train: TrainConfig) -> None:
+        """Raises `UserError` where the model cannot be trained like this; called before training, never by opening."""
 
     def networks(self, shape: tuple[int, int, int], outputs: int) -> Networks:
         """Returns encoder and decoder for images [h, w, c]; the decoder yields `outputs` numbers per pixel."""

@@ -126,6 +126,25 @@ class Level(nn.Module):
         return x
 
 
+def contract(
+    x: Float[ArrayLike, "b h w c"],
+    channels: tuple[int, ...],
+    blocks: int,
+    groups: int,
+    attention: bool,
+    dtype: DTypeLike,
+) -> Float[Array, "b h2 w2 {channels[-1]}"]:
+    """Returns the features of images in [0, 1] before an encoder's last convolutions; the layers are its own."""
+    last = len(channels) - 1
+    x = pad_to_multiple(jnp.asarray(2.0 * x - 1.0, dtype), 2**last)
+    x = convolution(channels[0], 3, "conv_in", dtype)(x)
+    for level, width in enumerate(channels):
+        way = "down" if level < last else ""
+        x = Level(width, blocks, groups, way, dtype, name=f"down_blocks_{level}")(x)
+    x = Middle(channels[-1], groups, attention, dtype, name="mid_block")(x)
+    return nn.silu(normalize(groups, "conv_norm_out", dtype)(x))
+
+
 class KLEncoder(nn.Module):
     """The encoder: images in [0, 1] to the mean and log-variance of q(z|x), maps [h, w, latent] each."""
 
@@ -139,14 +158,8 @@ class KLEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[ArrayLike, "b h w c"]) -> tuple[Float[Array, "b *d"], Float[Array, "b *d"]]:
-        last, dtype = len(self.channels) - 1, self.dtype
-        x = pad_to_multiple(jnp.asarray(2.0 * x - 1.0, dtype), 2**last)
-        x = convolution(self.channels[0], 3, "conv_in", dtype)(x)
-        for level, channels in enumerate(self.channels):
-            way = "down" if level < last else ""
-            x = Level(channels, self.blocks, self.groups, way, dtype, name=f"down_blocks_{level}")(x)
-        x = Middle(self.channels[-1], self.groups, self.attention, dtype, name="mid_block")(x)
-        x = nn.silu(normalize(self.groups, "conv_norm_out", dtype)(x))
+        dtype = self.dtype
+        x = contract(x, self.channels, self.blocks, self.groups, self.attention, dtype)
         x = convolution(2 * self.latent, 3, "conv_out", dtype)(x)
         if self.quant_conv:
             x = convolution(2 * self.latent, 1, "quant_conv", dtype)(x)

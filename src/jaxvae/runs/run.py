@@ -26,7 +26,7 @@ from jaxvae.runs.checkpoint import DamagedError
 from jaxvae.runs.description import check_fit, described, read_statistics
 from jaxvae.runs.formats import upgraded
 from jaxvae.runs.presence import RUNS, located, no_run, require_any
-from jaxvae.system.small_files import read_text
+from jaxvae.runs.written_config import written_config
 from jaxvae.vae import VAE, Params, Prior, code_shape, over_whole_codes
 
 LARGEST_LOG = 2**32  # Bytes of metrics.jsonl; some ten million lines.
@@ -242,12 +242,7 @@ def read_config(run: Path) -> Config | None:
     for step in reversed(checkpoint.steps(folder)):
         with suppress(DamagedError):
             return from_json(upgraded(described(folder, step)["config"]))
-    try:
-        return from_json(upgraded(json.loads(read_text(run / "config.json"))))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{run / 'config.json'} cannot be read: {error}") from error
+    return written_config(run)
 
 
 def write_config(run: Path, config: Config) -> None:

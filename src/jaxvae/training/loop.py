@@ -154,7 +154,9 @@ class Session:
 
 def set_up(config: Config, prepared: Prepared, run: Path, devices: DevicesConfig) -> tuple[Trainer, TrainState]:
     """Builds the model, lays it out on the devices, and returns the state to go on from."""
+    config.model.check_training(config.train)
     config.objective.check_files()
+    config.objective.check_images(prepared.shape)
     vae, keys, placement = build(config.model, prepared.shape), split_root(config.seed), place(config, devices)
     require_small_top(vae, config)
     check_frozen(vae, config.train)

@@ -100,7 +100,10 @@ def _trained_params(config: Config, vae: VAE, keys: Keys) -> Params | None:
     loaded = load(source)
     wanted = jax.eval_shape(vae.init, keys.init)
     if not same_shapes(loaded.params, wanted):
-        fields = (each for each in differences(loaded.info.config, config) if each.startswith("model."))
+        theirs, own = loaded.info.config, config
+        fields = [each for each in differences(theirs, own) if each.startswith("model.")]
+        if theirs.model.kind != own.model.kind:  # Their other fields are not the same ones.
+            fields = [each for each in fields if each.startswith("model.kind ")]
         differing = "; ".join(each for each in fields if not each.startswith("model.start_from "))
         raise UserError(
             f"model.start_from is {source!r}, whose parameters are not those of this model: "

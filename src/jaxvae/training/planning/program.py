@@ -33,7 +33,9 @@ class Exchange(NamedTuple):
 def state_shapes(config: Config, shape: tuple[int, int, int]) -> TrainState:
     """Returns the shapes of the train state for images of this height, width and number of channels."""
     vae = build(config.model, shape)
+    config.model.check_training(config.train)
     check_frozen(vae, config.train)
+    config.objective.check_images(shape)
     critic = config.objective.build(1).critic
 
     def init() -> TrainState:
