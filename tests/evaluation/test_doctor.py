@@ -1,12 +1,18 @@
 import dataclasses
 
+import numpy as np
 import pytest
 from conftest import flat_model, tiny_config
 
 import jaxvae.train
 from jaxvae import ELBO, IWAE, MMD, Adversarial, Autoencoder, BetaTCVAE, Conv, DataConfig
 from jaxvae.cli import choose_kinds, parse
-from jaxvae.evaluation.doctor import Facts, diagnose
+from jaxvae.distributions.gaussian import standard_normal
+from jaxvae.distributions.levels import Levels
+from jaxvae.evaluation.doctor import Facts, density_notes, diagnose
+from jaxvae.priors.flow_matching import FlowMatching
+from jaxvae.priors.flow_matching_fit import network_of
+from jaxvae.priors.row_prior import RowPrior
 
 
 def config(likelihood="normal", pixels="dequantized", prior="standard_normal", scale="shared"):
@@ -250,3 +256,13 @@ def test_levels_without_a_rate_are_named():
     assert "2x2" in dead["dead_levels"].sentence
     assert "--objective.free-groups level" in dead["dead_levels"].flag
     assert not {"top_ignored", "dead_levels"} & set(findings(level("1x1", 1.0)))
+
+
+@pytest.mark.parametrize(("units", "said"), [(3, "exact divergence"), (200, "estimated with 4 random vectors")])
+def test_a_note_names_the_estimator_of_a_flow_matching_density(units, said):
+    params = {"center": np.zeros(units), "factor": np.ones(units), "column": [], "value": [], "network": {}}
+    prior = RowPrior(FlowMatching(params, None, 1.0, network_of((units,), 0)), np.zeros(units))
+    assert [said in note for note in density_notes(prior)] == [True]
+    below = Levels((prior, standard_normal((2,))), 1)
+    assert [said in note for note in density_notes(below)] == [True]
+    assert not list(density_notes(standard_normal((2,))))

@@ -11,11 +11,14 @@ import numpy as np
 from jaxvae.codes import Code
 from jaxvae.data.summary import check_range
 from jaxvae.distributions.gaussian import Normal
+from jaxvae.distributions.levels import Levels
 from jaxvae.evaluation.streaming import unit_means, unit_variances
 from jaxvae.experiment import Config
 from jaxvae.likelihoods.base import LOG_SCALE_RANGE
 from jaxvae.models import GaussianModel
-from jaxvae.vae import VAE, Params
+from jaxvae.priors.flow_matching import FlowMatching
+from jaxvae.priors.row_prior import RowPrior
+from jaxvae.vae import VAE, Params, Prior
 
 COLLAPSED_NATS = 0.1
 DEAD_SHARE = 0.25
@@ -226,6 +229,13 @@ def discriminator(facts: Facts) -> Iterator[Finding]:
             "learns nothing from it."
         )
         yield Finding("discriminator_asleep", sentence, objective.asleep_remedy(rate))
+
+
+def density_notes(prior: Prior) -> Iterator[str]:
+    """Yields how log p(z) is computed where that is not a closed form."""
+    top = prior.top if isinstance(prior, Levels) else prior
+    if isinstance(top, RowPrior) and isinstance(top.rows, FlowMatching):
+        yield f"log p(z) of the flow-matching prior: {top.rows.estimator}."
 
 
 def notes(count: int, codes: dict[str, Any] | None) -> Iterator[str]:

@@ -14,6 +14,7 @@ from jaxvae.evaluation.diffusability import is_map, latent_numbers, latent_rows
 from jaxvae.evaluation.doctor import (
     EXAMPLES,
     Facts,
+    density_notes,
     diagnose,
     notes,
     posterior_at_bound,
@@ -98,7 +99,7 @@ def evaluate_run(loaded: Loaded, prepared: Prepared, options: Options, features:
     trained = measure(params, keys[0], training) if has_prior and options.split != "train" else None
     facts = _facts(loaded, prepared, images, measured, trained, report, options)
     report["doctor"] = [finding._asdict() for finding in diagnose(facts)]
-    report["notes"] = list(notes(len(images), report.get("codes")))
+    report["notes"] = [*notes(len(images), report.get("codes")), *density_notes(prior)]
     return Evaluation(report, per_example)
 
 

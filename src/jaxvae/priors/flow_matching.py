@@ -79,6 +79,14 @@ class FlowMatching:
         density = standard_normal((rows.shape[1],)).log_prob(noise) + gained - self._log_volume()
         return density.reshape(value.shape[:-1])
 
+    @property
+    def estimator(self) -> str:
+        """How `log_prob` is computed, for people."""
+        solver = f"probability-flow ODE in {STEPS} Runge-Kutta steps"
+        if len(self.params["center"]) <= MOST_EXACT_UNITS:
+            return f"{solver}, exact divergence"
+        return f"{solver}, divergence estimated with {PROBES} random vectors, so that bounds on log p(x) are estimates"
+
     def from_normal(self, u: Float[ArrayLike, "b d"]) -> Float[Array, "b d"]:
         """Maps rows of N(0, I) to codes as rows."""
         whitened = _integrate(lambda x, t: self._slope(x, t), jnp.asarray(u))
