@@ -113,7 +113,8 @@ def sample(
     save_png(grid(images, columns), target)
     did: dict[str, object] = {"like": like, "keep_levels": list(kept)} if like is not None else {}
     if request is not None:
-        did |= {"with": " ".join(with_), "without": " ".join(without), "guidance": GUIDANCE if guidance is None else guidance}
+        did |= {"with": " ".join(with_), "without": " ".join(without)}
+        did |= {"guidance": GUIDANCE if guidance is None else guidance}
     output.report(
         picture=target, run=info.run, step=info.step, n=count, prior=kind, temperature=spreads, seed=seed, **did
     )
