@@ -125,7 +125,7 @@ def dense_run(disc_set: Prepared, tmp_path_factory: pytest.TempPathFactory) -> P
 @pytest.fixture(scope="session")
 def fitted_run(disc_set: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with a mixture fitted to draws in the place of codes."""
-    from jaxvae.priors.fitted import fit_mixture
+    from jaxvae.priors.fit_mixture import fit_mixture
 
     config = tiny_config(model=DENSE, train=train_config(fitted_flow_steps=0))
     mixture = fit_mixture(np.random.default_rng(0).normal(size=(100, 3)), 2, 0)
@@ -134,7 +134,7 @@ def fitted_run(disc_set: Prepared, tmp_path_factory: pytest.TempPathFactory) -> 
 
 def flow_matching_arrays(prepared: Prepared, units: int) -> dict[str, Any]:
     """Arrays of a prior as if it had been fitted, with random numbers for parameters."""
-    from jaxvae.priors.flow_matching_fit import entries, flow_matching_shapes
+    from jaxvae.priors.fit_flow_matching import entries, flow_matching_shapes
 
     column, value = entries(np.asarray(prepared.split("train").attributes))
     shapes, random = flow_matching_shapes((units,), len(column)), np.random.default_rng(0)

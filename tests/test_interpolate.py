@@ -13,7 +13,9 @@ from jaxvae import MLP, Autoencoder, DataConfig
 from jaxvae.inference import encode_means as codes_of_pictures
 from jaxvae.interpolate import interpolate
 from jaxvae.latents.attributes.classifier import fit_classifier
-from jaxvae.priors.fitted import FLOW_HIDDEN, FLOW_PAIRS, Fitted, fit_mixture
+from jaxvae.priors.fit_flow import FLOW_HIDDEN, FLOW_PAIRS
+from jaxvae.priors.fit_mixture import fit_mixture
+from jaxvae.priors.fitted import Fitted
 from jaxvae.priors.flow import build_flow
 
 

@@ -102,7 +102,7 @@ def paths(
 
 
 def _walks(loaded: Loaded, path: PathName, z: Code) -> Iterator[Walk]:
-    kind = next((fitted for fitted in KINDS[::-1] if fitted in loaded.info.fitted.kinds), "model")
+    kind = next((fitted for fitted in reversed(KINDS) if fitted in loaded.info.fitted.kinds), "model")
     way = build_path(path, loaded.vae, loaded.params, prior_of(loaded, kind))
     ends = unstack(z)
     for first, second in zip(ends[::2], ends[1::2], strict=True):

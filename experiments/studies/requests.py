@@ -19,11 +19,11 @@ from jaxvae.data.select import data_set
 from jaxvae.inference import sample_images
 from jaxvae.latents.attributes.classifier import fit_classifier
 from jaxvae.latents.attributes.edit_quality import predict_values
-from jaxvae.latents.attributes.request import Request, parse_request, prior_for
+from jaxvae.latents.attributes.request import KNOWS_ATTRIBUTES, parse_request, prior_for
 from jaxvae.rendering.captions import labelled_grid
 from jaxvae.rendering.grid import save_png
 
-KIND, COLUMNS = "fitted_flow_matching", 16
+COLUMNS = 16
 REQUESTS = (
     ("sunglasses",),
     ("sunglasses", "beard"),
@@ -55,17 +55,14 @@ def requests(
 
     def images(request: tuple[str, ...], scale: float) -> np.ndarray:
         if (request, scale) not in drawn:
-            values = parse_request(loaded.info.data, request, ())
-            assert values is not None  # noqa: S101 - every request names something
-            prior = prior_for(loaded, KIND, values, scale)
+            prior = prior_for(loaded, KNOWS_ATTRIBUTES, parse_request(loaded.info.data, request), scale)
             drawn[request, scale] = sample_images(loaded.vae, loaded.params, prior, jax.random.key(seed), n)
         return drawn[request, scale]
 
     def share(request: tuple[str, ...], scale: float) -> float:
-        values: Request = parse_request(loaded.info.data, request, ())  # type: ignore[assignment]
-        seen = predict_values(judge, images(request, scale))
+        values, seen = parse_request(loaded.info.data, request), predict_values(judge, images(request, scale))
         return float(
-            np.mean([np.mean(seen[names[column]] == values[column]) for column in np.flatnonzero(values > -1)])
+            np.mean([np.mean(seen[names[column]] == values[column]) for column in np.flatnonzero(values >= 0)])
         )
 
     print("| request | " + " | ".join(f"guidance {scale:g}" for scale in guidance) + " |")

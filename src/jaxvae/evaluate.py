@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import tyro
 
 from jaxvae.cli import check_count, check_seed, run_command, say
+from jaxvae.priors.names import PriorName
 from jaxvae.system.processes import use_large_pages
 
 
@@ -14,7 +15,7 @@ def evaluate(
     step: int | None = None,
     split: Literal["test", "validation", "train"] = "test",
     k: int = 5000,
-    prior: Literal["model", "fitted_mixture", "fitted_flow", "fitted_flow_matching"] = "model",
+    prior: PriorName = "model",
     features: str = "pixels",
     n: int | None = None,
     seed: int = 0,

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from jaxvae.cli import Output, check_count, check_seed, run_command, say
+from jaxvae.priors.names import PriorName
 from jaxvae.system.files import file_stem, number_stem
 
 Which = Annotated[str | None, tyro.conf.arg(metavar="WHICH")]
@@ -46,7 +47,7 @@ def interpolate(
     steps: int = 9,
     degree: float | None = None,
     path: Literal["linear", "spherical", "prior", "geodesic"] = "linear",
-    prior: Literal["model", "fitted_mixture", "fitted_flow", "fitted_flow_matching"] | None = None,
+    prior: PriorName | None = None,
     details: Literal["interpolate", "start", "mean"] = "interpolate",
     seed: int | None = None,
     report: bool = False,
@@ -140,7 +141,7 @@ def interpolate(
         raise UserError(f"--seed is {seed}, but {info.run} is an autoencoder, which has no posterior to sample from.")
     first, last = walk_ends(info.config.data, info.data)
     names = list(corners) if corners else [from_ or first, *via, to or last]
-    kind: str = prior or next((fitted for fitted in KINDS[::-1] if fitted in info.fitted.kinds), "model")
+    kind: str = prior or next((fitted for fitted in reversed(KINDS) if fitted in info.fitted.kinds), "model")
     marks = [
         path if path != "prior" else f"prior-{kind}",
         f"{details}-details" * (details != "interpolate"),

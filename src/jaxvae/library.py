@@ -30,7 +30,7 @@ from jaxvae.evaluation.report import evaluation_keys
 from jaxvae.experiment import Config
 from jaxvae.explorer.page_files import FACES
 from jaxvae.keys import key_for
-from jaxvae.latents.attributes.request import GUIDANCE, parse_request, prior_for
+from jaxvae.latents.attributes.request import GUIDANCE, choose_prior, parse_request, prior_for
 from jaxvae.latents.latent_writing import LatentOptions, ScalingKind, write_latents
 from jaxvae.latents.paths.build import PathName, build_path
 from jaxvae.latents.paths.interpolation import codes_along
@@ -106,10 +106,7 @@ class Run(runs.Loaded):
         if n < 1:
             raise UserError(f"n is {n}, but must be at least 1.")
         request = parse_request(self.info.data, with_, without)
-        if request is None:
-            chosen = runs.prior_of(self, prior or runs.default_prior(self))
-        else:
-            chosen = prior_for(self, prior or "fitted_flow_matching", request, guidance)
+        chosen = prior_for(self, choose_prior(self, prior, request), request, guidance)
         return inference.sample_images(self.vae, self.params, chosen, key_for("sample", seed), n, temperature)
 
     def interpolate(self, first: Any, second: Any, steps: int = 9, *, path: PathName = "linear") -> Images:

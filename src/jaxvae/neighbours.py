@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import tyro
 
 from jaxvae.cli import Output, check_count, check_seed, run_command
+from jaxvae.priors.names import PriorName
 
 MOST_ROWS = 1000
 
@@ -17,7 +18,7 @@ def neighbours(
     space: Literal["pixels", "codes"] = "pixels",
     compared: int = 200,
     seed: int = 0,
-    prior: Literal["fitted_mixture", "fitted_flow", "fitted_flow_matching", "model"] | None = None,
+    prior: PriorName | None = None,
     data: Path | None = None,
     output: Annotated[Output, tyro.conf.arg(name="")] = Output(),
 ) -> None:

@@ -2,11 +2,12 @@
 
 import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 
 from jaxvae.cli import Output, check_count, check_seed, run_command
+from jaxvae.priors.names import PriorName
 
 MOST_IMAGES = 100_000
 SAMPLES, VARIATIONS = 64, 8  # By default: new images, or variations of one in each row.
@@ -19,7 +20,7 @@ def sample(
     like: Annotated[str | None, tyro.conf.arg(metavar="WHICH")] = None,
     keep_levels: int | None = None,
     seed: int = 0,
-    prior: Literal["fitted_mixture", "fitted_flow", "fitted_flow_matching", "model"] | None = None,
+    prior: PriorName | None = None,
     with_: Annotated[tuple[str, ...], tyro.conf.arg(name="with", metavar="ATTRIBUTE ...")] = (),
     without: Annotated[tuple[str, ...], tyro.conf.arg(metavar="ATTRIBUTE ...")] = (),
     guidance: float | None = None,
@@ -76,23 +77,23 @@ def sample(
 
     from jaxvae.inference import sample_images
     from jaxvae.keys import key_for
-    from jaxvae.latents.attributes.request import GUIDANCE, parse_request, prior_for, request_name
+    from jaxvae.latents.attributes.request import GUIDANCE, choose_prior, parse_request, prior_for, request_name
     from jaxvae.latents.variations import check_levels, code_of, vary
     from jaxvae.rendering.grid import check_size, grid, save_png
-    from jaxvae.runs.run import default_prior, load, prior_of
+    from jaxvae.runs.run import load
     from jaxvae.system.files import file_stem, number_stem
 
     loaded = load(run)
     vae, params, info = loaded
     check_levels(loaded, temperature, like, keep_levels)
     request = parse_request(info.data, with_, without)
-    kind = prior or (default_prior(loaded) if request is None else "fitted_flow_matching")
+    kind = choose_prior(loaded, prior, request)
     count = n or (SAMPLES if like is None else VARIATIONS)
     kept = range(len(vae.levels)) if keep_levels is None else [keep_levels]
     what = ["samples", kind]
     if like is not None:
         what = ["like", file_stem([like]), "ladder" if keep_levels is None else f"keep{keep_levels}"]
-    if request is not None:
+    if with_ or without:
         what.append(request_name(with_, without))
         what += [] if guidance is None else [f"guidance{number_stem(guidance)}"]
     spread = [f"t{number_stem(each)}" for each in temperature]
@@ -100,9 +101,8 @@ def sample(
     target = output.place(info.run / "samples" / f"{name}.png")
     columns = max(1, round(count**0.5)) if like is None else count + 1
     check_size(count if like is None else len(kept) * columns, columns, info.shape)
-    p_z, key = prior_of(loaded, kind), key_for("sample", seed)
-    if request is not None:
-        p_z = prior_for(loaded, kind, request, GUIDANCE if guidance is None else guidance)
+    strength = GUIDANCE if guidance is None else guidance
+    p_z, key = prior_for(loaded, kind, request, strength), key_for("sample", seed)
     spreads = temperature if len(temperature) > 1 else temperature[0]
     if like is None:
         images = sample_images(vae, params, p_z, key, count, spreads)
@@ -112,9 +112,8 @@ def sample(
         images = np.concatenate(rows)
     save_png(grid(images, columns), target)
     did: dict[str, object] = {"like": like, "keep_levels": list(kept)} if like is not None else {}
-    if request is not None:
-        did |= {"with": " ".join(with_), "without": " ".join(without)}
-        did |= {"guidance": GUIDANCE if guidance is None else guidance}
+    if with_ or without:
+        did |= {"with": " ".join(with_), "without": " ".join(without), "guidance": strength}
     output.report(
         picture=target, run=info.run, step=info.step, n=count, prior=kind, temperature=spreads, seed=seed, **did
     )

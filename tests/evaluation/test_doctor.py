@@ -10,8 +10,8 @@ from jaxvae.cli import choose_kinds, parse
 from jaxvae.distributions.gaussian import standard_normal
 from jaxvae.distributions.levels import Levels
 from jaxvae.evaluation.doctor import Facts, density_notes, diagnose
+from jaxvae.priors.fit_flow_matching import network_of
 from jaxvae.priors.flow_matching import FlowMatching
-from jaxvae.priors.flow_matching_fit import network_of
 from jaxvae.priors.row_prior import RowPrior
 
 

@@ -9,7 +9,8 @@ from conftest import DENSE, saved_run, tiny_config, train_config
 from hub.fake_hub import FakeHub, running
 from huggingface_hub import constants
 
-from jaxvae.priors.fitted import FLOW_HIDDEN, FLOW_PAIRS, fit_mixture
+from jaxvae.priors.fit_flow import FLOW_HIDDEN, FLOW_PAIRS
+from jaxvae.priors.fit_mixture import fit_mixture
 from jaxvae.priors.flow import build_flow
 from jaxvae.runs.run import load
 from jaxvae.sharing.push import push

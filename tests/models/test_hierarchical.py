@@ -14,7 +14,8 @@ from jaxvae.distributions.gaussian import Normal
 from jaxvae.errors import UserError
 from jaxvae.evaluation.linear_gaussian import exact_hierarchy
 from jaxvae.objectives.importance import bound, doubly_reparameterized
-from jaxvae.priors.fitted import Fitted, fit_mixture
+from jaxvae.priors.fit_mixture import fit_mixture
+from jaxvae.priors.fitted import Fitted
 from jaxvae.vae import code_shape, over_whole_codes, with_prior
 
 BOTTOM = jnp.asarray([[1.0, 0.5, 0.0], [-0.3, 0.8, 0.2], [0.2, -1.1, 0.4], [0.7, 0.1, -0.9], [0.0, 0.3, 0.6]])

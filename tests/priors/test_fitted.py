@@ -1,4 +1,5 @@
 from functools import cache
+from typing import get_args
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,10 @@ from scipy.stats import multivariate_normal
 from jaxvae import Autoencoder, Config, Conv, VampPrior
 from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture
 from jaxvae.errors import UserError
-from jaxvae.priors.fitted import MAX_FULL_UNITS, Fitted, default_kind, fit_flow, fit_mixture, open_flow
+from jaxvae.priors.fit_flow import fit_flow, open_flow
+from jaxvae.priors.fit_mixture import MAX_FULL_UNITS, fit_mixture
+from jaxvae.priors.fitted import KINDS, Fitted, default_kind
+from jaxvae.priors.names import PriorName
 from jaxvae.priors.row_prior import RowPrior
 
 draw = jax.jit(lambda p, key, shape, temperature: p.sample(key, shape, temperature), static_argnums=2)
@@ -199,3 +203,7 @@ def test_an_autoencoder_and_n_0_i_learn_no_prior():
     assert Config(model=Conv(prior=VampPrior())).learns_prior
     assert not Config(model=Conv(prior=VampPrior()), objective=Autoencoder()).learns_prior
     assert not Config().learns_prior
+
+
+def test_commands_know_the_priors_that_are_fitted():
+    assert get_args(PriorName) == ("model", *KINDS)

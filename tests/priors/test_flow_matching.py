@@ -5,16 +5,17 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from jaxvae.networks.velocity import Velocity
-from jaxvae.priors import flow_matching, flow_matching_fit
-from jaxvae.priors.fitted import Fitted
-from jaxvae.priors.flow_matching import FlowMatching
-from jaxvae.priors.flow_matching_fit import (
+from jaxvae.priors import fit_flow_matching as fitting
+from jaxvae.priors import flow_matching
+from jaxvae.priors.fit_flow_matching import (
     fit_flow_matching,
     flow_matching_shapes,
     network_of,
     open_flow_matching,
     shape_of,
 )
+from jaxvae.priors.fitted import Fitted
+from jaxvae.priors.flow_matching import FlowMatching
 
 MATRIX = np.float32([[1.5, 0.0, 0.0], [0.4, 0.7, 0.0], [-0.3, 0.2, 1.1]])
 CENTER = np.float32([1.0, -2.0, 0.5])
@@ -73,8 +74,8 @@ def test_the_estimated_divergence_is_that_of_its_probes_and_right_in_the_mean(mo
 def two_moons():
     """Codes on two arcs, whose labels say which; a third attribute is a measurement, a fourth is never known."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(flow_matching_fit, "WIDTH", 48)
-        patch.setattr(flow_matching_fit, "BLOCKS", 2)
+        patch.setattr(fitting, "WIDTH", 48)
+        patch.setattr(fitting, "BLOCKS", 2)
         random = np.random.default_rng(0)
         side, angle = random.integers(0, 2, 3000), random.uniform(0.0, np.pi, 3000)
         arcs = np.stack([np.cos(angle) + side, (1 - 2 * side) * np.sin(angle)], 1) + 0.1 * random.normal(size=(3000, 2))
@@ -140,7 +141,7 @@ def test_large_maps_have_convolutions_and_a_deviation_per_channel():
     assert apply(moved, jnp.ones((2, 512)), jnp.zeros(2), jnp.zeros((2, 3))).shape == (2, 512)
     random = np.random.default_rng(0)
     rows = random.normal([3.0, -1.0], [2.0, 0.5], size=(400, 256, 2)).reshape(400, -1)
-    center, factor = flow_matching_fit.whitening(rows, (16, 16, 2))
+    center, factor = fitting.whitening(rows, (16, 16, 2))
     np.testing.assert_allclose(center[:4], [3.0, -1.0, 3.0, -1.0], atol=0.05)
     np.testing.assert_allclose(factor[-2:], [2.0, 0.5], atol=0.05)
 

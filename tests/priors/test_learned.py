@@ -14,7 +14,7 @@ from jaxvae.distributions.gaussian import Normal
 from jaxvae.errors import UserError
 from jaxvae.models import build
 from jaxvae.objectives.bounds import elbo, variational_terms
-from jaxvae.priors.fitted import fit_mixture
+from jaxvae.priors.fit_mixture import fit_mixture
 from jaxvae.priors.vamp import DARKEST
 from jaxvae.training.loop import train
 

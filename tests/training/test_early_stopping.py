@@ -75,7 +75,7 @@ def test_final_evaluation_and_fitting_use_the_best_parameters(stopped, disc_set)
     vae, params, info = load(run)
     codes = loop.build_draw_codes(vae, info.config)
     keys, images = loop.split_root(0), disc_set.split("train").images
-    expected = loop.fitted(codes, params, keys, images, info.config.mixture_components, 0, info.config.seed)
+    expected = loop.fit_priors(codes, params, keys, images, loop.Fits(info.config.mixture_components), info.config.seed)
     assert equal(info.fitted.fitted_mixture, expected.fitted_mixture)
 
 
@@ -139,7 +139,7 @@ def test_an_interrupted_run_stops_at_the_same_step_with_the_same_parameters(
 def test_a_run_killed_after_its_last_validation_only_finishes(stopped, disc_set, tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         scripted(patch, RISE_AND_FALL)
-        patch.setattr(loop, "fitted", lambda *arguments: 1 / 0)
+        patch.setattr(loop, "fit_priors", lambda *arguments: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             loop.train(patient(), disc_set, tmp_path)
     assert completed(tmp_path) is None

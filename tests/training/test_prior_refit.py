@@ -3,13 +3,13 @@ import numpy as np
 import pytest
 from conftest import interrupt_at, tiny_config
 
-import jaxvae.priors.fitted
+import jaxvae.priors.fit_mixture
 from jaxvae import MLP, Autoencoder, Conv, FullMixturePrior, VampPrior, load
 from jaxvae.config import DevicesConfig
 from jaxvae.distributions.precision_mixture import PrecisionMixture
 from jaxvae.evaluation.per_example import build_draw_codes
 from jaxvae.models import build
-from jaxvae.priors.fitted import fit_mixture
+from jaxvae.priors.fit_mixture import fit_mixture
 from jaxvae.runs import checkpoint
 from jaxvae.training import loop
 from jaxvae.training.prior_refit import is_due
@@ -33,7 +33,7 @@ def whole(disc_set, tmp_path_factory, starts):
         return fit_mixture(codes, components, seed, start)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jaxvae.priors.fitted, "fit_mixture", recorded)
+        patch.setattr(jaxvae.priors.fit_mixture, "fit_mixture", recorded)
         loop.train(CONFIG, disc_set, run)
     return run
 

@@ -161,13 +161,12 @@ def build_sampler(loaded: Loaded, name: str) -> Callable[[int, float, tuple[str,
     Raises:
         UserError: If the prior is not in `prior_names`.
     """
-    prior = prior_of(loaded, check_known(name, prior_names(loaded), "prior"))
+    check_known(name, prior_names(loaded), "prior")
     # Passed as an argument because parameters compiled in as constants compile slowly.
     draw = jax.jit(lambda prior, key, temperature: flatten(prior.sample(key, (DRAW_SIZE,), temperature)))
 
     def sample(seed: int, temperature: float, wanted: tuple[str, ...] = ()) -> Float[np.ndarray, "n d"]:
-        request = parse_request(loaded.info.data, wanted, ())
-        chosen = prior if request is None else prior_for(loaded, name, request)
+        chosen = prior_for(loaded, name, parse_request(loaded.info.data, wanted))
         return np.asarray(draw(chosen, key_for("explore", seed), jnp.float32(temperature)))
 
     return sample

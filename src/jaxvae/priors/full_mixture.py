@@ -55,7 +55,7 @@ class FullMixturePrior(PriorConfig):
         import numpy as np
 
         from jaxvae.distributions.precision_mixture import PrecisionMixture
-        from jaxvae.priors.fitted import fit_mixture
+        from jaxvae.priors.fit_mixture import fit_mixture
         from jaxvae.priors.row_prior import RowPrior
 
         units = math.prod(latent_shape)

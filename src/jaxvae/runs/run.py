@@ -19,8 +19,7 @@ from jaxvae.errors import UserError, suggest
 from jaxvae.experiment import Config, from_json, to_json
 from jaxvae.hub.names import is_hub_name, parse_hub_name
 from jaxvae.models import build
-from jaxvae.priors.fitted import FEWEST_FLOW_CODES, KINDS, Fitted, default_kind
-from jaxvae.priors.flow_matching_fit import FEWEST_CODES
+from jaxvae.priors.fitted import KINDS, Fitted, default_kind
 from jaxvae.runs import checkpoint
 from jaxvae.runs.checkpoint import DamagedError
 from jaxvae.runs.description import check_fit, described, read_statistics
@@ -167,21 +166,11 @@ def prior_of(loaded: Loaded, kind: str) -> Prior:
     if kind not in KINDS:
         raise UserError(f"there is no prior {kind!r}: {suggest(kind, ('model', *KINDS))}")
     if kind not in info.fitted.kinds:
-        flag = {
-            "fitted_mixture": "mixture-components", "fitted_flow": "fitted-flow-steps",
-            "fitted_flow_matching": "flow-matching-steps",
-        }[kind]  # fmt: skip
-        needed = f"--train.{flag} is above 0"
-        if kind == "fitted_flow":
-            needed += f", there are at least {FEWEST_FLOW_CODES} training images and codes have at least two units"
-        elif kind == "fitted_flow_matching":
-            needed += f" and there are at least {FEWEST_CODES} training images"
-        else:
-            needed += " and there are at least two training images"
+        flag, needs = KINDS[kind][:2]
         others = " or ".join(["model", *info.fitted.kinds])
         raise UserError(
-            f"{info.run} has no {kind.replace('_', ' ')}: it is fitted at the end of training if {needed}; "
-            f"use --prior {others}."
+            f"{info.run} has no {kind.replace('_', ' ')}: it is fitted at the end of training if --{flag} is above 0 "
+            f"and there are {needs}; use --prior {others}."
         )
     return over_whole_codes(vae, params, info.fitted.prior(kind, vae.top(code_shape(vae, params))))
 

@@ -23,7 +23,6 @@ from jaxvae.evaluation.per_example import OBJECTIVE, DrawCodes, Measure, build_d
 from jaxvae.experiment import Config
 from jaxvae.inference import code_statistics
 from jaxvae.models import build
-from jaxvae.priors.flow_matching_fit import shape_of
 from jaxvae.runs import checkpoint
 from jaxvae.runs.changes import all_changes, changes_objective
 from jaxvae.runs.run import about, write_config
@@ -45,15 +44,16 @@ from jaxvae.training.metric_log import (
     write_change,
 )
 from jaxvae.training.multihost import any_process, broadcast_from_first, is_first, wait_for_all
+from jaxvae.training.prior_fitting import Fits, fit_priors, fits_of, require_small_top
 from jaxvae.training.prior_refit import is_due, refit_prior
 from jaxvae.training.resume import start, trees
 from jaxvae.training.sharding import Placement, everywhere, one_copy, place
 from jaxvae.training.skipping import SkippedStep, write_report
-from jaxvae.training.snapshots import FlowMatchingPlan, ends, fitted, require_small_top, show
+from jaxvae.training.snapshots import ends, show
 from jaxvae.training.state import Keys, TrainState, split_root
 from jaxvae.training.step import build_train_step, layers
 from jaxvae.training.validation import BatchObjective, Best, build_batch_objective, out_of_patience, validate
-from jaxvae.vae import VAE, Params, code_shape
+from jaxvae.vae import VAE, Params
 
 REFIT_IMAGES = 5000  # Whose codes are drawn for a refit of the prior before the last step.
 
@@ -304,7 +304,8 @@ def draw_snapshot(session: Session, state: TrainState, step: int) -> None:
     params = one_copy(trainer.placement, state.evaluated)
     # Only a mixture, of a few codes: a flow would take longer than the steps between two snapshots.
     some, config = trainer.prepared.split("validation").images, trainer.config
-    priors = fitted(trainer.draw_codes, params, trainer.keys, some, config.mixture_components, 0, config.seed)
+    fits = Fits(mixture_components=config.mixture_components)
+    priors = fit_priors(trainer.draw_codes, params, trainer.keys, some, fits, config.seed)
     if is_first():
         folder = trainer.run / "samples" / f"step-{step:06d}"
         show(trainer.vae, params, priors, trainer.keys, trainer.prepared, config, folder)
@@ -320,12 +321,8 @@ def finish(session: Session, state: TrainState) -> list[Path]:
     params, kept = best_params(session, state)
     with under_way(tell, "measuring the test split"):
         measure_split(session, params, "test", session.saved)
-    components, flow_steps = config.mixture_components, config.fitted_flow_steps
-    labels = np.asarray(prepared.split("train").attributes)
-    matching = FlowMatchingPlan(config.train.flow_matching_steps, labels, shape_of(vae.top(code_shape(vae, params))))
-    priors = fitted(
-        trainer.draw_codes, params, keys, trainer.images, components, flow_steps, config.seed, tell, matching
-    )
+    fits = fits_of(config, vae, params, np.asarray(prepared.split("train").attributes))
+    priors = fit_priors(trainer.draw_codes, params, keys, trainer.images, fits, config.seed, tell)
     with under_way(tell, "measuring mean and standard deviation of the training codes"):
         statistics = code_statistics(vae, params, trainer.images, placement.here)._asdict()
     extra = kept | everywhere(placement, priors.trees | {STATISTICS: statistics})

@@ -10,8 +10,8 @@ from jaxvae.distributions.gaussian import Normal
 from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture, GaussianMixture
 from jaxvae.distributions.precision_mixture import PrecisionMixture
 from jaxvae.latents.paths.transports import Transport, transport
+from jaxvae.priors.fit_flow_matching import flow_matching_shapes, open_flow_matching
 from jaxvae.priors.flow import build_flow
-from jaxvae.priors.flow_matching_fit import flow_matching_shapes, open_flow_matching
 from jaxvae.priors.row_prior import RowPrior
 
 UNITS = 4

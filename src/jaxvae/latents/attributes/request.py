@@ -12,17 +12,19 @@ from jaxvae.distributions.levels import Levels
 from jaxvae.errors import UserError, suggest
 from jaxvae.priors.flow_matching import FlowMatching
 from jaxvae.priors.row_prior import RowPrior
-from jaxvae.runs.run import Loaded, prior_of
+from jaxvae.runs.run import Loaded, default_prior, prior_of
 from jaxvae.system.files import file_stem
 from jaxvae.vae import Prior
 
 GUIDANCE = 2.0  # By default: of the avatars, four of five requested attributes show at it, and three of five at 1.
 
+KNOWS_ATTRIBUTES = "fitted_flow_matching"  # The kind of prior that can be requested.
+
 Request = Int[np.ndarray, " a"]
 
 
-def parse_request(data: dict[str, Any], with_: Sequence[str], without: Sequence[str]) -> Request | None:
-    """Returns the requested value of each attribute of a data set, `UNKNOWN` for any; None if nothing is requested.
+def parse_request(data: dict[str, Any], with_: Sequence[str], without: Sequence[str] = ()) -> Request:
+    """Returns the requested value of each attribute of a data set, `UNKNOWN` for any.
 
     Args:
         data: the description of the data set that the run was trained on.
@@ -32,10 +34,8 @@ def parse_request(data: dict[str, Any], with_: Sequence[str], without: Sequence[
     Raises:
         UserError: an attribute or a value is unknown, or the request contradicts itself.
     """
-    if not (with_ or without):
-        return None
     names, classes = list(data["attributes"]), data["classes"]
-    if not names:
+    if not names and (with_ or without):
         raise UserError(f"{data['name']} has no attributes, so that nothing can be requested of its draws.")
     values, said = np.full(len(names), UNKNOWN), dict[int, str]()
     for text, absent in [*((text, False) for text in with_), *((text, True) for text in without)]:
@@ -67,8 +67,20 @@ def known_values(loaded: Loaded) -> dict[str, list[str]]:
     return {name: ["1", "0"] if values == ["0", "1"] else values for name, values in found.items()}
 
 
+def choose_prior(loaded: Loaded, kind: str | None, request: Request) -> str:
+    """Returns the name of the prior to sample from: `kind`, or by default one that knows what is requested."""
+    if kind is not None:
+        return kind
+    return KNOWS_ATTRIBUTES if is_request(request) else default_prior(loaded)
+
+
+def is_request(request: Request) -> bool:
+    """Returns whether anything is requested."""
+    return bool(np.any(request != UNKNOWN))
+
+
 def prior_for(loaded: Loaded, kind: str, request: Request, guidance: float = GUIDANCE) -> Prior:
-    """Returns a fitted prior under a request.
+    """Returns a prior of the run under a request, or as it is where nothing is requested.
 
     Args:
         loaded: the run.
@@ -80,10 +92,12 @@ def prior_for(loaded: Loaded, kind: str, request: Request, guidance: float = GUI
         UserError: the run has no such prior, or it was fitted without the requested attributes.
     """
     prior = prior_of(loaded, kind)
+    if not is_request(request):
+        return prior
     levels = prior if isinstance(prior, Levels) else None
     top = prior if levels is None else levels.top
     if not (isinstance(top, RowPrior) and isinstance(top.rows, FlowMatching)):
-        raise UserError(f"--prior {kind} knows no attributes; request them of fitted_flow_matching.")
+        raise UserError(f"--prior {kind} knows no attributes; request them of {KNOWS_ATTRIBUTES}.")
     names = loaded.info.data["attributes"]
     known = set(zip(*(np.asarray(top.rows.params[part]).tolist() for part in ("column", "value")), strict=True))
     for column, value in enumerate(request.tolist()):

@@ -14,12 +14,10 @@ from scipy.special import ndtr, ndtri
 
 from jaxvae.codes import Code, flatten
 from jaxvae.distributions.gaussian import Normal
-from jaxvae.distributions.gaussian_mixture import GaussianMixture
+from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture, GaussianMixture
 from jaxvae.distributions.levels import Levels
 from jaxvae.distributions.precision_mixture import PrecisionMixture
 from jaxvae.keys import key_for
-from jaxvae.priors.flow import Flow
-from jaxvae.priors.flow_matching import FlowMatching
 from jaxvae.priors.row_prior import RowPrior
 from jaxvae.vae import Prior
 
@@ -88,7 +86,7 @@ def prior_marginals(prior: Prior, units: np.ndarray) -> Marginals:
         means, log_variances = (_rows(leaf)[:, units] for leaf in (prior.means, prior.log_variances))
         described = f"the marginal of the prior's {len(weights)} Gaussians"
         return Marginals(Gaussians(weights / weights.sum(), means, np.exp(0.5 * log_variances)), described)
-    if isinstance(prior, RowPrior) and not isinstance(prior.rows, Flow | FlowMatching):
+    if isinstance(prior, RowPrior) and isinstance(prior.rows, FullCovarianceMixture | PrecisionMixture):
         rows = prior.rows.with_factors if isinstance(prior.rows, PrecisionMixture) else prior.rows
         weights, means, factors = (np.asarray(part, np.float64) for part in (rows.weights, rows.means, rows.factors))
         deviations = np.sqrt(np.sum(np.square(factors[:, units]), axis=2))

@@ -172,3 +172,12 @@ def flow_matching_shapes(shape: tuple[int, ...], conditions: int) -> Params:
         "center": jax.ShapeDtypeStruct((units,), jnp.float32), "factor": jax.ShapeDtypeStruct(factor, jnp.float32),
         "column": whole, "value": whole, "network": network,
     }  # fmt: skip
+
+
+def is_flow_matching(arrays: Params, shape: tuple[int, ...]) -> bool:
+    """Returns whether the arrays have the shapes of those that `fit_flow_matching` returns for codes of this shape."""
+    shapes = jax.tree.map(jnp.shape, arrays)
+    conditions = shapes.get("column") if isinstance(shapes, dict) else None
+    if not (isinstance(conditions, tuple) and len(conditions) == 1):
+        return False
+    return bool(shapes == jax.tree.map(jnp.shape, flow_matching_shapes(shape, *conditions)))
