@@ -57,7 +57,8 @@ from jaxvae.priors import (
 if TYPE_CHECKING:
     from jaxvae.data.sources.base import Example, Source
     from jaxvae.interchange import export_model, import_model
-    from jaxvae.library import Run, fit, load, prepare_dataset
+    from jaxvae.library import fit, load, prepare_dataset
+    from jaxvae.loaded_run import Run
     from jaxvae.networks import Networks, flax_networks
     from jaxvae.vae import VAE, Inference, compose
 
@@ -66,7 +67,7 @@ _LAZY = {
     "Example": "jaxvae.data.sources.base",
     "Inference": "jaxvae.vae",
     "Networks": "jaxvae.networks",
-    "Run": "jaxvae.library",
+    "Run": "jaxvae.loaded_run",
     "Source": "jaxvae.data.sources.base",
     "VAE": "jaxvae.vae",
     "compose": "jaxvae.vae",

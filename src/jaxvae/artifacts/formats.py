@@ -23,7 +23,7 @@ def check_export(folder: Path, formats: Sequence[str], overwrite: bool) -> None:
         require_stablehlo()
     if "onnx" in formats:
         require_onnx(", or leave ONNX out with --as stablehlo")
-    refuse_folder(folder, DESCRIPTION, "--out", overwrite)
+    refuse_folder(folder, DESCRIPTION, "an export", "--out", overwrite)
 
 
 def require_stablehlo() -> None:

@@ -24,7 +24,7 @@ HOW_TO = (
 
 def check_page(folder: Path, package: Path | None, overwrite: bool) -> dict[str, bytes]:
     """Returns the files of onnxruntime-web; raises UserError if a page cannot be written to this folder."""
-    refuse_folder(folder, DESCRIPTION, "--page", overwrite)
+    refuse_folder(folder, DESCRIPTION, "an exported page", "--page", overwrite)
     require_onnx()
     return read_onnxruntime_web(package)
 

@@ -8,7 +8,6 @@ latents.json                                   where they come from, their stati
 """
 
 import json
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ from jaxtyping import Float
 
 from jaxvae.errors import UserError
 from jaxvae.system.small_files import read_text
+from jaxvae.system.whole_folder import refuse_folder
 
 DESCRIPTION = "latents.json"
 FORMAT_VERSION = 1
@@ -56,12 +56,7 @@ def is_latent_folder(path: Path) -> bool:
 
 def refuse_existing_latents(folder: Path, overwrite: bool) -> None:
     """Raises UserError if a folder of latents cannot be written here; only another one is ever replaced."""
-    if not os.path.lexists(folder) or (folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir())):
-        return
-    if not is_latent_folder(folder) or folder.is_symlink():
-        raise UserError(f"{folder} already exists and is not a folder of latents; choose another --out.")
-    if not overwrite:
-        raise UserError(f"{folder} already exists; choose another --out, or replace it with --overwrite.")
+    refuse_folder(folder, DESCRIPTION, "a folder of latents", "--out", overwrite)
 
 
 def first_file(folder: Path) -> Path:

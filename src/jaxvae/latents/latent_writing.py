@@ -2,8 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple, get_args
 
@@ -19,13 +19,12 @@ from jaxvae.latents.latent_folder import (
     DESCRIPTION,
     FORMAT_VERSION,
     Scaling,
-    is_latent_folder,
     refuse_existing_latents,
 )
 from jaxvae.models.latent_diffusion import LatentDiffusionModel
 from jaxvae.runs.run import Loaded
-from jaxvae.system.files import temp_dir
 from jaxvae.system.progress import progress
+from jaxvae.system.whole_folder import write_whole_folder
 from jaxvae.vae import code_shape
 
 ScalingKind = Literal["none", "measured", "recorded"]
@@ -113,8 +112,7 @@ def write_latents(
     check_latents(loaded, options)
     vae, params, info = loaded
     shape = jax.tree.leaves(code_shape(vae, params))[0].shape
-    folder = folder.absolute()
-    with _report_os_errors(folder), temp_dir(folder.with_name(f".{folder.name}.partial")) as partial:
+    with write_whole_folder(folder) as partial:
         _check_space(partial, prepared, options, shape)
         statistics = None
         for split in dict.fromkeys(("train", *options.splits)):
@@ -152,7 +150,6 @@ def write_latents(
             "applied": None if scaling is None else scaling.to_json(),
         }
         (partial / DESCRIPTION).write_text(json.dumps(about, indent=2, allow_nan=False) + "\n")
-        _replace(partial, folder)
     return about
 
 
@@ -248,21 +245,3 @@ def _check_space(folder: Path, prepared: Prepared, options: LatentOptions, shape
             f"the latents take {needed / 1e9:.3g} GB, but only {free / 1e9:.3g} GB are free in {folder.parent}; "
             "choose an --out on another disk."
         )
-
-
-def _replace(partial: Path, folder: Path) -> None:
-    if not is_latent_folder(folder):
-        partial.rename(folder)
-        return
-    former = partial.with_name(f"{partial.name}-former")
-    folder.rename(former)
-    partial.rename(folder)
-    shutil.rmtree(former, ignore_errors=True)
-
-
-@contextmanager
-def _report_os_errors(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written: {error.strerror or error}.") from error

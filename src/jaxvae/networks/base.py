@@ -29,6 +29,11 @@ class Networks(NamedTuple):
     latent_shape: tuple[int, ...]
 
 
+def map_shape(shape: tuple[int, int, int], stride: int, channels: int) -> tuple[int, int, int]:
+    """Returns the shape of a code that is a map of images of this shape; the last position may reach beyond them."""
+    return -(-shape[0] // stride), -(-shape[1] // stride), channels
+
+
 def flax_networks(
     encoder: nn.Module, decoder: nn.Module, shape: tuple[int, int, int], latent_shape: tuple[int, ...]
 ) -> Networks:

@@ -14,7 +14,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Float
 
 from jaxvae.annotations import ArrayLike
-from jaxvae.networks.base import Networks, flax_networks
+from jaxvae.networks.base import Networks, flax_networks, map_shape
 from jaxvae.networks.layers import pad_to_multiple
 
 EPSILON = 1e-6  # Of every group normalisation, that of the attention included.
@@ -226,7 +226,7 @@ def kl_networks(
         dtype: what the networks compute in; the heads of the encoder and the output of the decoder are float32.
     """
     kind, stride = jnp.dtype(dtype), 2 ** (len(channels) - 1)
-    latent_shape = (-(-shape[0] // stride), -(-shape[1] // stride), latent)
+    latent_shape = map_shape(shape, stride, latent)
     encoder = KLEncoder(channels, blocks, latent, groups, attention, quant_conv, kind)
     size = (shape[0], shape[1], outputs)
     decoder = KLDecoder(size, channels, blocks, latent, groups, attention, post_quant_conv, kind)

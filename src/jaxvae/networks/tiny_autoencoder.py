@@ -19,7 +19,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Float
 
 from jaxvae.annotations import ArrayLike
-from jaxvae.networks.base import Networks, flax_networks
+from jaxvae.networks.base import Networks, flax_networks, map_shape
 from jaxvae.networks.layers import kernel_init, pad_to_multiple
 
 # Of q(z|x), which the architecture does not predict: a standard deviation of 0.0025 where codes have about 1.
@@ -138,7 +138,7 @@ def tiny_networks(
         dtype: what the networks compute in; codes and the output of the decoder are float32.
     """
     kind, stride = jnp.dtype(dtype), 2 ** (len(encoder_blocks) - 1)
-    latent_shape = (-(-shape[0] // stride), -(-shape[1] // stride), latent)
+    latent_shape = map_shape(shape, stride, latent)
     encoder = TinyEncoder(encoder_channels, tuple(encoder_blocks), latent, pool, kind)
     decoder = TinyDecoder((shape[0], shape[1], outputs), decoder_channels, tuple(decoder_blocks), pool, kind)
     return flax_networks(encoder, decoder, shape, latent_shape)

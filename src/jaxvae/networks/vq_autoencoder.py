@@ -14,7 +14,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Float, Int
 
 from jaxvae.annotations import ArrayLike, Params, PRNGKey
-from jaxvae.networks.base import Networks, flax_networks
+from jaxvae.networks.base import Networks, flax_networks, map_shape
 from jaxvae.networks.kl_autoencoder import KLDecoder, contract, convolution
 
 # Of q(z|x), which the architecture does not predict. What lies nearer to one vector of the codebook decodes alike.
@@ -91,7 +91,7 @@ def vq_networks(
         dtype: what the networks compute in; codes and the output of the decoder are float32.
     """
     kind, stride = jnp.dtype(dtype), 2 ** (len(channels) - 1)
-    latent_shape = (-(-shape[0] // stride), -(-shape[1] // stride), latent)
+    latent_shape = map_shape(shape, stride, latent)
     encoder = VQEncoder(channels, blocks, inner, latent, groups, attention, kind)
     size = (shape[0], shape[1], outputs)
     decoder = KLDecoder(size, channels, blocks, inner, groups, attention, post_quant_conv=True, dtype=kind)

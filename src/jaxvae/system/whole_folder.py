@@ -10,12 +10,13 @@ from jaxvae.errors import UserError
 from jaxvae.system.files import check_writable, temp_dir
 
 
-def refuse_folder(folder: Path, mark: str, flag: str, overwrite: bool) -> None:
+def refuse_folder(folder: Path, mark: str, kind: str, flag: str, overwrite: bool) -> None:
     """Raises UserError if a folder cannot be written here.
 
     Args:
         folder: the folder to write. One that exists and is empty counts as new.
         mark: a file that every folder of this kind has; nothing else is ever replaced.
+        kind: what such a folder is, for people.
         flag: that names the folder.
         overwrite: whether to replace another folder of this kind.
     """
@@ -23,9 +24,7 @@ def refuse_folder(folder: Path, mark: str, flag: str, overwrite: bool) -> None:
     if not os.path.lexists(folder) or (folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir())):
         return
     if folder.is_symlink() or not (folder / mark).is_file():
-        raise UserError(
-            f"{folder} already exists and is not an export, which has a file {mark}; choose another {flag}."
-        )
+        raise UserError(f"{folder} already exists and is not {kind}, which has a file {mark}; choose another {flag}.")
     if not overwrite:
         raise UserError(f"{folder} already exists; choose another {flag}, or replace it with --overwrite.")
 
