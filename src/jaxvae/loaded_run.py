@@ -21,7 +21,7 @@ from jaxvae.evaluation.log_likelihood import importance_bounds
 from jaxvae.evaluation.report import evaluation_keys
 from jaxvae.explorer.page_files import FACES
 from jaxvae.keys import key_for
-from jaxvae.latents.attributes.request import GUIDANCE, choose_prior, parse_request, prior_for
+from jaxvae.latents.attributes.request import GUIDANCE, choose_prior, params_for, parse_request, prior_for
 from jaxvae.latents.latent_writing import LatentOptions, ScalingKind, write_latents
 from jaxvae.latents.paths.build import PathName, build_path
 from jaxvae.latents.paths.interpolation import codes_along
@@ -92,7 +92,8 @@ class Run(runs.Loaded):
             raise UserError(f"n is {n}, but must be at least 1.")
         request = parse_request(self.info.data, with_, without)
         chosen = prior_for(self, choose_prior(self, prior, request), request, guidance)
-        return inference.sample_images(self.vae, self.params, chosen, key_for("sample", seed), n, temperature)
+        told = params_for(self, request)
+        return inference.sample_images(self.vae, told, chosen, key_for("sample", seed), n, temperature)
 
     def interpolate(self, first: Any, second: Any, steps: int = 9, *, path: PathName = "linear") -> Images:
         """Returns the decoded path between two images, their reconstructions at its ends.

@@ -77,14 +77,21 @@ def sample(
 
     from jaxvae.inference import sample_images
     from jaxvae.keys import key_for
-    from jaxvae.latents.attributes.request import GUIDANCE, choose_prior, parse_request, prior_for, request_name
+    from jaxvae.latents.attributes.request import (
+        GUIDANCE,
+        choose_prior,
+        params_for,
+        parse_request,
+        prior_for,
+        request_name,
+    )
     from jaxvae.latents.variations import check_levels, code_of, vary
     from jaxvae.rendering.grid import check_size, grid, save_png
     from jaxvae.runs.run import load
     from jaxvae.system.files import file_stem, number_stem
 
     loaded = load(run)
-    vae, params, info = loaded
+    vae, _, info = loaded
     check_levels(loaded, temperature, like, keep_levels)
     request = parse_request(info.data, with_, without)
     kind = choose_prior(loaded, prior, request)
@@ -103,6 +110,7 @@ def sample(
     check_size(count if like is None else len(kept) * columns, columns, info.shape)
     strength = GUIDANCE if guidance is None else guidance
     p_z, key = prior_for(loaded, kind, request, strength), key_for("sample", seed)
+    params = params_for(loaded, request)
     spreads = temperature if len(temperature) > 1 else temperature[0]
     if like is None:
         images = sample_images(vae, params, p_z, key, count, spreads)

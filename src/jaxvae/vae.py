@@ -113,6 +113,8 @@ class VAE(NamedTuple):
         start: (params, images float32 [start_images, h, w, c]) -> params to begin training with.
         refit_every: steps between refits of the prior; 0 for a model whose prior follows gradients alone.
         refit: (params, codes of training images as rows [n, d]) -> params with the prior fitted to them.
+        attributes: of a conditional model, the names of the attributes that `told.tell` can tell it.
+        attribute_values: number of values that each of them can have.
         resized: (height, width) -> the model of images of another size, whose encoder and decoder have the same
             parameters; None where codes and images have one size only.
     """
@@ -129,6 +131,8 @@ class VAE(NamedTuple):
     start: Callable[[Params, Any], Params] = lambda params, images: params
     refit_every: int = 0
     refit: Callable[[Params, Any], Params] = lambda params, codes: params
+    attributes: tuple[str, ...] = ()
+    attribute_values: int = 0
     resized: Callable[[int, int], VAE] | None = None
 
     def top(self, code: Code) -> Code:

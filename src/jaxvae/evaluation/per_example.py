@@ -1,7 +1,7 @@
 """One pass over a whole split: terms of the bound, reconstruction quality and posteriors, per example."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from jaxvae.evaluation.streaming import allocate
 from jaxvae.experiment import Config
 from jaxvae.objectives.metrics import ACTIVE_VARIANCE, with_bits_per_dim
 from jaxvae.system.local_devices import Devices, local_layout
+from jaxvae.told import tell, weights_of
 from jaxvae.vae import VAE, Params, Prior, with_prior
 
 
@@ -54,7 +55,16 @@ class PerExample(NamedTuple):
 Measure = Callable[[Params, Array, np.ndarray], PerExample]
 
 
-DrawCodes = Callable[[Params, Array, np.ndarray], Float[np.ndarray, "n d"]]
+class DrawCodes(Protocol):
+    """(params, key, images uint8 [n, h, w, c]) -> a code of each as rows [n, d].
+
+    A conditional model may be told the labels [n, a] of its attributes.
+    """
+
+    def __call__(
+        self, params: Params, key: Array, images: np.ndarray, labels: np.ndarray | None = None
+    ) -> Float[np.ndarray, "n d"]:
+        """Draws the codes."""
 
 
 OBJECTIVE = "objective_nats"  # The name of the objective's value among the others.
@@ -124,7 +134,7 @@ def means(measured: PerExample) -> dict[str, float]:
 
 
 def build_draw_codes(vae: VAE, config: Config, devices: Devices = None) -> DrawCodes:
-    """Returns the function (params, key, images uint8 [n, h, w, c]) -> a code of each as rows [n, d].
+    """Returns the function that draws a code of each image.
 
     The codes are draws from q(z|x), which together are what a prior has to match; those of a plain autoencoder are the
     means that it decodes. Of a hierarchy they are the levels of `vae.top`.
@@ -132,17 +142,25 @@ def build_draw_codes(vae: VAE, config: Config, devices: Devices = None) -> DrawC
     mean_alone = not config.objective.variational
 
     @jax.jit
-    def rows(params: Params, key: PRNGKey, images: Array) -> Array:
+    def rows(params: Params, key: PRNGKey, images: Array, labels: Array | None) -> Array:
+        if labels is not None:
+            params = tell(params, weights_of(labels, vae.attribute_values))
         # Pixels as in training: of grey pixels a model of binarised ones would have codes that it was never trained on.
         pixel_key, noise_key = jax.random.split(key)
         x = to_float(pixel_key, images, config.data.pixels)
         return flatten(vae.top(vae.encode(params, x).mean if mean_alone else vae.infer(params, noise_key, x).z))
 
-    def each(params: Params, key: PRNGKey, images: np.ndarray) -> Iterator[np.ndarray]:
+    def each(params: Params, key: PRNGKey, images: np.ndarray, labels: np.ndarray | None) -> Iterator[np.ndarray]:
         layout = local_layout(config.train.batch_size, devices)
         params = layout.replicated(params)
         for batch, (indices, real) in enumerate(epoch_batches(len(images), config.train.batch_size)):
             shares = layout.divided(gather(images, indices))
-            yield np.asarray(rows(params, jax.random.fold_in(key, batch), shares))[:real]
+            known = None if labels is None else layout.divided(labels[indices])
+            yield np.asarray(rows(params, jax.random.fold_in(key, batch), shares, known))[:real]
 
-    return lambda params, key, images: np.concatenate(list(each(params, key, images)))
+    def draw_codes(
+        params: Params, key: Array, images: np.ndarray, labels: np.ndarray | None = None
+    ) -> Float[np.ndarray, "n d"]:
+        return np.concatenate(list(each(params, key, images, labels)))
+
+    return draw_codes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from jaxvae.models.base import GaussianModel
+from jaxvae.models.conditional import ConditionalModel
 
 if TYPE_CHECKING:
     from jaxvae.networks import Networks
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Conv(GaussianModel):
+class Conv(ConditionalModel):
     """Convolutions that halve the image, and a mirrored decoder."""
 
     channels: tuple[int, ...] = (32, 64, 128, 256)
@@ -57,4 +57,5 @@ class Conv(GaussianModel):
             down=self.down,
             up=self.up,
             dtype=self.dtype,
+            told=self.told,
         )

@@ -14,6 +14,7 @@ from jaxvae.distributions.gaussian import Normal
 from jaxvae.likelihoods.base import LikelihoodHead
 from jaxvae.networks import Networks
 from jaxvae.priors.base import LearnedPrior
+from jaxvae.told import untold
 from jaxvae.vae import VAE, Distribution, Params, Prior, compose
 
 
@@ -34,7 +35,8 @@ def gaussian_vae(networks: Networks, head: LikelihoodHead, learned_prior: Learne
         return distribution
 
     def prior(params: Params) -> Prior:
-        p_z: Prior = learned_prior.distribution(params["prior"], partial(encode, params))
+        # A prior of pseudo-inputs encodes them: images of which no attribute is known.
+        p_z: Prior = learned_prior.distribution(params["prior"], partial(encode, untold(params)))
         return p_z
 
     def start(params: Params, images: Float[np.ndarray, "m h w c"]) -> Params:

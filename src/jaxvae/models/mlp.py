@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from jaxvae.models.base import GaussianModel
+from jaxvae.models.conditional import ConditionalModel
 
 if TYPE_CHECKING:
     from jaxvae.networks import Networks
 
 
 @dataclass(frozen=True, kw_only=True)
-class MLP(GaussianModel):
+class MLP(ConditionalModel):
     """Dense layers, mirrored in the decoder."""
 
     convolutional = False
@@ -40,4 +40,5 @@ class MLP(GaussianModel):
             latent=self.latent,
             log_variance_range=self.log_variance_range,
             dtype=self.dtype,
+            told=self.told,
         )

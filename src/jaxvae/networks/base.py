@@ -29,6 +29,20 @@ class Networks(NamedTuple):
     latent_shape: tuple[int, ...]
 
 
+class Told(NamedTuple):
+    """What networks are told of the attributes of an image.
+
+    Attributes:
+        attributes: their number.
+        values: number of values that each can have.
+        in_encoder: whether the encoder is told them, and not the decoder alone.
+    """
+
+    attributes: int
+    values: int
+    in_encoder: bool
+
+
 def map_shape(shape: tuple[int, int, int], stride: int, channels: int) -> tuple[int, int, int]:
     """Returns the shape of a code that is a map of images of this shape; the last position may reach beyond them."""
     return -(-shape[0] // stride), -(-shape[1] // stride), channels

@@ -7,9 +7,10 @@ from jax.typing import DTypeLike
 from jaxtyping import Float
 
 from jaxvae.annotations import ArrayLike
-from jaxvae.networks.base import Networks, flax_networks
+from jaxvae.networks.base import Networks, Told, flax_networks
+from jaxvae.networks.conditional import conditional_networks
 from jaxvae.networks.dense import Dense
-from jaxvae.networks.layers import Down, Up, halve, kernel_init, soft_clip
+from jaxvae.networks.layers import Down, Up, halve, kernel_init, modulate, soft_clip
 
 
 def level_sizes(height: int, width: int, levels: int) -> list[tuple[int, int]]:
@@ -35,10 +36,12 @@ class ConvEncoder(nn.Module):
     dtype: DTypeLike
 
     @nn.compact
-    def __call__(self, x: Float[ArrayLike, "b h w c"]) -> tuple[Float[Array, "b *d"], Float[Array, "b *d"]]:
+    def __call__(
+        self, x: Float[ArrayLike, "b h w c"], told: Float[Array, "t m"] | None = None
+    ) -> tuple[Float[Array, "b *d"], Float[Array, "b *d"]]:
         x = jnp.asarray(2.0 * x - 1.0, self.dtype)
         for channels in self.channels:
-            x = nn.relu(Down(channels, self.down, self.dtype)(x))
+            x = nn.relu(modulate(Down(channels, self.down, self.dtype)(x), told))
         if self.spatial:
             heads = nn.Conv(2 * self.latent, (1, 1), dtype=self.dtype)(x)
         else:
@@ -57,7 +60,9 @@ class ConvDecoder(nn.Module):
     dtype: DTypeLike
 
     @nn.compact
-    def __call__(self, z: Float[Array, "b *d"]) -> Float[Array, "b {self.shape[0]} {self.shape[1]} {self.shape[2]}"]:
+    def __call__(
+        self, z: Float[Array, "b *d"], told: Float[Array, "t m"] | None = None
+    ) -> Float[Array, "b {self.shape[0]} {self.shape[1]} {self.shape[2]}"]:
         height, width, outputs = self.shape
         *finer, (low_height, low_width) = level_sizes(height, width, len(self.channels))
         z = z.astype(self.dtype)
@@ -67,7 +72,7 @@ class ConvDecoder(nn.Module):
             x = Dense(low_height * low_width * self.channels[-1], dtype=self.dtype, kernel_init=kernel_init)(z)
             x = x.reshape(-1, low_height, low_width, self.channels[-1])
         for size, channels in zip(reversed(finer), (*self.channels[-2::-1], outputs), strict=True):
-            x = Up(channels, size, self.up, self.dtype)(nn.relu(x))
+            x = Up(channels, size, self.up, self.dtype)(nn.relu(modulate(x, told)))
         return x.astype(jnp.float32)
 
 
@@ -82,6 +87,7 @@ def conv_networks(
     down: str,
     up: str,
     dtype: str,
+    told: Told | None = None,
 ) -> Networks:
     """Returns the convolutional encoder and decoder.
 
@@ -95,10 +101,13 @@ def conv_networks(
         down: "stride", "max_pool" or "avg_pool".
         up: "deconv" or "unpool".
         dtype: what the networks compute in.
+        told: the attributes that they are told; None for none.
     """
     latent_shape: tuple[int, ...] = (latent,)
     if spatial:
         latent_shape = (*level_sizes(shape[0], shape[1], len(channels))[-1], latent)
     encoder = ConvEncoder(channels, latent, spatial, log_variance_range, down, jnp.dtype(dtype))
     decoder = ConvDecoder((shape[0], shape[1], outputs), channels, spatial, up, jnp.dtype(dtype))
+    if told is not None:
+        return conditional_networks(encoder, decoder, shape, latent_shape, told)
     return flax_networks(encoder, decoder, shape, latent_shape)

@@ -35,6 +35,27 @@ def pad_to_multiple(x: Float[Array, "b h w c"], stride: int) -> Float[Array, "b 
     return jnp.concatenate([x, *[x[:, :, -1:]] * right], axis=2)
 
 
+class Modulation(nn.Module):
+    """The layer that scales and shifts channels by what is told [b, m] (FiLM); at first it changes nothing.
+
+    References:
+        Perez et al. 2018, "FiLM: visual reasoning with a general conditioning layer", equation 1.
+    """
+
+    dtype: DTypeLike
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b *d"], told: Float[Array, "t m"]) -> Float[Array, "b *d"]:
+        heads = nn.Dense(2 * x.shape[-1], dtype=self.dtype, kernel_init=nn.initializers.zeros_init())(told)
+        scale, shift = jnp.split(heads.reshape(len(told), *(1,) * (x.ndim - 2), -1), 2, axis=-1)
+        return x * (1.0 + scale) + shift
+
+
+def modulate(x: Float[Array, "b *d"], told: Float[Array, "t m"] | None) -> Float[Array, "b *d"]:
+    """Returns the output of a layer of its own that modulates x; x itself for networks that are told nothing."""
+    return x if told is None else Modulation(x.dtype)(x, told)
+
+
 class Down(nn.Module):
     """The layer that halves height and width (odd sides round up) and sets the number of channels.
 

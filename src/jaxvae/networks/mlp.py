@@ -7,9 +7,10 @@ from jax.typing import DTypeLike
 from jaxtyping import Float
 
 from jaxvae.annotations import ArrayLike
-from jaxvae.networks.base import Networks, flax_networks
+from jaxvae.networks.base import Networks, Told, flax_networks
+from jaxvae.networks.conditional import conditional_networks
 from jaxvae.networks.dense import Dense
-from jaxvae.networks.layers import kernel_init, soft_clip
+from jaxvae.networks.layers import kernel_init, modulate, soft_clip
 
 
 class Hidden(nn.Module):
@@ -43,11 +44,11 @@ class MLPEncoder(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[ArrayLike, "b h w c"]
+        self, x: Float[ArrayLike, "b h w c"], told: Float[Array, "t m"] | None = None
     ) -> tuple[Float[Array, "b {self.latent}"], Float[Array, "b {self.latent}"]]:
         x = (2.0 * x - 1.0).astype(self.dtype).reshape(x.shape[0], -1)
         for units in self.hidden:
-            x = Hidden(units, self.activation, self.dtype)(x)
+            x = modulate(Hidden(units, self.activation, self.dtype)(x), told)
         heads = Dense(2 * self.latent, dtype=self.dtype)(x)
         mean, log_variance = jnp.split(heads.astype(jnp.float32), 2, axis=-1)
         return mean, soft_clip(log_variance, *self.log_variance_range)
@@ -62,10 +63,12 @@ class MLPDecoder(nn.Module):
     dtype: DTypeLike
 
     @nn.compact
-    def __call__(self, z: Float[Array, "b d"]) -> Float[Array, "b {self.shape[0]} {self.shape[1]} {self.shape[2]}"]:
+    def __call__(
+        self, z: Float[Array, "b d"], told: Float[Array, "t m"] | None = None
+    ) -> Float[Array, "b {self.shape[0]} {self.shape[1]} {self.shape[2]}"]:
         x = z.astype(self.dtype)
         for units in reversed(self.hidden):
-            x = Hidden(units, self.activation, self.dtype)(x)
+            x = modulate(Hidden(units, self.activation, self.dtype)(x), told)
         height, width, outputs = self.shape
         x = Dense(height * width * outputs, dtype=self.dtype)(x)
         return x.reshape(-1, *self.shape).astype(jnp.float32)
@@ -80,6 +83,7 @@ def mlp_networks(
     latent: int,
     log_variance_range: tuple[float, float],
     dtype: str,
+    told: Told | None = None,
 ) -> Networks:
     """Returns the dense encoder and decoder.
 
@@ -91,7 +95,10 @@ def mlp_networks(
         latent: units of the code.
         log_variance_range: bounds of the log-variance.
         dtype: what the networks compute in.
+        told: the attributes that they are told; None for none.
     """
     encoder = MLPEncoder(hidden, activation, latent, log_variance_range, jnp.dtype(dtype))
     decoder = MLPDecoder((shape[0], shape[1], outputs), hidden, activation, jnp.dtype(dtype))
+    if told is not None:
+        return conditional_networks(encoder, decoder, shape, (latent,), told)
     return flax_networks(encoder, decoder, shape, (latent,))

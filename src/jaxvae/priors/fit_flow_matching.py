@@ -14,7 +14,8 @@ from jaxvae.annotations import Params, PRNGKey
 from jaxvae.codes import Code
 from jaxvae.keys import key_for, key_shape
 from jaxvae.networks.velocity import Velocity, build_velocity
-from jaxvae.priors.flow_matching import UNKNOWN, FlowMatching, condition_of, velocity_at
+from jaxvae.priors.flow_matching import FlowMatching, condition_of, velocity_at
+from jaxvae.told import UNKNOWN, draw_shown
 
 WIDTH, BLOCKS = 256, 3  # Of the network, for codes that are vectors.
 MAP_WIDTH = 64
@@ -24,7 +25,6 @@ MOST_DENSE_UNITS = 256  # A map of more units has a convolutional network.
 MOST_WHITENED_UNITS = 1024  # Codes of more are scaled unit by unit.
 HELD_OUT_SHARE = 0.05
 MOST_CLASSES = 20  # An attribute with more values is a measurement, under which nothing is drawn.
-FREE_SHARE = 0.15  # Share of the examples whose attributes are all hidden.
 
 
 def fit_flow_matching(
@@ -34,10 +34,12 @@ def fit_flow_matching(
     steps: int,
     seed: int,
     tell: Callable[[str], object] = lambda _: None,
+    *,
+    hide: bool = True,
 ) -> Params | None:
     """Fits the velocity by flow matching.
 
-    Each example shows a random subset of its attributes, so that any request can be made later.
+    Each example shows a random part of its attributes, so that any request can be made later.
 
     Args:
         codes: codes as rows.
@@ -46,6 +48,7 @@ def fit_flow_matching(
         steps: number of updates.
         seed: seed of the split, the initialisation, the batches and the noise.
         tell: called with a line of progress after each tenth of the updates.
+        hide: whether to hide attributes; False for codes of a conditional model, which was told a part of them.
 
     Returns:
         The arrays of a `FlowMatching`, with the moving average of the network's parameters after the round with the
@@ -73,14 +76,11 @@ def fit_flow_matching(
     attributes = jnp.asarray(column, jnp.int32)
 
     def error(network: Params, key: PRNGKey, z: Array, seen: Array) -> Float[Array, ""]:
-        noise_key, time_key, share_key, hide_key, free_key = jax.random.split(key, 5)
+        noise_key, time_key, *hide_keys = jax.random.split(key, 5)
         noise, t = jax.random.normal(noise_key, z.shape), jax.random.uniform(time_key, (len(z),))
-        # A share of the attributes of its own for each example, from none to all.
-        share = jax.random.uniform(share_key, (len(z), 1))
-        share = jnp.where(jax.random.uniform(free_key, (len(z), 1)) < FREE_SHARE, 0.0, share)
-        shown = jax.random.uniform(hide_key, (len(z), labels.shape[1])) < share
         x = (1.0 - t)[:, None] * noise + t[:, None] * z
-        guess = velocity_at(velocity, network, x, t, seen * shown[:, attributes])
+        shown = draw_shown(hide_keys, (len(z), labels.shape[1]))[:, attributes] if hide else 1.0
+        guess = velocity_at(velocity, network, x, t, seen * shown)
         return jnp.mean(jnp.square(guess - (z - noise)))
 
     per_round = max(1, steps // ROUNDS)

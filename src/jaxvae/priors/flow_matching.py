@@ -30,7 +30,6 @@ STEPS = 12  # Of the classical Runge-Kutta method, between noise and code.
 MOST_EXACT_UNITS = 128  # Codes of more have their divergence estimated.
 UNITS_AT_ONCE = 16  # Of the exact divergence.
 PROBES = 4  # Of that estimate.
-UNKNOWN = -1
 
 
 @register_distribution("velocity")

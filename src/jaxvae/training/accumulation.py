@@ -16,7 +16,7 @@ REPLICATED, SHARDED = PartitionSpec(), PartitionSpec(BATCH)
 def accumulate_gradients(gradient: Any, parts: int, mesh: Mesh | None) -> Any:
     """Returns the function (params, key, x, given) -> ((mean, aux [b, ...]), gradients), computed in microbatches.
 
-    `given` is whatever else the function depends on, the same for every example.
+    x is a pytree of arrays [b, ...]; `given` is whatever else the function depends on, the same for every example.
 
     Each example's noise comes from its own key, so it does not depend on how the batch is divided.
 
@@ -31,8 +31,8 @@ def accumulate_gradients(gradient: Any, parts: int, mesh: Mesh | None) -> Any:
     # XLA's CPU backend runs convolutions several times slower inside a loop.
     unroll = parts if mesh.devices.flat[0].platform == "cpu" else 1
 
-    def gradient_on_device(params: Tree, keys: Array, x: Array, given: Tree) -> Any:
-        def add(total: Any, microbatch: tuple[Array, Array]) -> tuple[Any, Any]:
+    def gradient_on_device(params: Tree, keys: Array, x: Tree, given: Tree) -> Any:
+        def add(total: Any, microbatch: tuple[Array, Tree]) -> tuple[Any, Any]:
             (value, aux), gradients = gradient(params, *microbatch, given)
             return jax.tree.map(jnp.add, total, (value, gradients)), aux
 
@@ -48,7 +48,7 @@ def accumulate_gradients(gradient: Any, parts: int, mesh: Mesh | None) -> Any:
         in_specs=(REPLICATED, SHARDED, SHARDED, REPLICATED), out_specs=((REPLICATED, SHARDED), REPLICATED),
     )  # fmt: skip
 
-    def accumulated_gradient(params: Tree, key: PRNGKey, x: Array, given: Tree) -> Any:
-        return sharded(params, jax.random.split(key, len(x)), x, given)
+    def accumulated_gradient(params: Tree, key: PRNGKey, x: Tree, given: Tree) -> Any:
+        return sharded(params, jax.random.split(key, len(jax.tree.leaves(x)[0])), x, given)
 
     return accumulated_gradient

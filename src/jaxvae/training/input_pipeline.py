@@ -50,12 +50,18 @@ def next_event(settings: TrainConfig, step: int) -> int:
 
 @contextmanager
 def feeding(
-    train_step: TrainStep, config: Config, images: np.ndarray, place: Placement, *, resident: bool
+    train_step: TrainStep,
+    config: Config,
+    images: np.ndarray,
+    place: Placement,
+    *,
+    resident: bool,
+    labels: np.ndarray | None = None,
 ) -> Iterator[Advance]:
     """Yields the compiled function (state, step) -> (state, metrics [s]) that runs the next `stretch` of s steps.
 
     The state is donated: the one handed in must not be used again. Of each batch this process gathers what its own
-    devices hold.
+    devices hold. `labels` [n, a] are those of the images, for a conditional model.
     """
     size = config.train.batch_size
     rows = rows_here(place, size)
@@ -67,10 +73,13 @@ def feeding(
     def shared(here: np.ndarray) -> Array:
         return spread(place.split, here, (len(here), size, *here.shape[2:]))
 
+    def labels_of(step: int) -> Array | None:
+        return None if labels is None else shared(labels[order(step)])
+
     advanced = compile_step(train_step, place)
     if resident:
         on_device = spread(place.whole, np.asarray(images), images.shape)
-        yield lambda state, step: advanced(state, shared(order(step)), on_device)
+        yield lambda state, step: advanced(state, shared(order(step)), labels_of(step), on_device)
         return
 
     with ThreadPoolExecutor(1) as background:
@@ -81,6 +90,6 @@ def feeding(
             following = step + len(batches)
             if following < config.train.steps:
                 ahead[following] = background.submit(lambda: gather(images, order(following)))
-            return advanced(state, shared(batches))
+            return advanced(state, shared(batches), labels_of(step))
 
         yield advance

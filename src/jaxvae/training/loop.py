@@ -31,6 +31,7 @@ from jaxvae.training.failures import report_disk_full, report_lost_process
 from jaxvae.training.freezing import check_frozen, split
 from jaxvae.training.input_pipeline import Advance, feeding, fits_on_device
 from jaxvae.training.interrupts import catch_interrupts
+from jaxvae.training.labels import training_labels
 from jaxvae.training.lock import lock_run
 from jaxvae.training.metric_log import (
     Callback,
@@ -101,6 +102,7 @@ class Trainer:
     measure: Measure
     batch_objective: BatchObjective
     draw_codes: DrawCodes
+    labels: np.ndarray | None
 
     @property
     def checkpoints(self) -> Path:
@@ -159,6 +161,7 @@ def set_up(config: Config, prepared: Prepared, run: Path, devices: DevicesConfig
     config.objective.check_images(prepared.shape)
     vae, keys, placement = build(config.model, prepared.shape), split_root(config.seed), place(config, devices)
     require_small_top(vae, config)
+    labels = training_labels(vae, prepared)
     check_frozen(vae, config.train)
     state = start(run / "checkpoints", keys, vae, config, prepared, placement)
     ends(prepared, config)  # An attribute query without a match is reported now rather than at the first snapshot.
@@ -168,7 +171,10 @@ def set_up(config: Config, prepared: Prepared, run: Path, devices: DevicesConfig
     measure = build_measure(vae, config, devices=placement.here)
     draw_codes = build_draw_codes(vae, config, placement.here)
     batch_objective = build_batch_objective(vae, config, prepared.info["splits"]["train"]["n"])
-    return Trainer(config, prepared, run, devices, vae, keys, placement, measure, batch_objective, draw_codes), state
+    trainer = Trainer(
+        config, prepared, run, devices, vae, keys, placement, measure, batch_objective, draw_codes, labels
+    )
+    return trainer, state
 
 
 @contextmanager
@@ -187,7 +193,9 @@ def open_run(trainer: Trainer, first: int, callback: Callback | None) -> Iterato
         open_log(run, first_step=first, steps=settings.steps, batch_size=settings.batch_size, callback=callback)
         if is_first()
         else discard_log() as record,
-        feeding(train_step, config, images, placement, resident=fits_on_device(images)) as advance,
+        feeding(
+            train_step, config, images, placement, resident=fits_on_device(images), labels=trainer.labels
+        ) as advance,
         catch_interrupts() as stop,
     ):
         if first < settings.steps:
@@ -273,10 +281,11 @@ def give_up(session: Session, state: TrainState, trouble: SkippedStep) -> None:
 def refit(session: Session, state: TrainState, *, last: bool) -> TrainState:
     """Refits the model's own prior to codes of training images; to those of all of them after the last step."""
     trainer = session.trainer
-    images = trainer.images if last else trainer.images[:REFIT_IMAGES]
+    count = len(trainer.images) if last else REFIT_IMAGES
+    images, labels = trainer.images[:count], None if trainer.labels is None else trainer.labels[:count]
     tell = partial(print_line, session.record)
     with under_way(tell, f"fitting the prior to the codes of {len(images):,} training images"):
-        return refit_prior(trainer.vae, state, trainer.draw_codes, trainer.keys, images, trainer.placement)
+        return refit_prior(trainer.vae, state, trainer.draw_codes, trainer.keys, images, labels, trainer.placement)
 
 
 def measure_split(session: Session, params: Params, split: str, step: int) -> dict[str, float]:
@@ -321,7 +330,7 @@ def finish(session: Session, state: TrainState) -> list[Path]:
     params, kept = best_params(session, state)
     with under_way(tell, "measuring the test split"):
         measure_split(session, params, "test", session.saved)
-    fits = fits_of(config, vae, params, np.asarray(prepared.split("train").attributes))
+    fits = fits_of(config, vae, params, prepared)
     priors = fit_priors(trainer.draw_codes, params, keys, trainer.images, fits, config.seed, tell)
     with under_way(tell, "measuring mean and standard deviation of the training codes"):
         statistics = code_statistics(vae, params, trainer.images, placement.here)._asdict()

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from jaxvae.annotations import PRNGKey
+from jaxvae.data.prepared import Prepared
 from jaxvae.errors import UserError
 from jaxvae.evaluation.per_example import DrawCodes
 from jaxvae.experiment import Config
@@ -15,14 +17,18 @@ from jaxvae.priors.fit_flow_matching import fit_flow_matching, shape_of
 from jaxvae.priors.fit_mixture import MAX_FULL_UNITS, fit_mixture
 from jaxvae.priors.fitted import Fitted
 from jaxvae.system.progress import under_way
+from jaxvae.told import UNKNOWN, hide_some
 from jaxvae.training.state import Keys
 from jaxvae.vae import VAE, Params, code_shape
+
+TELLINGS = 2  # How often each image is encoded for a conditional prior, told another part of its attributes.
 
 
 class Fits(NamedTuple):
     """What is fitted: a mixture of so many components, a flow and a flow-matching prior in so many steps; 0 for none.
 
-    The flow-matching prior also needs the shape of a code, and the labels [n, a] of the images.
+    The flow-matching prior also needs the shape of a code, the labels [n, a] of the images, and which of their columns
+    the model is told.
     """
 
     mixture_components: int = 0
@@ -30,12 +36,16 @@ class Fits(NamedTuple):
     flow_matching_steps: int = 0
     shape: tuple[int, ...] = ()
     labels: np.ndarray = np.zeros((0, 0), np.int16)
+    told: tuple[int, ...] = ()
 
 
-def fits_of(config: Config, vae: VAE, params: Params, labels: np.ndarray) -> Fits:
+def fits_of(config: Config, vae: VAE, params: Params, prepared: Prepared) -> Fits:
     """Returns what a config asks for at the end of training."""
+    labels = np.asarray(prepared.split("train").attributes)
+    told = tuple(prepared.attributes.index(name) for name in vae.attributes)
     shape = shape_of(vae.top(code_shape(vae, params)))
-    return Fits(config.mixture_components, config.fitted_flow_steps, config.train.flow_matching_steps, shape, labels)
+    steps = config.train.flow_matching_steps
+    return Fits(config.mixture_components, config.fitted_flow_steps, steps, shape, labels, told)
 
 
 def require_small_top(vae: VAE, config: Config) -> None:
@@ -77,5 +87,27 @@ def fit_priors(
             flow = fit_flow(codes, steps, seed)
     if steps := fits.flow_matching_steps:
         with under_way(tell, f"fitting a flow-matching prior to the codes, in {steps:,} steps"):
-            flow_matching = fit_flow_matching(codes, fits.labels, fits.shape, steps, seed, tell)
+            labels, hide = fits.labels, not fits.told
+            if fits.told:
+                codes, labels = draw_told_codes(draw_codes, params, keys.codes, images, fits)
+            flow_matching = fit_flow_matching(codes, labels, fits.shape, steps, seed, tell, hide=hide)
     return Fitted(None if mixture is None else dict(vars(mixture)), flow, flow_matching)
+
+
+def draw_told_codes(
+    draw_codes: DrawCodes, params: Params, key: PRNGKey, images: np.ndarray, fits: Fits
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns codes [m, d] of images of which a conditional model is told a random part, and that part [m, a].
+
+    What the model is told need not be in its codes: those of each part have a distribution of their own.
+    """
+    codes, labels, columns = [], [], list(fits.told)
+    for telling in range(TELLINGS):
+        # Draws of codes fold the numbers of batches into the same key.
+        hide_key, code_key = jax.random.split(jax.random.fold_in(key, len(images) + telling))
+        told = np.asarray(hide_some(hide_key, fits.labels[:, columns]))
+        known = np.full_like(fits.labels, UNKNOWN)
+        known[:, columns] = told
+        codes.append(draw_codes(params, code_key, images, told))
+        labels.append(known)
+    return np.concatenate(codes), np.concatenate(labels)

@@ -8,6 +8,7 @@ import numpy as np
 from jaxvae.annotations import Tree
 from jaxvae.evaluation.per_example import DrawCodes
 from jaxvae.experiment import Config
+from jaxvae.told import hide_some
 from jaxvae.training.sharding import Placement, one_copy
 from jaxvae.training.state import Keys, TrainState
 from jaxvae.vae import VAE
@@ -20,13 +21,25 @@ def is_due(vae: VAE, config: Config, before: int, step: int) -> bool:
 
 
 def refit_prior(
-    vae: VAE, state: TrainState, draw_codes: DrawCodes, keys: Keys, images: np.ndarray, placement: Placement
+    vae: VAE,
+    state: TrainState,
+    draw_codes: DrawCodes,
+    keys: Keys,
+    images: np.ndarray,
+    labels: np.ndarray | None,
+    placement: Placement,
 ) -> TrainState:
-    """Returns the state with the prior refitted to codes of these images, in the moving average too."""
+    """Returns the state with the prior refitted to codes of these images, in the moving average too.
+
+    A conditional model is told a random part of their labels, as in training.
+    """
+    if labels is not None:
+        # Draws of codes fold the numbers of batches into the same key.
+        labels = np.asarray(hide_some(jax.random.fold_in(keys.codes, len(images)), labels))
 
     def refitted(params: Tree) -> Tree:
         whole = one_copy(placement, params)
-        return vae.refit(whole, draw_codes(whole, keys.codes, images))
+        return vae.refit(whole, draw_codes(whole, keys.codes, images, labels))
 
     params = _laid_as(state.params, refitted(state.params))
     return state._replace(params=params, ema=None if state.ema is None else _laid_as(state.ema, refitted(state.ema)))

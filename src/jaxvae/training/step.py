@@ -19,6 +19,7 @@ from jaxvae.data.augmentation import flip_half, shift
 from jaxvae.data.pixels import to_float
 from jaxvae.experiment import Config
 from jaxvae.objectives.metrics import active_units, with_bits_per_dim
+from jaxvae.told import hide_some, tell, weights_of
 from jaxvae.training.accumulation import accumulate_gradients
 from jaxvae.training.critic import critic_metrics, judge, update_critic
 from jaxvae.training.freezing import split
@@ -28,7 +29,7 @@ from jaxvae.training.state import TrainState, build_optimizer, learning_rate
 from jaxvae.vae import VAE, Params, rematerialized
 
 Metrics = dict[str, Any]
-TrainStep = Callable[[TrainState, UInt8[Array, "b h w c"]], tuple[TrainState, Metrics]]
+TrainStep = Callable[..., tuple[TrainState, Metrics]]
 
 
 class Update(NamedTuple):
@@ -46,6 +47,13 @@ class Learned(NamedTuple):
     critic: Tree
 
 
+class Examples(NamedTuple):
+    """Images, and what a conditional model is told of them; None for other models."""
+
+    x: Float[Array, "b h w c"]
+    told: Float[Array, "b a v"] | None
+
+
 class Given(NamedTuple):
     """What the loss depends on besides: the parameters that are not trained, the critic's memory, the step's number."""
 
@@ -58,6 +66,8 @@ def build_train_step(
     vae: VAE, config: Config, examples: int, devices: DevicesConfig = DevicesConfig(), mesh: Mesh | None = None
 ) -> TrainStep:
     """Returns the function (state, images uint8 [b, h, w, c]) -> (state, metrics).
+
+    That of a conditional model takes the labels [b, a] of the images as well.
 
     Args:
         vae: the model.
@@ -74,11 +84,13 @@ def build_train_step(
         vae = rematerialized(vae)
 
     def loss(
-        learned: Learned, key: Key[Array, "..."], x: Float[Array, "b h w c"], given: Given
+        learned: Learned, key: Key[Array, "..."], examples: Examples, given: Given
     ) -> tuple[Array, tuple[Any, Any]]:
+        x, told = examples
+        params = tell({**learned.params, **given.frozen}, told)
         # x ─encode─▶ q(z|x) ─sample(key)─▶ z ─decode─▶ p(x|z): `vae.infer`, in vae.py, unless the objective is of
         # another kind. The terms are per example; their mean is taken here and nowhere else.
-        terms = objective.terms(vae, {**learned.params, **given.frozen}, key, x)
+        terms = objective.terms(vae, params, key, x)
         value = -jnp.mean(objective.value(terms, given.step))
         if critic is None:
             return value, (terms, None)
@@ -90,17 +102,24 @@ def build_train_step(
     if devices.accumulate > 1:
         gradient = accumulate_gradients(gradient, devices.accumulate, mesh)
 
-    def train_step(state: TrainState, images: UInt8[Array, "b h w c"]) -> tuple[TrainState, Metrics]:
+    def train_step(
+        state: TrainState, images: UInt8[Array, "b h w c"], labels: Int[Array, "b a"] | None = None
+    ) -> tuple[TrainState, Metrics]:
         # 1. All randomness of this step comes from the root key and the step's number.
         pixel_key, flip_key, noise_key = jax.random.split(jax.random.fold_in(state.key, state.step), 3)
         x = to_float(pixel_key, images, config.data.pixels)
         x = flip_half(flip_key, x) if config.data.flip else x
         x = shift(jax.random.fold_in(flip_key, 1), x, config.data.shift) if config.data.shift else x
+        told = None
+        if labels is not None:
+            told = weights_of(hide_some(jax.random.fold_in(noise_key, 1), labels), vae.attribute_values)
 
         # 2. The objective and its gradient.
         trained, frozen = split(state.params, config.train)
         given = Given(frozen, state.critic.memory, state.step)
-        (value, (terms, opinion)), gradients = gradient(Learned(trained, state.critic.params), noise_key, x, given)
+        (value, (terms, opinion)), gradients = gradient(
+            Learned(trained, state.critic.params), noise_key, Examples(x, told), given
+        )
 
         # 3. An update that is not finite, or a spike, is skipped. After too many of the former in a row the state no
         #    longer changes, and the loop ends the run.
@@ -141,20 +160,25 @@ def build_train_step(
 def compile_step(train_step: TrainStep, placement: Placement) -> Any:
     """Returns (state, batches [s, b, h, w, c]) -> (state, metrics [s]), jitted: s train steps in one dispatch.
 
-    The state is donated: the one passed in must not be used again. With the images of a whole set as a third argument
-    the batches are indices [s, b] into it.
+    The state is donated: the one passed in must not be used again. `labels` [s, b, a] are those of the images, for a
+    conditional model. With the `images` of a whole set the batches are indices [s, b] into it.
     """
 
-    def steps(state: TrainState, batches: Array, images: Array | None = None) -> tuple[TrainState, Metrics]:
-        def one(state: TrainState, batch: Array) -> tuple[TrainState, Metrics]:
-            return train_step(state, batch if images is None else images[batch])
+    def steps(
+        state: TrainState, batches: Array, labels: Array | None = None, images: Array | None = None
+    ) -> tuple[TrainState, Metrics]:
+        def one(state: TrainState, batch: tuple[Array, ...]) -> tuple[TrainState, Metrics]:
+            examples, *told = batch
+            return train_step(state, examples if images is None else images[examples], *told)
+
+        given = (batches,) if labels is None else (batches, labels)
 
         # The mesh is known to what is traced here, so that a layer can add up over each device's share of the batch.
         with jax.sharding.use_abstract_mesh(placement.mesh.abstract_mesh):
             if len(batches) > 1:
-                state, metrics = jax.lax.scan(one, state, batches)
+                state, metrics = jax.lax.scan(one, state, given)
             else:
-                state, metrics = one(state, batches[0])
+                state, metrics = one(state, tuple(part[0] for part in given))
                 metrics = jax.tree.map(lambda metric: jnp.asarray(metric)[None], metrics)
         return placement.laid(state), placement.replicated(metrics)
 

@@ -14,7 +14,8 @@ from jaxvae.priors.flow_matching import FlowMatching
 from jaxvae.priors.row_prior import RowPrior
 from jaxvae.runs.run import Loaded, default_prior, prior_of
 from jaxvae.system.files import file_stem
-from jaxvae.vae import Prior
+from jaxvae.told import tell, weights_of
+from jaxvae.vae import Params, Prior
 
 GUIDANCE = 2.0  # By default: of the avatars, four of five requested attributes show at it, and three of five at 1.
 
@@ -54,7 +55,7 @@ def parse_request(data: dict[str, Any], with_: Sequence[str], without: Sequence[
 
 
 def known_values(loaded: Loaded) -> dict[str, list[str]]:
-    """Returns the attributes that the flow-matching prior knows, and how their values are written in a request."""
+    """Returns the attributes that can be requested, and how their values are written in a request."""
     arrays, data = loaded.info.fitted.fitted_flow_matching, loaded.info.data
     found: dict[str, list[str]] = {}
     if arrays is None:
@@ -71,7 +72,11 @@ def choose_prior(loaded: Loaded, kind: str | None, request: Request) -> str:
     """Returns the name of the prior to sample from: `kind`, or by default one that knows what is requested."""
     if kind is not None:
         return kind
-    return KNOWS_ATTRIBUTES if is_request(request) else default_prior(loaded)
+    if not is_request(request):
+        return default_prior(loaded)
+    # A conditional model's own prior serves any request; the fitted one knows its codes better.
+    fitted = loaded.info.fitted.fitted_flow_matching is not None
+    return KNOWS_ATTRIBUTES if fitted or not loaded.vae.attributes else "model"
 
 
 def is_request(request: Request) -> bool:
@@ -92,7 +97,9 @@ def prior_for(loaded: Loaded, kind: str, request: Request, guidance: float = GUI
         UserError: the run has no such prior, or it was fitted without the requested attributes.
     """
     prior = prior_of(loaded, kind)
-    if not is_request(request):
+    if loaded.vae.attributes:
+        _check_told(loaded, request)
+    if not is_request(request) or (loaded.vae.attributes and kind != KNOWS_ATTRIBUTES):
         return prior
     levels = prior if isinstance(prior, Levels) else None
     top = prior if levels is None else levels.top
@@ -110,9 +117,41 @@ def prior_for(loaded: Loaded, kind: str, request: Request, guidance: float = GUI
     return under if levels is None else replace(levels, parts=(under, *levels.parts[1:]))
 
 
+def params_for(loaded: Loaded, request: Request) -> Params:
+    """Returns the parameters of a conditional model that is told what is requested; those of other models as they are.
+
+    Raises:
+        UserError: something is requested that the model was not told in training.
+    """
+    if not (loaded.vae.attributes and is_request(request)):
+        return loaded.params
+    _check_told(loaded, request)
+    return tell(loaded.params, weights_of(of_model(loaded, request[None]), loaded.vae.attribute_values))
+
+
+def of_model(loaded: Loaded, labels: Int[np.ndarray, "n a"]) -> Int[np.ndarray, "n m"]:
+    """Returns the columns of those attributes of the data set that a conditional model is told, in its order."""
+    names = list(loaded.info.data["attributes"])
+    return labels[:, [names.index(name) for name in loaded.vae.attributes]]
+
+
 def request_name(with_: Sequence[str], without: Sequence[str]) -> str:
     """Returns a file name, without suffix, that describes a request."""
     return file_stem([*(f"with-{text}" for text in with_), *(f"without-{text}" for text in without)])
+
+
+def _check_told(loaded: Loaded, request: Request) -> None:
+    names, told = loaded.info.data["attributes"], loaded.vae.attributes
+    for column in np.flatnonzero(request != UNKNOWN):
+        if names[column] not in told:
+            raise UserError(
+                f"{loaded.info.run} was trained without being told {names[column]}: {suggest(names[column], told)}"
+            )
+        if request[column] >= loaded.vae.attribute_values:
+            raise UserError(
+                f"{names[column]}={request[column]} is requested, but {loaded.info.run} was told values up to "
+                f"{loaded.vae.attribute_values - 1}."
+            )
 
 
 def _value(name: str, value: str | None, classes: Sequence[str]) -> int:

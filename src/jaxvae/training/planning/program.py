@@ -61,7 +61,10 @@ def trace_step(
     state = placement.of(state_shapes(config, shape))
     batch = jax.ShapeDtypeStruct((1, size, *shape), jnp.uint8, sharding=placement.split)
     train_step = build_train_step(vae, config, count, devices, placement.mesh)
-    return compile_step(train_step, placement).trace(state, batch)
+    labels = None
+    if vae.attributes:
+        labels = jax.ShapeDtypeStruct((1, size, len(vae.attributes)), jnp.int16, sharding=placement.split)
+    return compile_step(train_step, placement).trace(state, batch, labels)
 
 
 def find_exchanges(text: str) -> list[Exchange]:
