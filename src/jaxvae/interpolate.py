@@ -42,6 +42,8 @@ def interpolate(
     from_: Annotated[str | None, tyro.conf.arg(name="from", metavar="WHICH")] = None,
     to: Which = None,
     via: Annotated[tuple[str, ...], tyro.conf.arg(metavar="WHICH ...")] = (),
+    with_: Annotated[tuple[str, ...], tyro.conf.arg(name="with", metavar="ATTRIBUTE ...")] = (),
+    without: Annotated[tuple[str, ...], tyro.conf.arg(metavar="ATTRIBUTE ...")] = (),
     loop: bool = False,
     corners: Annotated[tuple[str, str, str, str] | None, tyro.conf.arg(metavar="A B C D")] = None,
     steps: int = 9,
@@ -66,12 +68,16 @@ def interpolate(
     Examples: python -m jaxvae.interpolate runs/NAME --from test:0 --to me.jpg --path spherical
     python -m jaxvae.interpolate runs/NAME --from sunglasses=0 --to sunglasses=1 --out walk.gif --seconds 4
     python -m jaxvae.interpolate runs/NAME --corners test:0 test:1 test:2 test:3
+    python -m jaxvae.interpolate runs/NAME --from test:3 --with sunglasses --without hat
 
     Args:
         run: The run's folder; defaults to the newest in runs/.
         from_: The first image; defaults to the one in the run's config.
         to: The last image; defaults to the one in the run's config.
         via: Images to pass through, in this order; the strip has a row per segment.
+        with_: Of a conditional model: attributes that the first image takes on instead of going to another one: NAME,
+            or NAME=VALUE as in label=Sneaker.
+        without: Attributes that it loses, each with values 0 and 1.
         loop: Return from the last image to the first.
         corners: Draw a sheet of steps x steps images between four, instead of a strip: top left, top right, bottom left
             and bottom right.
@@ -112,6 +118,14 @@ def interpolate(
             "--corners draws a sheet between four images; it cannot be combined with other ends, --degree, animations "
             "or --report."
         )
+    exchanges = bool(with_ or without)
+    if exchanges and (to or via or loop or corners or path != "linear" or details != "interpolate" or seed is not None):
+        raise UserError(
+            "--with and --without exchange attributes of one image; they cannot be combined with other ends, --loop, "
+            "--path, --details or --seed."
+        )
+    if exchanges and (report or npz):
+        raise UserError(f"--{'report' if report else 'npz'} is about a path of codes, but --with keeps the code.")
     for suffix in animations:
         check_format(suffix)
     beside = [*([] if alone else animations), *[".npz"] * npz]
@@ -140,6 +154,9 @@ def interpolate(
     if seed is not None and not info.config.objective.variational:
         raise UserError(f"--seed is {seed}, but {info.run} is an autoencoder, which has no posterior to sample from.")
     first, last = walk_ends(info.config.data, info.data)
+    if exchanges:
+        _exchange(loaded, from_ or first, with_, without, steps, degree, animations, animation, output)
+        return
     names = list(corners) if corners else [from_ or first, *via, to or last]
     kind: str = prior or next((fitted for fitted in reversed(KINDS) if fitted in info.fitted.kinds), "model")
     marks = [
@@ -213,6 +230,48 @@ def interpolate(
     output.report(**files, **did, run=info.run, step=info.step)
     if report and not output.json:
         say(*format_lines(smoothness))
+
+
+def _exchange(
+    loaded: Any,
+    which: str,
+    with_: tuple[str, ...],
+    without: tuple[str, ...],
+    steps: int,
+    degree: float | None,
+    animations: list[str],
+    animation: Animation,
+    output: Output,
+) -> None:
+    """Draws a strip of one image: the original, and its code decoded from its own attributes to those requested."""
+    import numpy as np
+
+    from jaxvae.data.select import attributes_of, data_set, select
+    from jaxvae.latents.attributes.exchange import exchange
+    from jaxvae.latents.attributes.request import parse_request, request_name
+    from jaxvae.rendering.animation import SUFFIXES, save_animation
+    from jaxvae.rendering.grid import grid, save_png
+
+    info = loaded.info
+    request = parse_request(info.data, with_, without)
+    image, labels = select(which, info.data), attributes_of(which, info.data)
+    mark = f"{steps}-steps" if degree is None else f"at-{number_stem(degree)}"
+    name = f"exchange-{file_stem([which])}-{request_name(with_, without)}-{mark}.png"
+    target = output.place(info.run / "samples" / name, (".png", *SUFFIXES))
+    strip = target.suffix == ".png"
+    extra_files = {suffix: output.place_beside(target, suffix) for suffix in animations if strip}
+    degrees = np.linspace(0.0, 1.0, steps) if degree is None else np.asarray([degree])
+    frames = np.linspace(0.0, 1.0, animation.frames or FRAMES) if animations else np.zeros(0)
+    known = np.asarray(data_set(info.data).split("train").attributes)
+    images = exchange(loaded, image[None], labels[None], request, known, np.concatenate([degrees, frames]))[:, 0]
+    if strip:
+        save_png(grid(np.concatenate([image[None], images[: len(degrees)]]), columns=len(degrees) + 1), target)
+    for file in extra_files.values() if strip else [target]:
+        save_animation(images[len(degrees) :], file, animation.seconds or SECONDS, closed=False, scale=animation.scale)
+    files = {"picture" if strip else "animation": target}
+    files |= {suffix.removeprefix("."): file for suffix, file in extra_files.items()}
+    did = {"from": which, "with": " ".join(with_), "without": " ".join(without), "degrees": degrees.tolist()}
+    output.report(**files, **did, run=info.run, step=info.step)
 
 
 def _check(steps: int, degree: float | None, seed: int | None, animations: list[str], report: bool) -> None:

@@ -29,6 +29,9 @@ class Measure:
     """Attributes to remove, each on its own."""
     degree: float = 1.0
     """Strength of the edit."""
+    exchange: bool = False
+    """Of a conditional model: exchange attributes of the same code, as `interpolate --with` does, instead of moving
+    the code along directions."""
     pictures: int = 500
     """Maximum number of held-out images per edit, sampled at random if there are more."""
     learning: Annotated[Learning, tyro.conf.arg(name="")] = field(default_factory=Learning)
@@ -53,6 +56,12 @@ class Measure:
         from jaxvae.system.files import new_file, own_file, write_json
 
         check_count("--pictures", self.pictures, 2**31 - 1, "no set has more images")
+        if self.exchange and (self.learning != Learning() or self.degree != 1.0):
+            raise UserError(
+                "--exchange moves no code; it cannot be combined with a degree or a method of learning one."
+            )
+        if self.exchange and self.source.labels is not None:
+            raise UserError("--exchange is about attributes that the model was told; it cannot be used with --labels.")
         if not math.isfinite(self.degree):
             raise UserError(f"--degree is {self.degree:g}, but must be a finite number.")
         target = new_file(self.out, ".json", self.overwrite)
@@ -76,7 +85,9 @@ class Measure:
             # If all are measured, those with too few examples are skipped.
             with suppress(*(() if requested else (UserError,))):
                 edits.append(
-                    judge.measure(
+                    judge.measure_exchange(name, remove=remove, most=self.pictures)
+                    if self.exchange
+                    else judge.measure(
                         name,
                         remove=remove,
                         degree=self.degree,
@@ -87,12 +98,12 @@ class Measure:
                 )
         if not edits:
             raise UserError(f"no attribute of {source.origin} has enough examples to measure.")
-        stem = result_name(self.names, self.remove, how, self.source, [], [self.degree])
+        stem = "exchange-" * self.exchange + result_name(self.names, self.remove, how, self.source, [], [self.degree])
         target = target or own_file(info.run, info.run / "evaluation" / f"{stem}.json")
         result = {
             "run": str(info.run), "step": info.step, "of": source.origin, "learned_from": len(source.images),
             "method": how.method, "step_at_degree_1": how.step, "orthogonal_to": list(how.orthogonal_to),
-            "degree": self.degree, "edits": edits, "classifier": judge.classifier_report(),
+            "degree": self.degree, "exchange": self.exchange, "edits": edits, "classifier": judge.classifier_report(),
         }  # fmt: skip
         write_json(target, result)
         if self.json:

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from jaxvae.data.config import DataConfig
 from jaxvae.data.images import crop_and_resize, read_image
 from jaxvae.data.prepared import Prepared, lacks_images, open_prepared
-from jaxvae.data.sources.base import SPLITS
+from jaxvae.data.sources.base import SPLITS, UNKNOWN
 from jaxvae.data.sources.folder_files import find_images
 from jaxvae.errors import UserError, suggest
 
@@ -29,16 +29,35 @@ def select(which: str, data: dict[str, Any]) -> np.ndarray:
     Raises:
         UserError: for an unknown split, index, attribute, value or file.
     """
+    place = locate(which, data)
+    return from_file(Path(which), data) if place is None else by_index(*place, data)
+
+
+def locate(which: str, data: dict[str, Any]) -> tuple[str, int] | None:
+    """Returns the split and the index of the image that `select` returns; None for an image file.
+
+    Raises:
+        UserError: for an unknown attribute or value, or a query that is of no kind.
+    """
     if match := re.fullmatch(r"(\w+):(-?\d{1,18})", which):
-        return by_index(match[1], int(match[2]), data)
+        return match[1], int(match[2])
     if _exists(which):
-        return from_file(Path(which), data)
+        return None
     if "=" in which:
-        return by_query(which, data)
+        return "test", by_query(which, data)
     raise UserError(
         f"no image matches {which!r}; use test:NUMBER, an attribute query such as {_example_query(data)}, or an image "
         "file."
     )
+
+
+def attributes_of(which: str, data: dict[str, Any]) -> np.ndarray:
+    """Returns the attributes [a] of the image that `select` returns, `UNKNOWN` for those of an image file."""
+    place = locate(which, data)
+    if place is None:
+        return np.full(len(data["attributes"]), UNKNOWN)
+    by_index(*place, data)  # Refuses what does not exist.
+    return np.asarray(data_set(data).split(place[0]).attributes[place[1]])
 
 
 def expand_folders(which: Iterable[str]) -> list[str]:
@@ -66,8 +85,8 @@ def by_index(split: str, index: int, data: dict[str, Any]) -> np.ndarray:
     return np.asarray(images[index])
 
 
-def by_query(query: str, data: dict[str, Any]) -> np.ndarray:
-    """Returns the first test image whose attributes match the query."""
+def by_query(query: str, data: dict[str, Any]) -> int:
+    """Returns the index of the first test image whose attributes match the query."""
     split = data_set(data).split("test")
     matches = np.ones(len(split.images), bool)
     for part in query.split(","):
@@ -77,7 +96,7 @@ def by_query(query: str, data: dict[str, Any]) -> np.ndarray:
         matches &= split.attributes[:, data["attributes"].index(name)] == _value(name, value, data)
     if not matches.any():
         raise UserError(f"no test image of {data['name']} matches {query}.")
-    return np.asarray(split.images[int(np.argmax(matches))])
+    return int(np.argmax(matches))
 
 
 def from_file(path: Path, data: dict[str, Any]) -> np.ndarray:

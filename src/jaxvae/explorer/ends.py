@@ -91,7 +91,7 @@ def find_in_dataset(loaded: Loaded, which: str) -> End:
     if match := re.fullmatch(r"(\w+):(\d{1,9})", which):
         image = by_index(match[1], int(match[2]), data)
     elif "=" in which:
-        image = by_query(which, data)
+        image = by_index("test", by_query(which, data), data)
     else:
         query = f", a query such as {data['attributes'][0]}=1," if data["attributes"] else ""
         raise UserError(f"no image is named {which!r}; use test:NUMBER{query} or upload one.")

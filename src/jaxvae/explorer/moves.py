@@ -13,7 +13,7 @@ from jaxvae.errors import UserError, suggest
 from jaxvae.inference import decode_to_images, encode_means
 from jaxvae.keys import key_for
 from jaxvae.latents.attributes.directions import Direction
-from jaxvae.latents.attributes.request import parse_request, prior_for
+from jaxvae.latents.attributes.request import params_for, parse_request, prior_for
 from jaxvae.latents.paths.build import build_path
 from jaxvae.latents.paths.interpolation import Path
 from jaxvae.latents.units.names import unit_groups, unit_names
@@ -151,6 +151,21 @@ def decode_rows(loaded: Loaded, rows: Float[np.ndarray, "n d"]) -> UInt8[np.ndar
     """Decodes codes to images."""
     like = code_shape(loaded.vae, loaded.params)
     return decode_to_images(loaded.vae, loaded.params, unflatten(jnp.asarray(rows, jnp.float32), like))
+
+
+def decode_draws(
+    loaded: Loaded, rows: Float[np.ndarray, "n d"], wanted: tuple[str, ...]
+) -> tuple[UInt8[np.ndarray, "n h w c"], Float[np.ndarray, "n d"]]:
+    """Decodes draws to images; returns them, and codes that show them without a request.
+
+    A conditional model decodes its draws under the request. Their codes do not say what was requested, so they are
+    encoded anew for what the page does with them next.
+    """
+    params = params_for(loaded, parse_request(loaded.info.data, wanted))
+    images = decode_rows(loaded._replace(params=params), rows)
+    if params is loaded.params:
+        return images, rows
+    return images, np.asarray(flatten(encode_means(loaded.vae, loaded.params, images)))
 
 
 def build_sampler(loaded: Loaded, name: str) -> Callable[[int, float, tuple[str, ...]], Float[np.ndarray, "n d"]]:

@@ -87,7 +87,8 @@ def open_session(loaded: Loaded, data: Path | None, units: int) -> Session:
     @lru_cache(maxsize=CACHED_ENDS)
     def draws(request: DrawRequest) -> list[End]:
         rows = sampler(request.prior)(request.seed, request.temperature, request.wanted)
-        numbered = enumerate(zip(moves.decode_rows(loaded, rows), rows, strict=True))
+        images, rows = moves.decode_draws(loaded, rows, request.wanted)
+        numbered = enumerate(zip(images, rows, strict=True))
         return [End(draw_name(request, index), "sample", image, row) for index, (image, row) in numbered]
 
     @lru_cache(maxsize=CACHED_ENDS)

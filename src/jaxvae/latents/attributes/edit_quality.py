@@ -15,11 +15,13 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from jaxvae.codes import Code
+from jaxvae.data.sources.base import UNKNOWN
 from jaxvae.errors import UserError
 from jaxvae.inference import decode_to_images, encode_means
 from jaxvae.latents.attributes.classifier import Classifier
 from jaxvae.latents.attributes.directions import LabelledCodes
 from jaxvae.latents.attributes.edits import Edit, Step, edit
+from jaxvae.latents.attributes.exchange import exchange
 from jaxvae.latents.attributes.labels import Labelled, column_and_value, random_subset
 from jaxvae.runs.run import Loaded
 
@@ -101,23 +103,51 @@ class Judge(NamedTuple):
         Raises:
             UserError: If no held-out image can be edited, and as `labels.examples`.
         """
+        direction, (start, _) = self.learned.direction(name, keep), self._split(name, remove, most)
+        z = edit(_select(self.codes, start), [Edit(direction, remove)], degree, step)
+        images = decode_to_images(self.loaded.vae, self.loaded.params, z)
+        return self._compare(name, remove, most, self.before, predict_values(self.classifier, images))
+
+    def measure_exchange(self, name: str, *, remove: bool = False, most: int | None = None) -> dict[str, Any]:
+        """Measures exchanging an attribute with a conditional model; returns what `measure` returns.
+
+        Other attributes are compared with the reconstruction under the image's own attributes.
+
+        Raises:
+            UserError: If no held-out image can be edited, and as `exchange`.
+        """
         column, value = column_and_value(self.learned.labelled, name)
-        attribute = self.held_out.attributes[column]
-        direction = self.learned.direction(name, keep)
+        start, _ = self._split(name, remove, most)
+        request = np.full(len(self.held_out.attributes), UNKNOWN)
+        request[column] = int(value == 0) if remove else value
+        images, labels = np.asarray(self.held_out.images)[start], self.held_out.values[start]
+        before, after = exchange(
+            self.loaded, images, labels, request, self.learned.labelled.values, np.asarray([0.0, 1.0])
+        )
+        seen = {attribute: np.array(values) for attribute, values in self.before.items()}
+        for attribute, values in predict_values(self.classifier, before).items():
+            seen[attribute][start] = values
+        return self._compare(name, remove, most, seen, predict_values(self.classifier, after))
+
+    def _split(self, name: str, remove: bool, most: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the held-out images to edit, and those that show already what the edit is to do."""
+        column, value = column_and_value(self.learned.labelled, name)
         labels = self.held_out.values[:, column]
         has, lacks = np.flatnonzero(labels == value), np.flatnonzero((labels != value) & (labels >= 0))
         start, end = (has, lacks) if remove else (lacks, has)
         if not len(start):
             raise UserError(f"no held-out image of {self.held_out.origin} {'has' if remove else 'lacks'} {name}.")
-        start = start[random_subset(len(start), most or len(start), 0)]
-        vae, params, _ = self.loaded
-        z = edit(_select(self.codes, start), [Edit(direction, remove)], degree, step)
-        after = predict_values(self.classifier, decode_to_images(vae, params, z))
-        successes = [(seen == value) != remove for seen in (after[attribute], self.before[attribute])]
+        return start[random_subset(len(start), most or len(start), 0)], end
+
+    def _compare(
+        self, name: str, remove: bool, most: int | None, before: Predictions, after: Predictions
+    ) -> dict[str, Any]:
+        """Compares predictions for the edited images with those for all images before."""
+        column, value = column_and_value(self.learned.labelled, name)
+        attribute, (start, end) = self.held_out.attributes[column], self._split(name, remove, most)
+        successes = [(seen == value) != remove for seen in (after[attribute], before[attribute])]
         others = {
-            other: _share(
-                (after[other] == self.before[other][start])[self._can_stay(other, column, value, start, remove)]
-            )
+            other: _share((after[other] == before[other][start])[self._can_stay(other, column, value, start, remove)])
             for other in self.classifier.values
             if other != attribute
         }

@@ -98,7 +98,7 @@ def prior_for(loaded: Loaded, kind: str, request: Request, guidance: float = GUI
     """
     prior = prior_of(loaded, kind)
     if loaded.vae.attributes:
-        _check_told(loaded, request)
+        require_told(loaded, request)
     if not is_request(request) or (loaded.vae.attributes and kind != KNOWS_ATTRIBUTES):
         return prior
     levels = prior if isinstance(prior, Levels) else None
@@ -125,7 +125,7 @@ def params_for(loaded: Loaded, request: Request) -> Params:
     """
     if not (loaded.vae.attributes and is_request(request)):
         return loaded.params
-    _check_told(loaded, request)
+    require_told(loaded, request)
     return tell(loaded.params, weights_of(of_model(loaded, request[None]), loaded.vae.attribute_values))
 
 
@@ -135,12 +135,8 @@ def of_model(loaded: Loaded, labels: Int[np.ndarray, "n a"]) -> Int[np.ndarray, 
     return labels[:, [names.index(name) for name in loaded.vae.attributes]]
 
 
-def request_name(with_: Sequence[str], without: Sequence[str]) -> str:
-    """Returns a file name, without suffix, that describes a request."""
-    return file_stem([*(f"with-{text}" for text in with_), *(f"without-{text}" for text in without)])
-
-
-def _check_told(loaded: Loaded, request: Request) -> None:
+def require_told(loaded: Loaded, request: Request) -> None:
+    """Raises UserError if something is requested that a conditional model was not told in training."""
     names, told = loaded.info.data["attributes"], loaded.vae.attributes
     for column in np.flatnonzero(request != UNKNOWN):
         if names[column] not in told:
@@ -152,6 +148,11 @@ def _check_told(loaded: Loaded, request: Request) -> None:
                 f"{names[column]}={request[column]} is requested, but {loaded.info.run} was told values up to "
                 f"{loaded.vae.attribute_values - 1}."
             )
+
+
+def request_name(with_: Sequence[str], without: Sequence[str]) -> str:
+    """Returns a file name, without suffix, that describes a request."""
+    return file_stem([*(f"with-{text}" for text in with_), *(f"without-{text}" for text in without)])
 
 
 def _value(name: str, value: str | None, classes: Sequence[str]) -> int:
