@@ -19,7 +19,7 @@ from jaxvae.data.select import data_set
 from jaxvae.inference import sample_images
 from jaxvae.latents.attributes.classifier import fit_classifier
 from jaxvae.latents.attributes.edit_quality import predict_values
-from jaxvae.latents.attributes.request import KNOWS_ATTRIBUTES, parse_request, prior_for
+from jaxvae.latents.attributes.request import KNOWS_ATTRIBUTES, params_for, parse_request, prior_for
 from jaxvae.rendering.captions import labelled_grid
 from jaxvae.rendering.grid import save_png
 
@@ -55,8 +55,9 @@ def requests(
 
     def images(request: tuple[str, ...], scale: float) -> np.ndarray:
         if (request, scale) not in drawn:
-            prior = prior_for(loaded, KNOWS_ATTRIBUTES, parse_request(loaded.info.data, request), scale)
-            drawn[request, scale] = sample_images(loaded.vae, loaded.params, prior, jax.random.key(seed), n)
+            wanted = parse_request(loaded.info.data, request)
+            prior, params = prior_for(loaded, KNOWS_ATTRIBUTES, wanted, scale), params_for(loaded, wanted)
+            drawn[request, scale] = sample_images(loaded.vae, params, prior, jax.random.key(seed), n)
         return drawn[request, scale]
 
     def share(request: tuple[str, ...], scale: float) -> float:
