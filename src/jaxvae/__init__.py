@@ -41,6 +41,7 @@ from jaxvae.objectives import (
     Autoencoder,
     BetaTCVAE,
     Critic,
+    Fader,
     Objective,
     ObjectiveConfig,
 )
@@ -104,6 +105,7 @@ __all__ = [
     "DiscretizedLogisticLikelihood",
     "DiscretizedLogisticMixtureLikelihood",
     "Example",
+    "Fader",
     "FlowPrior",
     "Folder",
     "FullMixturePrior",

@@ -124,7 +124,7 @@ def discriminator_critic(
         }
 
     return Critic(
-        init=network.init,
+        init=lambda key, vae, shape: network.init(key, shape),
         memory=RunningMeans(jnp.zeros(()), jnp.zeros(())),
         optimizer=optax.adam(learning_rate, *MOMENTS),
         opinion=partial(_opinion, network),
