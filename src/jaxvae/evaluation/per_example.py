@@ -1,7 +1,7 @@
 """One pass over a whole split: terms of the bound, reconstruction quality and posteriors, per example."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -55,6 +55,7 @@ class PerExample(NamedTuple):
 Measure = Callable[[Params, Array, np.ndarray], PerExample]
 
 
+@runtime_checkable
 class DrawCodes(Protocol):
     """(params, key, images uint8 [n, h, w, c]) -> a code of each as rows [n, d].
 

@@ -25,7 +25,7 @@ from jaxvae.latents.attributes.exchange import exchange
 from jaxvae.latents.attributes.labels import Labelled, column_and_value, random_subset
 from jaxvae.runs.run import Loaded
 
-Predictions = dict[str, Int[np.ndarray, " n"]]
+Predictions = dict[str, Int[np.ndarray, "..."]]  # Of each image, by attribute.
 
 
 def predict_values(classifier: Classifier, images: UInt8[np.ndarray, "n h w c"]) -> Predictions:

@@ -27,7 +27,7 @@ def exchange(
     images: Images,
     labels: Labels,
     request: Request,
-    known: Labels,
+    known: Int[np.ndarray, "m a"],
     degrees: Float[np.ndarray, " s"],
 ) -> UInt8[np.ndarray, "s n h w c"]:
     """Returns images decoded with their own attributes at degree 0, with those requested at degree 1, and between.
@@ -74,7 +74,7 @@ def _between(loaded: Loaded, images: Images, before: jax.Array, after: jax.Array
     )
 
 
-def _requested(own: Labels, wanted: Int[np.ndarray, " m"], known: Labels) -> Labels:
+def _requested(own: Labels, wanted: Int[np.ndarray, " a"], known: Int[np.ndarray, "m a"]) -> Labels:
     """Returns the labels with those requested; own ones that were never seen together with them become unknown."""
     labels = np.array(own)
     for column in np.flatnonzero(wanted != UNKNOWN) if len(known) else []:
@@ -85,8 +85,8 @@ def _requested(own: Labels, wanted: Int[np.ndarray, " m"], known: Labels) -> Lab
 
 
 def _guess(
-    loaded: Loaded, image: UInt8[np.ndarray, "h w c"], labels: Int[np.ndarray, " m"], wanted: Int[np.ndarray, " m"]
-) -> Int[np.ndarray, " m"]:
+    loaded: Loaded, image: UInt8[np.ndarray, "h w c"], labels: Int[np.ndarray, " a"], wanted: Int[np.ndarray, " a"]
+) -> Int[np.ndarray, " a"]:
     """Returns the labels with each unknown one that is requested set to its likeliest value, one after the other."""
     vae, guessed = loaded.vae, np.array(labels)
     for column in np.flatnonzero((labels == UNKNOWN) & (wanted != UNKNOWN)):
