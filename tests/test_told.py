@@ -33,8 +33,9 @@ def test_a_part_of_the_labels_is_hidden_from_none_to_all():
     assert set(np.unique(hidden - np.asarray(labels) * (hidden >= 0))) == {-1, 0}
     known = (hidden >= 0).sum(axis=1)
     shares = np.bincount(known, minlength=5) / len(known)
-    # 15 % hide all; a uniform share of 4 attributes shows each number of them equally often.
-    np.testing.assert_allclose(shares, [0.15 + 0.85 / 5, *[0.85 / 5] * 4], atol=0.03)
+    # 15 % hide all and 50 % none; of the rest 15 % hide all, and a uniform share shows each number equally often.
+    each = 0.35 * 0.85 / 5
+    np.testing.assert_allclose(shares, [0.15 + 0.35 * 0.15 + each, each, each, each, 0.5 + each], atol=0.03)
 
 
 @pytest.mark.parametrize("name", MODELS)

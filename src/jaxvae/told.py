@@ -21,7 +21,7 @@ from jaxvae.annotations import ArrayLike, Params, PRNGKey, PRNGKeys
 
 UNKNOWN = -1  # Of the value of an attribute.
 TOLD = "told"  # Name of the weights among the parameters.
-FREE_SHARE = 0.15  # Share of the examples whose attributes are all hidden in training.
+FREE_SHARE, WHOLE_SHARE = 0.15, 0.5  # Shares of the examples whose attributes are all hidden, or all shown.
 
 
 def tell(params: Params, weights: Float[ArrayLike, "b a v"] | None) -> Params:
@@ -58,6 +58,13 @@ def draw_shown(keys: Sequence[PRNGKey] | PRNGKeys, shape: tuple[int, int]) -> Bo
 
 
 def hide_some(key: PRNGKey, labels: Int[ArrayLike, "b a"]) -> Int[Array, "b a"]:
-    """Returns the labels with a random part of them unknown."""
-    images, attributes = labels.shape
-    return jnp.where(draw_shown(jax.random.split(key, 3), (images, attributes)), labels, UNKNOWN)
+    """Returns the labels as a conditional model is told them in training: those of some images whole, of some in part.
+
+    FREE_SHARE of the images show none, WHOLE_SHARE all, and the others as many as `draw_shown` draws. Whatever is not
+    told the code has to say; with few whole ones it would say everything, and the decoder would hardly listen.
+    """
+    images, attributes = np.shape(labels)
+    kind_key, *keys = jax.random.split(key, 4)
+    kind = jax.random.uniform(kind_key, (images, 1))
+    shown = (draw_shown(keys, (images, attributes)) & (kind > FREE_SHARE)) | (kind > 1.0 - WHOLE_SHARE)
+    return jnp.where(shown, jnp.asarray(labels), UNKNOWN)
