@@ -75,8 +75,8 @@ def interpolate(
         from_: The first image; defaults to the one in the run's config.
         to: The last image; defaults to the one in the run's config.
         via: Images to pass through, in this order; the strip has a row per segment.
-        with_: Of a conditional model: attributes that the first image takes on instead of going to another one: NAME,
-            or NAME=VALUE as in label=Sneaker.
+        with_: Attributes that the first image takes on, instead of going to another one: NAME, or NAME=VALUE as in
+            label=Sneaker.
         without: Attributes that it loses, each with values 0 and 1.
         loop: Return from the last image to the first.
         corners: Draw a sheet of steps x steps images between four, instead of a strip: top left, top right, bottom left
@@ -125,7 +125,7 @@ def interpolate(
             "--path, --details or --seed."
         )
     if exchanges and (report or npz):
-        raise UserError(f"--{'report' if report else 'npz'} is about a path of codes, but --with keeps the code.")
+        raise UserError(f"--{'report' if report else 'npz'} is about a path between images, but --with has only one.")
     for suffix in animations:
         check_format(suffix)
     beside = [*([] if alone else animations), *[".npz"] * npz]
@@ -243,11 +243,13 @@ def _exchange(
     animation: Animation,
     output: Output,
 ) -> None:
-    """Draws a strip of one image: the original, and its code decoded from its own attributes to those requested."""
+    """Draws a strip of one image: the original, and decoded from its own attributes to those requested."""
     import numpy as np
 
     from jaxvae.data.select import attributes_of, data_set, select
-    from jaxvae.latents.attributes.exchange import exchange
+    from jaxvae.latents.attributes.directions import MAX_IMAGES
+    from jaxvae.latents.attributes.exchange import Exchange
+    from jaxvae.latents.attributes.labels import labelled_split
     from jaxvae.latents.attributes.request import parse_request, request_name
     from jaxvae.rendering.animation import SUFFIXES, save_animation
     from jaxvae.rendering.grid import grid, save_png
@@ -262,8 +264,8 @@ def _exchange(
     extra_files = {suffix: output.place_beside(target, suffix) for suffix in animations if strip}
     degrees = np.linspace(0.0, 1.0, steps) if degree is None else np.asarray([degree])
     frames = np.linspace(0.0, 1.0, animation.frames or FRAMES) if animations else np.zeros(0)
-    known = np.asarray(data_set(info.data).split("train").attributes)
-    images = exchange(loaded, image[None], labels[None], request, known, np.concatenate([degrees, frames]))[:, 0]
+    learned = Exchange.learn(loaded, labelled_split(data_set(info.data), "train", MAX_IMAGES))
+    images = learned.images(image[None], labels[None], request, np.concatenate([degrees, frames]))[:, 0]
     if strip:
         save_png(grid(np.concatenate([image[None], images[: len(degrees)]]), columns=len(degrees) + 1), target)
     for file in extra_files.values() if strip else [target]:

@@ -30,8 +30,7 @@ class Measure:
     degree: float = 1.0
     """Strength of the edit."""
     exchange: bool = False
-    """Of a conditional model: exchange attributes of the same code, as `interpolate --with` does, instead of moving
-    the code along directions."""
+    """Exchange attributes as `interpolate --with` does, instead of moving codes along directions."""
     pictures: int = 500
     """Maximum number of held-out images per edit, sampled at random if there are more."""
     learning: Annotated[Learning, tyro.conf.arg(name="")] = field(default_factory=Learning)
@@ -56,12 +55,10 @@ class Measure:
         from jaxvae.system.files import new_file, own_file, write_json
 
         check_count("--pictures", self.pictures, 2**31 - 1, "no set has more images")
-        if self.exchange and (self.learning != Learning() or self.degree != 1.0):
-            raise UserError(
-                "--exchange moves no code; it cannot be combined with a degree or a method of learning one."
-            )
+        if self.exchange and self.learning != Learning():
+            raise UserError("--exchange learns no directions; it cannot be combined with --method, --step or others.")
         if self.exchange and self.source.labels is not None:
-            raise UserError("--exchange is about attributes that the model was told; it cannot be used with --labels.")
+            raise UserError("--exchange is about the attributes of the data set; it cannot be used with --labels.")
         if not math.isfinite(self.degree):
             raise UserError(f"--degree is {self.degree:g}, but must be a finite number.")
         target = new_file(self.out, ".json", self.overwrite)
@@ -69,6 +66,7 @@ class Measure:
 
         from jaxvae.latents.attributes.directions import LabelledCodes
         from jaxvae.latents.attributes.edit_quality import Judge
+        from jaxvae.latents.attributes.exchange import Exchange
         from jaxvae.latents.attributes.labels import column_and_value, direction_names
         from jaxvae.latents.attributes.tables import edits_table
         from jaxvae.runs.run import load
@@ -80,13 +78,14 @@ class Measure:
         for name, _ in requested:  # Checked before the work.
             column_and_value(source, name)
         judge = Judge.build(loaded, LabelledCodes.encode(loaded, source, how.method), held_out, classifier)
+        exchange = Exchange.learn(loaded, source) if self.exchange else None
         edits = []
         for name, remove in requested or [(name, False) for name in direction_names(source)]:
             # If all are measured, those with too few examples are skipped.
             with suppress(*(() if requested else (UserError,))):
                 edits.append(
-                    judge.measure_exchange(name, remove=remove, most=self.pictures)
-                    if self.exchange
+                    judge.measure_exchange(exchange, name, remove=remove, degree=self.degree, most=self.pictures)
+                    if exchange
                     else judge.measure(
                         name,
                         remove=remove,

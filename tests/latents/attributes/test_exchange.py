@@ -11,7 +11,8 @@ from jaxvae import load
 from jaxvae.attribute import attribute
 from jaxvae.inference import decode_to_images, encode_means, reconstruct
 from jaxvae.interpolate import interpolate
-from jaxvae.latents.attributes.exchange import exchange
+from jaxvae.latents.attributes.exchange import STRENGTH, Exchange
+from jaxvae.latents.attributes.labels import labelled_split
 from jaxvae.latents.attributes.request import parse_request
 from jaxvae.sample import sample
 from jaxvae.told import tell, weights_of
@@ -35,39 +36,85 @@ def request(run, *wanted):
     return parse_request(run.info.data, wanted)
 
 
-def test_an_exchange_decodes_the_same_code_under_other_attributes(run, disc_set):
-    loaded, test = load(run), disc_set.split("test")
-    images, labels = np.asarray(test.images[:3]), np.asarray(test.attributes[:3])
-    known = np.asarray(disc_set.split("train").attributes)
-    before, after = exchange(loaded, images, labels, request(loaded, "width=large"), known, np.asarray([0.0, 1.0]))
+@pytest.fixture(scope="module")
+def plain(dense_run, disc_set):
+    return Exchange.learn(load(dense_run), labelled_split(disc_set, "train"))
+
+
+@pytest.fixture(scope="module")
+def told(run, disc_set):
+    return Exchange.learn(load(run), labelled_split(disc_set, "train"))
+
+
+def first(disc_set, count=3):
+    test = disc_set.split("test")
+    return np.asarray(test.images[:count]), np.asarray(test.attributes[:count])
+
+
+def test_mean_codes_are_fitted_by_least_squares(plain, disc_set):
+    labels, images = plain.labelled.values, plain.labelled.images
+    rows = np.asarray(encode_means(plain.loaded.vae, plain.loaded.params, images), float)
+    assert list(zip(plain.columns.tolist(), plain.values.tolist(), strict=True)) == [
+        (0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1), (2, 2),
+    ]  # fmt: skip
+    shown = labels[:, plain.columns] == plain.values
+    rest = rows - rows.mean(0) - (shown - shown.mean(0)) @ plain.steps
+    np.testing.assert_allclose(shown.T @ rest, 0.0, atol=1e-3)
+
+
+def test_an_exchange_moves_the_code_between_mean_codes(plain, disc_set):
+    images, labels = first(disc_set)
+    labels = labels.copy()
+    labels[:, 0] = 0
+    unmoved, moved = plain.images(images, labels, request(plain.loaded, "red"), np.asarray([0.0, 1.0]))
+    vae, params, _ = plain.loaded
+    np.testing.assert_array_equal(unmoved, reconstruct(vae, params, images))
+    step = np.float32(STRENGTH * (plain.steps[1] - plain.steps[0]))
+    expected = decode_to_images(vae, params, encode_means(vae, params, images) + step[None])
+    np.testing.assert_allclose(moved, expected, atol=1)
+    assert np.abs(moved.astype(int) - unmoved).max() > 1
+
+
+def test_a_conditional_model_is_told_the_old_attributes_and_the_new(told, disc_set):
+    images, labels = first(disc_set)
+    still = told._replace(steps=np.zeros_like(told.steps))
+    before, after = still.images(images, labels, request(told.loaded, "width=large"), np.asarray([0.0, 1.0]))
+    vae, params, _ = told.loaded
     own = weights_of(labels[:, [2, 0]], 3)
-    codes = encode_means(loaded.vae, tell(loaded.params, own), images)
-    np.testing.assert_array_equal(before, decode_to_images(loaded.vae, tell(loaded.params, own), codes))
+    codes = encode_means(vae, tell(params, own), images)
+    np.testing.assert_array_equal(before, decode_to_images(vae, tell(params, own), codes))
     wanted = weights_of(np.stack([np.full(3, 2), labels[:, 0]], axis=1), 3)
-    np.testing.assert_array_equal(after, decode_to_images(loaded.vae, tell(loaded.params, wanted), codes))
-    assert not np.array_equal(before, reconstruct(loaded.vae, loaded.params, images))
+    np.testing.assert_array_equal(after, decode_to_images(vae, tell(params, wanted), codes))
+    assert not np.array_equal(before, reconstruct(vae, params, images))
 
 
-def test_own_attributes_that_never_go_with_the_request_become_unknown(run, disc_set):
-    loaded, image = load(run), np.asarray(disc_set.split("test").images[:1])
-    labels, degrees = np.asarray([[1, 0, 0]]), np.asarray([1.0])
-    never_red = np.asarray([[0, 0, 2], [0, 1, 2], [1, 0, 0]])  # No large disc is red.
-    after = exchange(loaded, image, labels, request(loaded, "width=large"), never_red, degrees)[0]
-    codes = encode_means(loaded.vae, tell(loaded.params, weights_of(np.asarray([[0, 1]]), 3)), image)
-    unknown = tell(loaded.params, weights_of(np.asarray([[2, -1]]), 3))
-    np.testing.assert_array_equal(after, decode_to_images(loaded.vae, unknown, codes))
+def test_what_never_goes_with_the_request_becomes_what_goes_with_it_most(told, disc_set):
+    images, _ = first(disc_set, 1)
+    # Large discs are never red; most of them are high.
+    table = np.asarray([[0, 0, 2], [0, 1, 2], [0, 1, 2], [1, 0, 0], [1, 1, 1]])
+    learned = told._replace(labelled=told.labelled._replace(values=table))
+    wanted, degrees = request(told.loaded, "width=large"), np.asarray([1.0])
+    after = learned.images(images, np.asarray([[1, 0, 0]]), wanted, degrees)
+    move = learned.steps[learned.columns == 0] @ np.eye(3), learned.steps[learned.columns == 2]
+    vae, params, _ = told.loaded
+    code = encode_means(vae, tell(params, weights_of(np.asarray([[0, 1]]), 3)), images)
+    step = STRENGTH * (move[0][0] - move[0][1] + move[1][2] - move[1][0])
+    blue = tell(params, weights_of(np.asarray([[2, 0]]), 3))
+    expected = decode_to_images(vae, blue, code + np.float32(step)[None])
+    np.testing.assert_allclose(after[0], expected, atol=1)
 
 
-def test_an_unknown_attribute_is_told_as_the_likeliest(run, disc_set):
-    loaded, image = load(run), np.asarray(disc_set.split("test").images[:1])
-    nothing, none, degrees = np.full((1, 3), -1), np.zeros((0, 3), int), np.asarray([0.0])
-    guessed = exchange(loaded, image, nothing, request(loaded, "red"), none, degrees)
-    # The bound of each value, with noise of its own.
-    told = tell(loaded.params, weights_of(np.asarray([[-1, 0], [-1, 1], [-1, 2]]), 3))
-    copies = np.repeat(image, 3, axis=0) / np.float32(255)
-    bounds = jax.jit(lambda told, x: loaded.vae.infer(told, jax.random.key(7), x, 64).log_weights)(told, copies).max(0)
-    likeliest = np.asarray([[int(np.argmax(bounds)), -1, -1]])
-    np.testing.assert_array_equal(guessed, exchange(loaded, image, likeliest, request(loaded, "red"), none, degrees))
+def test_an_unknown_attribute_is_guessed_from_the_code(plain, disc_set):
+    images, labels = first(disc_set, 8)
+    wanted, degrees = request(plain.loaded, "red"), np.asarray([1.0])
+    guessed = plain.images(images, np.full_like(labels, -1), wanted, degrees)[0]
+    rows = np.asarray(encode_means(plain.loaded.vae, plain.loaded.params, images))
+    learned = np.asarray(encode_means(plain.loaded.vae, plain.loaded.params, plain.labelled.images))
+    means = [learned[plain.labelled.values[:, 0] == value].mean(0) for value in (0, 1)]
+    nearer = labels.copy()
+    nearer[:, 0] = np.argmin([np.square(rows - mean).sum(1) for mean in means], axis=0)
+    np.testing.assert_array_equal(guessed, plain.images(images, nearer, wanted, degrees)[0])
+    assert len(set(nearer[:, 0])) == 2
 
 
 def test_interpolate_exchanges_attributes_of_one_image(run, call):
@@ -84,12 +131,12 @@ def test_interpolate_exchanges_attributes_of_one_image(run, call):
 def test_mistakes_of_an_exchange(run, dense_run, call):
     out = ("--out", "x.png")
     mistake(call(interpolate, run, "--with", "red", "--to", "test:1", *out), "cannot be combined with other ends")
-    mistake(call(interpolate, run, "--with", "red", "--report", *out), "--report is about a path of codes")
-    mistake(call(interpolate, run, "--with", "high", *out), "was trained without being told high", "width")
-    mistake(call(interpolate, dense_run, "--with", "red", *out), "is not conditional", "--model.attributes")
+    mistake(call(interpolate, run, "--with", "red", "--report", *out), "--report is about a path between images")
+    mistake(call(interpolate, run, "--with", "rod", *out), "no attribute 'rod'")
+    mistake(call(interpolate, dense_run, "--with", "rad", *out), "no attribute 'rad'", "red")
     mistake(call(sample, run, "--with", "high", *out), "was trained without being told high")
     measure = ("measure", run, "red", "--exchange")
-    mistake(call(attribute, *measure, "--degree", 2), "--exchange moves no code")
+    mistake(call(attribute, *measure, "--step", "same"), "--exchange learns no directions")
     mistake(call(attribute, *measure, "--labels", "mine.csv"), "cannot be used with --labels")
 
 

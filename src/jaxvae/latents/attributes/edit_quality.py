@@ -21,7 +21,7 @@ from jaxvae.inference import decode_to_images, encode_means
 from jaxvae.latents.attributes.classifier import Classifier
 from jaxvae.latents.attributes.directions import LabelledCodes
 from jaxvae.latents.attributes.edits import Edit, Step, edit
-from jaxvae.latents.attributes.exchange import exchange
+from jaxvae.latents.attributes.exchange import Exchange
 from jaxvae.latents.attributes.labels import Labelled, column_and_value, random_subset
 from jaxvae.runs.run import Loaded
 
@@ -108,22 +108,22 @@ class Judge(NamedTuple):
         images = decode_to_images(self.loaded.vae, self.loaded.params, z)
         return self._compare(name, remove, most, self.before, predict_values(self.classifier, images))
 
-    def measure_exchange(self, name: str, *, remove: bool = False, most: int | None = None) -> dict[str, Any]:
-        """Measures exchanging an attribute with a conditional model; returns what `measure` returns.
+    def measure_exchange(
+        self, learned: Exchange, name: str, *, remove: bool = False, degree: float = 1.0, most: int | None = None
+    ) -> dict[str, Any]:
+        """Measures exchanging an attribute; returns what `measure` returns.
 
         Other attributes are compared with the reconstruction under the image's own attributes.
 
         Raises:
-            UserError: If no held-out image can be edited, and as `exchange`.
+            UserError: If no held-out image can be edited.
         """
         column, value = column_and_value(self.learned.labelled, name)
         start, _ = self._split(name, remove, most)
         request = np.full(len(self.held_out.attributes), UNKNOWN)
         request[column] = int(value == 0) if remove else value
         images, labels = np.asarray(self.held_out.images)[start], self.held_out.values[start]
-        before, after = exchange(
-            self.loaded, images, labels, request, self.learned.labelled.values, np.asarray([0.0, 1.0])
-        )
+        before, after = learned.images(images, labels, request, np.asarray([0.0, degree]))
         seen = {attribute: np.array(values) for attribute, values in self.before.items()}
         for attribute, values in predict_values(self.classifier, before).items():
             seen[attribute][start] = values
