@@ -134,7 +134,7 @@ class Exchange(NamedTuple):
     def _concerns(self, request: Request, column: int) -> bool:
         """Returns whether an attribute is requested, or has a value that never goes with what is."""
         known = set(self.labelled.values[:, column].tolist()) - {UNKNOWN}
-        return request[column] != UNKNOWN or any(
+        return bool(request[column] != UNKNOWN) or any(
             known - set(self._together(wanted, request, column).tolist())
             for wanted in np.flatnonzero(request != UNKNOWN).tolist()
         )
