@@ -16,6 +16,8 @@ import tyro
 from jaxvae import load
 from jaxvae.cli import run_command
 from jaxvae.data.select import data_set
+from jaxvae.evaluation.features import build_features
+from jaxvae.evaluation.frechet import frechet_distance
 from jaxvae.inference import sample_images
 from jaxvae.latents.attributes.classifier import fit_classifier
 from jaxvae.latents.attributes.edit_quality import predict_values
@@ -39,7 +41,7 @@ def requests(
     n: int = 200,
     seed: int = 0,
 ) -> None:
-    """Prints a table of success for each attribute and request, and renders draws for each request at guidance 2.
+    """Prints a table of success and distance for each attribute, and renders draws for each request at guidance 2.
 
     Args:
         run: A run whose flow-matching prior was fitted to images with attributes.
@@ -66,16 +68,26 @@ def requests(
             np.mean([np.mean(seen[names[column]] == values[column]) for column in np.flatnonzero(values >= 0)])
         )
 
-    print("| request | " + " | ".join(f"guidance {scale:g}" for scale in guidance) + " |")
-    print("| --- |" + " --- |" * len(guidance))
+    features = build_features("pixels").extract
+    real, table = np.asarray(prepared.split("train").images), np.asarray(prepared.split("train").attributes)
+
+    def distance(request: tuple[str, ...]) -> str:
+        """Fréchet distance between draws at the middle guidance and as many real images that show the request."""
+        wanted = parse_request(loaded.info.data, request)
+        shown = np.flatnonzero(np.all((wanted < 0) | (table == wanted), axis=1))[:n]
+        drawn = images(request, guidance[len(guidance) // 2])[: len(shown)]
+        return f"{frechet_distance(features(drawn), features(real[shown])):.2f} ({len(shown)})"
+
+    middle = f"Fréchet distance at {guidance[len(guidance) // 2]:g} (images)"
+    print("| request | " + " | ".join(f"guidance {scale:g}" for scale in guidance) + f" | {middle} |")
+    print("| --- |" + " --- |" * (len(guidance) + 1))
     absent, present = ([(f"{name}={value}",) for name in names] for value in (0, 1))
     for request in [*present, *REQUESTS[1:]]:
-        print(
-            f"| {' '.join(request)} | " + " | ".join(f"{100 * share(request, each):.0f} %" for each in guidance) + " |"
-        )
+        shares = " | ".join(f"{100 * share(request, each):.0f} %" for each in guidance)
+        print(f"| {' '.join(request)} | {shares} | {distance(request)} |")
     for title, group in (("mean of all, present", present), ("mean of all, absent", absent)):
         means = [np.mean([share(request, scale) for request in group]) for scale in guidance]
-        print(f"| {title} | " + " | ".join(f"{100 * mean:.1f} %" for mean in means) + " |")
+        print(f"| {title} | " + " | ".join(f"{100 * mean:.1f} %" for mean in means) + " | |")
     rows = [images(request, 2.0)[:COLUMNS] for request in REQUESTS]
     captions = [" ".join(request).replace(" ", "\n") for request in REQUESTS]
     print(save_png(labelled_grid(np.concatenate(rows), COLUMNS, before=captions), out))

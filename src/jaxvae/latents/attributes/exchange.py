@@ -33,6 +33,16 @@ Labels = Int[np.ndarray, "n a"]
 Rows = Float[np.ndarray, "n d"]
 
 
+def code_rows_told(loaded: Loaded, images: Images, labels: Labels) -> Rows:
+    """Returns the posterior means of images, of which a conditional model is told these labels, as rows."""
+    parts = []
+    for start in range(0, len(images), BATCH_SIZE):
+        part = slice(start, start + BATCH_SIZE)
+        codes: Code = encode_means(loaded.vae, _told(loaded, labels[part], labels[part], 0.0), np.asarray(images[part]))
+        parts.append(np.asarray(flatten(codes), np.float64))
+    return np.concatenate(parts)
+
+
 class Exchange(NamedTuple):
     """What exchanging attributes needs to know, learned from labelled images.
 
@@ -61,7 +71,7 @@ class Exchange(NamedTuple):
         columns, values = entries(labelled.values)
         if not len(columns):
             raise UserError(f"{labelled.origin} has no attribute of which images have different values.")
-        rows = _rows(loaded, labelled.images, labelled.values)
+        rows = code_rows_told(loaded, labelled.images, labelled.values)
         like = code_shape(loaded.vae, loaded.params)
         units = rows.shape[1]
         if loaded.vae.levels:
@@ -122,8 +132,8 @@ class Exchange(NamedTuple):
         if not missing:
             return guessed
         untold = np.full_like(table, UNKNOWN)
-        learned = _rows(self.loaded, self.labelled.images, untold)
-        rows = _rows(self.loaded, images, np.full_like(labels, UNKNOWN))
+        learned = code_rows_told(self.loaded, self.labelled.images, untold)
+        rows = code_rows_told(self.loaded, images, np.full_like(labels, UNKNOWN))
         for column in missing:
             known, choices = table[:, column] != UNKNOWN, self.values[self.columns == column]
             scores = [direction(learned[known], table[known, column] == value).score(rows) for value in choices]
@@ -153,16 +163,6 @@ class Exchange(NamedTuple):
         """Returns the known values of an attribute in the images that have a requested one."""
         values = self.labelled.values[self.labelled.values[:, wanted] == request[wanted], column]
         return values[values != UNKNOWN]
-
-
-def _rows(loaded: Loaded, images: Images, labels: Labels) -> Rows:
-    """Returns the posterior means of images, of which a conditional model is told these labels, as rows."""
-    parts = []
-    for start in range(0, len(images), BATCH_SIZE):
-        part = slice(start, start + BATCH_SIZE)
-        codes: Code = encode_means(loaded.vae, _told(loaded, labels[part], labels[part], 0.0), np.asarray(images[part]))
-        parts.append(np.asarray(flatten(codes), np.float64))
-    return np.concatenate(parts)
 
 
 def _told(loaded: Loaded, before: Labels, after: Labels, degree: float) -> Params:
