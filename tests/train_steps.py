@@ -15,20 +15,19 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (48, 16, 16, 3)).astype(np.ui
 
 def begin(config):
     vae, keys = build(config.model, (16, 16, 3)), split_root(config.seed)
-    critic = init_critic(config.objective.build(1).critic, keys.init, vae, (16, 16, 3))
+    critic = init_critic(config.objective.build(1).critic, keys.init, (16, 16, 3))
     return vae, init_state(keys, vae, config.train, critic)
 
 
-def stepped(config, count, devices=DevicesConfig(), on=1, labels=None):
+def stepped(config, count, devices=DevicesConfig(), on=1):
     """The states after each of so many steps, and their metrics."""
     vae, state = begin(config)
     placement = over(jax.devices()[:on], config, devices)
     state = jax.tree.map(lambda leaf, like: jax.device_put(leaf, like.sharding), state, placement.of(state))
     step = compile_step(build_train_step(vae, config, 48, devices, placement.mesh), placement)
     states, metrics = [jax.device_get(one_copy(placement, state._replace(key=())))], []
-    told = None if labels is None else jax.device_put(labels[None], placement.split)
     for _ in range(count):
-        state, measured = step(state, jax.device_put(IMAGES[None], placement.split), told)
+        state, measured = step(state, jax.device_put(IMAGES[None], placement.split))
         states.append(jax.device_get(one_copy(placement, state._replace(key=()))))
         metrics.append({name: float(each[0]) for name, each in measured.items() if name != "update"})
     return states, metrics

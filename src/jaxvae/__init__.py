@@ -41,7 +41,6 @@ from jaxvae.objectives import (
     Autoencoder,
     BetaTCVAE,
     Critic,
-    Fader,
     Objective,
     ObjectiveConfig,
 )
@@ -105,7 +104,6 @@ __all__ = [
     "DiscretizedLogisticLikelihood",
     "DiscretizedLogisticMixtureLikelihood",
     "Example",
-    "Fader",
     "FlowPrior",
     "Folder",
     "FullMixturePrior",

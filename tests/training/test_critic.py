@@ -192,7 +192,7 @@ class Moments(ObjectiveConfig):
             return params["scale"] * (jnp.mean(terms.z, axis=1) + params["shift"])
 
         critic = Critic(
-            init=lambda key, vae, shape: {"scale": jnp.ones(()), "shift": jnp.full((), 0.5 * shape[2])},
+            init=lambda key, shape: {"scale": jnp.ones(()), "shift": jnp.full((), 0.5 * shape[2])},
             memory={"seen": jnp.zeros(())},
             optimizer=optax.sgd(0.1),
             opinion=opinion,

@@ -7,7 +7,6 @@ from jaxvae.objectives.autoencoder import Autoencoder
 from jaxvae.objectives.base import AnnealedObjective, Critic, Objective, ObjectiveConfig
 from jaxvae.objectives.beta_tcvae import BetaTCVAE
 from jaxvae.objectives.evidence import ELBO
-from jaxvae.objectives.fader import Fader
 from jaxvae.objectives.iwae import IWAE
 from jaxvae.objectives.mmd import MMD
 
@@ -25,7 +24,6 @@ __all__ = [
     "Autoencoder",
     "BetaTCVAE",
     "Critic",
-    "Fader",
     "Objective",
     "ObjectiveConfig",
     "elbo",

@@ -40,7 +40,7 @@ class Critic(NamedTuple):
     Evaluation knows no critic.
 
     Attributes:
-        init: (key, the model, (h, w, c)) -> its parameters, a pytree.
+        init: (key, (h, w, c)) -> its parameters, a pytree.
         memory: numbers that it carries from step to step without gradients, at the start: a pytree; () for none.
         optimizer: what moves its parameters.
         opinion: (its parameters, terms, x) -> what it says of each image and its reconstruction, arrays [b, ...].
@@ -51,7 +51,7 @@ class Critic(NamedTuple):
         metrics: (opinion, memory, step) -> named numbers [b] or [], which are logged.
     """
 
-    init: Callable[[Any, VAE, tuple[int, int, int]], Any]
+    init: Callable[[Any, tuple[int, int, int]], Any]
     memory: Any
     optimizer: Any
     opinion: Callable[[Any, Any, Float[ArrayLike, "b h w c"]], Any]

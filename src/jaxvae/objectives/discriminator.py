@@ -124,7 +124,7 @@ def discriminator_critic(
         }
 
     return Critic(
-        init=lambda key, vae, shape: network.init(key, shape),
+        init=network.init,
         memory=RunningMeans(jnp.zeros(()), jnp.zeros(())),
         optimizer=optax.adam(learning_rate, *MOMENTS),
         opinion=partial(_opinion, network),

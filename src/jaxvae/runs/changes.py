@@ -13,7 +13,6 @@ from jaxvae.errors import UserError
 from jaxvae.experiment import Config, changed, differences
 from jaxvae.hub.names import is_hub_name
 from jaxvae.keys import key_shape
-from jaxvae.models import build
 from jaxvae.runs import checkpoint
 from jaxvae.runs.checkpoint import DamagedError
 from jaxvae.runs.description import described, same_shapes
@@ -97,9 +96,8 @@ def _other_critic(run: Path, before: Config, config: Config) -> bool:
     if before.objective == config.objective or None in critics or not known:
         return False
     height, width, channels = described(folder, known[-1])["data"]["shape"]
-    vae = build(config.model, (height, width, channels))
     shapes = [
-        jax.eval_shape(lambda key, init=critic.init: init(key, vae, (height, width, channels)), key_shape())
+        jax.eval_shape(lambda key, init=critic.init: init(key, (height, width, channels)), key_shape())
         for critic in critics
         if critic is not None
     ]

@@ -10,7 +10,6 @@ from jaxtyping import Bool, Float
 
 from jaxvae.annotations import ArrayLike, PRNGKey, Step, Tree
 from jaxvae.objectives import Critic
-from jaxvae.vae import VAE
 
 
 class CriticState(NamedTuple):
@@ -24,19 +23,18 @@ class CriticState(NamedTuple):
     memory: Tree = None
 
 
-def init_critic(critic: Critic | None, key: PRNGKey, vae: VAE, shape: tuple[int, int, int]) -> CriticState:
+def init_critic(critic: Critic | None, key: PRNGKey, shape: tuple[int, int, int]) -> CriticState:
     """Returns the state of a critic of images [h, w, c] before the first step.
 
     Args:
         critic: None where the objective has none.
         key: that of the model's first parameters.
-        vae: the model.
         shape: height, width and channels of the images.
     """
     if critic is None:
         return CriticState()
     # The model is initialised from the same key, whose draws are not these.
-    params = critic.init(jax.random.fold_in(jax.random.clone(key), 1), vae, shape)
+    params = critic.init(jax.random.fold_in(jax.random.clone(key), 1), shape)
     return CriticState(params, critic.optimizer.init(params), jax.tree.map(jnp.asarray, critic.memory))
 
 

@@ -81,7 +81,7 @@ def _begun(keys: Keys, vae: VAE, config: Config, prepared: Prepared, place: Plac
     critic = config.objective.build(1).critic
 
     def begin(keys: Keys, trained: Params | None) -> TrainState:
-        state = init_state(keys, vae, config.train, init_critic(critic, keys.init, vae, prepared.shape))
+        state = init_state(keys, vae, config.train, init_critic(critic, keys.init, prepared.shape))
         if trained is None and images is None:
             return state
         params = vae.start(state.params, images) if trained is None else trained
@@ -129,7 +129,7 @@ def _continued(
     critic = config.objective.build(1).critic
 
     def begin_critic(key: PRNGKey) -> CriticState:
-        return init_critic(critic, key, vae, prepared.shape)
+        return init_critic(critic, key, prepared.shape)
 
     like = place.of(jax.eval_shape(lambda: trees(init_state(keys, vae, config.train, begin_critic(keys.init)))))
     begins = None

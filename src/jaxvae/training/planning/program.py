@@ -40,7 +40,7 @@ def state_shapes(config: Config, shape: tuple[int, int, int]) -> TrainState:
 
     def init() -> TrainState:
         keys = split_root(0)
-        return init_state(keys, vae, config.train, init_critic(critic, keys.init, vae, shape))
+        return init_state(keys, vae, config.train, init_critic(critic, keys.init, shape))
 
     return jax.eval_shape(init)
 
