@@ -136,7 +136,7 @@ def _metavar(argument: ArgumentDefinition, name: str) -> str:
         return made
     if argument.is_positional():
         return f"{name.upper()} ..." if argument.lowered.nargs == "*" else name.upper()
-    if name in NAMES:
+    if name in NAMES and argument.lowered.nargs != "*":
         return NAMES[name]
     made = re.sub(r"\{None\}\||(?<=\{)None,", "", made)
     made = re.sub(r"\[(\w+) \[\1 \.\.\.\]\]", r"\1 ...", made)
