@@ -15,7 +15,7 @@ MODELS = {
 
 def stirred(vae):
     """Parameters under which what is told has an effect; at first it has none."""
-    params = vae.init(jax.random.key(0))
+    params = jax.jit(vae.init)(jax.random.key(0))
     leaves, structure = jax.tree.flatten(params)
     keys = jax.random.split(jax.random.key(1), len(leaves))
     stir = [leaf + 0.3 * jax.random.normal(key, leaf.shape) for leaf, key in zip(leaves, keys, strict=True)]
@@ -41,6 +41,7 @@ def test_a_part_of_the_labels_is_hidden_from_none_to_all():
 @pytest.mark.parametrize("name", MODELS)
 def test_every_function_follows_what_is_told(name):
     vae, x = build(MODELS[name], (16, 16, 3)), jnp.full((2, 16, 16, 3), 0.4)
+    vae = vae._replace(encode=jax.jit(vae.encode), decode=jax.jit(vae.decode))
     params, count = stirred(vae), len(vae.attributes)
     one, other = (tell(params, weights_of(np.full((1, count), value), vae.attribute_values)) for value in (0, 1))
     z = jnp.ones((2, 4))
@@ -52,12 +53,13 @@ def test_every_function_follows_what_is_told(name):
 
 
 def test_each_image_is_told_its_own():
-    vae, x = build(MODELS["conv"], (16, 16, 3)), jax.random.uniform(jax.random.key(2), (3, 16, 16, 3))
+    vae, x = build(MODELS["mlp"], (16, 16, 3)), jax.random.uniform(jax.random.key(2), (3, 16, 16, 3))
     params, labels = stirred(vae), np.asarray([[0, 2], [1, -1], [-1, 0]])
-    together = vae.infer(tell(params, weights_of(labels, 3)), jax.random.split(jax.random.key(3), 3), x, 5)
+    infer = jax.jit(lambda told, keys, x: vae.infer(told, keys, x, 5))
+    together = infer(tell(params, weights_of(labels, 3)), jax.random.split(jax.random.key(3), 3), x)
     for row in range(3):
         key = jax.random.split(jax.random.key(3), 3)[row : row + 1]
-        alone = vae.infer(tell(params, weights_of(labels[row : row + 1], 3)), key, x[row : row + 1], 5)
+        alone = infer(tell(params, weights_of(labels[row : row + 1], 3)), key, x[row : row + 1])
         np.testing.assert_allclose(alone.log_weights[:, 0], together.log_weights[:, row], rtol=2e-5)
 
 

@@ -15,13 +15,24 @@ from jaxvae.artifacts.formats import FORMATS
 from jaxvae.codes import Code
 from jaxvae.data.pixels import uint8_images
 from jaxvae.data.prepared import Prepared
-from jaxvae.data.sources.base import SPLITS
+from jaxvae.data.select import data_set
+from jaxvae.data.sources.base import SPLITS, UNKNOWN
 from jaxvae.errors import UserError
 from jaxvae.evaluation.log_likelihood import importance_bounds
 from jaxvae.evaluation.report import evaluation_keys
 from jaxvae.explorer.page_files import FACES
 from jaxvae.keys import key_for
-from jaxvae.latents.attributes.request import GUIDANCE, choose_prior, params_for, parse_request, prior_for
+from jaxvae.latents.attributes.directions import MAX_IMAGES
+from jaxvae.latents.attributes.exchange import Exchange
+from jaxvae.latents.attributes.labels import labelled_split
+from jaxvae.latents.attributes.request import (
+    GUIDANCE,
+    choose_prior,
+    is_request,
+    params_for,
+    parse_request,
+    prior_for,
+)
 from jaxvae.latents.latent_writing import LatentOptions, ScalingKind, write_latents
 from jaxvae.latents.paths.build import PathName, build_path
 from jaxvae.latents.paths.interpolation import codes_along
@@ -112,6 +123,42 @@ class Run(runs.Loaded):
         ends = inference.unstack(self.encode(np.concatenate([self._images(first)[:1], self._images(second)[:1]])))
         made = build_path(path, self.vae, self.params)
         return inference.decode_to_images(self.vae, self.params, codes_along(made, ends, np.linspace(0.0, 1.0, steps)))
+
+    def exchange(
+        self,
+        images: Any,
+        *,
+        with_: Sequence[str] = (),
+        without: Sequence[str] = (),
+        labels: Any = None,
+        degree: float = 1.0,
+        data: str | Path | None = None,
+    ) -> Images:
+        """Returns images with some of their attributes exchanged; it learns how from the training images.
+
+        Args:
+            images: the images.
+            with_: attributes that they should show: "sunglasses", or "label=Sneaker".
+            without: attributes that they should not show.
+            labels: the attributes that they have, integers [n, a] in the order of the data set and negative where
+                unknown; None for images of which nothing is known.
+            degree: 0 returns reconstructions, 1 the exchange.
+            data: the prepared data set, if it has moved since the run was trained.
+
+        Raises:
+            UserError: nothing is requested, something that the data set does not have, or labels of another shape.
+        """
+        given, request = self._images(images), parse_request(self.info.data, with_, without)
+        if not is_request(request):
+            raise UserError("nothing is requested; name an attribute in with_ or without.")
+        known = np.full((len(given), len(request)), UNKNOWN) if labels is None else np.asarray(labels)
+        if known.shape != (len(given), len(request)) or known.dtype.kind not in "iu":
+            raise UserError(
+                f"the labels are {known.dtype}{list(known.shape)}, but must be integers {[len(given), len(request)]}."
+            )
+        prepared = data_set(self.info.data, None if data is None else Path(data))
+        learned = Exchange.learn(self, labelled_split(prepared, "train", MAX_IMAGES))
+        return learned.images(given, known, request, np.asarray([degree]))[0]
 
     def log_likelihood(self, images: Any, k: int = 100, *, seed: int = 0) -> Float[np.ndarray, " n"]:
         """Returns a lower bound on log p(x) of each image, in nats; larger is better.

@@ -51,7 +51,10 @@ def test_a_file_of_ones_own_is_named_by_its_path(tmp_path, monkeypatch):
             ("there is no experiment avatras: did you mean 'avatars' or", "The stock experiments are avatars, "),
         ),
         ("experiments/avatars.py", ("did you mean 'avatars' or", "a file of your own is named by its path")),
-        ("xyzxyz", ("expected one of avatars, avatars_latent, avatars_pooling, avatars_top_down,",)),
+        (
+            "xyzxyz",
+            ("expected one of avatars, avatars_conditional, avatars_latent, avatars_pooling, avatars_top_down,",),
+        ),
         ("..", (".. is a folder, not an experiment; to train on its images, --data.source ..",)),
     ],
 )

@@ -9,6 +9,7 @@ from conftest import DENSE, flow_matching_arrays, mistake, saved_run, tiny_confi
 
 from jaxvae import load
 from jaxvae.attribute import attribute
+from jaxvae.errors import UserError
 from jaxvae.inference import decode_to_images, encode_means, reconstruct
 from jaxvae.interpolate import interpolate
 from jaxvae.latents.attributes.exchange import STRENGTH, Exchange
@@ -144,6 +145,17 @@ def test_draws_are_decoded_under_the_request(run):
     loaded = load(run)
     small, large = (loaded.sample(2, prior="model", with_=(f"width={width}",)) for width in ("small", "large"))
     assert not np.array_equal(small, large)
+
+
+def test_the_library_exchanges_attributes(told, disc_set):
+    images, labels = first(disc_set)
+    after = told.loaded.exchange(images, with_=["width=large"], labels=labels)
+    expected = told.images(images, labels, request(told.loaded, "width=large"), np.asarray([1.0]))[0]
+    np.testing.assert_allclose(after, expected, atol=1)
+    with pytest.raises(UserError, match="nothing is requested"):
+        told.loaded.exchange(images)
+    with pytest.raises(UserError, match=r"the labels are int64\[3, 2\], but must be integers \[3, 3\]"):
+        told.loaded.exchange(images, with_=["red"], labels=labels[:, :2].astype(np.int64))
 
 
 def test_exchanges_are_measured(run, call):
