@@ -10,11 +10,12 @@ from conftest import DENSE, flow_matching_arrays, mistake, saved_run, tiny_confi
 from jaxvae import load
 from jaxvae.attribute import attribute
 from jaxvae.errors import UserError
+from jaxvae.explorer.moves import decode_draws
 from jaxvae.inference import decode_to_images, encode_means, reconstruct
 from jaxvae.interpolate import interpolate
 from jaxvae.latents.attributes.exchange import STRENGTH, Exchange
 from jaxvae.latents.attributes.labels import labelled_split
-from jaxvae.latents.attributes.request import parse_request
+from jaxvae.latents.attributes.request import params_for, parse_request
 from jaxvae.sample import sample
 from jaxvae.told import tell, weights_of
 
@@ -156,6 +157,16 @@ def test_the_library_exchanges_attributes(told, disc_set):
         told.loaded.exchange(images)
     with pytest.raises(UserError, match=r"the labels are int64\[3, 2\], but must be integers \[3, 3\]"):
         told.loaded.exchange(images, with_=["red"], labels=labels[:, :2].astype(np.int64))
+
+
+def test_the_explorer_decodes_draws_under_their_request_and_keeps_codes_that_show_it(run):
+    loaded = load(run)
+    rows = np.eye(3, dtype=np.float32)
+    images, codes = decode_draws(loaded, rows, ("width=large",))
+    asked = params_for(loaded, request(loaded, "width=large"))
+    np.testing.assert_array_equal(images, decode_to_images(loaded.vae, asked, rows))
+    np.testing.assert_allclose(codes, encode_means(loaded.vae, loaded.params, images), atol=1e-5)
+    np.testing.assert_array_equal(decode_draws(loaded, rows, ())[1], rows)
 
 
 def test_exchanges_are_measured(run, call):
