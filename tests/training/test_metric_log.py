@@ -6,7 +6,7 @@ from conftest import tiny_config, train_config
 
 from jaxvae import MLP
 from jaxvae.runs import checkpoint
-from jaxvae.training import loop
+from jaxvae.training import loop, session
 from jaxvae.training.metric_log import discard_log, flush_to_disk, open_log, print_line, update_progress, write
 
 
@@ -60,8 +60,8 @@ def test_without_a_terminal_plain_lines_are_printed_periodically(tmp_path, capsy
 
 def test_lines_are_flushed_before_a_checkpoint_is_saved(disc_set, tmp_path, monkeypatch):
     done = []
-    flush_to_disk, save = loop.flush_to_disk, checkpoint.save
-    monkeypatch.setattr(loop, "flush_to_disk", lambda record: (done.append("lines"), flush_to_disk(record)))
+    flush_to_disk, save = session.flush_to_disk, checkpoint.save
+    monkeypatch.setattr(session, "flush_to_disk", lambda record: (done.append("lines"), flush_to_disk(record)))
     monkeypatch.setattr(checkpoint, "save", lambda *given, **said: (done.append("checkpoint"), save(*given, **said)))
     settings = train_config(steps=4, validate_every=2, fitted_flow_steps=0, mixture_components=0)
     model = MLP(hidden=(8,), latent=3)

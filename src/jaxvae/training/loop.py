@@ -7,38 +7,33 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from jaxvae.codes import STATISTICS_TREE as STATISTICS
 from jaxvae.config import DevicesConfig
 from jaxvae.data.prepared import Prepared
 from jaxvae.errors import UserError
-from jaxvae.evaluation.per_example import OBJECTIVE, DrawCodes, Measure, build_draw_codes, build_measure
+from jaxvae.evaluation.per_example import OBJECTIVE, build_draw_codes, build_measure
 from jaxvae.experiment import Config
 from jaxvae.inference import code_statistics
 from jaxvae.models import build
 from jaxvae.runs import checkpoint
 from jaxvae.runs.changes import all_changes, changes_objective
-from jaxvae.runs.run import about, write_config
+from jaxvae.runs.run import write_config
 from jaxvae.system.progress import under_way
 from jaxvae.training.failures import report_disk_full, report_lost_process
 from jaxvae.training.freezing import check_frozen, split
-from jaxvae.training.input_pipeline import Advance, feeding, fits_on_device
+from jaxvae.training.input_pipeline import feeding, fits_on_device
 from jaxvae.training.interrupts import catch_interrupts
 from jaxvae.training.labels import training_labels
 from jaxvae.training.lock import lock_run
 from jaxvae.training.metric_log import (
     Callback,
-    MetricLog,
-    Pending,
     discard_log,
-    flush_to_disk,
     log,
     open_log,
     print_line,
@@ -48,13 +43,14 @@ from jaxvae.training.multihost import any_process, broadcast_from_first, is_firs
 from jaxvae.training.prior_fitting import Fits, fit_priors, fits_of, require_small_top
 from jaxvae.training.prior_refit import is_due, refit_prior
 from jaxvae.training.resume import start, trees
-from jaxvae.training.sharding import Placement, everywhere, one_copy, place
+from jaxvae.training.session import Session, Trainer
+from jaxvae.training.sharding import everywhere, one_copy, place
 from jaxvae.training.skipping import SkippedStep, write_report
 from jaxvae.training.snapshots import ends, show
-from jaxvae.training.state import Keys, TrainState, split_root
+from jaxvae.training.state import TrainState, split_root
 from jaxvae.training.step import build_train_step, layers
-from jaxvae.training.validation import BatchObjective, Best, build_batch_objective, out_of_patience, validate
-from jaxvae.vae import VAE, Params
+from jaxvae.training.validation import Best, build_batch_objective, out_of_patience, validate
+from jaxvae.vae import Params
 
 REFIT_IMAGES = 5000  # Whose codes are drawn for a refit of the prior before the last step.
 
@@ -86,72 +82,6 @@ def train(
         with open_run(trainer, int(state.step), callback) as session:
             state = run_steps(session, state)
             return finish(session, state)
-
-
-@dataclass(frozen=True)
-class Trainer:
-    """Everything about a run that does not change from step to step."""
-
-    config: Config
-    prepared: Prepared
-    run: Path
-    devices: DevicesConfig
-    vae: VAE
-    keys: Keys
-    placement: Placement
-    measure: Measure
-    batch_objective: BatchObjective
-    draw_codes: DrawCodes
-    labels: np.ndarray | None
-
-    @property
-    def checkpoints(self) -> Path:
-        """The folder of the checkpoints."""
-        return self.run / "checkpoints"
-
-    @property
-    def images(self) -> np.ndarray:
-        """The training images, uint8 [n, h, w, c]."""
-        return self.prepared.split("train").images
-
-
-@dataclass
-class Session:
-    """A run under way: its open files, and what the loop remembers between steps.
-
-    Attributes:
-        trainer: what does not change.
-        checkpointer: Orbax.
-        record: metrics.jsonl, TensorBoard and the progress bar.
-        advance: (state, step) -> (state, metrics) of the next steps, compiled.
-        stop: true once the user has asked to stop.
-        first: the step at which this session began.
-        saved: the step of the last checkpoint.
-        score: what the last validation gave; None before the first.
-        best: the best validation so far.
-        changes: the values that changed on the way, at which steps.
-        pending: metrics that have not been fetched from the device yet.
-        clock: when the metrics were last fetched.
-    """
-
-    trainer: Trainer
-    checkpointer: Any
-    record: MetricLog
-    advance: Advance
-    stop: Any
-    first: int
-    saved: int
-    score: float | None
-    best: Best
-    changes: list[dict[str, Any]]
-    pending: Pending = field(default_factory=list)
-    clock: float = field(default_factory=time.monotonic)
-
-    def save(self, step: int, named: dict[str, Any], **options: Any) -> None:
-        """Starts saving a checkpoint, after the metrics that led to it are on the disk."""
-        flush_to_disk(self.record)
-        described = about(self.trainer.config, self.trainer.prepared, self.changes)
-        checkpoint.save(self.checkpointer, step, named, about=described, **options)
 
 
 def set_up(config: Config, prepared: Prepared, run: Path, devices: DevicesConfig) -> tuple[Trainer, TrainState]:
