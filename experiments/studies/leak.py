@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from jaxvae import load
 from jaxvae.cli import run_command
 from jaxvae.data.select import data_set
-from jaxvae.data.sources.base import UNKNOWN
+from jaxvae.labels import UNKNOWN
 from jaxvae.latents.attributes.exchange import code_rows_told
 
 

@@ -16,12 +16,13 @@ from jaxvae.codes import Code
 from jaxvae.data.pixels import uint8_images
 from jaxvae.data.prepared import Prepared
 from jaxvae.data.select import data_set
-from jaxvae.data.sources.base import SPLITS, UNKNOWN
+from jaxvae.data.sources.base import SPLITS
 from jaxvae.errors import UserError
 from jaxvae.evaluation.log_likelihood import importance_bounds
 from jaxvae.evaluation.report import evaluation_keys
 from jaxvae.explorer.page_files import FACES
 from jaxvae.keys import key_for
+from jaxvae.labels import UNKNOWN
 from jaxvae.latents.attributes.directions import MAX_IMAGES
 from jaxvae.latents.attributes.exchange import Exchange
 from jaxvae.latents.attributes.labels import labelled_split

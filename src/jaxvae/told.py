@@ -18,8 +18,8 @@ from jax import Array
 from jaxtyping import Bool, Float, Int
 
 from jaxvae.annotations import ArrayLike, Params, PRNGKey, PRNGKeys
+from jaxvae.labels import UNKNOWN
 
-UNKNOWN = -1  # Of the value of an attribute.
 TOLD = "told"  # Name of the weights among the parameters.
 FREE_SHARE, WHOLE_SHARE = 0.15, 0.5  # Shares of the examples whose attributes are all hidden, or all shown.
 

@@ -8,7 +8,7 @@ Letters in shapes, throughout the project: b batch, k importance samples, h w c 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -142,6 +142,10 @@ class VAE(NamedTuple):
         first.
         """
         return code[: self.top_levels] if self.levels else code
+
+    def told_columns(self, names: Sequence[str]) -> list[int]:
+        """Returns which of a data set's attributes a conditional model is told, in the model's order."""
+        return [list(names).index(attribute) for attribute in self.attributes]
 
     def units(self, params: Params) -> int:
         """Returns the number of units of a code."""

@@ -13,9 +13,10 @@ from PIL import Image, ImageOps
 from jaxvae.data.config import DataConfig
 from jaxvae.data.images import crop_and_resize, read_image
 from jaxvae.data.prepared import Prepared, lacks_images, open_prepared
-from jaxvae.data.sources.base import SPLITS, UNKNOWN
+from jaxvae.data.sources.base import SPLITS
 from jaxvae.data.sources.folder_files import find_images
 from jaxvae.errors import UserError, suggest
+from jaxvae.labels import UNKNOWN
 
 
 def select(which: str, data: dict[str, Any]) -> np.ndarray:

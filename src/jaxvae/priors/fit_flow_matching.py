@@ -13,9 +13,10 @@ from jaxtyping import Float, Int
 from jaxvae.annotations import Params, PRNGKey
 from jaxvae.codes import Code
 from jaxvae.keys import key_for, key_shape
+from jaxvae.labels import UNKNOWN
 from jaxvae.networks.velocity import Velocity, build_velocity
 from jaxvae.priors.flow_matching import FlowMatching, condition_of, velocity_at
-from jaxvae.told import UNKNOWN, draw_shown
+from jaxvae.told import draw_shown
 
 WIDTH, BLOCKS = 256, 3  # Of the network, for codes that are vectors.
 MAP_WIDTH = 64

@@ -22,8 +22,7 @@ def training_labels(vae: VAE, prepared: Prepared) -> Int[np.ndarray, "n a"] | No
             raise UserError(f"model.attributes has {attribute}, but {name} has no attributes.")
         if attribute not in known:
             raise UserError(f"model.attributes has {attribute}, which {name} lacks: {suggest(attribute, known)}")
-    columns = [known.index(attribute) for attribute in vae.attributes]
-    labels = np.asarray(prepared.split("train").attributes)[:, columns]
+    labels = np.asarray(prepared.split("train").attributes)[:, vae.told_columns(known)]
     largest = labels.max(axis=0)
     if largest.max() >= vae.attribute_values:
         worst = int(largest.argmax())

@@ -12,12 +12,13 @@ from jaxvae.errors import UserError
 from jaxvae.evaluation.per_example import DrawCodes
 from jaxvae.experiment import Config
 from jaxvae.keys import key_shape
+from jaxvae.labels import UNKNOWN
 from jaxvae.priors.fit_flow import fit_flow
 from jaxvae.priors.fit_flow_matching import fit_flow_matching, shape_of
 from jaxvae.priors.fit_mixture import MAX_FULL_UNITS, fit_mixture
 from jaxvae.priors.fitted import Fitted
 from jaxvae.system.progress import under_way
-from jaxvae.told import UNKNOWN, hide_some
+from jaxvae.told import hide_some
 from jaxvae.training.state import Keys
 from jaxvae.vae import VAE, Params, code_shape
 
@@ -42,7 +43,7 @@ class Fits(NamedTuple):
 def fits_of(config: Config, vae: VAE, params: Params, prepared: Prepared) -> Fits:
     """Returns what a config asks for at the end of training."""
     labels = np.asarray(prepared.split("train").attributes)
-    told = tuple(prepared.attributes.index(name) for name in vae.attributes)
+    told = tuple(vae.told_columns(prepared.attributes))
     shape = shape_of(vae.top(code_shape(vae, params)))
     steps = config.train.flow_matching_steps
     return Fits(config.mixture_components, config.fitted_flow_steps, steps, shape, labels, told)

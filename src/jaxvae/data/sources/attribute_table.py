@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxvae.data.sources.base import UNKNOWN
 from jaxvae.errors import UserError
+from jaxvae.labels import UNKNOWN
 from jaxvae.system.small_files import read_text
 
 logger = logging.getLogger("jaxvae")

@@ -7,7 +7,6 @@ import numpy as np
 
 SPLITS = ("train", "validation", "test")
 MAX_BANDS = 32  # Channels of an image.
-UNKNOWN = -1  # The value of an attribute that an image has no label for, as in TensorFlow Datasets.
 
 
 class Example(NamedTuple):

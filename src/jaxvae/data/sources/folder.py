@@ -22,12 +22,13 @@ from jaxvae.data.sources.attribute_table import (
     read_columns,
     read_partition,
 )
-from jaxvae.data.sources.base import SPLITS, UNKNOWN, Example, Source
+from jaxvae.data.sources.base import SPLITS, Example, Source
 from jaxvae.data.sources.folder_files import class_folder, find_images, published_splits
 from jaxvae.data.sources.inspection import common_image_range, describe_cut, inspect_image
 from jaxvae.data.splits import Part, describe_splits, make_splits
 from jaxvae.data.value_range import Range
 from jaxvae.errors import UserError
+from jaxvae.labels import UNKNOWN
 from jaxvae.system.files import expand_user
 from jaxvae.system.processes import ParallelMap
 from jaxvae.system.progress import progress

@@ -15,9 +15,9 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from jaxvae.codes import Code
-from jaxvae.data.sources.base import UNKNOWN
 from jaxvae.errors import UserError
 from jaxvae.inference import decode_to_images, encode_means
+from jaxvae.labels import UNKNOWN
 from jaxvae.latents.attributes.classifier import Classifier
 from jaxvae.latents.attributes.directions import LabelledCodes
 from jaxvae.latents.attributes.edits import Edit, Step, edit

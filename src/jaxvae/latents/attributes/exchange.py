@@ -15,9 +15,9 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from jaxvae.codes import flatten, unflatten
-from jaxvae.data.sources.base import UNKNOWN
 from jaxvae.errors import UserError
 from jaxvae.inference import BATCH_SIZE, decode_to_images, encode_means
+from jaxvae.labels import UNKNOWN
 from jaxvae.latents.attributes.directions import coarse_levels, direction
 from jaxvae.latents.attributes.labels import Labelled
 from jaxvae.latents.attributes.request import Request, of_model

@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Bool, Int, UInt8
 
 from jaxvae.data.prepared import Prepared
-from jaxvae.data.sources.base import UNKNOWN
 from jaxvae.errors import UserError, suggest
+from jaxvae.labels import UNKNOWN
 
 MIN_EXAMPLES = 10  # Minimum number of labelled examples to learn a direction from.
 MAX_UNNAMED_CLASSES = 20  # An attribute with more unnamed values is a measurement, not a set of classes.

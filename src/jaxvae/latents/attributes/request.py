@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from jaxvae.data.sources.base import UNKNOWN
 from jaxvae.distributions.levels import Levels
 from jaxvae.errors import UserError, suggest
+from jaxvae.labels import UNKNOWN
 from jaxvae.priors.flow_matching import FlowMatching
 from jaxvae.priors.row_prior import RowPrior
 from jaxvae.runs.run import Loaded, default_prior, prior_of
@@ -131,8 +131,7 @@ def params_for(loaded: Loaded, request: Request) -> Params:
 
 def of_model(loaded: Loaded, labels: Int[np.ndarray, "n a"]) -> Int[np.ndarray, "n m"]:
     """Returns the columns of those attributes of the data set that a conditional model is told, in its order."""
-    names = list(loaded.info.data["attributes"])
-    return labels[:, [names.index(name) for name in loaded.vae.attributes]]
+    return labels[:, loaded.vae.told_columns(loaded.info.data["attributes"])]
 
 
 def require_told(loaded: Loaded, request: Request) -> None:
