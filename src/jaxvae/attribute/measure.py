@@ -99,9 +99,12 @@ class Measure:
             raise UserError(f"no attribute of {source.origin} has enough examples to measure.")
         stem = "exchange-" * self.exchange + result_name(self.names, self.remove, how, self.source, [], [self.degree])
         target = target or own_file(info.run, info.run / "evaluation" / f"{stem}.json")
+        directions = {
+            "method": how.method, "step_at_degree_1": how.step, "orthogonal_to": list(how.orthogonal_to),
+        }  # fmt: skip
         result = {
             "run": str(info.run), "step": info.step, "of": source.origin, "learned_from": len(source.images),
-            "method": how.method, "step_at_degree_1": how.step, "orthogonal_to": list(how.orthogonal_to),
+            **({} if exchange else directions),
             "degree": self.degree, "exchange": self.exchange, "edits": edits, "classifier": judge.classifier_report(),
         }  # fmt: skip
         write_json(target, result)
