@@ -10,14 +10,13 @@ References:
     Hazami et al. 2022, "Efficient-VDVAE" (a constant middle width; softplus for the scales).
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
-from jax import Array, lax
+from jax import Array
 from jax.typing import DTypeLike
 from jaxtyping import Float
 
@@ -25,6 +24,7 @@ from jaxvae.annotations import ArrayLike, Params, PRNGKey
 from jaxvae.networks.conv import level_sizes
 from jaxvae.networks.hierarchy import Code, HierarchyNetworks, Pass
 from jaxvae.networks.layers import Conv, Deconv, kernel_init
+from jaxvae.networks.loops import one_after_another
 
 SMALLEST_SCALE = 0.01  # Of priors and posteriors. A scale that could shrink to 0 would have gradients without bound.
 LOG_2 = 0.6931471805599453
@@ -324,24 +324,3 @@ def top_down_networks(
 def level_name(size: tuple[int, int]) -> str:
     """Returns the name of a level, after the height and width of its maps."""
     return f"{size[0]}x{size[1]}"
-
-
-def one_after_another(step: Callable[[Array, Any], tuple[Array, Any]], carry: Array, inputs: Any) -> tuple[Array, Any]:
-    """Runs a step over stacked inputs: scanned, each step recomputed for the gradient; on a CPU unrolled.
-
-    XLA's CPU backend runs convolutions several times slower inside a loop.
-    """
-    count = len(jax.tree.leaves(inputs)[0])
-
-    def scanned(carry: Array, inputs: Any) -> tuple[Array, Any]:
-        return lax.scan(jax.checkpoint(step), carry, inputs)
-
-    def unrolled(carry: Array, inputs: Any) -> tuple[Array, Any]:
-        results = []
-        for index in range(count):
-            carry, result = step(carry, jax.tree.map(lambda leaf, index=index: leaf[index], inputs))
-            results.append(result)
-        return carry, jax.tree.map(lambda *leaves: jnp.stack(leaves), *results)
-
-    ended: tuple[Array, Any] = lax.platform_dependent(carry, inputs, cpu=unrolled, default=scanned)
-    return ended

@@ -59,10 +59,10 @@ def equivariance_error(
     error: ErrorKind,
     halvings: int,
 ) -> Float[Array, " b"]:
-    """Returns the error of decode(τ ∘ z) as a reconstruction of τ ∘ x, for one random τ other than the identity.
+    """Returns the error of decode(τ ∘ z) as a reconstruction of τ ∘ x, in expectation that of a τ not the identity.
 
-    τ turns by quarters, flips, and shrinks by 2^0, ..., 2^halvings, all equally likely. An error at a smaller size is
-    multiplied by the number of pixels that one stands for.
+    τ turns by quarters, flips, and shrinks by 2^0, ..., 2^halvings, all equally likely. One τ is drawn for each size.
+    An error at a smaller size is multiplied by the number of pixels that one stands for.
 
     Args:
         vae: the model.
@@ -79,18 +79,20 @@ def equivariance_error(
     check_map(vae, z, x, halvings)
     height, width, _ = x.shape[1:]
     motions = len(SQUARE if z.shape[1] == z.shape[2] else OBLONG)
-    number = jax.random.randint(first_key(key), (), 1, motions * (1 + halvings))
-    moved, target = move(z, number % motions), move(x, number % motions)
 
-    def at_scale(halving: int, params: Params, moved: Array, target: Array) -> Float[Array, " b"]:
-        factor = 2**halving
-        if vae.resized is None or not halving:
+    def at_size(key: PRNGKey, factor: int) -> Float[Array, " b"]:
+        number = jax.random.randint(key, (), 1 if factor == 1 else 0, motions)
+        moved, target = move(z, number), move(x, number)
+        if vae.resized is None or factor == 1:
             return error_of(vae.decode(params, moved), target, error)
         small = vae.resized(height // factor, width // factor)
         return factor**2 * error_of(small.decode(params, shrink(moved, factor)), shrink(target, factor), error)
 
-    scales = [partial(at_scale, halving) for halving in range(1 + halvings)]
-    return jax.lax.switch(number // motions, scales, params, moved, target)
+    # Every size in each step, for a smaller one costs a quarter or less; a branch for each would run its convolutions
+    # many times slower on a CPU.
+    keys = jax.random.split(first_key(key), 1 + halvings)
+    errors = [at_size(keys[halving], 2**halving) for halving in range(1 + halvings)]
+    return ((motions - 1) * errors[0] + motions * sum(errors[1:])) / (motions * (1 + halvings) - 1)
 
 
 def equivariant_terms(

@@ -8,6 +8,7 @@ from jax import Array
 from jax.sharding import Mesh, PartitionSpec
 
 from jaxvae.annotations import PRNGKey, Tree
+from jaxvae.networks.loops import one_after_another
 from jaxvae.networks.shares import BATCH
 
 REPLICATED, SHARDED = PartitionSpec(), PartitionSpec(BATCH)
@@ -28,8 +29,6 @@ def accumulate_gradients(gradient: Any, parts: int, mesh: Mesh | None) -> Any:
     """
     if mesh is None:
         raise ValueError("gradient accumulation requires a mesh, but mesh is None")
-    # XLA's CPU backend runs convolutions several times slower inside a loop.
-    unroll = parts if mesh.devices.flat[0].platform == "cpu" else 1
 
     def gradient_on_device(params: Tree, keys: Array, x: Tree, given: Tree) -> Any:
         def add(total: Any, microbatch: tuple[Array, Tree]) -> tuple[Any, Any]:
@@ -38,7 +37,7 @@ def accumulate_gradients(gradient: Any, parts: int, mesh: Mesh | None) -> Any:
 
         microbatches = jax.tree.map(lambda leaf: leaf.reshape(parts, -1, *leaf.shape[1:]), (keys, x))
         zeros = (jnp.zeros(()), jax.tree.map(jnp.zeros_like, params))
-        total, aux = jax.lax.scan(add, zeros, microbatches, unroll=unroll)
+        total, aux = one_after_another(add, zeros, microbatches)
         value, gradients = jax.tree.map(lambda leaf: jax.lax.pmean(leaf / parts, BATCH), total)
         return (value, jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), aux)), gradients
 

@@ -1,6 +1,7 @@
 """Memory, FLOPs and communication of a train step, from its compiled program; nothing is run."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from jaxvae.config import DevicesConfig
 from jaxvae.experiment import Config
+from jaxvae.networks.loops import as_on_accelerators
 from jaxvae.training.planning.loops import repeated_flops
 from jaxvae.training.planning.program import Exchange, find_exchanges, state_shapes, trace_step
 from jaxvae.training.planning.target import Target
@@ -49,9 +51,10 @@ def estimate(
         devices: config of the devices.
     """
     placement = over(counted(target.devices, devices.count), config, devices)
-    program = trace_step(config, shape, count, placement, devices).lower()
+    with as_on_accelerators() if target.kind == "gpu" else nullcontext():
+        traced = trace_step(config, shape, count, placement, devices)
     try:
-        compiled = program.compile()
+        compiled = traced.lower().compile()
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" in str(error):
             return None
