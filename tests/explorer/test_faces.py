@@ -16,7 +16,8 @@ amounts = st.dictionaries(names, st.floats(-100, 100).filter(bool), max_size=3)
 def grow(faces):
     mixes = st.lists(st.tuples(faces, st.floats(0.001, 1000)).map(list), min_size=2, max_size=3)
     walks = {"first": faces, "last": faces, "path": names, "degree": st.floats(0, 1), "amounts": amounts}
-    return st.fixed_dictionaries({"mix": mixes}) | st.fixed_dictionaries(walks)
+    exchanges = {"face": faces, "with": st.dictionaries(names, names, min_size=1, max_size=3)}
+    return st.fixed_dictionaries({"mix": mixes}) | st.fixed_dictionaries(walks) | st.fixed_dictionaries(exchanges)
 
 
 @given(st.recursive(names, grow, max_leaves=6))
@@ -41,7 +42,10 @@ def test_a_walk_is_a_face_made_of_its_ends():
         ([], "name is .*, but must be text"),
         ("x" * 1001, "has 1001 characters; the limit is 1000"),
         ({}, "first is None"),
-        (WALK | {"code": "import os"}, "has the field 'code'; expected first, last, path, degree, amounts, or mix"),
+        (
+            WALK | {"code": "import os"},
+            "has the field 'code'; expected first, last, path, degree, amounts, or mix, or face and with",
+        ),
         (WALK | {"mix": []}, "has the field 'mix'"),
         (WALK | {"degree": 2}, "degree is 2, but must be between 0 and 1"),
         (WALK | {"amounts": {"unit:0": "1"}}, "unit:0 is 1, but must be a number"),
@@ -51,6 +55,10 @@ def test_a_walk_is_a_face_made_of_its_ends():
         ({"mix": [["test:0", 1]] * 7}, "mix has 7 items"),
         ({"mix": [["test:0", 1], "test:1"]}, "must be a list of a face and its weight"),
         ({"mix": [["test:0", 0], ["test:1", 0]]}, "weight is 0, but must be between 0.001 and 1000"),
+        ({"face": "test:0", "with": {}}, "with names no attribute to exchange"),
+        ({"face": "test:0", "with": {"red": 1}}, "red is 1, but must be text"),
+        ({"face": 3, "with": {"red": "1"}}, "face is 3, but must be text"),
+        ({"face": "test:0"}, "has the field 'face'"),
         ({"mix": [["test:0", True], ["test:1", 1]]}, "weight is True, but must be a number"),
     ],
 )
@@ -71,5 +79,7 @@ def test_faces_made_of_too_many_others_are_refused():
         wide = {"mix": [[wide, 1]] * 6}
     with pytest.raises(UserError, match=f"made of 216 images; the limit is {MAX_NAMES}"):
         parse_face(wide)
+    with pytest.raises(UserError, match="made of 216 images"):
+        parse_face({"face": wide, "with": {"red": "1"}})
     with pytest.raises(UserError, match="made of 217 images"):
         parse_move(WALK | {"first": wide})

@@ -82,6 +82,7 @@ def test_back_and_forward_and_undo_and_redo_go_through_the_steps(page):
     assert page.input_value("#panel-attributes input[type=range]") == "0"
     page.click("#undo")
     page.wait_for_function("() => document.querySelector('#degree').value === '0.5'")
+    page.wait_for_load_state("networkidle")
     assert snapshot(page) == start
     assert page.is_disabled("#undo")
     page.go_forward()

@@ -6,19 +6,20 @@ import re
 import tempfile
 from collections import OrderedDict
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
 from jaxvae.data.images import UNREADABLE
-from jaxvae.data.select import by_index, by_query, from_file
+from jaxvae.data.select import by_index, by_query, data_set, from_file
 from jaxvae.errors import UserError
 from jaxvae.explorer import moves
-from jaxvae.explorer.faces import Face, Mix, Move
+from jaxvae.explorer.faces import Exchanged, Face, Mix, Move
 from jaxvae.explorer.requests import DrawRequest, parse_draw
+from jaxvae.labels import UNKNOWN
 from jaxvae.runs.run import Loaded
 
 MAX_UPLOADS = 32  # The least recently used upload is evicted first.
@@ -88,14 +89,29 @@ def find_in_dataset(loaded: Loaded, which: str) -> End:
         UserError: For anything else.
     """
     data = loaded.info.data
-    if match := re.fullmatch(r"(\w+):(\d{1,9})", which):
-        image = by_index(match[1], int(match[2]), data)
-    elif "=" in which:
-        image = by_index("test", by_query(which, data), data)
-    else:
+    if (place := place_in_dataset(which, data)) is None:
         query = f", a query such as {data['attributes'][0]}=1," if data["attributes"] else ""
         raise UserError(f"no image is named {which!r}; use test:NUMBER{query} or upload one.")
+    image = by_index(*place, data)
     return End(which, which, image, moves.code_row(loaded, image), original=True)
+
+
+def place_in_dataset(which: str, data: dict[str, Any]) -> tuple[str, int] | None:
+    """Returns the split and the index of an image of the dataset; None for a name of another kind."""
+    if which.startswith(("draw:", "upload:")):
+        return None
+    if match := re.fullmatch(r"(\w+):(\d{1,9})", which):
+        return match[1], int(match[2])
+    return ("test", by_query(which, data)) if "=" in which else None
+
+
+def known_attributes(face: Face, data: dict[str, Any]) -> Int[np.ndarray, " a"]:
+    """Returns the attributes of an image of the dataset, `UNKNOWN` for those of any other face."""
+    place = place_in_dataset(face, data) if isinstance(face, str) else None
+    if place is None:
+        return np.full(len(data["attributes"]), UNKNOWN)
+    split, index = place
+    return np.asarray(data_set(data).split(split).attributes[index])
 
 
 def parse_draw_name(name: str) -> tuple[DrawRequest, int]:
@@ -111,10 +127,12 @@ def parse_draw_name(name: str) -> tuple[DrawRequest, int]:
     return parse_draw(fields), int(match[4])
 
 
-def describe(face: Move | Mix) -> str:
+def describe(face: Move | Mix | Exchanged) -> str:
     """Returns the label of a face that is made of others."""
     if isinstance(face, Mix):
         return f"mix of {len(face.parts)}"
+    if isinstance(face, Exchanged):
+        return ", ".join(f"{name}={value}" for name, value in face.wanted)
     edits = f", {len(face.amounts)} change{'s' * (len(face.amounts) > 1)}" if face.amounts else ""
     return f"walk, {100 * face.degree:.0f} %{edits}"
 

@@ -1,9 +1,11 @@
 """Faces named by how they are made, so that an address can hold them: parsed from untrusted JSON, and back.
 
-A face is a name (`test:12`, `sunglasses=1`, `draw:…`, `upload:…`), a point of a walk, or a mixture:
+A face is a name (`test:12`, `sunglasses=1`, `draw:…`, `upload:…`), a point of a walk, a mixture, or a face with other
+attributes:
 
     {"first": FACE, "last": FACE, "path": "linear", "degree": 0.5, "amounts": {"attribute:hat": 1}}
     {"mix": [[FACE, 0.5], [FACE, 0.5]]}
+    {"face": FACE, "with": {"hat": "1"}}
 """
 
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ MAX_AMOUNTS, MAX_AMOUNT = 200, 100.0
 MIN_MIXED, MAX_MIXED = 2, 6
 MAX_DEPTH = 8  # Faces made of faces made of faces …
 MAX_NAMES = 100  # In one face.
+MAX_CONDITIONS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +39,15 @@ class Mix:
     parts: tuple[tuple["Face", float], ...]
 
 
-Face = str | Move | Mix
+@dataclass(frozen=True)
+class Exchanged:
+    """A face of which attributes are exchanged; `wanted` has their names and values."""
+
+    face: "Face"
+    wanted: tuple[tuple[str, str], ...]
+
+
+Face = str | Move | Mix | Exchanged
 
 
 def parse_face(value: Any, name: str = "name") -> Face:
@@ -61,7 +72,17 @@ def face_json(face: Face) -> Any:
             return {**ends, "path": face.path, "degree": face.degree, "amounts": dict(face.amounts)}
         case Mix():
             return {"mix": [[face_json(part), weight] for part, weight in face.parts]}
+        case Exchanged():
+            return {"face": face_json(face.face), "with": dict(face.wanted)}
     return face
+
+
+def parse_values(fields: dict[str, Any], name: str) -> tuple[tuple[str, str], ...]:
+    """Returns the values of attributes in a field, which may be missing, in the order of the attributes' names."""
+    values = fields.get(name, {})
+    if not isinstance(values, dict) or len(values) > MAX_CONDITIONS:
+        raise UserError(f"{name} must be an object of at most {MAX_CONDITIONS} values by attribute.")
+    return tuple(sorted((check_text("an attribute", each), read_text(values, each)) for each in values))
 
 
 _MOVE = ("first", "last", "path", "degree", "amounts")
@@ -75,9 +96,15 @@ def _parse(value: Any, name: str, depth: int) -> Face:
         raise UserError(f"a face is made of faces nested more than {MAX_DEPTH} deep. {_WAY_OUT}")
     if set(value) == {"mix"}:
         return Mix(tuple(_parse_part(part, depth) for part in read_list(value, "mix", MIN_MIXED, MAX_MIXED)))
+    if set(value) == {"face", "with"}:
+        if not (wanted := parse_values(value, "with")):
+            raise UserError("with names no attribute to exchange.")
+        return Exchanged(_parse(value["face"], "face", depth + 1), wanted)
     if not set(value) <= set(_MOVE):
         unknown = next(key for key in value if key not in _MOVE)
-        raise UserError(f"{name} has the field {str(unknown)[:60]!r}; expected {', '.join(_MOVE)}, or mix.")
+        raise UserError(
+            f"{name} has the field {str(unknown)[:60]!r}; expected {', '.join(_MOVE)}, or mix, or face and with."
+        )
     return _parse_move(value, depth)
 
 
@@ -114,4 +141,6 @@ def _count_names(face: Face) -> int:
             return _count_names(face.first) + _count_names(face.last)
         case Mix():
             return sum(_count_names(part) for part, _ in face.parts)
+        case Exchanged():
+            return _count_names(face.face)
     return 1

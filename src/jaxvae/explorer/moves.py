@@ -6,14 +6,15 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 
 from jaxvae.codes import Code, flatten, unflatten
 from jaxvae.errors import UserError, suggest
 from jaxvae.inference import decode_to_images, encode_means
 from jaxvae.keys import key_for
 from jaxvae.latents.attributes.directions import Direction
-from jaxvae.latents.attributes.request import params_for, parse_request, prior_for
+from jaxvae.latents.attributes.exchange import Exchange
+from jaxvae.latents.attributes.request import Request, params_for, parse_request, prior_for
 from jaxvae.latents.paths.build import build_path
 from jaxvae.latents.paths.interpolation import Path
 from jaxvae.latents.units.names import unit_groups, unit_names
@@ -166,6 +167,28 @@ def decode_draws(
     if params is loaded.params:
         return images, rows
     return images, np.asarray(flatten(encode_means(loaded.vae, loaded.params, images)))
+
+
+def exchange_row(
+    exchange: Exchange, image: UInt8[np.ndarray, "h w c"], row: Row, known: Int[np.ndarray, " a"], request: Request
+) -> tuple[UInt8[np.ndarray, "h w c"], Row]:
+    """Exchanges attributes of a face; returns the image, and a code that shows it without a request.
+
+    That of a conditional model is the image's, encoded anew, as in `decode_draws`.
+
+    Args:
+        exchange: what was learned of it.
+        image: the face.
+        row: its code.
+        known: its attributes, as far as they are known.
+        request: those to exchange.
+    """
+    loaded = exchange.loaded
+    if loaded.vae.attributes:
+        changed = exchange.images(image[None], known[None], request, np.ones(1))[0, 0]
+        return changed, code_row(loaded, changed)
+    moved = row + exchange.moves(*exchange.attributes(image[None], known[None], request))[0].astype(np.float32)
+    return decode_rows(loaded, moved[None])[0], moved
 
 
 def build_sampler(loaded: Loaded, name: str) -> Callable[[int, float, tuple[str, ...]], Float[np.ndarray, "n d"]]:

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxvae.errors import UserError
-from jaxvae.explorer.faces import Face, Move, parse_face, parse_move
+from jaxvae.explorer.faces import Face, Move, parse_face, parse_move, parse_values
 from jaxvae.explorer.fields import (
-    check_text,
     read_choice,
     read_flag,
     read_list,
@@ -23,7 +22,7 @@ MAX_FRAMES, MAX_SECONDS = 200, 60.0
 MAX_ANIMATION_PIXELS = 60_000_000  # Of all frames together, which are held in memory.
 MAX_CELLS = 11  # Along a side of a sheet.
 MAX_FACES = 100  # On a shelf, or marked on the map.
-MAX_CONDITIONS, MAX_PAGE = 100, 10**6
+MAX_PAGE = 10**6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +90,7 @@ def parse_draw(fields: dict[str, Any]) -> DrawRequest:
         prior=read_text(fields, "prior"),
         seed=seed,
         temperature=round(temperature, 3),
-        wanted=tuple(f"{name}={value}" for name, value in _values(fields, "wanted")),
+        wanted=tuple(f"{name}={value}" for name, value in parse_values(fields, "wanted")),
     )
 
 
@@ -139,20 +138,12 @@ def read_sheet(body: bytes) -> SheetRequest:
 def read_gallery(body: bytes) -> GalleryRequest:
     """Parses a gallery request."""
     fields = read_object(body)
-    return GalleryRequest(page=read_whole(fields, "page", 0, MAX_PAGE), where=_values(fields, "where"))
+    return GalleryRequest(page=read_whole(fields, "page", 0, MAX_PAGE), where=parse_values(fields, "where"))
 
 
 def read_attribute(body: bytes) -> str:
     """Parses `attribute`, a name; empty for none."""
     return read_text(read_object(body), "attribute")
-
-
-def _values(fields: dict[str, Any], name: str) -> tuple[tuple[str, str], ...]:
-    """Returns the values of attributes in a field, which may be missing, in the order of the attributes' names."""
-    values = fields.get(name, {})
-    if not isinstance(values, dict) or len(values) > MAX_CONDITIONS:
-        raise UserError(f"{name} must be an object of at most {MAX_CONDITIONS} values by attribute.")
-    return tuple(sorted((check_text("an attribute", each), read_text(values, each)) for each in values))
 
 
 def _size(fields: dict[str, Any]) -> Size:

@@ -13,18 +13,29 @@ from jaxvae.data.prepared import Prepared
 from jaxvae.data.select import data_set, walk_ends
 from jaxvae.errors import UserError
 from jaxvae.explorer import moves
-from jaxvae.explorer.ends import End, Uploads, describe, draw_name, find_in_dataset, parse_draw_name
-from jaxvae.explorer.faces import Face, Mix, Move
+from jaxvae.explorer.ends import (
+    End,
+    Uploads,
+    describe,
+    draw_name,
+    find_in_dataset,
+    known_attributes,
+    parse_draw_name,
+)
+from jaxvae.explorer.faces import Exchanged, Face, Mix, Move
 from jaxvae.explorer.moves import Row, Slider
 from jaxvae.explorer.plane import Plane, lay_out_test_images
 from jaxvae.explorer.requests import DrawRequest
 from jaxvae.latents.attributes.directions import attribute_directions
+from jaxvae.latents.attributes.exchange import Exchange
+from jaxvae.latents.attributes.labels import labelled_split
+from jaxvae.latents.attributes.request import parse_request
 from jaxvae.latents.units.rates import unit_rates
 from jaxvae.runs.run import Loaded
 
 CACHED_ENDS, CACHED_PATHS = 256, 64  # Sizes of the caches.
 RATE_IMAGES = 1000  # Images used to order units.
-DIRECTION_IMAGES = 5000  # Images used to learn attributes.
+DIRECTION_IMAGES = 5000  # Images used to learn attributes, and their exchange.
 
 
 class Session(NamedTuple):
@@ -106,16 +117,37 @@ def open_session(loaded: Loaded, data: Path | None, units: int) -> Session:
             case Mix():
                 parts, weights = zip(*face.parts, strict=True)
                 return moves.mix_rows([row(part) for part in parts], weights)
+            case Exchanged():
+                return exchanged(face).row
         return end(face).row
 
     def end(face: Face) -> End:
         if isinstance(face, str):
             return uploads.get(face) if face.startswith("upload:") else named_end(face)
+        if isinstance(face, Exchanged):
+            return exchanged(face)
         return End(face, describe(face), moves.decode_rows(loaded, row(face)[None])[0], row(face))
 
     @lru_cache(maxsize=CACHED_PATHS)
     def path(first: Face, last: Face, name: str) -> Float[np.ndarray, "s d"]:
         return moves.path_rows(loaded, named_path(name), row(first), row(last))
+
+    learning = Lock()
+
+    @lru_cache(maxsize=1)
+    def learn_exchange() -> Exchange:
+        if prepared is None:
+            raise UserError("this needs the dataset, which is not available.")
+        return Exchange.learn(loaded, labelled_split(prepared, "train", DIRECTION_IMAGES))
+
+    @lru_cache(maxsize=CACHED_ENDS)
+    def exchanged(face: Exchanged) -> End:
+        request = parse_request(info.data, [f"{name}={value}" for name, value in face.wanted])
+        start, known = end(face.face), known_attributes(face.face, info.data)
+        with learning:  # Seconds; a second face need not wait for them twice.
+            exchange = learn_exchange()
+        image, row = moves.exchange_row(exchange, start.image, start.row, known, request)
+        return End(face, describe(face), image, row)
 
     laying_out = Lock()
 

@@ -115,7 +115,7 @@ def _about(session: Session, ends: list[End], priors: list[str]) -> dict[str, An
     first = session.first if session.first in names else names[0]
     last = session.last if session.last in names else names[min(1, len(names) - 1)]
     without: dict[str, Any] = {"served": False, "notes": [], "paths": list(PATHS)}
-    without |= {name: {} for name in ("attributes", "requestable", "missing_formats")}
+    without |= {name: {} for name in ("attributes", "requestable", "exchangeable", "missing_formats")}
     named = sum(name.startswith("test:") for name in names)
     return {**about(session), **without, "first": first, "last": last, "test_images": named, "priors": priors}
 

@@ -16,6 +16,7 @@ const FIELDS = {
   at: ["degree", String, text => number(text, 0, 1)],
   move: ["amounts", JSON.stringify, amounts],
   draw: ["draw", draw => `${draw.prior},${draw.temperature},${draw.seed}${asked(draw.wanted)}`, draw],
+  exchange: ["exchange", values => asked(values).slice(1), text => values(text.split(","), defaults.exchangeable)],
   kept: ["shelf", shelf => (shelf.length ? JSON.stringify(shelf) : "none"), kept],
   mix: ["mix", JSON.stringify, text => list(text, 0, MOST_MIXED).filter(isPart)],
   corners: ["corners", JSON.stringify, text => list(text, 4, 4).map(checkFace)],
@@ -52,7 +53,8 @@ export function setUpAddress(about, toolNames, kept) {
   tools = toolNames;
   const fields = { ...structuredClone(state), first: about.first, last: about.last, tool: toolNames[0] };
   fields.draw.prior = about.priors[0] || "";
-  defaults = { paths: about.paths, priors: about.priors, requestable: about.requestable, fields };
+  const { paths, priors, requestable, exchangeable } = about;
+  defaults = { paths, priors, requestable, exchangeable, fields };
   index = history.state?.index ?? 0;
   top = Math.max(index, Number(sessionStorage.getItem("jaxvae-top")) || 0);
   const shelf = new URLSearchParams(location.hash.slice(1)).has("kept") ? {} : { shelf: kept };
@@ -153,13 +155,21 @@ function amounts(text) {
   return Object.fromEntries(entries);
 }
 
+// Values of attributes as they are written in an address, a comma before each, and read from it.
 const asked = wanted => Object.entries(wanted).map(pair => `,${pair.map(encodeURIComponent).join("=")}`).join("");
+
+function values(pairs, attributes) {
+  const wanted = Object.fromEntries(pairs.map(pair => pair.split("=").map(decodeURIComponent)));
+  for (const [name, value] of Object.entries(wanted)) known(value, attributes[name] || []);
+  return wanted;
+}
 
 function draw(text) {
   const [prior, temperature, seed, ...pairs] = text.split(",");
   const whole = number(seed, 0, 2 ** 32 - 1);
   if (!Number.isInteger(whole)) throw new Error();
-  const wanted = Object.fromEntries(pairs.map(pair => pair.split("=").map(decodeURIComponent)));
-  for (const [name, value] of Object.entries(wanted)) known(value, defaults.requestable[name] || []);
-  return { prior: known(prior, defaults.priors), temperature: number(temperature, 0, 2), seed: whole, wanted };
+  return {
+    prior: known(prior, defaults.priors), temperature: number(temperature, 0, 2), seed: whole,
+    wanted: values(pairs, defaults.requestable),
+  };
 }

@@ -20,7 +20,7 @@ export function setUpDraws(about) {
   const set = fields => change({ draw: { ...state.draw, ...fields } }, panel);
   setOptions(prior, about.priors.map(name => [name, PRIORS[name] || name]));
   prior.addEventListener("change", () => set({ prior: prior.value, ...(prior.value !== KNOWS_ATTRIBUTES && { wanted: {} }) }));
-  const selects = makeSelects(about.requestable, "Samples by", wanted => set({ prior: KNOWS_ATTRIBUTES, wanted }));
+  const selects = makeSelects(about.requestable, "Samples by", "any", wanted => set({ prior: KNOWS_ATTRIBUTES, wanted }));
   $("#wanted").append(...selects.rows);
   $("#request").hidden = !selects.rows.length;
   const temperature = makeSlider({

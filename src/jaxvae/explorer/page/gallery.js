@@ -28,7 +28,7 @@ export function setUpGallery(about) {
   $("#previous-page").addEventListener("click", () => turn(-1));
   $("#next-page").addEventListener("click", () => turn(1));
 
-  const filters = makeSelects(about.attributes, "Only images by", chosen => {
+  const filters = makeSelects(about.attributes, "Only images by", "any", chosen => {
     where = chosen;
     page = 0;
     const count = Object.keys(where).length;

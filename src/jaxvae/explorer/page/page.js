@@ -5,6 +5,7 @@ import { complain } from "./ask.js";
 import { $, element } from "./dom.js";
 import { setUpDraws } from "./draws.js";
 import { setUpEnds } from "./ends.js";
+import { setUpExchange } from "./exchange.js";
 import { setUpGallery } from "./gallery.js";
 import { setUpLike } from "./like.js";
 import { setUpMap } from "./map.js";
@@ -32,6 +33,7 @@ async function start() {
   setUpEnds(about);
   setUpWalk(about);
   setUpDraws(about);
+  setUpExchange(about);
   if (about.test_images) setUpGallery(about);
   if (about.test_images && about.served) {
     setUpMap(about);

@@ -1,13 +1,13 @@
-// A select per attribute: any, or one of its values.
+// A select per attribute: one of its values, or none of them.
 
 import { element } from "./dom.js";
 
-// `set` shows values by attribute; `onChange` gets them after a choice.
-export function makeSelects(attributes, purpose, onChange) {
+// `set` shows values by attribute; `onChange` gets them after a choice. `unchosen` is what no choice means.
+export function makeSelects(attributes, purpose, unchosen, onChange) {
   const chosen = {}, selects = new Map();
   const rows = Object.entries(attributes).map(([name, values]) => {
     const binary = values.every(value => value === "0" || value === "1"), texts = { 1: "yes", 0: "no" };
-    const select = element("select", { ariaLabel: `${purpose} ${name}` }, new Option("any", ""),
+    const select = element("select", { ariaLabel: `${purpose} ${name}` }, new Option(unchosen, ""),
       ...values.map(value => new Option(binary ? texts[value] : value, value)));
     select.dataset.attribute = name;
     selects.set(name, select);

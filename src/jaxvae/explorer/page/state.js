@@ -5,6 +5,7 @@ export const MOST_KEPT = 24, MOST_MIXED = 6;
 export const state = {
   first: "", last: "", path: "linear", degree: 0.5, amounts: {},
   draw: { prior: "", temperature: 1, seed: 0, wanted: {} }, // `wanted`: values by attribute.
+  exchange: {}, // Values by attribute, of the face in the middle.
   shelf: [], // Faces.
   mix: [], // [face, weight] pairs.
   corners: [], // Four faces, or none before the sheet is first opened.

@@ -4,8 +4,8 @@ import { $, button } from "./dom.js";
 import { change, onChange, state } from "./state.js";
 
 const TITLES = {
-  attributes: "Attributes", units: "Units", levels: "Levels", draws: "Samples", gallery: "Gallery", map: "Map", like: "Similar",
-  sheet: "Sheet", mix: "Mix", save: "Save",
+  attributes: "Attributes", exchange: "Exchange", units: "Units", levels: "Levels", draws: "Samples", gallery: "Gallery",
+  map: "Map", like: "Similar", sheet: "Sheet", mix: "Mix", save: "Save",
 };
 const PICKING = ["draws", "gallery", "map", "like", "sheet"]; // Where a click picks a face.
 
@@ -13,7 +13,7 @@ const PICKING = ["draws", "gallery", "map", "like", "sheet"]; // Where a click p
 export function toolNames(about) {
   const compares = about.test_images && about.served;
   const missing = {
-    attributes: !about.sliders.attributes?.length, units: !about.sliders.units?.length,
+    attributes: !about.sliders.attributes?.length, exchange: !Object.keys(about.exchangeable).length, units: !about.sliders.units?.length,
     levels: !about.sliders.levels?.length, draws: !about.priors.length,
     gallery: !about.test_images, map: !compares, like: !compares,
   };

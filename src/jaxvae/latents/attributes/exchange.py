@@ -53,6 +53,7 @@ class Exchange(NamedTuple):
         values: the value that it stands for.
         steps: how far the mean code moves where an entry becomes 1, as rows [m, d]; 0 in the levels of a hierarchy
             below those that attributes move.
+        untold: the codes of the images [n, u] in the levels that attributes move, of a model that is told nothing.
     """
 
     loaded: Loaded
@@ -60,6 +61,7 @@ class Exchange(NamedTuple):
     columns: Int[np.ndarray, " m"]
     values: Int[np.ndarray, " m"]
     steps: Float[np.ndarray, "m d"]
+    untold: Rows
 
     @classmethod
     def learn(cls, loaded: Loaded, labelled: Labelled) -> "Exchange":
@@ -82,7 +84,9 @@ class Exchange(NamedTuple):
         centered = np.where(known, shown - shares[None], 0.0)
         steps = np.zeros((len(columns), rows.shape[1]))
         steps[:, :units] = np.linalg.lstsq(centered, rows[:, :units] - rows[:, :units].mean(axis=0), rcond=None)[0]
-        return cls(loaded, labelled, columns, values, steps)
+        if loaded.vae.attributes:
+            rows = code_rows_told(loaded, labelled.images, np.full_like(labelled.values, UNKNOWN))
+        return cls(loaded, labelled, columns, values, steps, rows[:, :units])
 
     def images(
         self, images: Images, labels: Labels, request: Request, degrees: Float[np.ndarray, " s"]
@@ -99,8 +103,7 @@ class Exchange(NamedTuple):
             request: the attributes to change, as `parse_request` returns it.
             degrees: how far to go; beyond 1 the codes move further.
         """
-        before = self._guessed(images, labels, request)
-        after = self._requested(before, request)
+        before, after = self.attributes(images, labels, request)
         return np.concatenate(
             [
                 self._between(images[part], before[part], after[part], degrees)
@@ -109,15 +112,24 @@ class Exchange(NamedTuple):
             axis=1,
         )
 
+    def attributes(self, images: Images, labels: Labels, request: Request) -> tuple[Labels, Labels]:
+        """Returns the attributes of images before an exchange and after it; the arguments are those of `images`."""
+        before = self._guessed(images, labels, request)
+        return before, self._requested(before, request)
+
+    def moves(self, before: Labels, after: Labels) -> Rows:
+        """Returns how codes move as a whole, from attributes to others."""
+        # An attribute that stays unknown has no entry on either side.
+        one, other = (labels[:, self.columns] == self.values[None] for labels in (before, after))
+        return STRENGTH * ((other.astype(float) - one) @ self.steps)
+
     def _between(self, images: Images, before: Labels, after: Labels, degrees: np.ndarray) -> np.ndarray:
         vae, like = self.loaded.vae, code_shape(self.loaded.vae, self.loaded.params)
         codes = encode_means(vae, _told(self.loaded, before, before, 0.0), images)
-        # An attribute that stays unknown has no entry on either side.
-        one, other = (labels[:, self.columns] == self.values[None] for labels in (before, after))
-        move = unflatten(jnp.asarray((other.astype(float) - one) @ self.steps, jnp.float32), like)
+        move = unflatten(jnp.asarray(self.moves(before, after), jnp.float32), like)
         decoded = []
         for degree in degrees:
-            moved = jax.tree.map(lambda z, dz, t=degree: z + np.float32(STRENGTH * t) * dz, codes, move)
+            moved = jax.tree.map(lambda z, dz, t=degree: z + np.float32(t) * dz, codes, move)
             decoded.append(decode_to_images(vae, _told(self.loaded, before, after, min(max(degree, 0.0), 1.0)), moved))
         return np.stack(decoded)
 
@@ -131,12 +143,10 @@ class Exchange(NamedTuple):
         ]
         if not missing:
             return guessed
-        untold = np.full_like(table, UNKNOWN)
-        learned = code_rows_told(self.loaded, self.labelled.images, untold)
-        rows = code_rows_told(self.loaded, images, np.full_like(labels, UNKNOWN))
+        rows = code_rows_told(self.loaded, images, np.full_like(labels, UNKNOWN))[:, : self.untold.shape[1]]
         for column in missing:
             known, choices = table[:, column] != UNKNOWN, self.values[self.columns == column]
-            scores = [direction(learned[known], table[known, column] == value).score(rows) for value in choices]
+            scores = [direction(self.untold[known], table[known, column] == value).score(rows) for value in choices]
             unknown = labels[:, column] == UNKNOWN
             guessed[unknown, column] = choices[np.argmax(scores, axis=0)][unknown]
         return guessed

@@ -56,16 +56,29 @@ def parse_request(data: dict[str, Any], with_: Sequence[str], without: Sequence[
 
 def known_values(loaded: Loaded) -> dict[str, list[str]]:
     """Returns the attributes that can be requested, and how their values are written in a request."""
-    arrays, data = loaded.info.fitted.fitted_flow_matching, loaded.info.data
-    found: dict[str, list[str]] = {}
+    arrays = loaded.info.fitted.fitted_flow_matching
     if arrays is None:
-        return found
-    for column, value in zip(*(np.asarray(arrays[part]).tolist() for part in ("column", "value")), strict=True):
+        return {}
+    return written_values(loaded.info.data, np.asarray(arrays["column"]), np.asarray(arrays["value"]))
+
+
+def written_values(
+    data: dict[str, Any], columns: Int[np.ndarray, " m"], values: Int[np.ndarray, " m"]
+) -> dict[str, list[str]]:
+    """Returns the values of attributes as they are written in a request, by the attribute's name.
+
+    Args:
+        data: the description of the data set.
+        columns: the attribute of each value.
+        values: the values.
+    """
+    found: dict[str, list[str]] = {}
+    for column, value in zip(columns.tolist(), values.tolist(), strict=True):
         name = data["attributes"][column]
         classes = data["classes"].get(name)
         found.setdefault(name, []).append(classes[value] if classes else str(value))
     # Of what an image has or has not, that it has it comes first.
-    return {name: ["1", "0"] if values == ["0", "1"] else values for name, values in found.items()}
+    return {name: ["1", "0"] if texts == ["0", "1"] else texts for name, texts in found.items()}
 
 
 def choose_prior(loaded: Loaded, kind: str | None, request: Request) -> str:
