@@ -15,7 +15,8 @@ from jaxvae.data.pixels import to_float
 from jaxvae.system.progress import progress
 from jaxvae.vae import VAE, Params, Prior
 
-# Samples drawn at once: a constant, so that the first K samples are the same whatever K is requested.
+# Samples drawn at once, at most: a constant, so that the first K samples are the same whatever K is requested. Of fewer,
+# the draws are the first of as many, since JAX makes the numbers of an array one by one from their places in it.
 CHUNK = 50
 NUMBERS_AT_ONCE = 2_000_000  # Decoded pixels held at a time.
 
@@ -49,8 +50,9 @@ def importance_bounds(
     Samples are drawn CHUNK at a time and only sums are kept: memory does not grow with K. Each picture's noise comes
     from a key of its own, so neither the batch size nor K changes the draws.
     """
-    chunk_of = build_chunk(vae, pixels)
-    batch_size = batch_size or max(1, NUMBERS_AT_ONCE // (CHUNK * images[0].size))
+    at_once = min(CHUNK, samples)
+    chunk_of = build_chunk(vae, pixels, at_once)
+    batch_size = batch_size or max(1, NUMBERS_AT_ONCE // (at_once * images[0].size))
     batch_size = min(batch_size, len(images))
 
     def chunks(indices: np.ndarray) -> Iterator[np.ndarray]:
@@ -61,7 +63,7 @@ def importance_bounds(
 
         # One chunk ahead: the device keeps computing while the previous chunk is summed.
         ahead = dispatched(0)
-        for chunk in range(1, -(-samples // CHUNK)):
+        for chunk in range(1, -(-samples // at_once)):
             logs, ahead = ahead, dispatched(chunk)
             yield np.asarray(logs, np.float64)
         yield np.asarray(ahead, np.float64)
@@ -76,13 +78,13 @@ def importance_bounds(
 
 
 @lru_cache(maxsize=4)
-def build_chunk(vae: VAE, pixels: str) -> Callable[..., Array]:
-    """Returns the jitted function (params, prior, keys, images, chunk) -> log-weights [b, CHUNK] of each image."""
+def build_chunk(vae: VAE, pixels: str, samples: int) -> Callable[..., Array]:
+    """Returns the jitted function (params, prior, keys, images, chunk) -> log-weights [b, samples] of each image."""
 
     def one(params: Params, prior: Prior, key: PRNGKey, image: Array, chunk: Array) -> Float[Array, " k"]:
         pixel_key, noise_key = jax.random.split(key)
         x = to_float(pixel_key, image[None], pixels)
-        drawn = vae.infer(params, jax.random.fold_in(noise_key, chunk), x, CHUNK, prior=prior)
+        drawn = vae.infer(params, jax.random.fold_in(noise_key, chunk), x, samples, prior=prior)
         return drawn.log_weights[:, 0]
 
     return jax.jit(jax.vmap(one, (None, None, 0, 0, None)))
