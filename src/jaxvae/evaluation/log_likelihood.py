@@ -15,8 +15,8 @@ from jaxvae.data.pixels import to_float
 from jaxvae.system.progress import progress
 from jaxvae.vae import VAE, Params, Prior
 
-# Samples drawn at once, at most: a constant, so that the first K samples are the same whatever K is requested. Of fewer,
-# the draws are the first of as many, since JAX makes the numbers of an array one by one from their places in it.
+# Samples drawn at once, at most: a constant, so that the first K samples are the same whatever K is requested. Of
+# fewer, the draws are the first of as many, since JAX makes the numbers of an array one by one from their places in it.
 CHUNK = 50
 NUMBERS_AT_ONCE = 2_000_000  # Decoded pixels held at a time.
 

@@ -187,8 +187,9 @@ def exchange_row(
     if loaded.vae.attributes:
         changed = exchange.images(image[None], known[None], request, np.ones(1))[0, 0]
         return changed, code_row(loaded, changed)
-    moved = row + exchange.moves(*exchange.attributes(image[None], known[None], request))[0].astype(np.float32)
-    return decode_rows(loaded, moved[None])[0], moved
+    before, after = exchange.attributes(image[None], known[None], request)
+    moved = exchange.moved(row[None].astype(np.float64), before, after, request).astype(np.float32)
+    return decode_rows(loaded, moved)[0], moved[0]
 
 
 def build_sampler(loaded: Loaded, name: str) -> Callable[[int, float, tuple[str, ...]], Float[np.ndarray, "n d"]]:

@@ -41,17 +41,18 @@ class FlowMatching:
         params: `network`, the parameters of the velocity; `center` [d] and `factor` [d] or [d, d] of the codes, which
             are center + factor · whitened; `column` [m] and `value` [m], the attribute and the value that each entry of
             a condition stands for.
-        requested: the value of each attribute [a], `UNKNOWN` for any; None asks for nothing.
+        requested: the value of each attribute [a], or of each one of each row [b, a], `UNKNOWN` for any; None asks for
+            nothing.
         guidance: how far the velocity goes from that without the request (0) to that under it (1) and beyond.
         velocity: the network.
     """
 
     params: Params
-    requested: Int[ArrayLike, " a"] | None
+    requested: Int[ArrayLike, "*b a"] | None
     guidance: Scalar
     velocity: Velocity
 
-    def requesting(self, values: Int[ArrayLike, " a"], guidance: Scalar = 1.0) -> "FlowMatching":
+    def requesting(self, values: Int[ArrayLike, "*b a"], guidance: Scalar = 1.0) -> "FlowMatching":
         """Returns the distribution under these values of the attributes, `UNKNOWN` for any."""
         return replace(self, requested=jnp.asarray(values), guidance=jnp.asarray(guidance, jnp.float32))
 
@@ -111,8 +112,8 @@ class FlowMatching:
         free = jnp.zeros((len(x), len(self.params["column"])))
         if self.requested is None:
             return velocity_at(self.velocity, self.params["network"], x, t, free)
-        one = condition_of(self.params, jnp.asarray(self.requested)[None])
-        under = velocity_at(self.velocity, self.params["network"], x, t, jnp.broadcast_to(one, free.shape))
+        condition = condition_of(self.params, jnp.atleast_2d(self.requested))
+        under = velocity_at(self.velocity, self.params["network"], x, t, jnp.broadcast_to(condition, free.shape))
         if isinstance(self.guidance, float) and self.guidance == 1.0:
             return under
         without = velocity_at(self.velocity, self.params["network"], x, t, free)

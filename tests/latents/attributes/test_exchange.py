@@ -13,9 +13,11 @@ from jaxvae.errors import UserError
 from jaxvae.explorer.moves import decode_draws
 from jaxvae.inference import decode_to_images, encode_means, reconstruct
 from jaxvae.interpolate import interpolate
-from jaxvae.latents.attributes.exchange import STRENGTH, Exchange
+from jaxvae.latents.attributes.exchange import Exchange
 from jaxvae.latents.attributes.labels import labelled_split
 from jaxvae.latents.attributes.request import params_for, parse_request
+from jaxvae.latents.attributes.sureness import FARTHEST, Sureness
+from jaxvae.runs.run import prior_of
 from jaxvae.sample import sample
 from jaxvae.told import tell, weights_of
 
@@ -48,6 +50,20 @@ def told(run, disc_set):
     return Exchange.learn(load(run), labelled_split(disc_set, "train"))
 
 
+@pytest.fixture(scope="module")
+def linear(told):
+    """The same without its fitted prior."""
+    info = told.loaded.info
+    return replace(told, loaded=told.loaded._replace(info=info._replace(fitted=info.fitted._replace(
+        fitted_flow_matching=None
+    ))))  # fmt: skip
+
+
+def sure_of_everything(exchange):
+    classifier = Sureness.learn(exchange.rows, exchange.labelled.values[:, 0] == 1).classifier
+    return dict.fromkeys(range(len(exchange.columns)), Sureness(classifier, -np.inf))
+
+
 def first(disc_set, count=3):
     test = disc_set.split("test")
     return np.asarray(test.images[:count]), np.asarray(test.attributes[:count])
@@ -64,24 +80,51 @@ def test_mean_codes_are_fitted_by_least_squares(plain, disc_set):
     np.testing.assert_allclose(shown.T @ rest, 0.0, atol=1e-3)
 
 
-def test_an_exchange_moves_the_code_between_mean_codes(plain, disc_set):
-    images, labels = first(disc_set)
+def test_an_exchange_moves_the_code_between_mean_codes_and_on_until_a_classifier_is_sure(plain, disc_set):
+    images, labels = first(disc_set, 20)
     labels = labels.copy()
     labels[:, 0] = 0
-    unmoved, moved = plain.images(images, labels, request(plain.loaded, "red"), np.asarray([0.0, 1.0]))
+    wanted = request(plain.loaded, "red")
+    unmoved, moved = plain.images(images, labels, wanted, np.asarray([0.0, 1.0]))
     vae, params, _ = plain.loaded
     np.testing.assert_array_equal(unmoved, reconstruct(vae, params, images))
-    step = np.float32(STRENGTH * (plain.steps[1] - plain.steps[0]))
-    expected = decode_to_images(vae, params, encode_means(vae, params, images) + step[None])
+    rows, step = np.asarray(encode_means(vae, params, images), np.float64), plain.steps[1] - plain.steps[0]
+    after = labels.copy()
+    after[:, 0] = 1
+    codes = plain.moved(rows, labels, after, wanted)
+    beyond = (codes - rows - step) @ step / (step @ step)
+    np.testing.assert_allclose(codes, rows + (1 + beyond)[:, None] * step[None], atol=1e-5)
+    sureness = plain.sureness[1]
+    sure = np.isclose(sureness.classifier.score(codes), sureness.score, atol=1e-4)
+    enough = np.isclose(beyond, 0.0, atol=1e-6)
+    assert np.all(sure | enough | np.isclose(beyond, FARTHEST))
+    assert np.all(sureness.classifier.score(codes)[enough] > sureness.score - 1e-4)
+    assert sure.sum() > 0
+    expected = decode_to_images(vae, params, np.asarray(codes, np.float32))
     np.testing.assert_allclose(moved, expected, atol=1)
     assert np.abs(moved.astype(int) - unmoved).max() > 1
 
 
-def test_a_conditional_model_is_told_the_old_attributes_and_the_new(told, disc_set):
+def test_a_fitted_prior_carries_the_code_to_noise_and_back_under_the_new_attributes(told, disc_set):
     images, labels = first(disc_set)
-    still = told._replace(steps=np.zeros_like(told.steps))
-    before, after = still.images(images, labels, request(told.loaded, "width=large"), np.asarray([0.0, 1.0]))
+    still, wanted = replace(told, steps=np.zeros_like(told.steps)), request(told.loaded, "width=large")
     vae, params, _ = told.loaded
+    rows = np.asarray(encode_means(vae, tell(params, weights_of(labels[:, [2, 0]], 3)), images), np.float64)
+    before, after = still.attributes(images, labels, wanted)
+    assert set(after[:, 2]) == {2}
+    carried = still.moved(rows, before, after, wanted)
+    flow = prior_of(told.loaded, "fitted_flow_matching").rows
+    for row, own, other, found in zip(rows, before, after, carried, strict=True):
+        noise = flow.requesting(own).to_normal(np.float32(row)[None])
+        np.testing.assert_allclose(flow.requesting(other).from_normal(noise)[0], found, rtol=1e-4, atol=1e-5)
+        assert (own != other).any() == (not np.allclose(row, found, atol=1e-3))
+
+
+def test_a_conditional_model_is_told_the_old_attributes_and_the_new(linear, disc_set):
+    images, labels = first(disc_set)
+    still = replace(linear, steps=np.zeros_like(linear.steps))
+    before, after = still.images(images, labels, request(linear.loaded, "width=large"), np.asarray([0.0, 1.0]))
+    vae, params, _ = linear.loaded
     own = weights_of(labels[:, [2, 0]], 3)
     codes = encode_means(vae, tell(params, own), images)
     np.testing.assert_array_equal(before, decode_to_images(vae, tell(params, own), codes))
@@ -90,17 +133,19 @@ def test_a_conditional_model_is_told_the_old_attributes_and_the_new(told, disc_s
     assert not np.array_equal(before, reconstruct(vae, params, images))
 
 
-def test_what_never_goes_with_the_request_becomes_what_goes_with_it_most(told, disc_set):
+def test_what_never_goes_with_the_request_becomes_what_goes_with_it_most(linear, disc_set):
     images, _ = first(disc_set, 1)
     # Large discs are never red; most of them are high.
     table = np.asarray([[0, 0, 2], [0, 1, 2], [0, 1, 2], [1, 0, 0], [1, 1, 1]])
-    learned = told._replace(labelled=told.labelled._replace(values=table))
-    wanted, degrees = request(told.loaded, "width=large"), np.asarray([1.0])
+    learned = replace(
+        linear, labelled=linear.labelled._replace(values=table), sureness=sure_of_everything(linear)
+    )  # fmt: skip
+    wanted, degrees = request(linear.loaded, "width=large"), np.asarray([1.0])
     after = learned.images(images, np.asarray([[1, 0, 0]]), wanted, degrees)
     move = learned.steps[learned.columns == 0] @ np.eye(3), learned.steps[learned.columns == 2]
-    vae, params, _ = told.loaded
+    vae, params, _ = linear.loaded
     code = encode_means(vae, tell(params, weights_of(np.asarray([[0, 1]]), 3)), images)
-    step = STRENGTH * (move[0][0] - move[0][1] + move[1][2] - move[1][0])
+    step = move[0][0] - move[0][1] + move[1][2] - move[1][0]
     blue = tell(params, weights_of(np.asarray([[2, 0]]), 3))
     expected = decode_to_images(vae, blue, code + np.float32(step)[None])
     np.testing.assert_allclose(after[0], expected, atol=1)

@@ -1,32 +1,39 @@
 """Exchanges attributes of images: the code moves from what is usual under the old ones to what is usual under the new.
 
-The mean code under attributes y is linear in them, m(y), fitted by least squares to the codes of labelled images. An
-image with attributes y gets y′ by the code z + STRENGTH · (m(y′) − m(y)), so that what sets it apart from others of its
-attributes stays. All attributes are fitted together: the share of each is what it adds to the others.
+1. An image with attributes y gets y′. Where the run has a flow-matching prior, its velocity under y carries the code
+   to noise, which is what sets the image apart from others of its attributes, and the velocity under y′ carries that
+   noise to a code again: the counterfactual of Pawlowski et al. 2020, "Deep structural causal models for tractable
+   counterfactual inference". Otherwise the code becomes z + m(y′) − m(y), where the mean code m(y) is linear in the
+   attributes, fitted by least squares to the codes of labelled images. All attributes are fitted together: the share of
+   each is what it adds to the others.
+2. Where a classifier of codes is not sure of a requested attribute, the code goes on along m(y′) − m(y) until it is.
 
 A conditional VAE is told y when it encodes, and y′ when it decodes.
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 from jaxtyping import Float, Int, UInt8
 
 from jaxvae.codes import flatten, unflatten
+from jaxvae.distributions.levels import Levels
 from jaxvae.errors import UserError
 from jaxvae.inference import BATCH_SIZE, decode_to_images, encode_means
 from jaxvae.labels import UNKNOWN
 from jaxvae.latents.attributes.directions import coarse_levels, direction
 from jaxvae.latents.attributes.labels import Labelled
-from jaxvae.latents.attributes.request import Request, of_model
+from jaxvae.latents.attributes.request import KNOWS_ATTRIBUTES, Request, of_model
+from jaxvae.latents.attributes.sureness import Sureness
 from jaxvae.priors.fit_flow_matching import entries
-from jaxvae.runs.run import Loaded
+from jaxvae.priors.flow_matching import FlowMatching
+from jaxvae.runs.run import Loaded, prior_of
 from jaxvae.told import tell, weights_of
 from jaxvae.vae import Code, Params, code_shape
-
-STRENGTH = 1.5  # Of the move; of the avatars, one more attribute in eight takes than at 1, and nearly as many stay.
 
 Images = UInt8[np.ndarray, "n h w c"]
 Labels = Int[np.ndarray, "n a"]
@@ -43,7 +50,8 @@ def code_rows_told(loaded: Loaded, images: Images, labels: Labels) -> Rows:
     return np.concatenate(parts)
 
 
-class Exchange(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Exchange:
     """What exchanging attributes needs to know, learned from labelled images.
 
     Attributes:
@@ -53,7 +61,9 @@ class Exchange(NamedTuple):
         values: the value that it stands for.
         steps: how far the mean code moves where an entry becomes 1, as rows [m, d]; 0 in the levels of a hierarchy
             below those that attributes move.
-        untold: the codes of the images [n, u] in the levels that attributes move, of a model that is told nothing.
+        rows: the codes of the images [n, u], in the levels that attributes move.
+        untold: the same of a model that is told nothing.
+        sureness: a classifier of codes for each entry of y that was requested so far.
     """
 
     loaded: Loaded
@@ -61,7 +71,9 @@ class Exchange(NamedTuple):
     columns: Int[np.ndarray, " m"]
     values: Int[np.ndarray, " m"]
     steps: Float[np.ndarray, "m d"]
+    rows: Rows
     untold: Rows
+    sureness: dict[int, Sureness] = field(default_factory=dict)
 
     @classmethod
     def learn(cls, loaded: Loaded, labelled: Labelled) -> "Exchange":
@@ -84,9 +96,10 @@ class Exchange(NamedTuple):
         centered = np.where(known, shown - shares[None], 0.0)
         steps = np.zeros((len(columns), rows.shape[1]))
         steps[:, :units] = np.linalg.lstsq(centered, rows[:, :units] - rows[:, :units].mean(axis=0), rcond=None)[0]
+        rows, untold = rows[:, :units], rows[:, :units]
         if loaded.vae.attributes:
-            rows = code_rows_told(loaded, labelled.images, np.full_like(labelled.values, UNKNOWN))
-        return cls(loaded, labelled, columns, values, steps, rows[:, :units])
+            untold = code_rows_told(loaded, labelled.images, np.full_like(labelled.values, UNKNOWN))[:, :units]
+        return cls(loaded, labelled, columns, values, steps, rows, untold)
 
     def images(
         self, images: Images, labels: Labels, request: Request, degrees: Float[np.ndarray, " s"]
@@ -106,7 +119,7 @@ class Exchange(NamedTuple):
         before, after = self.attributes(images, labels, request)
         return np.concatenate(
             [
-                self._between(images[part], before[part], after[part], degrees)
+                self._between(images[part], before[part], after[part], request, degrees)
                 for part in (slice(start, start + BATCH_SIZE) for start in range(0, len(images), BATCH_SIZE))
             ],
             axis=1,
@@ -117,16 +130,44 @@ class Exchange(NamedTuple):
         before = self._guessed(images, labels, request)
         return before, self._requested(before, request)
 
-    def moves(self, before: Labels, after: Labels) -> Rows:
-        """Returns how codes move as a whole, from attributes to others."""
+    def moved(self, rows: Rows, before: Labels, after: Labels, request: Request) -> Rows:
+        """Returns codes [n, d] of images with attributes as codes with others, sure of those that are requested."""
         # An attribute that stays unknown has no entry on either side.
         one, other = (labels[:, self.columns] == self.values[None] for labels in (before, after))
-        return STRENGTH * ((other.astype(float) - one) @ self.steps)
+        gained = other.astype(float) - one
+        moved = self._carried(rows + gained @ self.steps, rows, before, after)
+        units = self.rows.shape[1]
+        for entry in np.flatnonzero(request[self.columns] == self.values).tolist():
+            of_attribute = self.columns == self.columns[entry]
+            steps = gained[:, of_attribute] @ self.steps[of_attribute]
+            to_go = self._sureness_of(entry).steps_to_go(moved[:, :units], steps[:, :units])
+            moved = moved + to_go[:, None] * steps
+        return moved
 
-    def _between(self, images: Images, before: Labels, after: Labels, degrees: np.ndarray) -> np.ndarray:
+    def _carried(self, moved: Rows, rows: Rows, before: Labels, after: Labels) -> Rows:
+        """Returns the moved codes, in which what a flow-matching prior is about is where its velocity carries it."""
+        if self.loaded.info.fitted.fitted_flow_matching is None:
+            return moved
+        prior: Any = prior_of(self.loaded, KNOWS_ATTRIBUTES)
+        flow = (prior.top if isinstance(prior, Levels) else prior).rows
+        units = len(flow.params["center"])
+        carried = _carry(flow, jnp.asarray(rows[:, :units], jnp.float32), jnp.asarray(before), jnp.asarray(after))
+        return np.concatenate([np.asarray(carried, np.float64), moved[:, units:]], axis=1)
+
+    def _sureness_of(self, entry: int) -> Sureness:
+        if entry not in self.sureness:
+            values = self.labelled.values[:, self.columns[entry]]
+            known = values != UNKNOWN
+            self.sureness[entry] = Sureness.learn(self.rows[known], values[known] == self.values[entry])
+        return self.sureness[entry]
+
+    def _between(
+        self, images: Images, before: Labels, after: Labels, request: Request, degrees: np.ndarray
+    ) -> np.ndarray:
         vae, like = self.loaded.vae, code_shape(self.loaded.vae, self.loaded.params)
         codes = encode_means(vae, _told(self.loaded, before, before, 0.0), images)
-        move = unflatten(jnp.asarray(self.moves(before, after), jnp.float32), like)
+        rows = np.asarray(flatten(codes), np.float64)
+        move = unflatten(jnp.asarray(self.moved(rows, before, after, request) - rows, jnp.float32), like)
         decoded = []
         for degree in degrees:
             moved = jax.tree.map(lambda z, dz, t=degree: z + np.float32(t) * dz, codes, move)
@@ -173,6 +214,13 @@ class Exchange(NamedTuple):
         """Returns the known values of an attribute in the images that have a requested one."""
         values = self.labelled.values[self.labelled.values[:, wanted] == request[wanted], column]
         return values[values != UNKNOWN]
+
+
+@jax.jit
+def _carry(
+    flow: FlowMatching, rows: Float[Array, "b d"], before: Int[Array, "b a"], after: Int[Array, "b a"]
+) -> Float[Array, "b d"]:
+    return flow.requesting(after).from_normal(flow.requesting(before).to_normal(rows))
 
 
 def _told(loaded: Loaded, before: Labels, after: Labels, degree: float) -> Params:
