@@ -136,10 +136,11 @@ def flow_matching_arrays(prepared: Prepared, units: int) -> dict[str, Any]:
     """Arrays of a prior as if it had been fitted, with random numbers for parameters."""
     from jaxvae.priors.fit_flow_matching import entries, flow_matching_shapes
 
-    column, value = entries(np.asarray(prepared.split("train").attributes))
-    shapes, random = flow_matching_shapes((units,), len(column)), np.random.default_rng(0)
+    labels = np.asarray(prepared.split("train").attributes, np.int32)
+    column, value = entries(labels)
+    shapes, random = flow_matching_shapes((units,), len(column), labels.shape), np.random.default_rng(0)
     arrays = jax.tree.map(lambda leaf: np.float32(0.1 * random.normal(size=leaf.shape)), shapes)
-    return arrays | {"factor": np.eye(units, dtype=np.float32), "column": column, "value": value}
+    return arrays | {"factor": np.eye(units, dtype=np.float32), "column": column, "value": value, "labels": labels}
 
 
 def train_config(**changes: object) -> TrainConfig:

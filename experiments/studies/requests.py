@@ -9,7 +9,6 @@ The judge is the classifier of `attribute measure`, which is trained on real ima
 from pathlib import Path
 from typing import Annotated
 
-import jax
 import numpy as np
 import tyro
 
@@ -18,10 +17,9 @@ from jaxvae.cli import run_command
 from jaxvae.data.select import data_set
 from jaxvae.evaluation.features import build_features
 from jaxvae.evaluation.frechet import frechet_distance
-from jaxvae.inference import sample_images
 from jaxvae.latents.attributes.classifier import fit_classifier
 from jaxvae.latents.attributes.edit_quality import predict_values
-from jaxvae.latents.attributes.request import KNOWS_ATTRIBUTES, params_for, parse_request, prior_for
+from jaxvae.latents.attributes.request import KNOWS_ATTRIBUTES, draw_requested, parse_request
 from jaxvae.rendering.captions import labelled_grid
 from jaxvae.rendering.grid import save_png
 
@@ -58,8 +56,7 @@ def requests(
     def images(request: tuple[str, ...], scale: float) -> np.ndarray:
         if (request, scale) not in drawn:
             wanted = parse_request(loaded.info.data, request)
-            prior, params = prior_for(loaded, KNOWS_ATTRIBUTES, wanted, scale), params_for(loaded, wanted)
-            drawn[request, scale] = sample_images(loaded.vae, params, prior, jax.random.key(seed), n)
+            drawn[request, scale] = draw_requested(loaded, KNOWS_ATTRIBUTES, wanted, scale, seed, n)
         return drawn[request, scale]
 
     def share(request: tuple[str, ...], scale: float) -> float:

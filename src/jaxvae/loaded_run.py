@@ -21,7 +21,6 @@ from jaxvae.errors import UserError
 from jaxvae.evaluation.log_likelihood import importance_bounds
 from jaxvae.evaluation.report import evaluation_keys
 from jaxvae.explorer.page_files import FACES
-from jaxvae.keys import key_for
 from jaxvae.labels import UNKNOWN
 from jaxvae.latents.attributes.directions import MAX_IMAGES
 from jaxvae.latents.attributes.exchange import Exchange
@@ -29,10 +28,9 @@ from jaxvae.latents.attributes.labels import labelled_split
 from jaxvae.latents.attributes.request import (
     GUIDANCE,
     choose_prior,
+    draw_requested,
     is_request,
-    params_for,
     parse_request,
-    prior_for,
 )
 from jaxvae.latents.latent_writing import LatentOptions, ScalingKind, write_latents
 from jaxvae.latents.paths.build import PathName, build_path
@@ -103,9 +101,8 @@ class Run(runs.Loaded):
         if n < 1:
             raise UserError(f"n is {n}, but must be at least 1.")
         request = parse_request(self.info.data, with_, without)
-        chosen = prior_for(self, choose_prior(self, prior, request), request, guidance)
-        told = params_for(self, request)
-        return inference.sample_images(self.vae, told, chosen, key_for("sample", seed), n, temperature)
+        kind = choose_prior(self, prior, request)
+        return draw_requested(self, kind, request, guidance, seed, n, temperature)
 
     def interpolate(self, first: Any, second: Any, steps: int = 9, *, path: PathName = "linear") -> Images:
         """Returns the decoded path between two images, their reconstructions at its ends.

@@ -75,12 +75,11 @@ def sample(
     import jax
     import numpy as np
 
-    from jaxvae.inference import sample_images
     from jaxvae.keys import key_for
     from jaxvae.latents.attributes.request import (
         GUIDANCE,
         choose_prior,
-        params_for,
+        draw_requested,
         parse_request,
         prior_for,
         request_name,
@@ -109,13 +108,11 @@ def sample(
     columns = max(1, round(count**0.5)) if like is None else count + 1
     check_size(count if like is None else len(kept) * columns, columns, info.shape)
     strength = GUIDANCE if guidance is None else guidance
-    p_z, key = prior_for(loaded, kind, request, strength), key_for("sample", seed)
-    params = params_for(loaded, request)
     spreads = temperature if len(temperature) > 1 else temperature[0]
     if like is None:
-        images = sample_images(vae, params, p_z, key, count, spreads)
+        images = draw_requested(loaded, kind, request, strength, seed, count, spreads)
     else:
-        code = code_of(loaded, like)
+        p_z, key, code = prior_for(loaded, kind, request), key_for("sample", seed), code_of(loaded, like)
         rows = [vary(loaded, p_z, jax.random.clone(key), code, keep, count, spreads) for keep in kept]
         images = np.concatenate(rows)
     save_png(grid(images, columns), target)

@@ -78,11 +78,11 @@ def test_requesting_more_units_than_a_code_has_returns_all(disc_set):
 
 
 def test_samples_come_from_the_prior_and_spread_with_the_temperature(loaded):
-    draw = moves.build_sampler(loaded, "model")
-    rows = draw(7, 1.0)
+    draw, free = moves.build_sampler(loaded, "model"), moves.requests_of_draws(loaded, "model", (), 7)
+    rows = draw(7, 1.0, free)
     codes = loaded.vae.prior(loaded.params).sample(key_for("explore", 7), (moves.DRAW_SIZE,))
     np.testing.assert_allclose(rows, np.asarray(codes).reshape(moves.DRAW_SIZE, -1), rtol=1e-6)
-    np.testing.assert_allclose(draw(7, 0.5), rows / 2, rtol=1e-5)
+    np.testing.assert_allclose(draw(7, 0.5, free), rows / 2, rtol=1e-5)
     expected = decode_to_images(loaded.vae, loaded.params, codes)
     assert np.max(np.abs(moves.decode_rows(loaded, rows).astype(int) - expected)) <= 1
 

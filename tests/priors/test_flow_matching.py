@@ -10,6 +10,7 @@ from jaxvae.priors import flow_matching
 from jaxvae.priors.fit_flow_matching import (
     fit_flow_matching,
     flow_matching_shapes,
+    is_flow_matching,
     network_of,
     open_flow_matching,
     shape_of,
@@ -106,7 +107,7 @@ def test_the_way_back_inverts_the_way_there(two_moons):
 
 
 def test_a_request_draws_from_one_arc_and_an_unknown_one_from_both(two_moons):
-    fitted, prior, *_ = two_moons
+    fitted, *_ = two_moons
     assert [fitted[name].tolist() for name in ("column", "value")] == [[0, 0], [0, 1]]
     draw = jax.jit(lambda values, guidance: prior.requesting(values, guidance).sample(jax.random.key(0), (400,)))
     for side in (0, 1):
@@ -132,7 +133,7 @@ def test_large_maps_have_convolutions_and_a_deviation_per_channel():
     assert shape_of(code) == (16, 16, 2)
     assert shape_of(jnp.zeros((4, 4, 2))) == (32,)
     assert shape_of((jnp.zeros((2, 3)), jnp.zeros(4))) == (10,)
-    shapes = flow_matching_shapes(shape_of(code), 3)
+    shapes = flow_matching_shapes(shape_of(code), 3, (0, 2))
     assert shapes["factor"].shape == (512,)
     init, apply = network_of(shape_of(code), 3)
     params = init(jax.random.key(0))
@@ -144,6 +145,22 @@ def test_large_maps_have_convolutions_and_a_deviation_per_channel():
     center, factor = fitting.whitening(rows, (16, 16, 2))
     np.testing.assert_allclose(center[:4], [3.0, -1.0, 3.0, -1.0], atol=0.05)
     np.testing.assert_allclose(factor[-2:], [2.0, 0.5], atol=0.05)
+
+
+def test_arrays_of_a_network_of_any_width_are_opened_and_others_refused(two_moons):
+    fitted, *_ = two_moons
+    assert is_flow_matching(fitted, (2,))
+    assert fitted["labels"].shape == (3000, 3)
+    shapes = flow_matching_shapes((2,), 4, (5, 2), width=24)
+    other = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
+    assert is_flow_matching(other, (2,))
+    assert open_flow_matching(other, (2,)).log_prob(jnp.zeros((3, 2))).shape == (3,)
+    assert not is_flow_matching(other, (3,))
+    for part in ("labels", "network", "column"):
+        assert not is_flow_matching({name: each for name, each in other.items() if name != part}, (2,))
+    assert not is_flow_matching(other | {"labels": np.zeros(5, np.int32)}, (2,))
+    assert not is_flow_matching(other | {"network": {"Dense_0": {"bias": np.zeros(24)}}}, (2,))
+    assert not is_flow_matching(other | {"network": np.zeros(3)}, (2,))
 
 
 def test_too_few_codes_fit_nothing():

@@ -14,7 +14,14 @@ from jaxvae.inference import decode_to_images, encode_means
 from jaxvae.keys import key_for
 from jaxvae.latents.attributes.directions import Direction
 from jaxvae.latents.attributes.exchange import Exchange
-from jaxvae.latents.attributes.request import Request, params_for, parse_request, prior_for
+from jaxvae.latents.attributes.request import (
+    Request,
+    completed,
+    params_for,
+    parse_request,
+    prior_for,
+    require_request,
+)
 from jaxvae.latents.paths.build import build_path
 from jaxvae.latents.paths.interpolation import Path
 from jaxvae.latents.units.names import unit_groups, unit_names
@@ -155,14 +162,14 @@ def decode_rows(loaded: Loaded, rows: Float[np.ndarray, "n d"]) -> UInt8[np.ndar
 
 
 def decode_draws(
-    loaded: Loaded, rows: Float[np.ndarray, "n d"], wanted: tuple[str, ...]
+    loaded: Loaded, rows: Float[np.ndarray, "n d"], wanted: Int[np.ndarray, "n a"]
 ) -> tuple[UInt8[np.ndarray, "n h w c"], Float[np.ndarray, "n d"]]:
     """Decodes draws to images; returns them, and codes that show them without a request.
 
     A conditional model decodes its draws under the request. Their codes do not say what was requested, so they are
     encoded anew for what the page does with them next.
     """
-    params = params_for(loaded, parse_request(loaded.info.data, wanted))
+    params = params_for(loaded, wanted)
     images = decode_rows(loaded._replace(params=params), rows)
     if params is loaded.params:
         return images, rows
@@ -192,10 +199,19 @@ def exchange_row(
     return decode_rows(loaded, moved)[0], moved[0]
 
 
-def build_sampler(loaded: Loaded, name: str) -> Callable[[int, float, tuple[str, ...]], Float[np.ndarray, "n d"]]:
+def requests_of_draws(loaded: Loaded, name: str, wanted: tuple[str, ...], seed: int) -> Int[np.ndarray, "n a"]:
+    """Returns the request for each of DRAW_SIZE draws from a prior; `wanted` are values of attributes, NAME=VALUE."""
+    request = parse_request(loaded.info.data, wanted)
+    require_request(loaded, name, request)
+    return completed(loaded, request, DRAW_SIZE, seed)
+
+
+def build_sampler(
+    loaded: Loaded, name: str
+) -> Callable[[int, float, Int[np.ndarray, "n a"]], Float[np.ndarray, "n d"]]:
     """Returns a jitted (seed, temperature, wanted) -> DRAW_SIZE codes, smooth in the temperature for a fixed seed.
 
-    `wanted` are requested values of attributes, NAME=VALUE.
+    `wanted` are the attributes requested of each draw.
 
     Raises:
         UserError: If the prior is not in `prior_names`.
@@ -204,8 +220,8 @@ def build_sampler(loaded: Loaded, name: str) -> Callable[[int, float, tuple[str,
     # Passed as an argument because parameters compiled in as constants compile slowly.
     draw = jax.jit(lambda prior, key, temperature: flatten(prior.sample(key, (DRAW_SIZE,), temperature)))
 
-    def sample(seed: int, temperature: float, wanted: tuple[str, ...] = ()) -> Float[np.ndarray, "n d"]:
-        chosen = prior_for(loaded, name, parse_request(loaded.info.data, wanted))
+    def sample(seed: int, temperature: float, wanted: Int[np.ndarray, "n a"]) -> Float[np.ndarray, "n d"]:
+        chosen = prior_for(loaded, name, wanted)
         return np.asarray(draw(chosen, key_for("explore", seed), jnp.float32(temperature)))
 
     return sample

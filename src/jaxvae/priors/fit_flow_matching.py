@@ -18,13 +18,14 @@ from jaxvae.networks.velocity import Velocity, build_velocity
 from jaxvae.priors.flow_matching import FlowMatching, condition_of, velocity_at
 from jaxvae.told import draw_shown
 
-WIDTH, BLOCKS = 256, 3  # Of the network, for codes that are vectors.
+WIDTH, BLOCKS = 384, 3  # Of the network, for codes that are vectors.
 MAP_WIDTH = 64
-ROUNDS, BATCH_SIZE, LEARNING_RATE, EMA_DECAY = 10, 128, 3e-3, 0.995
+ROUNDS, BATCH_SIZE, LEARNING_RATE, EMA_DECAY = 10, 128, 2e-3, 0.995
 FEWEST_CODES = 20
 MOST_DENSE_UNITS = 256  # A map of more units has a convolutional network.
 MOST_WHITENED_UNITS = 1024  # Codes of more are scaled unit by unit.
 HELD_OUT_SHARE = 0.05
+MOST_LABELS = 10_000  # Rows of the table of attributes.
 MOST_CLASSES = 20  # An attribute with more values is a measurement, under which nothing is drawn.
 
 
@@ -37,6 +38,7 @@ def fit_flow_matching(
     tell: Callable[[str], object] = lambda _: None,
     *,
     hide: bool = True,
+    table: Int[np.ndarray, "m a"] | None = None,
 ) -> Params | None:
     """Fits the velocity by flow matching.
 
@@ -50,6 +52,7 @@ def fit_flow_matching(
         seed: seed of the split, the initialisation, the batches and the noise.
         tell: called with a line of progress after each tenth of the updates.
         hide: whether to hide attributes; False for codes of a conditional model, which was told a part of them.
+        table: the attributes of images, from which those that a request leaves open are drawn; by default the labels.
 
     Returns:
         The arrays of a `FlowMatching`, with the moving average of the network's parameters after the round with the
@@ -65,6 +68,7 @@ def fit_flow_matching(
     center, factor = whitening(rows, shape)
     column, value = entries(labels)
     params: Params = {"center": jnp.asarray(center), "factor": jnp.asarray(factor)}
+    params |= {"labels": jnp.asarray((labels if table is None else table)[:MOST_LABELS], jnp.int32)}
     params |= {"column": jnp.asarray(column, jnp.int32), "value": jnp.asarray(value, jnp.int32)}
     velocity = network_of(shape, len(column))
     centered = rows - center
@@ -153,32 +157,46 @@ def shape_of(like: Code) -> tuple[int, ...]:
     return (units,)
 
 
-def network_of(shape: tuple[int, ...], conditions: int) -> Velocity:
-    """Returns the network for codes of this shape."""
-    return build_velocity(shape, conditions, MAP_WIDTH if len(shape) == 3 else WIDTH, BLOCKS)
+def network_of(shape: tuple[int, ...], conditions: int, width: int | None = None) -> Velocity:
+    """Returns the network for codes of this shape, of the width that is fitted now or another."""
+    return build_velocity(shape, conditions, width or (MAP_WIDTH if len(shape) == 3 else WIDTH), BLOCKS)
+
+
+def width_of(arrays: Params) -> int | None:
+    """Returns the width of the network that was fitted; None if the arrays are not those of one."""
+    try:
+        (width,) = np.shape(arrays["network"]["Dense_0"]["bias"])
+    except (KeyError, TypeError, ValueError, IndexError):
+        return None
+    return int(width)
 
 
 def open_flow_matching(params: Params, shape: tuple[int, ...]) -> FlowMatching:
     """Returns the distribution that `fit_flow_matching` fitted to codes of this shape."""
-    return FlowMatching(params, None, 1.0, network_of(shape, len(params["column"])))
+    return FlowMatching(params, None, 1.0, network_of(shape, len(params["column"]), width_of(params)))
 
 
-def flow_matching_shapes(shape: tuple[int, ...], conditions: int) -> Params:
-    """Returns the shapes of the arrays that `fit_flow_matching` returns for codes of this shape."""
+def flow_matching_shapes(
+    shape: tuple[int, ...], conditions: int, labels: tuple[int, int], width: int | None = None
+) -> Params:
+    """Returns the shapes of the arrays that `fit_flow_matching` returns for codes and a table of these shapes."""
     units = math.prod(shape)
-    network = jax.eval_shape(network_of(shape, conditions).init, key_shape())
+    network = jax.eval_shape(network_of(shape, conditions, width).init, key_shape())
     factor = (units,) if len(shape) == 3 or units > MOST_WHITENED_UNITS else (units, units)
     whole = jax.ShapeDtypeStruct((conditions,), jnp.int32)
     return {
         "center": jax.ShapeDtypeStruct((units,), jnp.float32), "factor": jax.ShapeDtypeStruct(factor, jnp.float32),
-        "column": whole, "value": whole, "network": network,
+        "column": whole, "value": whole, "labels": jax.ShapeDtypeStruct(labels, jnp.int32), "network": network,
     }  # fmt: skip
 
 
 def is_flow_matching(arrays: Params, shape: tuple[int, ...]) -> bool:
     """Returns whether the arrays have the shapes of those that `fit_flow_matching` returns for codes of this shape."""
-    shapes = jax.tree.map(jnp.shape, arrays)
-    conditions = shapes.get("column") if isinstance(shapes, dict) else None
-    if not (isinstance(conditions, tuple) and len(conditions) == 1):
+    shapes, width = jax.tree.map(jnp.shape, arrays), width_of(arrays)
+    if width is None or not isinstance(shapes, dict):
         return False
-    return bool(shapes == jax.tree.map(jnp.shape, flow_matching_shapes(shape, *conditions)))
+    conditions, labels = shapes.get("column"), shapes.get("labels")
+    if not (isinstance(conditions, tuple) and len(conditions) == 1 and isinstance(labels, tuple) and len(labels) == 2):
+        return False
+    expected = flow_matching_shapes(shape, *conditions, labels=labels, width=width)
+    return bool(shapes == jax.tree.map(jnp.shape, expected))

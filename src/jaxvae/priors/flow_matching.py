@@ -40,7 +40,7 @@ class FlowMatching:
     Attributes:
         params: `network`, the parameters of the velocity; `center` [d] and `factor` [d] or [d, d] of the codes, which
             are center + factor · whitened; `column` [m] and `value` [m], the attribute and the value that each entry of
-            a condition stands for.
+            a condition stands for; `labels` [n, a], attributes of images, which a request is completed from.
         requested: the value of each attribute [a], or of each one of each row [b, a], `UNKNOWN` for any; None asks for
             nothing.
         guidance: how far the velocity goes from that without the request (0) to that under it (1) and beyond.

@@ -91,7 +91,9 @@ def fit_priors(
             labels, hide = fits.labels, not fits.told
             if fits.told:
                 codes, labels = draw_told_codes(draw_codes, params, keys.codes, images, fits)
-            flow_matching = fit_flow_matching(codes, labels, fits.shape, steps, seed, tell, hide=hide)
+            flow_matching = fit_flow_matching(
+                codes, labels, fits.shape, steps, seed, tell, hide=hide, table=fits.labels
+            )
     return Fitted(None if mixture is None else dict(vars(mixture)), flow, flow_matching)
 
 

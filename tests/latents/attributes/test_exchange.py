@@ -15,7 +15,7 @@ from jaxvae.inference import decode_to_images, encode_means, reconstruct
 from jaxvae.interpolate import interpolate
 from jaxvae.latents.attributes.exchange import Exchange
 from jaxvae.latents.attributes.labels import labelled_split
-from jaxvae.latents.attributes.request import params_for, parse_request
+from jaxvae.latents.attributes.request import parse_request
 from jaxvae.latents.attributes.sureness import FARTHEST, Sureness
 from jaxvae.runs.run import prior_of
 from jaxvae.sample import sample
@@ -206,12 +206,12 @@ def test_the_library_exchanges_attributes(told, disc_set):
 
 def test_the_explorer_decodes_draws_under_their_request_and_keeps_codes_that_show_it(run):
     loaded = load(run)
-    rows = np.eye(3, dtype=np.float32)
-    images, codes = decode_draws(loaded, rows, ("width=large",))
-    asked = params_for(loaded, request(loaded, "width=large"))
+    rows, wanted = np.eye(3, dtype=np.float32), np.asarray([[-1, -1, 2], [0, 1, 2], [1, -1, 2]])
+    images, codes = decode_draws(loaded, rows, wanted)
+    asked = tell(loaded.params, weights_of(wanted[:, [2, 0]], 3))
     np.testing.assert_array_equal(images, decode_to_images(loaded.vae, asked, rows))
     np.testing.assert_allclose(codes, encode_means(loaded.vae, loaded.params, images), atol=1e-5)
-    np.testing.assert_array_equal(decode_draws(loaded, rows, ())[1], rows)
+    np.testing.assert_array_equal(decode_draws(loaded, rows, np.full((3, 3), -1))[1], rows)
 
 
 def test_exchanges_are_measured(run, call):

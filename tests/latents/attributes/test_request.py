@@ -2,12 +2,17 @@ import json
 from pathlib import Path
 
 import jax
+import numpy as np
 import pytest
 from conftest import DENSE, flow_matching_arrays, mistake, saved_run, tiny_config, train_config, untrained
 
 from jaxvae import HVAE, load
 from jaxvae.errors import UserError
-from jaxvae.latents.attributes.request import parse_request, prior_for
+from jaxvae.inference import decode_to_images
+from jaxvae.keys import key_for
+from jaxvae.labels import UNKNOWN
+from jaxvae.latents.attributes.request import completed, draw_requested, parse_request, prior_for
+from jaxvae.runs.run import prior_of
 from jaxvae.sample import sample
 
 DATA = {"name": "faces", "attributes": ["hat", "label"], "classes": {"label": ["Shoe", "Coat"]}}
@@ -72,6 +77,36 @@ def test_the_library_draws_the_same_on_request(run):
     prior = prior_for(loaded, "fitted_flow_matching", parse_request(loaded.info.data, ("red",), ()), 1.0)
     assert prior.log_prob(prior.sample(jax.random.key(0), (2,))).shape == (2,)
     assert (loaded.sample(3, with_=("red",), guidance=0.0) == loaded.sample(3, prior="fitted_flow_matching")).all()
+
+
+def test_what_a_request_leaves_open_is_as_in_images_that_meet_it(run):
+    loaded = load(run)
+    table = np.asarray(loaded.info.fitted.fitted_flow_matching["labels"])
+    wanted = parse_request(loaded.info.data, ("red", "width=large"))
+    rows = completed(loaded, wanted, 300, 0)
+    assert set(rows[:, 0]) == {1}
+    assert set(rows[:, 2]) == {2}
+    met = table[(table[:, 0] == 1) & (table[:, 2] == 2)]
+    assert np.mean(rows[:, 1]) == pytest.approx(np.mean(met[:, 1]), abs=0.1)
+    assert (completed(loaded, wanted, 300, 0) == rows).all()
+    assert (completed(loaded, wanted, 300, 1) != rows).any()
+    nothing = np.full(3, UNKNOWN)
+    assert (completed(loaded, nothing, 2, 0) == UNKNOWN).all()
+    unmet = np.asarray([1, UNKNOWN, 9])
+    assert (completed(loaded, unmet, 2, 0) == unmet).all()
+
+
+def test_each_draw_is_under_its_own_completed_request(run):
+    loaded, seed = load(run), 5
+    wanted = parse_request(loaded.info.data, ("red",))
+    images = draw_requested(loaded, "fitted_flow_matching", wanted, 1.5, seed, 70)
+    flow = prior_of(loaded, "fitted_flow_matching").rows
+    labels = completed(loaded, wanted, 70, seed)
+    noise = jax.random.normal(key_for("sample", seed), (64, 3))
+    for index in (0, 31, 63):
+        code = flow.requesting(labels[index], 1.5).from_normal(noise[index : index + 1])
+        np.testing.assert_allclose(images[index], decode_to_images(loaded.vae, loaded.params, code)[0], atol=1)
+    assert len(np.unique(images[64:], axis=0)) == 6
 
 
 def test_mistakes_of_a_request_on_the_command_line(run, disc_run, call):

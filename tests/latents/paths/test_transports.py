@@ -49,7 +49,7 @@ def by_precisions() -> PrecisionMixture:
 
 
 def bent_flow_matching():
-    shapes = flow_matching_shapes((UNITS,), 0)
+    shapes = flow_matching_shapes((UNITS,), 0, (0, 0))
     random = np.random.default_rng(5)
     params = jax.tree.map(lambda leaf: jnp.asarray(0.04 * random.normal(size=leaf.shape), leaf.dtype), shapes)
     return open_flow_matching(params | {"factor": jnp.eye(UNITS)}, (UNITS,))

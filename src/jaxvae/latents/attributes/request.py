@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import jax
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int, UInt8
 
 from jaxvae.distributions.levels import Levels
 from jaxvae.errors import UserError, suggest
+from jaxvae.inference import BATCH_SIZE, sample_images
+from jaxvae.keys import key_for
 from jaxvae.labels import UNKNOWN
 from jaxvae.priors.flow_matching import FlowMatching
 from jaxvae.priors.row_prior import RowPrior
@@ -22,6 +25,7 @@ GUIDANCE = 2.0  # By default: of the avatars, four of five requested attributes 
 KNOWS_ATTRIBUTES = "fitted_flow_matching"  # The kind of prior that can be requested.
 
 Request = Int[np.ndarray, " a"]
+Labels = Int[np.ndarray, "*n a"]
 
 
 def parse_request(data: dict[str, Any], with_: Sequence[str], without: Sequence[str] = ()) -> Request:
@@ -92,54 +96,90 @@ def choose_prior(loaded: Loaded, kind: str | None, request: Request) -> str:
     return KNOWS_ATTRIBUTES if fitted or not loaded.vae.attributes else "model"
 
 
-def is_request(request: Request) -> bool:
+def is_request(request: Labels) -> bool:
     """Returns whether anything is requested."""
     return bool(np.any(request != UNKNOWN))
 
 
-def prior_for(loaded: Loaded, kind: str, request: Request, guidance: float = GUIDANCE) -> Prior:
-    """Returns a prior of the run under a request, or as it is where nothing is requested.
+def completed(loaded: Loaded, request: Request, count: int, seed: int) -> Int[np.ndarray, "n a"]:
+    """Returns a request for each of `count` draws: what it leaves open is as in some image that shows what it asks for.
+
+    So draws vary as such images do. Requests that no image meets stay as they are.
+    """
+    every = np.tile(request, (count, 1))
+    arrays = loaded.info.fitted.fitted_flow_matching
+    if arrays is None or not is_request(request):
+        return every
+    table = np.asarray(arrays["labels"])
+    met = np.flatnonzero(np.all((request == UNKNOWN) | (table == request), axis=1))
+    return table[np.random.default_rng(seed).choice(met, count)] if len(met) else every
+
+
+def draw_requested(
+    loaded: Loaded,
+    kind: str,
+    request: Request,
+    guidance: float,
+    seed: int,
+    count: int,
+    temperature: float | Sequence[float] = 1.0,
+) -> UInt8[np.ndarray, "n h w c"]:
+    """Decodes `count` draws under a request, or as they come where nothing is requested.
 
     Args:
         loaded: the run.
         kind: name of the prior.
         request: as `parse_request` returns it.
+        guidance: as for `prior_for`.
+        seed: of the draws.
+        count: number of images.
+        temperature: multiplies the spread of the draws; of a hierarchy also one for each level.
+    """
+    key = key_for("sample", seed)
+    require_request(loaded, kind, request)
+    if not is_request(request):
+        return sample_images(loaded.vae, loaded.params, prior_for(loaded, kind, request), key, count, temperature)
+    labels, parts = completed(loaded, request, count, seed), []
+    for start in range(0, count, BATCH_SIZE):
+        rows = labels[start : start + BATCH_SIZE]
+        prior, params = prior_for(loaded, kind, rows, guidance), params_for(loaded, rows)
+        # The first batch has the noise of draws without a request, so that a seed's faces are those of any request.
+        own = jax.random.fold_in(jax.random.clone(key), start) if start else jax.random.clone(key)
+        parts.append(sample_images(loaded.vae, params, prior, own, len(rows), temperature))
+    return np.concatenate(parts)
+
+
+def prior_for(loaded: Loaded, kind: str, request: Labels, guidance: float = GUIDANCE) -> Prior:
+    """Returns a prior of the run under a request, or as it is where nothing is requested.
+
+    Args:
+        loaded: the run.
+        kind: name of the prior.
+        request: as `parse_request` returns it, or one for each draw.
         guidance: how far the draws move from those without the request (0) to those under it (1) and beyond.
 
     Raises:
-        UserError: the run has no such prior, or it was fitted without the requested attributes.
+        UserError: the run has no such prior, or it knows no attributes.
     """
     prior = prior_of(loaded, kind)
-    if loaded.vae.attributes:
-        require_told(loaded, request)
     if not is_request(request) or (loaded.vae.attributes and kind != KNOWS_ATTRIBUTES):
         return prior
     levels = prior if isinstance(prior, Levels) else None
     top = prior if levels is None else levels.top
     if not (isinstance(top, RowPrior) and isinstance(top.rows, FlowMatching)):
         raise UserError(f"--prior {kind} knows no attributes; request them of {KNOWS_ATTRIBUTES}.")
-    names = loaded.info.data["attributes"]
-    known = set(zip(*(np.asarray(top.rows.params[part]).tolist() for part in ("column", "value")), strict=True))
-    for column, value in enumerate(request.tolist()):
-        if value != UNKNOWN and (column, value) not in known:
-            raise UserError(
-                f"the prior of {loaded.info.run} was fitted to images of which none has {names[column]}={value}; "
-                "request something else."
-            )
     under = replace(top, rows=top.rows.requesting(request, guidance))
     return under if levels is None else replace(levels, parts=(under, *levels.parts[1:]))
 
 
-def params_for(loaded: Loaded, request: Request) -> Params:
+def params_for(loaded: Loaded, request: Labels) -> Params:
     """Returns the parameters of a conditional model that is told what is requested; those of other models as they are.
 
-    Raises:
-        UserError: something is requested that the model was not told in training.
+    Of what is requested it is told the attributes that it was told in training.
     """
     if not (loaded.vae.attributes and is_request(request)):
         return loaded.params
-    require_told(loaded, request)
-    return tell(loaded.params, weights_of(of_model(loaded, request[None]), loaded.vae.attribute_values))
+    return tell(loaded.params, weights_of(of_model(loaded, np.atleast_2d(request)), loaded.vae.attribute_values))
 
 
 def of_model(loaded: Loaded, labels: Int[np.ndarray, "n a"]) -> Int[np.ndarray, "n m"]:
@@ -147,8 +187,23 @@ def of_model(loaded: Loaded, labels: Int[np.ndarray, "n a"]) -> Int[np.ndarray, 
     return labels[:, loaded.vae.told_columns(loaded.info.data["attributes"])]
 
 
-def require_told(loaded: Loaded, request: Request) -> None:
-    """Raises UserError if something is requested that a conditional model was not told in training."""
+def require_request(loaded: Loaded, kind: str, request: Request) -> None:
+    """Raises UserError if something is requested that a conditional model, or the prior, has not seen in training."""
+    if loaded.vae.attributes:
+        _require_told(loaded, request)
+    arrays, names = loaded.info.fitted.fitted_flow_matching, loaded.info.data["attributes"]
+    if kind != KNOWS_ATTRIBUTES or arrays is None:
+        return  # `prior_for` says so, where that is a mistake.
+    known = set(zip(*(np.asarray(arrays[part]).tolist() for part in ("column", "value")), strict=True))
+    for column in np.flatnonzero(request != UNKNOWN).tolist():
+        if (column, value := int(request[column])) not in known:
+            raise UserError(
+                f"the prior of {loaded.info.run} was fitted to images of which none has {names[column]}={value}; "
+                "request something else."
+            )
+
+
+def _require_told(loaded: Loaded, request: Request) -> None:
     names, told = loaded.info.data["attributes"], loaded.vae.attributes
     for column in np.flatnonzero(request != UNKNOWN):
         if names[column] not in told:
