@@ -100,8 +100,7 @@ def test_a_sample_can_be_an_endpoint(address, session):
     draw = {"prior": "fitted_mixture", "seed": 3, "temperature": 0.5}
     drawn = json.loads(fetch(address, "/draw", draw)[1])
     assert len(drawn) == moves.DRAW_SIZE
-    free = moves.requests_of_draws(session.loaded, "fitted_mixture", (), 3)
-    rows = moves.build_sampler(session.loaded, "fitted_mixture")(3, 0.5, free)
+    rows, _ = moves.build_sampler(session.loaded, "fitted_mixture")(3, 0.5)
     expected = moves.decode_rows(session.loaded, rows)
     content = fetch(address, "/move", MOVE | {"last": drawn[5]["name"], "degree": 1.0})[1]
     assert np.max(np.abs(png(content)[::8, ::8].astype(int) - expected[5])) <= 1

@@ -8,6 +8,7 @@ from jaxvae.errors import UserError
 from jaxvae.explorer import moves
 from jaxvae.inference import decode_to_images, reconstruct
 from jaxvae.keys import key_for
+from jaxvae.labels import UNKNOWN
 from jaxvae.latents.attributes.directions import attribute_directions
 from jaxvae.latents.paths.interpolation import spherical
 from jaxvae.latents.units.rates import unit_rates
@@ -78,11 +79,12 @@ def test_requesting_more_units_than_a_code_has_returns_all(disc_set):
 
 
 def test_samples_come_from_the_prior_and_spread_with_the_temperature(loaded):
-    draw, free = moves.build_sampler(loaded, "model"), moves.requests_of_draws(loaded, "model", (), 7)
-    rows = draw(7, 1.0, free)
+    draw = moves.build_sampler(loaded, "model")
+    rows, labels = draw(7, 1.0)
+    assert (labels == UNKNOWN).all()
     codes = loaded.vae.prior(loaded.params).sample(key_for("explore", 7), (moves.DRAW_SIZE,))
     np.testing.assert_allclose(rows, np.asarray(codes).reshape(moves.DRAW_SIZE, -1), rtol=1e-6)
-    np.testing.assert_allclose(draw(7, 0.5, free), rows / 2, rtol=1e-5)
+    np.testing.assert_allclose(draw(7, 0.5)[0], rows / 2, rtol=1e-5)
     expected = decode_to_images(loaded.vae, loaded.params, codes)
     assert np.max(np.abs(moves.decode_rows(loaded, rows).astype(int) - expected)) <= 1
 

@@ -107,7 +107,7 @@ def test_the_way_back_inverts_the_way_there(two_moons):
 
 
 def test_a_request_draws_from_one_arc_and_an_unknown_one_from_both(two_moons):
-    fitted, *_ = two_moons
+    fitted, prior, *_ = two_moons
     assert [fitted[name].tolist() for name in ("column", "value")] == [[0, 0], [0, 1]]
     draw = jax.jit(lambda values, guidance: prior.requesting(values, guidance).sample(jax.random.key(0), (400,)))
     for side in (0, 1):

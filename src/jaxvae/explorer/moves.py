@@ -199,19 +199,12 @@ def exchange_row(
     return decode_rows(loaded, moved)[0], moved[0]
 
 
-def requests_of_draws(loaded: Loaded, name: str, wanted: tuple[str, ...], seed: int) -> Int[np.ndarray, "n a"]:
-    """Returns the request for each of DRAW_SIZE draws from a prior; `wanted` are values of attributes, NAME=VALUE."""
-    request = parse_request(loaded.info.data, wanted)
-    require_request(loaded, name, request)
-    return completed(loaded, request, DRAW_SIZE, seed)
-
-
 def build_sampler(
     loaded: Loaded, name: str
-) -> Callable[[int, float, Int[np.ndarray, "n a"]], Float[np.ndarray, "n d"]]:
+) -> Callable[[int, float, tuple[str, ...]], tuple[Float[np.ndarray, "n d"], Int[np.ndarray, "n a"]]]:
     """Returns a jitted (seed, temperature, wanted) -> DRAW_SIZE codes, smooth in the temperature for a fixed seed.
 
-    `wanted` are the attributes requested of each draw.
+    `wanted` are requested values of attributes, NAME=VALUE. With the codes it returns the whole request of each.
 
     Raises:
         UserError: If the prior is not in `prior_names`.
@@ -220,9 +213,14 @@ def build_sampler(
     # Passed as an argument because parameters compiled in as constants compile slowly.
     draw = jax.jit(lambda prior, key, temperature: flatten(prior.sample(key, (DRAW_SIZE,), temperature)))
 
-    def sample(seed: int, temperature: float, wanted: Int[np.ndarray, "n a"]) -> Float[np.ndarray, "n d"]:
-        chosen = prior_for(loaded, name, wanted)
-        return np.asarray(draw(chosen, key_for("explore", seed), jnp.float32(temperature)))
+    def sample(
+        seed: int, temperature: float, wanted: tuple[str, ...] = ()
+    ) -> tuple[Float[np.ndarray, "n d"], Int[np.ndarray, "n a"]]:
+        request = parse_request(loaded.info.data, wanted)
+        require_request(loaded, name, request)
+        labels = completed(loaded, request, DRAW_SIZE, seed)
+        chosen = prior_for(loaded, name, request, labels=labels)
+        return np.asarray(draw(chosen, key_for("explore", seed), jnp.float32(temperature))), labels
 
     return sample
 

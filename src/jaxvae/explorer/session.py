@@ -97,9 +97,8 @@ def open_session(loaded: Loaded, data: Path | None, units: int) -> Session:
 
     @lru_cache(maxsize=CACHED_ENDS)
     def draws(request: DrawRequest) -> list[End]:
-        wanted = moves.requests_of_draws(loaded, request.prior, request.wanted, request.seed)
-        rows = sampler(request.prior)(request.seed, request.temperature, wanted)
-        images, rows = moves.decode_draws(loaded, rows, wanted)
+        rows, labels = sampler(request.prior)(request.seed, request.temperature, request.wanted)
+        images, rows = moves.decode_draws(loaded, rows, labels)
         numbered = enumerate(zip(images, rows, strict=True))
         return [End(draw_name(request, index), "sample", image, row) for index, (image, row) in numbered]
 

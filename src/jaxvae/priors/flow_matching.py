@@ -44,6 +44,7 @@ class FlowMatching:
         requested: the value of each attribute [a], or of each one of each row [b, a], `UNKNOWN` for any; None asks for
             nothing.
         guidance: how far the velocity goes from that without the request (0) to that under it (1) and beyond.
+        given: the values that are known without the request, like `requested`; None for nothing.
         velocity: the network.
     """
 
@@ -51,10 +52,14 @@ class FlowMatching:
     requested: Int[ArrayLike, "*b a"] | None
     guidance: Scalar
     velocity: Velocity
+    given: Int[ArrayLike, "*b a"] | None = None
 
-    def requesting(self, values: Int[ArrayLike, "*b a"], guidance: Scalar = 1.0) -> "FlowMatching":
+    def requesting(
+        self, values: Int[ArrayLike, "*b a"], guidance: Scalar = 1.0, given: Int[ArrayLike, "*b a"] | None = None
+    ) -> "FlowMatching":
         """Returns the distribution under these values of the attributes, `UNKNOWN` for any."""
-        return replace(self, requested=jnp.asarray(values), guidance=jnp.asarray(guidance, jnp.float32))
+        known = None if given is None else jnp.asarray(given)
+        return replace(self, requested=jnp.asarray(values), guidance=jnp.asarray(guidance, jnp.float32), given=known)
 
     def sample(self, key: PRNGKey, shape: tuple[int, ...] = (), temperature: Scalar = 1.0) -> Float[Array, "..."]:
         """Draws rows [*shape, d]; `temperature` multiplies the noise that they flow from."""
@@ -112,12 +117,16 @@ class FlowMatching:
         free = jnp.zeros((len(x), len(self.params["column"])))
         if self.requested is None:
             return velocity_at(self.velocity, self.params["network"], x, t, free)
-        condition = condition_of(self.params, jnp.atleast_2d(self.requested))
-        under = velocity_at(self.velocity, self.params["network"], x, t, jnp.broadcast_to(condition, free.shape))
+        under = velocity_at(self.velocity, self.params["network"], x, t, self._condition(self.requested, len(x)))
         if isinstance(self.guidance, float) and self.guidance == 1.0:
             return under
-        without = velocity_at(self.velocity, self.params["network"], x, t, free)
+        known = free if self.given is None else self._condition(self.given, len(x))
+        without = velocity_at(self.velocity, self.params["network"], x, t, known)
         return without + self.guidance * (under - without)
+
+    def _condition(self, values: Int[ArrayLike, "*b a"], count: int) -> Float[Array, "b m"]:
+        condition = condition_of(self.params, jnp.atleast_2d(values))
+        return jnp.broadcast_to(condition, (count, condition.shape[1]))
 
 
 def velocity_at(

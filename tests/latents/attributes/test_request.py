@@ -70,13 +70,26 @@ def test_sample_draws_on_request(run, call):
     assert pictures[0] == pictures[1] != pictures[2]
 
 
+def request_of_red(loaded):
+    return parse_request(loaded.info.data, ("red",))
+
+
+def test_without_guidance_only_what_is_known_without_the_request_counts(run):
+    flow = prior_of(load(run), "fitted_flow_matching").rows
+    noise, own, known = jax.random.normal(jax.random.key(0), (1, 3)), np.asarray([1, 0, 2]), np.asarray([-1, 0, 2])
+    none = flow.requesting(own, 0.0, known).from_normal(noise)
+    np.testing.assert_allclose(none, flow.requesting(known).from_normal(noise), rtol=1e-4, atol=1e-5)
+    assert not np.allclose(none, flow.requesting(own, 0.0).from_normal(noise), atol=1e-4)
+
+
 def test_the_library_draws_the_same_on_request(run):
     loaded = load(run)
     drawn = loaded.sample(3, with_=("red",), guidance=1.0)
     assert drawn.shape == (3, 16, 16, 3)
-    prior = prior_for(loaded, "fitted_flow_matching", parse_request(loaded.info.data, ("red",), ()), 1.0)
+    prior = prior_for(loaded, "fitted_flow_matching", request_of_red(loaded), 1.0)
     assert prior.log_prob(prior.sample(jax.random.key(0), (2,))).shape == (2,)
-    assert (loaded.sample(3, with_=("red",), guidance=0.0) == loaded.sample(3, prior="fitted_flow_matching")).all()
+    assert (drawn == draw_requested(loaded, "fitted_flow_matching", request_of_red(loaded), 1.0, 0, 3)).all()
+    assert (drawn != loaded.sample(3, with_=("red",), guidance=0.0)).any()
 
 
 def test_what_a_request_leaves_open_is_as_in_images_that_meet_it(run):
@@ -104,7 +117,9 @@ def test_each_draw_is_under_its_own_completed_request(run):
     labels = completed(loaded, wanted, 70, seed)
     noise = jax.random.normal(key_for("sample", seed), (64, 3))
     for index in (0, 31, 63):
-        code = flow.requesting(labels[index], 1.5).from_normal(noise[index : index + 1])
+        known = labels[index].copy()
+        known[0] = UNKNOWN  # What is exaggerated is the request, not what it was completed with.
+        code = flow.requesting(labels[index], 1.5, known).from_normal(noise[index : index + 1])
         np.testing.assert_allclose(images[index], decode_to_images(loaded.vae, loaded.params, code)[0], atol=1)
     assert len(np.unique(images[64:], axis=0)) == 6
 

@@ -142,21 +142,28 @@ def draw_requested(
     labels, parts = completed(loaded, request, count, seed), []
     for start in range(0, count, BATCH_SIZE):
         rows = labels[start : start + BATCH_SIZE]
-        prior, params = prior_for(loaded, kind, rows, guidance), params_for(loaded, rows)
+        prior, params = prior_for(loaded, kind, request, guidance, rows), params_for(loaded, rows)
         # The first batch has the noise of draws without a request, so that a seed's faces are those of any request.
         own = jax.random.fold_in(jax.random.clone(key), start) if start else jax.random.clone(key)
         parts.append(sample_images(loaded.vae, params, prior, own, len(rows), temperature))
     return np.concatenate(parts)
 
 
-def prior_for(loaded: Loaded, kind: str, request: Labels, guidance: float = GUIDANCE) -> Prior:
+def prior_for(
+    loaded: Loaded,
+    kind: str,
+    request: Request,
+    guidance: float = GUIDANCE,
+    labels: Int[np.ndarray, "n a"] | None = None,
+) -> Prior:
     """Returns a prior of the run under a request, or as it is where nothing is requested.
 
     Args:
         loaded: the run.
         kind: name of the prior.
-        request: as `parse_request` returns it, or one for each draw.
+        request: as `parse_request` returns it.
         guidance: how far the draws move from those without the request (0) to those under it (1) and beyond.
+        labels: the request of each draw, as `completed` returns it; by default all are under the request alone.
 
     Raises:
         UserError: the run has no such prior, or it knows no attributes.
@@ -168,7 +175,12 @@ def prior_for(loaded: Loaded, kind: str, request: Labels, guidance: float = GUID
     top = prior if levels is None else levels.top
     if not (isinstance(top, RowPrior) and isinstance(top.rows, FlowMatching)):
         raise UserError(f"--prior {kind} knows no attributes; request them of {KNOWS_ATTRIBUTES}.")
-    under = replace(top, rows=top.rows.requesting(request, guidance))
+    if labels is None:
+        rows = top.rows.requesting(request, guidance)
+    else:
+        # Guidance exaggerates what is requested, and not what it was completed with.
+        rows = top.rows.requesting(labels, guidance, np.where(request == UNKNOWN, labels, UNKNOWN))
+    under = replace(top, rows=rows)
     return under if levels is None else replace(levels, parts=(under, *levels.parts[1:]))
 
 
