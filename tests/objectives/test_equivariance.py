@@ -65,12 +65,11 @@ def test_a_code_that_moves_with_the_image_costs_no_more_than_its_reconstruction(
 def test_the_error_is_that_of_one_motion_per_size_and_never_of_the_identity():
     mask = jnp.asarray(np.random.default_rng(2).uniform(size=(4, 4)), jnp.float32)
     vae, z = toy(mask), COARSE
-    expected = {}
-    for large, small in itertools.product(range(8), range(8)):
-        at_once = error_of(vae.decode({}, move(z, large)), move(X, large), "l1")
-        halved = error_of(vae.decode({}, shrink(move(z, small), 2)), shrink(move(X, small), 2), "l1")
-        # Seven motions at the whole size and eight at half of it are equally likely.
-        expected[large, small] = (7 * at_once + 8 * 4 * halved) / 15
+    whole = [error_of(vae.decode({}, move(z, each)), move(X, each), "l1") for each in range(8)]
+    halved = [error_of(vae.decode({}, shrink(move(z, each), 2)), shrink(move(X, each), 2), "l1") for each in range(8)]
+    # Seven motions at the whole size and eight at half of it are equally likely.
+    pairs = itertools.product(range(8), range(8))
+    expected = {(large, small): np.asarray(7 * whole[large] + 32 * halved[small]) / 15 for large, small in pairs}
     errors, met = jax.jit(partial(equivariance_error, vae, error="l1", halvings=1)), set()
     for seed in range(60):
         measured = errors({}, jax.random.key(seed), z, X)
