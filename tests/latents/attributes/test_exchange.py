@@ -120,6 +120,8 @@ def test_a_fitted_prior_carries_the_code_to_noise_and_back_under_the_new_attribu
         expected = flow.requesting(other, GUIDANCE, kept).from_normal(noise)[0]
         np.testing.assert_allclose(expected, found, rtol=1e-4, atol=1e-4)
         assert (own != other).any() == (not np.allclose(row, found, atol=0.05))
+    before[:, 1] = after[:, 1] = -1
+    np.testing.assert_array_equal(still.moved(rows, before, after, wanted), rows)  # Unknown ones are not drawn anew.
 
 
 def test_a_conditional_model_is_told_the_old_attributes_and_the_new(linear, disc_set):

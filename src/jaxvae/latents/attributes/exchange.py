@@ -1,11 +1,11 @@
 """Exchanges attributes of images: the code moves from what is usual under the old ones to what is usual under the new.
 
-1. An image with attributes y gets y′. Where the run has a flow-matching prior, its velocity under y carries the code
-   to noise, which is what sets the image apart from others of its attributes, and the velocity under y′ carries that
-   noise to a code again: the counterfactual of Pawlowski et al. 2020, "Deep structural causal models for tractable
-   counterfactual inference". Otherwise the code becomes z + m(y′) − m(y), where the mean code m(y) is linear in the
-   attributes, fitted by least squares to the codes of labelled images. All attributes are fitted together: the share of
-   each is what it adds to the others.
+1. An image with attributes y gets y′. Where all are known and the run has a flow-matching prior, its velocity under y
+   carries the code to noise, which is what sets the image apart from others of its attributes, and the velocity under
+   y′ carries that noise to a code again: the counterfactual of Pawlowski et al. 2020, "Deep structural causal models
+   for tractable counterfactual inference". Otherwise the code becomes z + m(y′) − m(y), where the mean code m(y) is linear
+   in the attributes, fitted by least squares to the codes of labelled images. All attributes are fitted together: the
+   share of each is what it adds to the others.
 2. Where a classifier of codes is not sure of a requested attribute, the code goes on along m(y′) − m(y) until it is.
 
 A conditional VAE is told y when it encodes, and y′ when it decodes.
@@ -157,7 +157,10 @@ class Exchange:
         kept = np.where(before == after, after, UNKNOWN)
         of_codes = (jnp.asarray(each) for each in (before, after, kept))
         carried = _carry(flow, jnp.asarray(rows[:, :units], jnp.float32), *of_codes)
-        return np.concatenate([np.asarray(carried, np.float64), moved[:, units:]], axis=1)
+        whole = np.concatenate([np.asarray(carried, np.float64), moved[:, units:]], axis=1)
+        # The velocity does not keep what it is not told: unknown attributes would be drawn anew.
+        known = np.all(before[:, self.columns] != UNKNOWN, axis=1)
+        return np.where(known[:, None], whole, moved)
 
     def _sureness_of(self, entry: int) -> Sureness:
         if entry not in self.sureness:
