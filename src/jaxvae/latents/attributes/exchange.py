@@ -3,9 +3,9 @@
 1. An image with attributes y gets y′. Where all are known and the run has a flow-matching prior, its velocity under y
    carries the code to noise, which is what sets the image apart from others of its attributes, and the velocity under
    y′ carries that noise to a code again: the counterfactual of Pawlowski et al. 2020, "Deep structural causal models
-   for tractable counterfactual inference". Otherwise the code becomes z + m(y′) − m(y), where the mean code m(y) is linear
-   in the attributes, fitted by least squares to the codes of labelled images. All attributes are fitted together: the
-   share of each is what it adds to the others.
+   for tractable counterfactual inference". Otherwise the code becomes z + m(y′) − m(y), where the mean code m(y) is
+   linear in the attributes, fitted by least squares to the codes of labelled images. All attributes are fitted
+   together: the share of each is what it adds to the others.
 2. Where a classifier of codes is not sure of a requested attribute, the code goes on along m(y′) − m(y) until it is.
 
 A conditional VAE is told y when it encodes, and y′ when it decodes.
