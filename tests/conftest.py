@@ -143,6 +143,14 @@ def flow_matching_arrays(prepared: Prepared, units: int) -> dict[str, Any]:
     return arrays | {"factor": np.eye(units, dtype=np.float32), "column": column, "value": value, "labels": labels}
 
 
+@pytest.fixture(scope="session")
+def flow_matching_run(disc_set: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained run on the discs with a flow-matching prior as if fitted, which draws on request."""
+    config = tiny_config(model=DENSE, train=train_config(flow_matching_steps=40, fitted_flow_steps=0))
+    folder = tmp_path_factory.mktemp("runs") / "request"
+    return saved_run(folder, config, disc_set, fitted_flow_matching=flow_matching_arrays(disc_set, 3))
+
+
 def train_config(**changes: object) -> TrainConfig:
     return dataclasses.replace(tiny_config().train, **changes)
 

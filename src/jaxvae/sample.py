@@ -49,7 +49,8 @@ def sample(
             was learned, otherwise (with N(0, I), or for an autoencoder) the first fitted one, and fitted_flow_matching
             with --with or --without.
         with_: Attributes that the images should show: NAME, or NAME=VALUE as in label=Sneaker. Needs a prior fitted by
-            flow matching to a data set with attributes (--train.flow-matching-steps).
+            flow matching to a data set with attributes (--train.flow-matching-steps), or a model that is told them
+            (--model.attributes).
         without: Attributes that they should not show, each with values 0 and 1.
         guidance: How strictly the draws follow the request: 1 draws from the distribution under it, larger numbers move
             further away from draws without it, which are then less varied; 2 by default.

@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 from browsing import in_address, open_tool, opened
-from conftest import DENSE, flow_matching_arrays, saved_run, tiny_config, train_config
 from serving import fetch, served
 
 from jaxvae import load
@@ -19,10 +18,8 @@ DRAW = {"prior": KIND, "seed": 1, "temperature": 1.0}
 
 
 @pytest.fixture(scope="module")
-def run(disc_set, tmp_path_factory):
-    config = tiny_config(model=DENSE, train=train_config(flow_matching_steps=40, fitted_flow_steps=0))
-    folder = tmp_path_factory.mktemp("runs") / "request"
-    return saved_run(folder, config, disc_set, fitted_flow_matching=flow_matching_arrays(disc_set, 3))
+def run(flow_matching_run):
+    return flow_matching_run
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from jaxvae.data.pixels import scale
-from jaxvae.data.prepared import Prepared
 from jaxvae.errors import UserError
 from jaxvae.explorer import exports, moves
 from jaxvae.explorer.ends import End
@@ -28,7 +27,7 @@ from jaxvae.explorer.requests import (
     read_picture,
     read_sheet,
 )
-from jaxvae.explorer.session import Session
+from jaxvae.explorer.session import Session, require_dataset
 from jaxvae.explorer.sheet import sheet_faces
 
 DRAWS_PER_ROW = 6
@@ -87,13 +86,13 @@ def draw_png(session: Session, body: bytes, request: Request) -> Response:
 
 def gallery(session: Session, body: bytes, request: Request) -> Response:
     """Answers with the names of a page of test images; `thumbnail` has their pictures."""
-    page = find_images(_prepared(session), read_gallery(body))
+    page = find_images(require_dataset(session.prepared), read_gallery(body))
     return JSONResponse({"names": [f"test:{i}" for i in page.indices], "total": page.total, "pages": page.pages})
 
 
 def thumbnail(session: Session, body: bytes, request: Request) -> Response:
     """Answers with a test image."""
-    images, index = _prepared(session).split("test").images, int(request.path_params["index"])
+    images, index = require_dataset(session.prepared).split("test").images, int(request.path_params["index"])
     if index >= len(images):
         raise UserError(f"test:{index} does not exist; test has images 0 to {len(images) - 1}.")
     return _png(exports.grid_png(np.asarray(images[index])[None]))
@@ -102,7 +101,7 @@ def thumbnail(session: Session, body: bytes, request: Request) -> Response:
 def plane(session: Session, body: bytes, request: Request) -> Response:
     """Answers with the places of test images in the plane, grouped by an attribute if one is named."""
     attribute, layout = read_attribute(body), session.plane()
-    coloring = color_by(_prepared(session), layout.indices, attribute)._asdict() if attribute else {}
+    coloring = color_by(require_dataset(session.prepared), layout.indices, attribute)._asdict() if attribute else {}
     points = np.round(layout.points, 4).tolist()
     return JSONResponse({"indices": layout.indices.tolist(), "points": points, "axes": layout.axes, **coloring})
 
@@ -153,12 +152,6 @@ def _psnr(original: UInt8[np.ndarray, "h w c"], decoded: UInt8[np.ndarray, "h w 
     from jaxvae.evaluation.per_example import psnr
 
     return float(psnr(scale(original[None]), scale(decoded[None]))[0])
-
-
-def _prepared(session: Session) -> Prepared:
-    if session.prepared is None:
-        raise UserError("this needs the dataset, which is not available.")
-    return session.prepared
 
 
 def _data_url(image: UInt8[np.ndarray, "h w c"]) -> str:

@@ -72,6 +72,13 @@ class Session(NamedTuple):
         return moves.decode_rows(self.loaded, _move_rows(self.path, self.sliders, move, degrees))
 
 
+def require_dataset(prepared: Prepared | None) -> Prepared:
+    """Returns the dataset; raises UserError if it is not available."""
+    if prepared is None:
+        raise UserError("this needs the dataset, which is not available.")
+    return prepared
+
+
 def open_session(loaded: Loaded, data: Path | None, units: int) -> Session:
     """Opens a session for a model.
 
@@ -136,9 +143,7 @@ def open_session(loaded: Loaded, data: Path | None, units: int) -> Session:
 
     @lru_cache(maxsize=1)
     def learn_exchange() -> Exchange:
-        if prepared is None:
-            raise UserError("this needs the dataset, which is not available.")
-        return Exchange.learn(loaded, labelled_split(prepared, "train", DIRECTION_IMAGES))
+        return Exchange.learn(loaded, labelled_split(require_dataset(prepared), "train", DIRECTION_IMAGES))
 
     @lru_cache(maxsize=CACHED_ENDS)
     def exchanged(face: Exchanged) -> End:
@@ -153,9 +158,7 @@ def open_session(loaded: Loaded, data: Path | None, units: int) -> Session:
 
     @lru_cache(maxsize=1)
     def lay_out() -> Plane:
-        if prepared is None:
-            raise UserError("this needs the dataset, which is not available.")
-        return lay_out_test_images(loaded, prepared)
+        return lay_out_test_images(loaded, require_dataset(prepared))
 
     def plane() -> Plane:
         with laying_out:  # Encoding takes seconds, and two of the page's tools may ask for it at once.

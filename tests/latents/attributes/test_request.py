@@ -4,7 +4,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from conftest import DENSE, flow_matching_arrays, mistake, saved_run, tiny_config, train_config, untrained
+from conftest import flow_matching_arrays, mistake, saved_run, tiny_config, train_config, untrained
 
 from jaxvae import HVAE, load
 from jaxvae.errors import UserError
@@ -19,10 +19,8 @@ DATA = {"name": "faces", "attributes": ["hat", "label"], "classes": {"label": ["
 
 
 @pytest.fixture(scope="module")
-def run(disc_set, tmp_path_factory):
-    arrays = flow_matching_arrays(disc_set, 3)
-    config = tiny_config(model=DENSE, train=train_config(flow_matching_steps=40, fitted_flow_steps=0))
-    return saved_run(tmp_path_factory.mktemp("runs") / "request", config, disc_set, fitted_flow_matching=arrays)
+def run(flow_matching_run):
+    return flow_matching_run
 
 
 def test_a_request_has_a_value_for_each_attribute():

@@ -137,7 +137,7 @@ class Exchange:
         # An attribute that stays unknown has no entry on either side.
         one, other = (labels[:, self.columns] == self.values[None] for labels in (before, after))
         gained = other.astype(float) - one
-        moved = self._carried(rows + gained @ self.steps, rows, before, after)
+        moved = self._carried(rows, gained, before, after)
         units = self.rows.shape[1]
         for entry in np.flatnonzero(request[self.columns] == self.values).tolist():
             of_attribute = self.columns == self.columns[entry]
@@ -146,8 +146,9 @@ class Exchange:
             moved = moved + to_go[:, None] * steps
         return moved
 
-    def _carried(self, moved: Rows, rows: Rows, before: Labels, after: Labels) -> Rows:
-        """Returns the moved codes, in which what a flow-matching prior is about is where its velocity carries it."""
+    def _carried(self, rows: Rows, gained: Float[np.ndarray, "n m"], before: Labels, after: Labels) -> Rows:
+        """Returns codes moved between mean codes, or by the velocity of a flow-matching prior where it knows enough."""
+        moved = rows + gained @ self.steps
         if self.loaded.info.fitted.fitted_flow_matching is None:
             return moved
         prior: Any = prior_of(self.loaded, KNOWS_ATTRIBUTES)
@@ -157,7 +158,12 @@ class Exchange:
         kept = np.where(before == after, after, UNKNOWN)
         of_codes = (jnp.asarray(each) for each in (before, after, kept))
         carried = _carry(flow, jnp.asarray(rows[:, :units], jnp.float32), *of_codes)
-        whole = np.concatenate([np.asarray(carried, np.float64), moved[:, units:]], axis=1)
+        # A conditional model's prior knows only what the model is told; by all else the code moves as ever.
+        told = set(zip(*(np.asarray(flow.params[part]).tolist() for part in ("column", "value")), strict=True))
+        entries_of_y = zip(self.columns.tolist(), self.values.tolist(), strict=True)
+        missing = np.asarray([entry not in told for entry in entries_of_y])
+        top = np.asarray(carried, np.float64) + (gained[:, missing] @ self.steps[missing])[:, :units]
+        whole = np.concatenate([top, moved[:, units:]], axis=1)
         # The velocity does not keep what it is not told: unknown attributes would be drawn anew.
         known = np.all(before[:, self.columns] != UNKNOWN, axis=1)
         return np.where(known[:, None], whole, moved)
