@@ -124,6 +124,29 @@ def test_a_fitted_prior_carries_the_code_to_noise_and_back_under_the_new_attribu
     np.testing.assert_array_equal(still.moved(rows, before, after, wanted), rows)  # Unknown ones are not drawn anew.
 
 
+def test_what_the_fitted_prior_was_not_told_moves_between_mean_codes(told, disc_set):
+    info, arrays = told.loaded.info, dict(told.loaded.info.fitted.fitted_flow_matching)
+    kept = np.flatnonzero(np.asarray(arrays["column"]) < 2)
+    first_layer = arrays["network"]["Dense_0"]
+    times = first_layer["kernel"].shape[0] - len(arrays["column"])
+    inputs = np.concatenate([np.arange(times), times + kept])
+    arrays |= {name: np.asarray(arrays[name])[kept] for name in ("column", "value")}
+    layer = first_layer | {"kernel": np.asarray(first_layer["kernel"])[inputs]}
+    arrays["network"] = arrays["network"] | {"Dense_0": layer}
+    fitted = info.fitted._replace(fitted_flow_matching=arrays)
+    loaded = told.loaded._replace(info=info._replace(fitted=fitted))
+    learned = replace(told, loaded=loaded, sureness=sure_of_everything(told))
+    _, labels = first(disc_set)
+    rows, after = np.random.default_rng(0).normal(size=(3, 3)), labels.copy()
+    after[:, 2] = (labels[:, 2] + 1) % 3
+    moved = learned.moved(rows, labels, after, np.full(3, -1))
+    gained = (after[:, learned.columns] == learned.values).astype(float) - (
+        labels[:, learned.columns] == learned.values
+    )
+    assert np.abs(gained @ learned.steps).max() > 0.3
+    np.testing.assert_allclose(moved, rows + gained @ learned.steps, atol=0.1)
+
+
 def test_a_conditional_model_is_told_the_old_attributes_and_the_new(linear, disc_set):
     images, labels = first(disc_set)
     still = replace(linear, steps=np.zeros_like(linear.steps))
