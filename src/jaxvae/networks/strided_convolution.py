@@ -16,6 +16,7 @@ fewer products by Winograd's filtering (`winograd.py`).
 
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +26,7 @@ from jaxtyping import Float
 from jaxvae.annotations import ArrayLike
 from jaxvae.networks import winograd
 from jaxvae.networks.shares import over_shares_of_the_batch
+from jaxvae.system.processor import computes_with_avx512
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 _TAPS = ((0, 0), (0, 1), (1, 0), (1, 1))  # Rows and columns of the 2x2 kernel.
@@ -32,7 +34,26 @@ _TAPS = ((0, 0), (0, 1), (1, 0), (1, 1))  # Rows and columns of the 2x2 kernel.
 # Which form is faster depends on the channels of the finer side and on the images: of the whole batch where values are
 # computed, of a device's share where sums over the batch are.
 FEW_CHANNELS, SOME_CHANNELS = 4, 64
-MANY_IMAGES, LARGE_SHARE, SLICE = 64, 32, 16
+SLICE = 16  # Images. The gradient of the kernel reads its factors out of order: larger ones would leave the cache.
+
+
+class Winograd(NamedTuple):
+    """Where Winograd's filtering is the fastest form: from how many channels and images on."""
+
+    images: int
+    share: int
+    channels_of_gradients: int
+
+
+# It trades products for slices and sums, of which AVX-512 makes only the products much faster.
+WITH_AVX512 = Winograd(images=64, share=32, channels_of_gradients=SOME_CHANNELS)
+WITHOUT_AVX512 = Winograd(images=16, share=4, channels_of_gradients=FEW_CHANNELS)
+
+
+def fastest_by_winograd() -> Winograd:
+    """Returns where Winograd's filtering is the fastest form on this processor."""
+    return WITH_AVX512 if computes_with_avx512() else WITHOUT_AVX512
+
 
 Residuals = tuple[Float[ArrayLike, "b h w c"], Float[ArrayLike, "4 4 i o"]]
 
@@ -66,7 +87,7 @@ def _by_platform(
 
 def _has_many(images: Float[ArrayLike, "b h w c"]) -> bool:
     # The batch of an exported model is a symbol, of which nothing is known.
-    return isinstance(images.shape[0], int) and images.shape[0] >= MANY_IMAGES
+    return isinstance(images.shape[0], int) and images.shape[0] >= fastest_by_winograd().images
 
 
 def _pads(size: tuple[int, ...]) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -134,12 +155,20 @@ def _correlate_on_cpu(x: Float[Array, "b h w i"], y: Float[Array, "b (h+1)//2 (w
     if channels <= FEW_CHANNELS:
         gradient = jnp.einsum("bhwp,bhwo->po", _patches(x), y)
         return _kernel_from_depth(gradient.reshape(2, 2, 4 * channels, y.shape[-1]))
-    if channels > SOME_CHANNELS and len(x) >= LARGE_SHARE:
-        return _kernel_from_depth(winograd.correlate(_to_depth(x), y))
-    # In slices: for 64 images XLA takes up to three times as long as for four times 16.
+    winograd_from = fastest_by_winograd()
+    filtered = channels > winograd_from.channels_of_gradients and len(x) >= winograd_from.share
+    if filtered and channels >= SOME_CHANNELS:
+        return _correlate_by_winograd(x, y)
+    form = _correlate_by_winograd if filtered else _correlate_plainly
     starts = range(0, len(x), SLICE)
-    sums = [_correlate_plainly(x[start : start + SLICE], y[start : start + SLICE]) for start in starts]
+    sums = [form(x[start : start + SLICE], y[start : start + SLICE]) for start in starts]
     return sum(sums[1:], sums[0])
+
+
+def _correlate_by_winograd(
+    x: Float[Array, "b h w i"], y: Float[Array, "b (h+1)//2 (w+1)//2 o"]
+) -> Float[Array, "4 4 i o"]:
+    return _kernel_from_depth(winograd.correlate(_to_depth(x), y))
 
 
 def _patches(x: Float[Array, "b h w i"]) -> Float[Array, "b (h+1)//2 (w+1)//2 16*i"]:

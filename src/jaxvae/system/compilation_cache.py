@@ -1,15 +1,15 @@
 """JAX's persistent cache of compiled programs, in the user's own cache folder."""
 
 import hashlib
-import itertools
 import os
-import platform
 import stat
 import sys
 import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from jaxvae.system.processor import described
 
 MAX_BYTES = 2**29  # Of the whole cache; JAX removes what was used longest ago.
 CHOSEN = ("JAX_COMPILATION_CACHE_DIR", "JAX_ENABLE_COMPILATION_CACHE")
@@ -59,14 +59,7 @@ def _own_folder() -> Path | None:
 
 def _processor() -> str:
     """Returns a short hash of the processor and its instruction sets."""
-    described = f"{platform.machine()} {platform.processor()}"
-    with suppress(OSError), open("/proc/cpuinfo") as file:
-        described += "".join(
-            line
-            for line in itertools.takewhile(str.strip, file)
-            if line.startswith(("model name", "flags", "Features"))
-        )
-    return hashlib.sha256(described.encode()).hexdigest()[:12]
+    return hashlib.sha256(described().encode()).hexdigest()[:12]
 
 
 def _is_private(folder: Path) -> bool:
