@@ -13,7 +13,7 @@ config = Config(
     model=KLAutoencoder(channels=(16, 32, 64), latent=2, middle_attention=False),
     objective=Adversarial(
         reconstruction="l1",
-        adversarial=0.1,
+        adversarial=0.01,
         discriminator_start=500,
         start=1000,
         discriminator_width=16,
