@@ -65,6 +65,9 @@ def test_the_latents_of_a_model(loaded, images, numbers):
     np.testing.assert_allclose(scale["latents_std"], means.std(axis=(0, 1, 2)), rtol=1e-6)
     # Discs of one colour: most of the power is at low frequencies.
     assert numbers["spectrum"]["images"]["slope"] < -1.0
+    largest = numbers["largest_activation"]
+    assert largest["encoder"] >= np.abs(means).max(initial=0.0, where=np.isfinite(means)) * (1 - 1e-5)
+    assert largest["decoder"] > 0.0
     moved = numbers["equivariance"]
     assert moved.pop("n") == 21
     for each in moved.values():
@@ -97,13 +100,17 @@ def test_the_lines_of_the_table(numbers):
     assert set(lines) == {
         "latents: spectrum, slope", "latents: high_frequency_share", "latents: equivariance, downscaling",
         "latents: equivariance, rotation", "latents: equivariance, flip", "latents: active_channels",
-        "latents: scaling_factor",
+        "latents: scaling_factor", "latents: largest activation",
     }  # fmt: skip
     assert lines["latents: active_channels"] == f"{numbers['channels']['active_channels']} of 3"
     nothing = {"spectrum": {each: {"slope": None, "high_frequency_share": None} for each in ("latents", "images")},
                "equivariance": {"n": 3, "flip": None}, "channels": {"channels": 1, "active_channels": 0},
-               "scale": {"scaling_factor": None, "shift_factor": 0.0}}  # fmt: skip
-    assert dict(latent_rows(nothing)) == {"latents: active_channels": "0 of 1"}
+               "scale": {"scaling_factor": None, "shift_factor": 0.0},
+               "largest_activation": {"encoder": 1234.56, "decoder": 0.25}}  # fmt: skip
+    assert dict(latent_rows(nothing)) == {
+        "latents: active_channels": "0 of 1",
+        "latents: largest activation": "encoder 1,234.6   decoder 0.2   float16 ends at 65,504",
+    }
 
 
 @pytest.mark.parametrize("objective", [Autoencoder(), None])

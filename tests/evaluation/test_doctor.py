@@ -57,6 +57,10 @@ def health(loss, right=1.0, apart=3.0, weight=0.1, learns=1.0):
     }  # fmt: skip
 
 
+def reached(encoder=1.0, decoder=1.0):
+    return {"encoder": encoder, "decoder": decoder, "float16_ends_at": 65_504.0}
+
+
 # For each finding what provokes it, and the same just on the other side of its threshold.
 CASES = {
     "narrow_pixels": [
@@ -116,6 +120,10 @@ CASES = {
         ({"config": ADVERSARIAL, "training": health(loss=1.0, right=0.5, apart=0.0)},
          {"config": ADVERSARIAL, "training": health(loss=1.0, right=0.5, apart=0.0, learns=0.0)}),
     ],
+    "beyond_float16": [
+        ({"largest_activations": reached(encoder=65_505.0)}, {"largest_activations": reached(encoder=65_504.0)}),
+        ({"largest_activations": reached(decoder=1e9)}, {"largest_activations": {}}),
+    ],
     "bad_samples": [
         ({"frechet_samples": 10.01}, {"frechet_samples": 9.99}),
         ({"frechet_samples": 11.0, "psnr_db": 15.0}, {"frechet_samples": 11.0, "psnr_db": 14.9}),
@@ -166,6 +174,7 @@ def test_all_findings_are_reported():
         ({"posterior_at_bound": 0.25}, ["25%", "-12 and 4"]),
         ({"scale_at_bound": 0.07}, ["7%"]),
         ({"train_elbo_nats": nats(1100.0)}, ["100.0 nats higher", "(1100.0)", "(1000.0)"]),
+        ({"largest_activations": reached(decoder=123_456.0)}, ["123,456 in the decoder", "65,504"]),
         ({"frechet_samples": 32.1}, ["25.0 dB", "32.1", "0.1"]),
         ({"config": config("bernoulli", "scaled"), "grey_share": 0.42}, ["42%"]),
     ],

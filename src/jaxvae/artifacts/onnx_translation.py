@@ -15,12 +15,8 @@ from jaxvae.artifacts.onnx_graph import Graph, UntranslatableError, Value, const
 from jaxvae.artifacts.onnx_operations import OPERATIONS
 from jaxvae.artifacts.onnx_slicing import cut, split
 from jaxvae.artifacts.parts import Part, trace
+from jaxvae.called_programs import called_program
 from jaxvae.errors import UserError
-
-# Where the function that a primitive calls stands among its parameters.
-CALLS = {"jit": "jaxpr", "pjit": "jaxpr", "closed_call": "call_jaxpr", "core_call": "call_jaxpr", "remat2": "jaxpr",
-         "checkpoint": "jaxpr", "custom_jvp_call": "call_jaxpr", "custom_vjp_call": "call_jaxpr",
-         "custom_vjp_call_jaxpr": "fun_jaxpr"}  # fmt: skip
 
 
 def to_onnx(part: Part, kind: str) -> Any:
@@ -69,8 +65,8 @@ def _run(graph: Graph, called: ClosedJaxpr | Jaxpr, inputs: list[Value]) -> list
 
 def _translate(graph: Graph, equation: Any, inputs: list[Value], shapes: list[Any]) -> list[Value]:
     name, p = equation.primitive.name, equation.params
-    if name in CALLS:
-        return _run(graph, p[CALLS[name]], inputs)
+    if (called := called_program(equation)) is not None:
+        return _run(graph, called, inputs)
     if name == "platform_index":
         return [constant(np.int32(next(i for i, names in enumerate(p["platforms"]) if names is None)))]
     if name == "cond" and inputs[0].constant is not None:

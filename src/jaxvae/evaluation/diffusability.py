@@ -1,4 +1,4 @@
-"""How well a code that is a map suits a diffusion model: its spectrum, equivariance, channels and scale."""
+"""How well a code that is a map suits a diffusion model: its spectrum, equivariance, channels, scale and range."""
 
 from collections.abc import Callable, Iterator
 from functools import cache, partial
@@ -10,6 +10,7 @@ from jaxtyping import Float, UInt8
 
 from jaxvae.codes import Moments, diffusion_numbers
 from jaxvae.errors import UserError
+from jaxvae.evaluation.activations import FLOAT16_MAX, largest_activation
 from jaxvae.evaluation.equivariance import Coder, Shape, equivariance
 from jaxvae.evaluation.spectrum import block_means, power_spectrum
 from jaxvae.evaluation.streaming import unit_means, unit_variances
@@ -48,6 +49,19 @@ def latent_numbers(loaded: Loaded, posterior: Any, images: UInt8[np.ndarray, "n 
         "equivariance": {"n": len(moved), **equivariance(coders(loaded), moved)},
         "channels": channel_numbers(means, posterior.log_variance if variational else None),
         "scale": {"of": "posterior means", **_scale(means)},
+        "largest_activation": largest_activations(loaded, moved, means[: len(moved)]),
+    }
+
+
+def largest_activations(
+    loaded: Loaded, images: UInt8[np.ndarray, "n h w c"], codes: Float[np.ndarray, "n h2 w2 d"]
+) -> dict[str, float]:
+    """Returns the largest activation of encoder and decoder, beside the largest number of float16."""
+    vae, params = loaded.vae, loaded.params
+    return {
+        "encoder": largest_activation(lambda x: vae.encode(params, x).mean, images.astype(np.float32) / 255.0),
+        "decoder": largest_activation(lambda z: vae.decode(params, z).mean, codes),
+        "float16_ends_at": FLOAT16_MAX,
     }
 
 
@@ -133,3 +147,6 @@ def latent_rows(numbers: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "latents: active_channels", f"{channels['active_channels']} of {channels['channels']}"
     if scale["scaling_factor"] is not None:
         yield "latents: scaling_factor", f"{scale['scaling_factor']:.5g}   shift_factor {scale['shift_factor']:.5g}"
+    reached = numbers["largest_activation"]
+    text = f"encoder {reached['encoder']:,.1f}   decoder {reached['decoder']:,.1f}   float16 ends at {FLOAT16_MAX:,.0f}"
+    yield "latents: largest activation", text

@@ -12,6 +12,7 @@ from jaxvae.codes import Code
 from jaxvae.data.summary import check_range
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.distributions.levels import Levels
+from jaxvae.evaluation.activations import FLOAT16_MAX
 from jaxvae.evaluation.streaming import unit_means, unit_variances
 from jaxvae.experiment import Config
 from jaxvae.likelihoods.base import LOG_SCALE_RANGE
@@ -59,7 +60,7 @@ class Facts(NamedTuple):
     white; `levels` is the part of that name of the report; `widest_variance` the largest variance of one unit over all
     codes; `posterior_at_bound` and `scale_at_bound` are the shares of log-variances of q(z|x), and of the likelihood's
     scales, within 0.1 of a bound of theirs; `training` has the means of the metrics of the last training steps that
-    were logged.
+    were logged; `largest_activations` is the part of the report about a code that is a map.
     """
 
     config: Config
@@ -79,6 +80,7 @@ class Facts(NamedTuple):
     frechet_samples: float | None
     levels: Sequence[dict[str, Any]] = ()
     training: Mapping[str, float] = MappingProxyType({})
+    largest_activations: Mapping[str, float] = MappingProxyType({})
 
 
 def diagnose(facts: Facts) -> Iterator[Finding]:
@@ -91,6 +93,7 @@ def diagnose(facts: Facts) -> Iterator[Finding]:
     yield from gap(facts)
     yield from samples(facts)
     yield from discriminator(facts)
+    yield from half_precision(facts)
 
 
 def pixels(facts: Facts) -> Iterator[Finding]:
@@ -229,6 +232,19 @@ def discriminator(facts: Facts) -> Iterator[Finding]:
             "learns nothing from it."
         )
         yield Finding("discriminator_asleep", sentence, objective.asleep_remedy(rate))
+
+
+def half_precision(facts: Facts) -> Iterator[Finding]:
+    """Yields a finding about activations that float16, which the model may be used in elsewhere, cannot hold."""
+    reached = facts.largest_activations
+    beyond = [name for name in ("encoder", "decoder") if reached.get(name, 0.0) > FLOAT16_MAX]
+    if beyond:
+        largest = " and ".join(f"{reached[name]:,.0f} in the {name}" for name in beyond)
+        sentence = (
+            f"Activations reach {largest}, and float16 ends at {FLOAT16_MAX:,.0f}: in half precision the model "
+            "returns NaN. bfloat16 has the range of float32."
+        )
+        yield Finding("beyond_float16", sentence, "--model.dtype bfloat16")
 
 
 def density_notes(prior: Prior) -> Iterator[str]:

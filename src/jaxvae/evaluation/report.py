@@ -118,6 +118,7 @@ def _facts(
         stored_range=(min(low for low, _ in ranges), max(high for _, high in ranges)),
         levels=report.get("levels", []),
         training=recent_training(info.run, info.step),
+        largest_activations=report.get("latents", {}).get("largest_activation", {}),
         grey_share=float(np.mean((images[:1000] > 0) & (images[:1000] < 255))),
         units=len(measured.units.variances),
         active_units=int(np.sum(measured.units.variances > ACTIVE_VARIANCE)),
