@@ -332,6 +332,7 @@ def test_an_invalid_run_folder_is_refused(call, disc_set, disc_run, tmp_path_fac
     mistake(call("train", *arguments, "--run", bare), "holds a run with another configuration")
 
 
+@pytest.mark.slow
 def test_three_images_are_enough_to_train_and_interpolate(call, tmp_path_factory):
     path = tmp_path_factory.mktemp("raw") / "three.npy"
     np.save(path, np.random.default_rng(0).integers(0, 256, (3, 9, 6, 1), dtype=np.uint8))

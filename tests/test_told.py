@@ -38,7 +38,9 @@ def test_a_part_of_the_labels_is_hidden_from_none_to_all():
     np.testing.assert_allclose(shares, [0.15 + 0.35 * 0.15 + each, each, each, each, 0.5 + each], atol=0.03)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name == "decoder" else name for name in MODELS]
+)
 def test_every_function_follows_what_is_told(name):
     vae, x = build(MODELS[name], (16, 16, 3)), jnp.full((2, 16, 16, 3), 0.4)
     vae = vae._replace(encode=jax.jit(vae.encode), decode=jax.jit(vae.decode))

@@ -64,6 +64,7 @@ def without_work(command):
     return bound
 
 
+@pytest.mark.slow
 @quietly(60)
 @given(ARGUMENTS)
 def test_any_arguments_of_train(arguments):

@@ -87,7 +87,10 @@ def trained(disc_set, tmp_path_factory):
     return run
 
 
-@pytest.mark.parametrize("kind", REPLACEMENTS)
+@pytest.mark.parametrize(
+    "kind",
+    [kind if kind in ("pipe", "garbage") else pytest.param(kind, marks=pytest.mark.slow) for kind in REPLACEMENTS],
+)
 @pytest.mark.parametrize(
     "name",
     ["config.json", "metrics.jsonl", ".owner", "config.json.partial", "metrics.jsonl.partial", "tensorboard", "samples",

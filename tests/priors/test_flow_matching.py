@@ -128,6 +128,7 @@ def test_arrays_of_another_shape_do_not_fit(two_moons):
         assert not Fitted(fitted_flow_matching=broken).fits("fitted_flow_matching", like)
 
 
+@pytest.mark.slow
 def test_large_maps_have_convolutions_and_a_deviation_per_channel():
     code = jnp.zeros((16, 16, 2))
     assert shape_of(code) == (16, 16, 2)

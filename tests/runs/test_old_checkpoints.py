@@ -16,7 +16,10 @@ KEPT = Path(__file__).parents[1] / "checkpoints"
 CONFIG = tiny_config(model=MLP(hidden=(8,), latent=3), train=train_config(steps=20, validate_every=10))
 
 
-@pytest.fixture(params=sorted(path.name for path in KEPT.iterdir()))
+FORMATS = sorted(path.name for path in KEPT.iterdir())
+
+
+@pytest.fixture(params=FORMATS)
 def old(request, tmp_path):
     return shutil.copytree(KEPT / request.param, tmp_path / request.param)
 
@@ -30,6 +33,9 @@ def test_a_checkpoint_of_every_format_opens(old):
     assert np.isfinite(picture).all()
 
 
+@pytest.mark.parametrize(
+    "old", [FORMATS[0], *(pytest.param(name, marks=pytest.mark.slow) for name in FORMATS[1:])], indirect=True
+)
 def test_a_run_of_every_format_continues(old, disc_set):
     before = metric_lines(old, "validation")
     loop.train(CONFIG, disc_set, old)

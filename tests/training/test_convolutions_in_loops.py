@@ -45,7 +45,11 @@ def traced(model, objective=None, **devices):
 
 @pytest.mark.parametrize(
     ("model", "objective", "devices"),
-    [(LATENTS, MOVED, {}), (LATENTS, Adversarial(), {"accumulate": 2}), (LEVELS, None, {"accumulate": 2})],
+    [
+        (LATENTS, MOVED, {}),
+        pytest.param(LATENTS, Adversarial(), {"accumulate": 2}, marks=pytest.mark.slow),
+        (LEVELS, None, {"accumulate": 2}),
+    ],
 )
 def test_no_convolution_is_inside_a_loop_or_a_branch(model, objective, devices):
     found = list(inside(traced(model, objective, **devices).jaxpr, "conv_general_dilated"))

@@ -34,7 +34,9 @@ def config(objective=ELBO(), model=MODEL, **train):
     return tiny_config(data=data, model=model, objective=objective, train=settings)
 
 
-@pytest.mark.parametrize("objective", [ELBO(), Adversarial(start=0, discriminator_width=8)])
+@pytest.mark.parametrize(
+    "objective", [ELBO(), pytest.param(Adversarial(start=0, discriminator_width=8), marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("accumulate", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_frozen_encoder_stays_as_it_was_bit_for_bit_and_the_rest_learns(objective, accumulate):
     states, metrics = stepped(config(objective), 3, DevicesConfig(accumulate=accumulate), 2)

@@ -56,7 +56,9 @@ def test_labels_are_fed_with_their_images(disc_set, resident):
     np.testing.assert_allclose(metrics["loss"], expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("devices", [DevicesConfig(), DevicesConfig(accumulate=4)])
+@pytest.mark.parametrize(
+    "devices", [pytest.param(DevicesConfig(), marks=pytest.mark.slow), DevicesConfig(accumulate=4)]
+)
 def test_a_step_tells_the_model_a_part_of_the_labels(disc_set, devices):
     config = tiny_config(model=CONDITIONAL, train=train_config(batch_size=64, warmup_steps=0))
     vae, keys = build(config.model, disc_set.shape), split_root(0)

@@ -89,6 +89,7 @@ def test_orthogonal_to_method_and_step_change_the_image_and_its_name(call, dense
         assert not np.array_equal(made[name], made["plain"]), name
 
 
+@pytest.mark.slow
 def test_unnamed_results_get_distinct_names(call, dense_run):
     paths = set()
     for more in (

@@ -71,7 +71,9 @@ def draws(prior, count: int) -> np.ndarray:
     return np.asarray(prior.sample(jax.random.key(0), (count,)), np.float64).reshape(count, UNITS)
 
 
-@pytest.mark.parametrize("name", PRIORS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name == "flow matching" else name for name in PRIORS]
+)
 def test_samples_of_the_prior_become_standard_normal_and_invert(name):
     both_ways = both_ways_of(name)
     codes = draws(PRIORS[name](), 2000)

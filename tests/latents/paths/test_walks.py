@@ -23,7 +23,10 @@ MODELS = {
 }
 
 
-@pytest.mark.parametrize(("name", "path"), [("vamp", "prior"), ("full", "prior"), ("spatial", "geodesic")])
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [("vamp", "prior"), ("full", "prior"), pytest.param("spatial", "geodesic", marks=pytest.mark.slow)],
+)
 def test_learned_priors_and_maps_of_codes_can_be_walked(name, path, disc_set):
     pixels = "scaled" if name == "spatial" else "dequantized"
     config = tiny_config(model=MODELS[name], data=DataConfig(name="discs", size=None, pixels=pixels))

@@ -16,7 +16,7 @@ def crossing(count, **choices):
     return find_exchanges(trace_step(CONFIG, SHAPE, 160, placement, devices).lower().compile().as_text())
 
 
-@pytest.mark.parametrize("accumulate", [1, 2, 6])
+@pytest.mark.parametrize("accumulate", [1, 2, pytest.param(6, marks=pytest.mark.slow)])
 def test_only_gradients_and_metrics_are_communicated_once_per_step_for_any_number_of_parts(accumulate):
     found = crossing(4, accumulate=accumulate)
     gradients = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state_shapes(CONFIG, SHAPE).params))
