@@ -11,9 +11,10 @@ import platform
 import sys
 import time
 from collections.abc import Mapping
-from pathlib import Path
 
 from contest import Contestant, Side, on_accelerator, take_turns
+
+from jaxvae.system.processor import described
 
 AVX2_ALONE = {
     "XLA_FLAGS": "--xla_cpu_max_isa=AVX2 --xla_cpu_experimental_ynn_fusion_type=",
@@ -32,7 +33,7 @@ def instruction_sets() -> dict[str, Mapping[str, str]]:
     """
     if on_accelerator():
         return {"": {}}
-    found = _flags()
+    found = described().split()
     if "avx512f" not in found:
         return {"AVX2" if "avx2" in found else platform.machine(): {}}
     sides = {"JAX": _jax_products, "PyTorch": _pytorch_products}
@@ -56,14 +57,6 @@ def limited(contestants: Mapping[str, Contestant], environment: Mapping[str, str
         name: Contestant(contestant.make, {**contestant.environment, **environment})
         for name, contestant in contestants.items()
     }
-
-
-def _flags() -> set[str]:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return set()
-    return set(next((line for line in lines if line.startswith("flags")), "").split())
 
 
 def _stay_on_one_core() -> None:

@@ -38,7 +38,13 @@ SLICE = 16  # Images. The gradient of the kernel reads its factors out of order:
 
 
 class Winograd(NamedTuple):
-    """Where Winograd's filtering is the fastest form: from how many channels and images on."""
+    """Where Winograd's filtering is the fastest form on a CPU.
+
+    Attributes:
+        images: for values from so many images on, with SOME_CHANNELS or more.
+        share: for gradients of kernels from so many images of one device on.
+        channels_of_gradients: for gradients of kernels with more channels than these.
+    """
 
     images: int
     share: int
