@@ -2,7 +2,7 @@
 
     make train DATASET=grey RAW=/my/pictures
 
-Not run yet. Colours are turned into grey. The code is a map of 16x16 positions with 2 channels.
+Not run yet. Colours are turned into grey. As in avatars_latent.py, a discriminator may follow the likelihood. The code is a map of 16x16 positions with 2 channels.
 """
 
 from jaxvae import Adversarial, Config, DataConfig, Folder, KLAutoencoder, TrainConfig
@@ -12,10 +12,10 @@ config = Config(
     data=DataConfig(source=Folder(), size=64, color="grey"),
     model=KLAutoencoder(channels=(16, 32, 64), latent=2, middle_attention=False),
     objective=Adversarial(
-        reconstruction="l1",
-        adversarial=0.01,
-        discriminator_start=500,
-        start=1000,
+        reconstruction="likelihood",
+        adversarial=0.0,
+        discriminator_start=2000,
+        start=2100,
         discriminator_width=16,
         discriminator_learning_rate=4e-4,
     ),
