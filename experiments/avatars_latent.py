@@ -2,8 +2,8 @@
 
     make train DATASET=avatars_latent
 
-The code is a map of 8x8 positions with 4 channels, 1/48 of the numbers of an image. The likelihood comes first: trained by
-L1 from the first step, the model ended 4 dB lower, without pale details. Afterwards L1, a perceptual distance and a
+The code is a map of 8x8 positions with 4 channels, 1/48 of the numbers of an image. The likelihood comes first: trained
+by L1 from the first step, the model ended 4 dB lower, without pale details. Afterwards L1, a perceptual distance and a
 discriminator of weight 0.01 sharpen edges; experiments/README.md has the commands and figures. At a weight ten times as
 large the discriminator left rings around every edge.
 """
