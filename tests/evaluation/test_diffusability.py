@@ -66,7 +66,7 @@ def test_the_latents_of_a_model(loaded, images, numbers):
     # Discs of one colour: most of the power is at low frequencies.
     assert numbers["spectrum"]["images"]["slope"] < -1.0
     largest = numbers["largest_activation"]
-    assert largest["encoder"] >= np.abs(means).max(initial=0.0, where=np.isfinite(means)) * (1 - 1e-5)
+    assert largest["encoder"] >= np.abs(means).max() * (1 - 1e-5)
     assert largest["decoder"] > 0.0
     moved = numbers["equivariance"]
     assert moved.pop("n") == 21

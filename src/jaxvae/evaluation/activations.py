@@ -5,6 +5,7 @@ them activations become infinite, and images NaN, as with the autoencoder of Sta
 """
 
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
 import jax
@@ -36,8 +37,8 @@ def largest_activation(function: Callable[[Any], Any], inputs: Any) -> float:
         return jnp.max(jnp.stack([jnp.max(jnp.abs(each)).astype(jnp.float32) for each in found]))
 
     compiled, n = jax.jit(largest), len(jax.tree.leaves(inputs)[0])
-    batches = [jax.tree.map(lambda each: each[start : start + AT_ONCE], inputs) for start in range(0, n, AT_ONCE)]  # noqa: B023
-    return max(float(compiled(batch)) for batch in batches)
+    rows = [itemgetter(slice(start, start + AT_ONCE)) for start in range(0, n, AT_ONCE)]
+    return max(float(compiled(jax.tree.map(batch, inputs))) for batch in rows)
 
 
 def _run(program: ClosedJaxpr, inputs: Any, found: list[Array]) -> list[Any]:

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from jaxvae.codes import Moments, diffusion_numbers
+from jaxvae.data.pixels import scale
 from jaxvae.errors import UserError
 from jaxvae.evaluation.activations import FLOAT16_MAX, largest_activation
 from jaxvae.evaluation.equivariance import Coder, Shape, equivariance
@@ -59,7 +60,7 @@ def largest_activations(
     """Returns the largest activation of encoder and decoder, beside the largest number of float16."""
     vae, params = loaded.vae, loaded.params
     return {
-        "encoder": largest_activation(lambda x: vae.encode(params, x).mean, images.astype(np.float32) / 255.0),
+        "encoder": largest_activation(lambda x: vae.encode(params, x).mean, scale(images)),
         "decoder": largest_activation(lambda z: vae.decode(params, z).mean, codes),
         "float16_ends_at": FLOAT16_MAX,
     }
