@@ -1,9 +1,11 @@
 import errno
+import gc
 import json
 import re
 import shutil
 import subprocess
 import sys
+import time
 
 import jax
 import jax.numpy as jnp
@@ -161,3 +163,39 @@ def test_the_folders_inside_a_run_open_it(disc_run, tmp_path):
     # A run may have any name.
     shutil.copytree(disc_run, tmp_path / "checkpoints" / "7")
     assert load(tmp_path / "checkpoints" / "7").info.run == tmp_path / "checkpoints" / "7"
+
+
+@pytest.fixture
+def many(tmp_path):
+    """Sixty arrays that Orbax reads together; one more, which is read first, is wrong in a test."""
+    trees = {"params": {"bias": jnp.ones(3)} | {f"kernel{i}": jnp.ones((300, 300)) for i in range(60)}}
+    with checkpoint.open_checkpoints(tmp_path) as checkpointer:
+        checkpoint.save(checkpointer, 1, trees, about={}, objective=None)
+    return tmp_path
+
+
+@pytest.fixture
+def late(monkeypatch):
+    """Collects what is raised where nothing can catch it, and would be printed with a traceback; expects nothing."""
+    collected = []
+    monkeypatch.setattr(sys, "unraisablehook", collected.append)
+    yield
+    time.sleep(0.2)
+    gc.collect()
+    assert collected == []
+
+
+@pytest.mark.usefixtures("late")
+def test_a_missing_array_is_reported_once(many):
+    metadata = many / "1" / "params" / "_METADATA"
+    metadata.write_text(metadata.read_text().replace("bias", "../bias"))
+    with pytest.raises(UserError, match="1 is damaged"):
+        checkpoint.read_tree(many, 1, "params")
+
+
+@pytest.mark.usefixtures("late")
+def test_another_shape_is_reported_once(many):
+    like = jax.eval_shape(lambda: checkpoint.read_tree(many, 1, "params"))
+    like["bias"] = jax.ShapeDtypeStruct((2,), jnp.float32)
+    with pytest.raises(UserError, match="1 is damaged"):
+        checkpoint.read_like(many, 1, "params", like)

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import tensorstore as ts
+from jax.tree_util import keystr, tree_leaves_with_path
 from orbax.checkpoint import v1 as ocp
 
 from jaxvae.errors import UserError
@@ -25,7 +27,7 @@ from jaxvae.system import checksums
 FORMAT_VERSION = 3
 KEEP_LAST = 2
 UNKNOWN_VERSION = "of an unknown later version"
-ZARR_METADATA = "/zarr.json"  # Suffix of the key that describes an array in Orbax's files.
+ZARR_METADATA = "zarr.json"  # The key that describes an array in Orbax's files ends so.
 
 
 class DamagedError(UserError):
@@ -200,6 +202,8 @@ def _load(folder: Path, step: int, like: dict[str, Any]) -> dict[str, Any]:
     path = (folder / str(step)).resolve()
     with _silence_logs():
         try:
+            for name, tree in like.items():
+                _check_shapes(path / name, tree)
             loaded: dict[str, Any] = ocp.load_checkpointables(path, jax.tree.map(with_sharding, like))
             return loaded
         except (MemoryError, PermissionError, jax.errors.JaxRuntimeError):
@@ -212,19 +216,46 @@ def _load(folder: Path, step: int, like: dict[str, Any]) -> dict[str, Any]:
     raise DamagedError(_damage_message(folder, step))
 
 
-def _read_all(tree: Path) -> None:
-    """Reads the arrays of a tree one by one; raises an error if one of them cannot be read.
+def _check_named(tree: Path) -> None:
+    """Raises an error unless the arrays that the metadata of a tree names are stored beside it.
 
-    Orbax reads all arrays concurrently; if one fails, the others fail later, with a traceback each.
+    Orbax reads all arrays concurrently; if one is missing, the others end later, with a traceback each.
     """
-    files = {"driver": "ocdbt", "base": {"driver": "file", "path": f"{tree}/"}}
-    keys = [key.decode() for key in ts.KvStore.open(files).result().list().result()]
-    arrays = [key.removesuffix(ZARR_METADATA) for key in keys if key.endswith(ZARR_METADATA)]
+    entries = json.loads((tree / "_METADATA").read_text())["tree_metadata"].values()
+    arrays = [entry for entry in entries if not entry["value_metadata"]["skip_deserialize"]]
+    named = {".".join(str(part["key"]) for part in entry["key_metadata"]) for entry in arrays}
+    if missing := named - set(_stored_arrays(tree)[1]):
+        raise FileNotFoundError(f"{tree} has no {min(missing)}")
+
+
+def _check_shapes(folder: Path, tree: Any) -> None:
+    """Raises an error if an array of a tree is stored in the folder with another shape, for the same reason."""
+    store, stored = _stored_arrays(folder)
+    leaves = {keystr(path, simple=True, separator="."): leaf for path, leaf in tree_leaves_with_path(tree)}
+    reads = {name: store.read(f"{name}/{ZARR_METADATA}") for name in leaves.keys() & set(stored)}
+    for name, read in reads.items():
+        shape = tuple(json.loads(read.result().value)["shape"])
+        # A PRNG key is stored as its words.
+        if shape != leaves[name].shape and not jnp.issubdtype(leaves[name].dtype, jax.dtypes.extended):
+            raise ValueError(f"{name} in {folder} has shape {shape}, expected {leaves[name].shape}")
+
+
+def _stored_arrays(tree: Path) -> tuple[ts.KvStore, list[str]]:
+    """Returns the store that Orbax keeps a tree in, and the names of its arrays."""
+    store = ts.KvStore.open({"driver": "ocdbt", "base": {"driver": "file", "path": f"{tree}/"}}).result()
+    keys = [key.decode() for key in store.list().result()]
+    return store, [key.removesuffix(ZARR_METADATA).rstrip("/") for key in keys if key.endswith(ZARR_METADATA)]
+
+
+def _read_all(tree: Path) -> None:
+    """Reads the arrays of a tree one by one; raises an error if one of them cannot be read."""
+    store, arrays = _stored_arrays(tree)
     if not arrays:
         raise FileNotFoundError(f"{tree} has no arrays")
     # Read them as arrays: for a missing file the underlying store returns nothing, as for an unwritten chunk.
     for array in arrays:
-        ts.open({"driver": "zarr3", "kvstore": {**files, "path": f"{array}/"}}, open=True).result().read().result()
+        spec = {"driver": "zarr3", "kvstore": (store / f"{array}/").spec().to_json()}
+        ts.open(spec, open=True).result().read().result()
     for path in (tree / "array_metadatas").glob("*"):
         if not isinstance(json.loads(path.read_text()), dict):
             raise ValueError(f"{path} is not a JSON object")
@@ -259,6 +290,8 @@ def _metadata(folder: Path, step: int) -> Any:
 @lru_cache(maxsize=8)
 def _cached_metadata(path: Path, marks: tuple[tuple[str, int, int], ...]) -> Any:
     """Reads the metadata that the files with these marks hold; Orbax takes a twentieth of a second each time."""
+    for metadata in path.glob("*/_METADATA"):
+        _check_named(metadata.parent)
     return ocp.checkpointables_metadata(path)
 
 
