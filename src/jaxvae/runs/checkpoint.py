@@ -224,7 +224,7 @@ def _check_named(tree: Path) -> None:
     entries = json.loads((tree / "_METADATA").read_text())["tree_metadata"].values()
     arrays = [entry for entry in entries if not entry["value_metadata"]["skip_deserialize"]]
     named = {".".join(str(part["key"]) for part in entry["key_metadata"]) for entry in arrays}
-    if missing := named - set(_stored_arrays(tree)[1]):
+    if missing := named - _stored_arrays(tree)[1].keys():
         raise FileNotFoundError(f"{tree} has no {min(missing)}")
 
 
@@ -232,7 +232,7 @@ def _check_shapes(folder: Path, tree: Any) -> None:
     """Raises an error if an array of a tree is stored in the folder with another shape, for the same reason."""
     store, stored = _stored_arrays(folder)
     leaves = {keystr(path, simple=True, separator="."): leaf for path, leaf in tree_leaves_with_path(tree)}
-    reads = {name: store.read(f"{name}/{ZARR_METADATA}") for name in leaves.keys() & set(stored)}
+    reads = {name: store.read(stored[name] + ZARR_METADATA) for name in leaves.keys() & stored.keys()}
     for name, read in reads.items():
         shape = tuple(json.loads(read.result().value)["shape"])
         # A PRNG key is stored as its words.
@@ -240,25 +240,26 @@ def _check_shapes(folder: Path, tree: Any) -> None:
             raise ValueError(f"{name} in {folder} has shape {shape}, expected {leaves[name].shape}")
 
 
-def _stored_arrays(tree: Path) -> tuple[ts.KvStore, list[str]]:
-    """Returns the store that Orbax keeps a tree in, and the names of its arrays."""
+def _stored_arrays(tree: Path) -> tuple[ts.KvStore, dict[str, str]]:
+    """Returns the store that Orbax keeps a tree in, and the path in it of each array by name."""
     store = ts.KvStore.open({"driver": "ocdbt", "base": {"driver": "file", "path": f"{tree}/"}}).result()
     keys = [key.decode() for key in store.list().result()]
-    return store, [key.removesuffix(ZARR_METADATA).rstrip("/") for key in keys if key.endswith(ZARR_METADATA)]
+    paths = [key.removesuffix(ZARR_METADATA) for key in keys if key.endswith(ZARR_METADATA)]
+    return store, {path.rstrip("/"): path for path in paths}  # A tree that is one array has no name for it.
 
 
 def _read_all(tree: Path) -> None:
     """Reads the arrays of a tree one by one; raises an error if one of them cannot be read."""
-    store, arrays = _stored_arrays(tree)
-    if not arrays:
+    store, stored = _stored_arrays(tree)
+    if not stored:
         raise FileNotFoundError(f"{tree} has no arrays")
     # Read them as arrays: for a missing file the underlying store returns nothing, as for an unwritten chunk.
-    for array in arrays:
-        spec = {"driver": "zarr3", "kvstore": (store / f"{array}/").spec().to_json()}
+    for path in stored.values():
+        spec = {"driver": "zarr3", "kvstore": (store / path).spec().to_json()}
         ts.open(spec, open=True).result().read().result()
-    for path in (tree / "array_metadatas").glob("*"):
-        if not isinstance(json.loads(path.read_text()), dict):
-            raise ValueError(f"{path} is not a JSON object")
+    for file in (tree / "array_metadatas").glob("*"):
+        if not isinstance(json.loads(file.read_text()), dict):
+            raise ValueError(f"{file} is not a JSON object")
 
 
 @contextmanager
