@@ -8,9 +8,11 @@ import tempfile
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
 # Most of the time of a short run is compilation: it is done without the optimizations that `make test-all` has, and
-# what one test has compiled serves the next of the same process, and the processes that it starts.
+# what one test has compiled serves the others, in whichever process.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
-os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="jaxvae-compiled-")
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="jaxvae-compiled-")
+    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
 import dataclasses
@@ -33,7 +35,6 @@ from jaxvae.models import ModelConfig
 from jaxvae.objectives import ObjectiveConfig
 from jaxvae.runs.formats import upgraded
 
-atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
 
@@ -69,8 +70,7 @@ def tiny_config(**changes: object) -> Config:
         model=Conv(latent=4, channels=(8, 8)),
         train=TrainConfig(
             steps=40, batch_size=16, learning_rate=3e-3, warmup_steps=5, log_every=5, validate_every=20,
-            picture_every=20, mixture_components=2,
-            fitted_flow_steps=20,
+            picture_every=20, mixture_components=2, fitted_flow_steps=0,
         ),
     )  # fmt: skip
     return dataclasses.replace(config, **changes)
@@ -127,7 +127,7 @@ def fitted_run(disc_set: Prepared, tmp_path_factory: pytest.TempPathFactory) -> 
     """The same with a mixture fitted to draws in the place of codes."""
     from jaxvae.priors.fit_mixture import fit_mixture
 
-    config = tiny_config(model=DENSE, train=train_config(fitted_flow_steps=0))
+    config = tiny_config(model=DENSE)
     mixture = fit_mixture(np.random.default_rng(0).normal(size=(100, 3)), 2, 0)
     return saved_run(tmp_path_factory.mktemp("runs") / "fitted", config, disc_set, fitted_mixture=vars(mixture))
 
@@ -146,7 +146,7 @@ def flow_matching_arrays(prepared: Prepared, units: int) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def flow_matching_run(disc_set: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained run on the discs with a flow-matching prior as if fitted, which draws on request."""
-    config = tiny_config(model=DENSE, train=train_config(flow_matching_steps=40, fitted_flow_steps=0))
+    config = tiny_config(model=DENSE, train=train_config(flow_matching_steps=40))
     folder = tmp_path_factory.mktemp("runs") / "request"
     return saved_run(folder, config, disc_set, fitted_flow_matching=flow_matching_arrays(disc_set, 3))
 
@@ -171,7 +171,7 @@ def mlp_run(disc_set: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Pat
     from jaxvae.training.loop import train
 
     run = tmp_path_factory.mktemp("runs") / "mlp"
-    settings = train_config(steps=20, validate_every=10)
+    settings = train_config(steps=20, validate_every=10, fitted_flow_steps=20)
     train(tiny_config(model=MLP(hidden=(8,), latent=3), train=settings), disc_set, run)
     return run
 

@@ -30,7 +30,7 @@ TINY = HVAE(hidden=12, latent=(3, 5))
 CONFIG = tiny_config(
     model=TINY,
     objective=ELBO(free_nats=0.1, free_groups="level"),
-    train=train_config(optimizer="adamax", ema_decay=0.9, mixture_components=2, fitted_flow_steps=0),
+    train=train_config(optimizer="adamax", ema_decay=0.9, mixture_components=2),
 )
 
 

@@ -78,7 +78,7 @@ def test_an_exchanged_face_can_be_an_end_of_a_walk(session):
 
 def test_a_conditional_model_is_told_and_its_image_encoded_anew(disc_set, tmp_path):
     model = MLP(hidden=(8,), latent=2, attributes=("red", "width"), attribute_values=3)
-    run = saved_run(tmp_path / "run", tiny_config(model=model, train=train_config(fitted_flow_steps=0)), disc_set)
+    run = saved_run(tmp_path / "run", tiny_config(model=model), disc_set)
     session = open_session(load(run), None, 3)
     learned = Exchange.learn(session.loaded, labelled_split(data_set(session.loaded.info.data), "train", 5000))
     face, image = session.end(Exchanged("test:3", WANTED)), session.end("test:3").image

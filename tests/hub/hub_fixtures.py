@@ -35,7 +35,7 @@ def hub(monkeypatch, tmp_path_factory):
 @pytest.fixture(scope="session")
 def full_run(disc_set, tmp_path_factory) -> Path:
     """A run with a fitted mixture, a fitted flow, statistics of its codes and metrics, none of which was trained."""
-    config = tiny_config(model=DENSE, train=train_config(fitted_flow_steps=0))
+    config = tiny_config(model=DENSE)
     mixture = fit_mixture(np.random.default_rng(0).normal(size=(100, 3)), 2, 0)
     flow = jax.jit(build_flow(3, FLOW_PAIRS, FLOW_HIDDEN).init)(jax.random.key(1))
     statistics = {"mean": np.arange(3, dtype=np.float32), "standard_deviation": np.full(3, 2, np.float32)}

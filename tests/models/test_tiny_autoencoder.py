@@ -65,7 +65,7 @@ def test_a_wrong_field_is_named(fields, told):
 
 @pytest.mark.slow
 def test_it_is_trained_as_an_autoencoder(disc_set, tmp_path):
-    settings = train_config(steps=30, validate_every=30, mixture_components=0, fitted_flow_steps=0)
+    settings = train_config(steps=30, validate_every=30, mixture_components=0)
     run = fit(tiny_config(model=SMALL, objective=Autoencoder(), train=settings), disc_set, run=tmp_path / "run")
     x = disc_set.split("test").images[:8]
     before = build(SMALL, (16, 16, 3))

@@ -57,7 +57,7 @@ def test_diffusers_opens_an_exported_folder(name, tmp_path):
 def test_diffusers_opens_a_folder_whose_decoder_was_tuned(name, disc_set, tmp_path):
     run = import_model(FIXTURES / name, tmp_path / "run", size=(16,))
     frozen = ("encoder",) if name == "kl_4_channels" else ("encoder", "codebook")
-    settings = train_config(steps=2, batch_size=8, freeze=frozen, mixture_components=0, fitted_flow_steps=0)
+    settings = train_config(steps=2, batch_size=8, freeze=frozen, mixture_components=0)
     model = replace(load(run).info.config.model, start_from=str(run))
     objective = Adversarial(reconstruction="l1", start=1, discriminator_width=8)
     tuned = fit(tiny_config(model=model, train=settings, objective=objective), disc_set, run=tmp_path / "tuned")

@@ -32,7 +32,7 @@ MODEL = MLP(hidden=(16,), latent=4)
 
 
 def config(objective=OBJECTIVE, **train):
-    settings = train_config(batch_size=48, fitted_flow_steps=0, mixture_components=0, **train)
+    settings = train_config(batch_size=48, mixture_components=0, **train)
     return tiny_config(model=MODEL, objective=objective, train=settings)
 
 

@@ -13,7 +13,7 @@ from jaxvae.training.sharding import place
 
 # A batch that 1, 3 and 8 devices divide.
 SETTINGS = train_config(
-    steps=8, batch_size=24, log_every=1, validate_every=4, picture_every=100, mixture_components=0, fitted_flow_steps=0,
+    steps=8, batch_size=24, log_every=1, validate_every=4, picture_every=100, mixture_components=0,
     ema_decay=0.9,
 )  # fmt: skip
 CONFIG = tiny_config(model=MLP(hidden=(16,), latent=3), train=SETTINGS)

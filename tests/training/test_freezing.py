@@ -28,7 +28,7 @@ FROZEN = {"freeze": ("encoder",), "weight_decay": 0.1, "ema_decay": 0.9, "warmup
 
 
 def config(objective=ELBO(), model=MODEL, **train):
-    settings = train_config(batch_size=48, fitted_flow_steps=0, mixture_components=0, **{**FROZEN, **train})
+    settings = train_config(batch_size=48, mixture_components=0, **{**FROZEN, **train})
     # Without the noise of dequantised pixels, so that an image is the same in every step.
     data = replace(tiny_config().data, pixels="scaled")
     return tiny_config(data=data, model=model, objective=objective, train=settings)

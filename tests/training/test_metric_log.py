@@ -63,7 +63,7 @@ def test_lines_are_flushed_before_a_checkpoint_is_saved(disc_set, tmp_path, monk
     flush_to_disk, save = session.flush_to_disk, checkpoint.save
     monkeypatch.setattr(session, "flush_to_disk", lambda record: (done.append("lines"), flush_to_disk(record)))
     monkeypatch.setattr(checkpoint, "save", lambda *given, **said: (done.append("checkpoint"), save(*given, **said)))
-    settings = train_config(steps=4, validate_every=2, fitted_flow_steps=0, mixture_components=0)
+    settings = train_config(steps=4, validate_every=2, mixture_components=0)
     model = MLP(hidden=(8,), latent=3)
     loop.train(tiny_config(model=model, train=settings), disc_set, tmp_path / "run")
     assert done == ["lines", "checkpoint"] * 3

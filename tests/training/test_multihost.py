@@ -22,7 +22,7 @@ from jaxvae.training.multihost import any_process, broadcast_from_first, first_t
 
 SETTINGS = train_config(
     steps=200, batch_size=32, learning_rate=1e-4, log_every=10, validate_every=20, picture_every=100,
-    mixture_components=0, fitted_flow_steps=0,
+    mixture_components=0,
 )  # fmt: skip
 CONFIG = tiny_config(model=MLP(hidden=(16,), latent=3), train=SETTINGS)
 PROGRAM = """

@@ -270,7 +270,7 @@ def test_one_non_finite_step_is_skipped_and_reported(disc_set, tmp_path, monkeyp
         return step
 
     monkeypatch.setattr(loop, "build_train_step", failing_once)
-    loop.train(tiny_config(train=train_config(steps=12, fitted_flow_steps=0)), disc_set, tmp_path / "run")
+    loop.train(tiny_config(train=train_config(steps=12)), disc_set, tmp_path / "run")
     assert "step 8 skipped: log_likelihood_nats is nan, gradient not finite in" in capsys.readouterr().out
     assert [row["skipped_steps"] for row in metric_lines(tmp_path / "run")] == [0.0, 1.0, 1.0]
     assert completed(tmp_path / "run") == 12
@@ -297,7 +297,7 @@ def test_a_run_does_not_continue_with_other_images(disc_set, disc_run, tmp_path)
 )  # fmt: skip
 @pytest.mark.slow
 def test_every_kind_of_model_trains_and_produces_images(disc_set, tmp_path, changes, expected):
-    few = train_config(steps=6, ema_decay=0.9, mixture_components=1, fitted_flow_steps=0)
+    few = train_config(steps=6, ema_decay=0.9, mixture_components=1)
     config = tiny_config(train=few, **changes)
     pictures = loop.train(config, disc_set, tmp_path / "run")
     assert all(path.exists() for path in pictures)
@@ -308,7 +308,7 @@ def test_every_kind_of_model_trains_and_produces_images(disc_set, tmp_path, chan
 
 @pytest.mark.slow
 def test_a_constant_learning_rate_is_one_of_the_metrics(disc_set, tmp_path):
-    settings = train_config(steps=5, schedule="constant", warmup_steps=0, fitted_flow_steps=0)
+    settings = train_config(steps=5, schedule="constant", warmup_steps=0)
     loop.train(tiny_config(train=settings), disc_set, tmp_path / "run")
     assert [row["learning_rate"] for row in metric_lines(tmp_path / "run")] == pytest.approx([settings.learning_rate])
 
@@ -323,6 +323,6 @@ def test_a_run_is_not_complete_before_its_images_are_drawn(disc_set, tmp_path, m
 
     monkeypatch.setattr(loop, "show", watching)
     model = MLP(hidden=(8,), latent=3)
-    settings = train_config(steps=20, validate_every=10, picture_every=50, fitted_flow_steps=0)
+    settings = train_config(steps=20, validate_every=10, picture_every=50)
     loop.train(tiny_config(model=model, train=settings), disc_set, tmp_path / "run")
     assert (seen, completed(tmp_path / "run")) == ([None], 20)

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from jaxvae.annotations import Params, PRNGKey
 from jaxvae.keys import key_for, key_shape
 from jaxvae.priors.flow import Flow, build_flow
+from jaxvae.system.quick_compilation import jit_for_one_call
 
 FLOW_PAIRS, FLOW_HIDDEN = 4, 128
 FLOW_ROUNDS, FLOW_BATCH_SIZE, FLOW_LEARNING_RATE = 10, 256, 1e-3
@@ -60,10 +61,10 @@ def fit_flow(codes: Float[np.ndarray, "n d"], steps: int, seed: int) -> Params |
         return params, state, mean_log_prob(params, held_out)
 
     init_key, *keys = jax.random.split(key_for("fitted_flow", seed), FLOW_ROUNDS + 1)
-    params = jax.jit(family.init)(init_key)
+    params = jit_for_one_call(family.init)(init_key)
     spread = jnp.std(rows, axis=0)
     params |= {"center": jnp.mean(rows, axis=0), "log_scale": jnp.log(jnp.maximum(spread, 1e-6 + 1e-3 * spread.max()))}
-    best, highest, state = params, -jnp.inf, jax.jit(optimizer.init)(params)
+    best, highest, state = params, -jnp.inf, jit_for_one_call(optimizer.init)(params)
     for key in keys:
         params, state, value = train_round(params, state, key)
         if value > highest:

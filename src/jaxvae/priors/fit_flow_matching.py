@@ -16,6 +16,7 @@ from jaxvae.keys import key_for, key_shape
 from jaxvae.labels import UNKNOWN
 from jaxvae.networks.velocity import Velocity, build_velocity
 from jaxvae.priors.flow_matching import FlowMatching, condition_of, velocity_at
+from jaxvae.system.quick_compilation import jit_for_one_call
 from jaxvae.told import draw_shown
 
 WIDTH, BLOCKS = 384, 3  # Of the network, for codes that are vectors.
@@ -110,8 +111,8 @@ def fit_flow_matching(
         return carry, error(carry[1], check, last, last_seen)
 
     init_key, check, *keys = jax.random.split(key_for("fitted_flow_matching", seed), ROUNDS + 2)
-    network = jax.jit(velocity.init)(init_key)
-    best, smallest, carry = network, jnp.inf, (network, network, jax.jit(optimizer.init)(network))
+    network = jit_for_one_call(velocity.init)(init_key)
+    best, smallest, carry = network, jnp.inf, (network, network, jit_for_one_call(optimizer.init)(network))
     for number, round_key in enumerate(keys, 1):
         carry, reached = train_round(carry, round_key, jax.random.clone(check))
         tell(f"  {number * per_round:,} of {ROUNDS * per_round:,} steps, error on held-out codes {reached:.4f}")

@@ -17,6 +17,7 @@ from jaxvae.experiment import Config, differences
 from jaxvae.runs import checkpoint
 from jaxvae.runs.description import described, same_shapes
 from jaxvae.runs.run import load
+from jaxvae.system.quick_compilation import jit_for_one_call
 from jaxvae.training.critic import CriticState, init_critic
 from jaxvae.training.multihost import is_first, wait_for_all
 from jaxvae.training.sharding import Placement, everywhere
@@ -89,7 +90,7 @@ def _begun(keys: Keys, vae: VAE, config: Config, prepared: Prepared, place: Plac
 
     # Each device initialises its own share, so that a state too large for one device never has to fit on one.
     shapes = place.of(jax.eval_shape(begin, keys, trained))
-    return jax.jit(begin, out_shardings=jax.tree.map(lambda leaf: leaf.sharding, shapes))(keys, trained)
+    return jit_for_one_call(begin, out_shardings=jax.tree.map(lambda leaf: leaf.sharding, shapes))(keys, trained)
 
 
 def _trained_params(config: Config, vae: VAE, keys: Keys) -> Params | None:
@@ -136,7 +137,8 @@ def _continued(
     # A run that goes on under an objective with a critic, and had none so far.
     if "critic" in like and "critic" not in checkpoint.tree_names(folder, step):
         shapes = like.pop("critic")
-        begins = jax.jit(begin_critic, out_shardings=jax.tree.map(lambda leaf: leaf.sharding, CriticState(**shapes)))
+        shardings = jax.tree.map(lambda leaf: leaf.sharding, CriticState(**shapes))
+        begins = jit_for_one_call(begin_critic, out_shardings=shardings)
     guarded = about["format_version"] >= FIRST_WITH_GUARD
     if not guarded:
         del like["train"]["guard"]

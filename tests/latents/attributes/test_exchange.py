@@ -27,7 +27,7 @@ CONDITIONAL = replace(DENSE, attributes=("width", "red"), attribute_values=3)
 @pytest.fixture(scope="module")
 def run(disc_set, tmp_path_factory):
     """A conditional model that listens to what it is told, with a prior as if fitted."""
-    config = tiny_config(model=CONDITIONAL, train=train_config(flow_matching_steps=40, fitted_flow_steps=0))
+    config = tiny_config(model=CONDITIONAL, train=train_config(flow_matching_steps=40))
     leaves, structure = jax.tree.flatten(untrained(config, disc_set).params)
     keys = jax.random.split(jax.random.key(1), len(leaves))
     stirred = [leaf + 0.3 * jax.random.normal(key, leaf.shape) for leaf, key in zip(leaves, keys, strict=True)]
