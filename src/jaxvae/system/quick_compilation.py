@@ -1,0 +1,16 @@
+"""Compilation of programs that run once."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+
+def jit_for_one_call(function: Callable[..., Any], **settings: Any) -> Callable[..., Any]:
+    """Returns `jax.jit(function, **settings)`, without XLA's optimizations on a CPU.
+
+    There the draws of initial parameters take ten times as long to optimize as to run: 15 s for the default model,
+    3 s without. Values may differ in the last bit.
+    """
+    quick = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
+    return jax.jit(function, compiler_options=quick, **settings)
