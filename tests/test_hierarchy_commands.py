@@ -49,6 +49,7 @@ def test_metrics_name_the_kl_of_each_level_and_samples_come_from_the_own_prior(r
     assert opened.info.fitted.kinds == ("fitted_mixture",)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_continues_bit_for_bit(run, disc_set, tmp_path, monkeypatch):
     interrupt_at(monkeypatch, 25)
     with pytest.raises(KeyboardInterrupt, match="continues from there"):

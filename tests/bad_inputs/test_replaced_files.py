@@ -74,9 +74,7 @@ def run(whole, tmp_path_factory):
 
 
 def config(steps):
-    settings = train_config(
-        steps=steps, validate_every=2, picture_every=100, log_every=1, mixture_components=0
-    )
+    settings = train_config(steps=steps, validate_every=2, picture_every=100, log_every=1, mixture_components=0)
     return tiny_config(model=MLP(hidden=(4,), latent=2), train=settings)
 
 

@@ -151,9 +151,7 @@ def test_another_seed_draws_different_noise(loaded, disc_set, whole):
 
 
 def trained(objective, prepared, run):
-    few = train_config(
-        steps=2, validate_every=9, picture_every=9, warmup_steps=0, mixture_components=0
-    )
+    few = train_config(steps=2, validate_every=9, picture_every=9, warmup_steps=0, mixture_components=0)
     config = tiny_config(model=MLP, objective=objective, train=few)
     loop.train(config, prepared, run)
     return load(run)

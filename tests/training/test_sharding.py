@@ -73,19 +73,21 @@ def alike(one, other):
         np.testing.assert_allclose(mine, others, atol=3e-4)
 
 
-@pytest.mark.parametrize("count", [2, 3, 8])
+@pytest.mark.parametrize("count", [pytest.param(2, marks=pytest.mark.slow), 3, 8])
 def test_several_devices_make_the_steps_of_one(count):
     alike(stepped(1), stepped(count))
 
 
-@pytest.mark.parametrize("count", [2, 8])
+@pytest.mark.parametrize("count", [pytest.param(2, marks=pytest.mark.slow), 8])
 def test_sharded_parameters_make_the_same_steps_in_less_memory(count):
     alike(stepped(1), stepped(count, fsdp=True))
     # Biases and the optimizer's count stay whole.
     assert stepped(count, fsdp=True)[2] < 1.3 * stepped(1)[2] / count
 
 
-@pytest.mark.parametrize(("count", "accumulate", "fsdp"), [(1, 6, False), (4, 6, False), (8, 3, True)])
+@pytest.mark.parametrize(
+    ("count", "accumulate", "fsdp"), [pytest.param(1, 6, False, marks=pytest.mark.slow), (4, 6, False), (8, 3, True)]
+)
 def test_parts_of_a_batch_make_the_same_steps_on_any_devices(count, accumulate, fsdp):
     alike(stepped(1, accumulate=2), stepped(count, accumulate=accumulate, fsdp=fsdp))
 
