@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from browsing import in_address, open_tool, opened
-from conftest import saved_run, tiny_config, train_config
+from conftest import saved_run, tiny_config
 from serving import fetch, served
 
 from jaxvae import MLP, load

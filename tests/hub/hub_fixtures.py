@@ -5,7 +5,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from conftest import DENSE, saved_run, tiny_config, train_config
+from conftest import DENSE, saved_run, tiny_config
 from hub.fake_hub import FakeHub, running
 from huggingface_hub import constants
 
