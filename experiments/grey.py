@@ -15,13 +15,13 @@ config = Config(
     objective=Adversarial(
         reconstruction="likelihood",
         adversarial=0.0,
-        discriminator_start=2000,
-        start=2100,
+        discriminator_start=1000,
+        start=1100,
         discriminator_width=16,
         discriminator_learning_rate=4e-4,
     ),
     train=TrainConfig(
-        steps=3000,
+        steps=1500,
         batch_size=16,
         learning_rate=1e-3,
         warmup_steps=200,

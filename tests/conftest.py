@@ -167,7 +167,7 @@ def disc_run(disc_set: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture(scope="session")
 def mlp_run(disc_set: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same with dense layers, which are quick to compile; its last checkpoint, of step 20, has fitted priors."""
+    """The same with dense layers, which are quick to compile; its last checkpoint, of step 20, has a flow too."""
     from jaxvae.training.loop import train
 
     run = tmp_path_factory.mktemp("runs") / "mlp"

@@ -52,13 +52,13 @@ def test_interpolate_with_one_degree_gives_one_image_and_its_ends_and_a_gif_an_a
         assert animation.n_frames == 80
 
 
-def test_sample_depends_on_seed_prior_and_temperature(call, disc_run):
+def test_sample_depends_on_seed_prior_and_temperature(call, mlp_run):
     made = {}
     for name, arguments in {
         "a": [], "b": ["--prior", "fitted_mixture"], "seed": ["--seed", 1], "model": ["--prior", "model"],
         "flow": ["--prior", "fitted_flow"], "cold": ["--temperature", 0.1],
     }.items():  # fmt: skip
-        assert call(sample, disc_run, "--n", 4, "--out", f"{name}.png", *arguments)[0] == 0
+        assert call(sample, mlp_run, "--n", 4, "--out", f"{name}.png", *arguments)[0] == 0
         made[name] = np.asarray(open_image(f"{name}.png"))
     np.testing.assert_array_equal(made["a"], made["b"])
     for name in ("seed", "model", "flow", "cold"):

@@ -13,7 +13,8 @@ from jaxvae.training import loop
 
 # Each was written when its format was the newest, by a run of 20 steps on the discs; the checkpoint of step 10 is kept.
 KEPT = Path(__file__).parents[1] / "checkpoints"
-CONFIG = tiny_config(model=MLP(hidden=(8,), latent=3), train=train_config(steps=20, validate_every=10))
+TRAIN = train_config(steps=20, validate_every=10, fitted_flow_steps=20)
+CONFIG = tiny_config(model=MLP(hidden=(8,), latent=3), train=TRAIN)
 
 
 FORMATS = sorted(path.name for path in KEPT.iterdir())
