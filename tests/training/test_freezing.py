@@ -15,7 +15,8 @@ from jaxvae.runs import checkpoint
 from jaxvae.runs.changes import ended_before
 from jaxvae.runs.run import load
 from jaxvae.training import loop
-from jaxvae.training.freezing import check_frozen, split
+from jaxvae.training.freezing import split
+from jaxvae.training.params_check import check_params
 from jaxvae.training.planning.program import state_shapes
 from jaxvae.training.prior_refit import is_due
 from jaxvae.training.skipping import find_cause
@@ -104,8 +105,8 @@ def test_a_model_without_an_encoder_of_its_own_is_refused():
     plain = build(MODEL, (16, 16, 3))
     vae = compose(lambda key: {"whole": plain.init(key)}, plain.encode, plain.decode, plain.prior)
     with pytest.raises(UserError, match=r"names 'encoder', .* expected one of whole"):
-        check_frozen(vae, config().train)
-    check_frozen(vae, config(freeze=()).train)
+        check_params(vae, config().train)
+    check_params(vae, config(freeze=()).train)
 
 
 def test_a_repeated_part_is_refused():
@@ -127,7 +128,7 @@ def test_a_frozen_prior_is_not_refitted():
     vae = build(model, (16, 16, 3))
     assert is_due(vae, config(model=model, freeze=()), 0, 40)
     assert not is_due(vae, config(model=model, freeze=("prior",)), 0, 40)
-    check_frozen(vae, config(model=MLP(prior=MixturePrior()), freeze=("decoder",)).train)
+    check_params(vae, config(model=MLP(prior=MixturePrior()), freeze=("decoder",)).train)
 
 
 def test_a_run_tunes_the_decoder_of_another_and_resumes(disc_set, tmp_path):

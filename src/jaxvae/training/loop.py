@@ -26,7 +26,7 @@ from jaxvae.runs.changes import all_changes, changes_objective
 from jaxvae.runs.run import write_config
 from jaxvae.system.progress import under_way
 from jaxvae.training.failures import report_disk_full, report_lost_process
-from jaxvae.training.freezing import check_frozen, split
+from jaxvae.training.freezing import split
 from jaxvae.training.input_pipeline import feeding, fits_on_device
 from jaxvae.training.interrupts import catch_interrupts
 from jaxvae.training.labels import training_labels
@@ -40,6 +40,7 @@ from jaxvae.training.metric_log import (
     write_change,
 )
 from jaxvae.training.multihost import any_process, broadcast_from_first, is_first, wait_for_all
+from jaxvae.training.params_check import check_params
 from jaxvae.training.prior_fitting import Fits, fit_priors, fits_of, require_small_top
 from jaxvae.training.prior_refit import is_due, refit_prior
 from jaxvae.training.resume import start, trees
@@ -92,7 +93,7 @@ def set_up(config: Config, prepared: Prepared, run: Path, devices: DevicesConfig
     vae, keys, placement = build(config.model, prepared.shape), split_root(config.seed), place(config, devices)
     require_small_top(vae, config)
     labels = training_labels(vae, prepared)
-    check_frozen(vae, config.train)
+    check_params(vae, config.train)
     state = start(run / "checkpoints", keys, vae, config, prepared, placement)
     ends(prepared, config)  # An attribute query without a match is reported now rather than at the first snapshot.
     if is_first():

@@ -7,7 +7,7 @@ from jaxvae.data.prepared import Prepared
 from jaxvae.errors import printable
 from jaxvae.experiment import Config
 from jaxvae.models import build
-from jaxvae.training.freezing import check_frozen
+from jaxvae.training.params_check import check_params
 from jaxvae.training.sharding import place
 
 
@@ -15,10 +15,10 @@ def describe(run: str, config: Config, prepared: Prepared, devices: DevicesConfi
     """Returns lines with the run folder, the model, its parts, the length of training and the devices.
 
     Raises:
-        UserError: the devices do not divide the batch, or the model has no part that is to be frozen.
+        UserError: the devices do not divide the batch, the model has no part that is to be frozen, or an empty array.
     """
     vae = build(config.model, prepared.shape)
-    check_frozen(vae, config.train)
+    check_params(vae, config.train)
     key = jax.random.key(0)
     params = jax.eval_shape(vae.init, key)
     # Shapes alone: nothing is computed, and a large model needs no memory yet.

@@ -11,7 +11,7 @@ from jaxvae.config import DevicesConfig
 from jaxvae.experiment import Config
 from jaxvae.models import build
 from jaxvae.training.critic import init_critic
-from jaxvae.training.freezing import check_frozen
+from jaxvae.training.params_check import check_params
 from jaxvae.training.sharding import Placement
 from jaxvae.training.state import TrainState, init_state, split_root
 from jaxvae.training.step import build_train_step, compile_step
@@ -34,7 +34,7 @@ def state_shapes(config: Config, shape: tuple[int, int, int]) -> TrainState:
     """Returns the shapes of the train state for images of this height, width and number of channels."""
     vae = build(config.model, shape)
     config.model.check_training(config.train)
-    check_frozen(vae, config.train)
+    check_params(vae, config.train)
     config.objective.check_images(shape)
     critic = config.objective.build(1).critic
 
