@@ -2,8 +2,8 @@
 
     make train DATASET=grey RAW=/my/pictures
 
-Not run yet. Colours are turned into grey. The code is a map of 16x16 positions with 2 channels. A discriminator may
-follow the likelihood, as in avatars_latent.py.
+Colours are turned into grey. The code is a map of 16x16 positions with 2 channels. A discriminator may follow the
+likelihood, as in avatars_latent.py.
 """
 
 from jaxvae import Adversarial, Config, DataConfig, Folder, KLAutoencoder, TrainConfig
