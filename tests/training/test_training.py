@@ -183,12 +183,15 @@ def test_a_run_learns_and_records_everything(disc_run):
         assert names <= {path.name for path in folder.iterdir()}
 
 
-def test_a_run_opens_from_its_folder_alone(disc_run, disc_set):
+def test_a_run_opens_from_its_folder_alone(disc_run, mlp_run, disc_set):
     vae, params, info = load(disc_run)
     assert info.config == tiny_config()
     assert (info.step, info.parameters, completed(disc_run)) == (40, "last", 40)
     assert info.fitted.kinds == ("fitted_mixture",)
     assert info.fitted.fitted_mixture["means"].shape[1] == 4
+    fitted = load(mlp_run).info.fitted
+    assert fitted.kinds == ("fitted_mixture", "fitted_flow")
+    assert fitted.fitted_mixture["means"].shape[1] == len(fitted.fitted_flow["center"]) == 3
     assert info.data["attributes"] == ["red", "high", "width"]
     assert {"jax", "jaxvae", "flax", "python"} <= set(info.versions)
     measured = build_measure(vae, info.config)(params, split_root(0).validation, disc_set.split("validation").images)

@@ -25,6 +25,7 @@ from jaxvae.models import build
 from jaxvae.runs import checkpoint
 from jaxvae.runs.run import about, load, write_config
 from jaxvae.system.files import check_writable, temp_dir
+from jaxvae.system.quick_compilation import jit_for_one_call
 from jaxvae.system.safetensors_files import require_safetensors
 from jaxvae.vae import VAE
 
@@ -128,9 +129,8 @@ def refuse_target(target: Path) -> None:
 
 def _own_params(vae: VAE) -> Params:
     """Returns the parameters that the files of others do not have, such as the likelihood's scale, as they begin."""
-    return jax.jit(lambda key: {name: each for name, each in vae.init(key).items() if name not in PARTS})(
-        jax.random.key(0)
-    )
+    own = jit_for_one_call(lambda key: {name: each for name, each in vae.init(key).items() if name not in PARTS})
+    return own(jax.random.key(0))
 
 
 def _stored(source: Path, groups: int | None, scaling_factor: float | None) -> Stored:

@@ -9,7 +9,7 @@ import jax
 def jit_for_one_call(function: Callable[..., Any], **settings: Any) -> Callable[..., Any]:
     """Returns `jax.jit(function, **settings)`, without XLA's optimizations on a CPU.
 
-    The initial parameters of the default model are drawn within half a second, but take 7 s to compile there; without
+    Drawing the initial parameters of the default model takes half a second; compiling that takes 7 s, without
     optimizations 3 s. Values may differ in the last bit.
     """
     quick = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
