@@ -83,10 +83,12 @@ def _begun(keys: Keys, vae: VAE, config: Config, prepared: Prepared, place: Plac
 
     def begin(keys: Keys, trained: Params | None) -> TrainState:
         state = init_state(keys, vae, config.train, init_critic(critic, keys.init, prepared.shape))
-        if trained is None and images is None:
-            return state
-        params = vae.start(state.params, images) if trained is None else trained
-        return state._replace(params=params, ema=None if state.ema is None else jax.tree.map(jnp.copy, params))
+        if trained is not None or images is not None:
+            params = vae.start(state.params, images) if trained is None else trained
+            state = state._replace(params=params, ema=None if state.ema is None else jax.tree.map(jnp.copy, params))
+        # As a step returns it: where an initial value is a Python number, its type is weak, and the step would be
+        # compiled once for that and again for its own result.
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf, leaf.dtype), state)
 
     # Each device initialises its own share, so that a state too large for one device never has to fit on one.
     shapes = place.of(jax.eval_shape(begin, keys, trained))

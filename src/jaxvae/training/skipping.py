@@ -39,7 +39,7 @@ class SkipState(NamedTuple):
 def init_skip_state() -> SkipState:
     """Returns the initial state. Missing norms are infinite, so that no norm counts as a spike at first."""
     # Separate arrays: the train step donates the state, and no buffer may be donated twice.
-    return SkipState(jnp.full(NORM_HISTORY, jnp.inf), *(jnp.zeros((), jnp.int32) for _ in range(3)))
+    return SkipState(jnp.full(NORM_HISTORY, jnp.inf, jnp.float32), *(jnp.zeros((), jnp.int32) for _ in range(3)))
 
 
 def decide_update(
