@@ -6,6 +6,7 @@ import scipy.special
 import scipy.stats
 from jax.test_util import check_grads
 
+from jaxvae.distributions.base import draw_in_rows, draw_noise
 from jaxvae.distributions.bernoulli import Bernoulli
 from jaxvae.distributions.gaussian import Normal, standard_normal
 
@@ -29,6 +30,20 @@ def test_normal_log_prob_takes_importance_samples_on_a_leading_axis():
     result = normal().log_prob(stacked)
     assert result.shape == (2, 5)
     np.testing.assert_allclose(result[1], normal().log_prob(2 * X), rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(), (5,), (5, 3), (4, 6, 6, 3), (2, 4, 6, 6, 3)], ids=str)
+@pytest.mark.parametrize("sampler", [jax.random.normal, jax.random.uniform])
+def test_rows_hold_the_numbers_that_the_sampler_draws(sampler, shape):
+    again, key = jax.random.key(3), jax.random.key(3)
+    np.testing.assert_array_equal(draw_in_rows(sampler, key, shape), sampler(again, shape))
+
+
+def test_noise_of_one_key_per_example_is_that_of_each_key():
+    again, keys = jax.random.split(jax.random.key(3), 4), jax.random.split(jax.random.key(3), 4)
+    noise = draw_noise(jax.random.normal, keys, (2,), (4, 6, 6, 3))
+    for example, key in enumerate(again):
+        np.testing.assert_array_equal(noise[:, example], jax.random.normal(key, (2, 6, 6, 3)))
 
 
 def test_normal_kl_closed_form_agrees_with_numerical_integration():

@@ -11,6 +11,7 @@ from jaxtyping import Float, UInt8
 from jaxvae.annotations import ArrayLike, PRNGKey
 from jaxvae.data.one_image import refuse_one_image
 from jaxvae.data.sources.base import MAX_BANDS
+from jaxvae.distributions.base import draw_in_rows
 from jaxvae.errors import UserError
 
 
@@ -34,9 +35,9 @@ def to_float(key: PRNGKey, images: UInt8[ArrayLike, "b h w c"], pixels: str) -> 
         Salakhutdinov & Murray 2008, On the Quantitative Analysis of Deep Belief Networks (binarization).
     """
     if pixels == "dequantized":
-        return (jnp.asarray(images, jnp.float32) + jax.random.uniform(key, images.shape)) / 256.0
+        return (jnp.asarray(images, jnp.float32) + draw_in_rows(jax.random.uniform, key, images.shape)) / 256.0
     if pixels == "binarized":
-        return jax.random.bernoulli(key, scale(images)).astype(jnp.float32)
+        return (draw_in_rows(jax.random.uniform, key, images.shape) < scale(images)).astype(jnp.float32)
     return scale(images)
 
 

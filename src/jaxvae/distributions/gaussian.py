@@ -64,8 +64,10 @@ class Normal:
     def log_prob(self, value: Float[ArrayLike, "..."]) -> Float[Array, "..."]:
         """Returns log N(value; mean, variance) in nats per example, [*k, *b] for values [*k, *b, *event]."""
         x, mean, log_variance = align_flat(value, self.mean, self.log_variance, event_ndim=self.event_ndim)
-        squares = jnp.square(x - mean) * jnp.exp(-log_variance)
-        return -0.5 * jnp.sum(squares + log_variance + LOG_2PI, axis=-1)
+        error = x - mean
+        # As a dot product: to sum squares over pixels takes XLA's CPU backend twice as long.
+        squares = jnp.einsum("...n,...n->...", error * jnp.exp(-log_variance), error, precision="highest")
+        return -0.5 * (squares + jnp.sum(log_variance + LOG_2PI, axis=-1))
 
     def entropy(self) -> Float[Array, "..."]:
         """Returns the differential entropy Σ ½ log(2πe σ²) in nats per example."""
