@@ -1,10 +1,15 @@
+import io
+
 import numpy as np
 import pytest
 import python_avatars as pa
+import resvg_py
+from PIL import Image
 
 from jaxvae import DataConfig
 from jaxvae.data.sources import avatars
-from jaxvae.data.sources.avatars import ATTRIBUTES, choose_parts
+from jaxvae.data.sources.avatar_drawing import draw
+from jaxvae.data.sources.avatars import ATTRIBUTES, HATS, LONG_HAIR, SHORT_HAIR, choose_parts
 from jaxvae.errors import UserError
 
 
@@ -15,6 +20,22 @@ def test_a_face_is_the_same_each_time_and_faces_differ():
     assert first.attributes == again.attributes
     assert (first.image.shape, first.image.dtype) == ((64, 64, 3), np.uint8)
     assert not np.array_equal(first.image, other.image)
+
+
+def test_layers_give_the_face_that_is_rendered_whole():
+    tops = [pa.HairType[name] for name in SHORT_HAIR + LONG_HAIR] + [pa.HatType[name] for name in HATS]
+    for seed, top in enumerate(tops):
+        avatar, _ = choose_parts(np.random.default_rng(seed))
+        avatar.top, avatar.facial_hair = top, pa.FacialHairType.BEARD_MAGESTIC
+        avatar.accessory = (pa.AccessoryType.ROUND, pa.AccessoryType.SUNGLASSES)[seed % 2]
+        png = resvg_py.svg_to_bytes(
+            svg_string=avatar.render(), width=264, background=avatar.background_color, skip_system_fonts=True
+        )
+        with Image.open(io.BytesIO(bytes(png))) as image:  # At 196, the scale of the drawing is that of the canvas.
+            whole = np.asarray(image.convert("RGB").crop((34, 14, 230, 210))).astype(int)
+        difference = np.abs(np.asarray(draw(avatar, 196)).astype(int) - whole)
+        assert difference.max() <= 6, top  # Rounded to eight bits once for each layer.
+        assert difference.mean() < 0.2, top
 
 
 def test_attributes_match_the_drawing_and_are_balanced():

@@ -1,20 +1,18 @@
 """Cartoon faces with ground-truth attributes: a dataset that needs no download.
 
-Drawn with the python-avatars package (the Avataaars parts by Pablo Stanley) and rendered by resvg-py. The attributes
-describe what is visible: hair under a hat has no colour, eyes behind sunglasses do not count as closed.
+The parts come from the python-avatars package (the Avataaars by Pablo Stanley). The attributes describe what is
+visible: hair under a hat has no colour, eyes behind sunglasses do not count as closed.
 """
 
-import io
 from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
 import python_avatars as pa
-import resvg_py
-from PIL import Image
 
 from jaxvae.data.config import DataConfig
 from jaxvae.data.images import crop_and_resize
+from jaxvae.data.sources.avatar_drawing import draw
 from jaxvae.data.sources.base import SPLITS, Example, Source
 from jaxvae.errors import UserError
 from jaxvae.system.processes import ParallelMap
@@ -22,8 +20,6 @@ from jaxvae.system.progress import progress
 
 COUNTS = {"train": 10_000, "validation": 1_000, "test": 1_000}
 SEED = 20_150_301  # The dataset is a fixed set of faces, regardless of the seed of a run.
-CANVAS = 264  # Side of the square canvas of python-avatars.
-FACE_BOX = (34, 14, 230, 210)  # The part of the canvas that contains the head.
 
 SHORT_HAIR = ("SHORT_FLAT", "SHORT_ROUND", "SHORT_WAVED", "CAESAR", "SHORT_CURLY", "SHAGGY", "FRIZZLE", "PIXIE")
 LONG_HAIR = ("BOB", "LONG_NOT_TOO_LONG", "STRAIGHT_1", "STRAIGHT_STRAND", "MIA_WALLACE", "BIG_HAIR", "CURVY")
@@ -54,11 +50,11 @@ def avatars(config: DataConfig) -> Source:
         raise UserError(f"data.crop is {config.crop}, but avatars cannot be cropped; omit it and set data.size.")
     size, workers = config.size or 64, ParallelMap()
 
-    def draw(split: str) -> Iterator[Example]:
+    def faces_of(split: str) -> Iterator[Example]:
         faces = workers.map(partial(_draw_one, split, size, config.color), range(COUNTS[split]))
         return progress(faces, COUNTS[split], f"drawing avatars, {split}")
 
-    splits = {name: partial(draw, name) for name in SPLITS}
+    splits = {name: partial(faces_of, name) for name in SPLITS}
     origin: dict[str, object] = {"drawn_by": ["python-avatars", "resvg-py"], "seed": SEED, "counts": COUNTS}
     return Source(ATTRIBUTES, {}, splits, origin, workers.close)
 
@@ -69,15 +65,7 @@ def _draw_one(split: str, size: int, color: str, number: int) -> Example:
 
 def _draw(random: np.random.Generator, size: int, color: str) -> Example:
     avatar, attributes = choose_parts(random)
-    svg = avatar.render()
-    left, top, right, _ = FACE_BOX
-    # Render at the scale that gives FACE_BOX the requested size, then crop: no resampling.
-    width = round(CANVAS * size / (right - left))
-    png = resvg_py.svg_to_bytes(svg_string=svg, width=width, background=avatar.background_color, skip_system_fonts=True)
-    x, y = round(left * width / CANVAS), round(top * width / CANVAS)
-    with Image.open(io.BytesIO(bytes(png))) as image:
-        face = image.convert("RGB").crop((x, y, x + size, y + size))
-    return Example(crop_and_resize(face, crop=None, size=size, color=color), attributes)
+    return Example(crop_and_resize(draw(avatar, size), crop=None, size=size, color=color), attributes)
 
 
 def choose_parts(random: np.random.Generator) -> tuple[pa.Avatar, tuple[int, ...]]:

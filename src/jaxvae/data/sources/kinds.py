@@ -67,8 +67,8 @@ class Avatars(SourceConfig):
         return avatars(config)
 
     def recipe(self) -> dict[str, Any]:
-        """Returns the name."""
-        return {"name": self.kind, "raw": None}
+        """Returns the name, and how the faces are drawn, on which the last bits of the pixels depend."""
+        return {"name": self.kind, "raw": None, "drawn": "in layers"}
 
 
 @dataclass(frozen=True, kw_only=True)
