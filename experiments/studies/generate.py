@@ -21,11 +21,10 @@ import numpy as np
 import tyro
 from reports import read_report
 
-from jaxvae import load
+from jaxvae import Run, load
 from jaxvae.cli import run_command
 from jaxvae.data.select import data_set, select, walk_ends
 from jaxvae.inference import sample_images
-from jaxvae.latents.paths.interpolation import interpolate
 from jaxvae.rendering.captions import labelled_grid
 from jaxvae.rendering.grid import save_png
 from jaxvae.runs.run import Loaded
@@ -83,12 +82,11 @@ def describe(loaded: Loaded) -> str:
     return f"VAE{'' if beta == 1.0 else f', β = {beta:g}'},\nprior {prior}"
 
 
-def walk(loaded: Loaded) -> np.ndarray:
+def walk(loaded: Run) -> np.ndarray:
     """Returns the two ends of the run's own walk and the images between them."""
     data = data_set(loaded.info.data).data
     first, last = (select(which, data) for which in walk_ends(loaded.info.config.data, data))
-    between = interpolate(loaded.vae, loaded.params, first, last, np.linspace(0.0, 1.0, STEPS))
-    return np.concatenate([first[None], between, last[None]])
+    return np.concatenate([first[None], loaded.interpolate(first, last, STEPS), last[None]])
 
 
 def interleave(captions: list[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """The train step is compiled once: the state that it begins with has the types of those that it returns."""
 
 import re
+from collections import Counter
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +27,15 @@ def test_a_run_compiles_its_step_once(model, steps, disc_set, tmp_path, caplog):
         loop.train(tiny_config(model=model, train=settings), disc_set, tmp_path / "run")
     compiled = re.findall(r"Compiling jit\(steps\) with", caplog.text)
     assert len(compiled) == 1
+
+
+def test_a_run_compiles_no_program_for_each_shape_of_an_array(disc_set, tmp_path, caplog):
+    settings = train_config(steps=2, log_every=1, validate_every=1, picture_every=1)
+    with jax.log_compiles():
+        loop.train(tiny_config(model=Conv(latent=3, channels=(8, 16)), train=settings), disc_set, tmp_path / "run")
+    compiled = Counter(re.findall(r"Compiling jit\((\w+|<lambda>)\) with", caplog.text))
+    assert "slice" not in compiled  # Of arrays of each shape, which every device holds whole, into shares to be saved.
+    assert compiled["<lambda>"] <= 4  # Images to codes, those of a batch for statistics, codes to images, draws.
 
 
 def test_a_model_whose_initial_values_are_python_numbers_begins_with_arrays(disc_set, tmp_path):

@@ -44,9 +44,13 @@ def open_checkpoints(folder: Path) -> Iterator[Any]:
             policies.BestN(get_metric_fn=_rank, n=1, keep_checkpoints_without_metrics=False),
         ]
     )
+    context = ocp.Context()
+    # By default each device writes its share of what all of them hold, for which one program per shape of an array is
+    # compiled: seconds at the first checkpoint, and of use only where the devices belong to several machines.
+    context.array.saving.use_replica_parallel = jax.process_count() > 1
     try:
         with ocp.training.Checkpointer(
-            folder.resolve(), preservation_policy=keep, cleanup_tmp_directories=True
+            folder.resolve(), preservation_policy=keep, cleanup_tmp_directories=True, context=context
         ) as checkpointer:
             yield checkpointer
     finally:

@@ -13,8 +13,6 @@ from jaxtyping import Float
 
 from jaxvae.annotations import ArrayLike
 from jaxvae.codes import Code
-from jaxvae.inference import decode_to_images, encode_means, unstack
-from jaxvae.vae import VAE, Params
 
 Path = Callable[[Code, Code, Float[ArrayLike, " b"]], Code]
 
@@ -93,20 +91,3 @@ def sheet_codes(path: Path, corners: Sequence[Code], degrees: Float[ArrayLike, "
 
     columns = jax.device_get([column(index) for index in range(len(t))])
     return jax.tree.map(lambda *leaves: np.stack(leaves, axis=1).reshape(-1, *leaves[0].shape[1:]), *columns)
-
-
-def interpolate(
-    vae: VAE, params: Params, first: np.ndarray, second: np.ndarray, degrees: np.ndarray, path: Path = linear
-) -> np.ndarray:
-    """Decodes a path between two images.
-
-    Args:
-        vae: The model.
-        params: Its parameters.
-        first: The first image, uint8 [h, w, c].
-        second: The second image.
-        degrees: From 0, the first image, to 1, the second.
-        path: Joins their codes.
-    """
-    ends = unstack(encode_means(vae, params, np.stack([first, second])))
-    return decode_to_images(vae, params, codes_along(path, ends, degrees))
