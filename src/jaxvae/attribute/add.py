@@ -10,8 +10,8 @@ from jaxvae.attribute.source import LabelSource, Learning, Names, RunAndNames, r
 from jaxvae.cli import Output
 
 if TYPE_CHECKING:
+    from jaxvae.latents.attributes.change import Change, Request
     from jaxvae.latents.attributes.directions import LabelledCodes
-    from jaxvae.latents.attributes.edits import Edit
     from jaxvae.runs.run import Loaded
 
 MAX_NAME_LENGTH = 20  # Characters of an image's name in front of its row.
@@ -58,6 +58,7 @@ class Add:
             raise UserError("--images and --degree need at least one value each, and degrees must be finite.")
 
         self.output.check()
+        self.learning.check()
         self.source.check()
 
         import numpy as np
@@ -65,8 +66,8 @@ class Add:
         from jaxvae.data.select import expand_folders, select
         from jaxvae.evaluation.unlike import warn_of_unlike_images
         from jaxvae.inference import decode_to_images, encode_means
+        from jaxvae.latents.attributes.change import build_change
         from jaxvae.latents.attributes.directions import LabelledCodes
-        from jaxvae.latents.attributes.edits import Edit, edit
         from jaxvae.rendering.captions import labelled_grid
         from jaxvae.rendering.grid import save_png
         from jaxvae.runs.run import load
@@ -79,15 +80,12 @@ class Add:
         which = expand_folders(self.images)
         originals = np.stack([select(each, self.source.data_description(loaded)) for each in which])
         warn_of_unlike_images(loaded, which, originals)
-        learned = LabelledCodes.encode(loaded, self.source.labelled_images(loaded), self.learning.method)
+        learned = LabelledCodes.encode(loaded, self.source.labelled_images(loaded))
         keep = self.learning.orthogonal_to
-        edits = [
-            Edit(learned.direction(each, keep), remove)
-            for each_of, remove in ((self.names, False), (self.remove, True))
-            for each in each_of
-        ]
+        requests = [(each, remove) for of, remove in ((self.names, False), (self.remove, True)) for each in of]
+        change = build_change(learned, requests, self.learning.method, self.learning.step, keep)
         z = encode_means(vae, params, originals)
-        columns = [decode_to_images(vae, params, edit(z, edits, degree, self.learning.step)) for degree in self.degree]
+        columns = [decode_to_images(vae, params, change(z, degree)) for degree in self.degree]
         rows = np.stack([originals, *columns], axis=1)
         over = ["original", *(f"degree {degree:g}" for degree in self.degree)]
         before = [Path(each).name[-MAX_NAME_LENGTH:] for each in which]
@@ -95,19 +93,21 @@ class Add:
             rows.reshape(-1, *info.shape), len(over), over=over, before=before, title=" ".join(changes)
         )
         save_png(sheet, target)
-        took = self.measure(loaded, learned, edits)
+        took = self.measure(loaded, learned, requests, change)
         self.output.report(
             picture=target, run=info.run, step=info.step, changes=" ".join(changes), method=self.learning.method,
             step_at_degree_1=self.learning.step, orthogonal_to=list(keep), of=learned.labelled.origin,
             degrees=list(self.degree), images=which, took=took if self.output.json else _in_words(took),
-            scores=[{name: float(edit.direction.score(z)[row]) for name, edit in zip(changes, edits, strict=True)}
+            scores=[{name: float(score[row]) for name, score in zip(changes, change.scores(z), strict=True)}
                     for row in range(len(which))],
         )  # fmt: skip
 
-    def measure(self, loaded: "Loaded", learned: "LabelledCodes", edits: "list[Edit]") -> dict[str, dict[str, float]]:
+    def measure(
+        self, loaded: "Loaded", learned: "LabelledCodes", requests: "list[Request]", change: "Change"
+    ) -> dict[str, dict[str, float]]:
         """Returns how often each change takes on test images, by degree; warns where that is seldom.
 
-        Labels of a CSV are not measured here: the directions are learned from all of them.
+        Labels of a CSV are not measured here: the change is learned from all of them.
         """
         import logging
 
@@ -116,10 +116,9 @@ class Add:
 
         if self.source.labels is not None:
             return {}
-        changes = [(name, remove) for names, remove in ((self.names, False), (self.remove, True)) for name in names]
         degrees = sorted({*DEGREES, *self.degree})
         prepared = data_set(loaded.info.data, self.source.data)
-        measured = edit_success(loaded, learned, prepared, changes, edits, degrees, self.learning.step)
+        measured = edit_success(loaded, learned, prepared, requests, change, degrees)
         for each in measured:
             if sentence := advice(each, 1.0 if 1.0 in self.degree else max(self.degree)):
                 logging.getLogger("jaxvae").warning(sentence)

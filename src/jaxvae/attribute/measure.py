@@ -62,6 +62,7 @@ class Measure:
         if not math.isfinite(self.degree):
             raise UserError(f"--degree is {self.degree:g}, but must be a finite number.")
         target = new_file(self.out, ".json", self.overwrite)
+        self.learning.check()
         self.source.check()
 
         from jaxvae.latents.attributes.directions import LabelledCodes
@@ -77,7 +78,7 @@ class Measure:
         requested = [*((name, False) for name in self.names), *((name, True) for name in self.remove)]
         for name, _ in requested:  # Checked before the work.
             column_and_value(source, name)
-        judge = Judge.build(loaded, LabelledCodes.encode(loaded, source, how.method), held_out, classifier)
+        judge = Judge.build(loaded, LabelledCodes.encode(loaded, source), held_out, classifier)
         exchange = Exchange.learn(loaded, source) if self.exchange else None
         edits = []
         for name, remove in requested or [(name, False) for name in direction_names(source)]:
@@ -90,6 +91,7 @@ class Measure:
                         name,
                         remove=remove,
                         degree=self.degree,
+                        method=how.method,
                         step=how.step,
                         keep=how.orthogonal_to,
                         most=self.pictures,

@@ -87,16 +87,28 @@ class LabelSource:
 
 @dataclass(frozen=True)
 class Learning:
-    """How directions are learned."""
+    """How the change is learned."""
 
-    method: Literal["difference", "logistic", "lda"] = "difference"
-    """difference: the step between the mean codes of the classes; logistic or lda: the shortest step (Mahalanobis) that
-    raises the score of a logistic regression or of Fisher's discriminant."""
+    method: Literal["transport", "difference", "logistic", "lda"] = "transport"
+    """transport: moves codes from where those without the attribute lie to where those with it lie (optimal transport
+    between two Gaussians); the others move them along a direction. difference: the step between the mean codes of the
+    classes; logistic or lda: the shortest step (Mahalanobis) that raises the score of a logistic regression or of
+    Fisher's discriminant."""
     step: Literal["own", "same"] = "own"
-    """What happens at degree 1. own: each image moves to the mean score of those with the attribute (without, if it is
-    removed); same: all images move by the step from one mean to the other."""
+    """What happens at degree 1. own: each image moves by a step of its own, until it scores as those with the attribute
+    do (without, if it is removed); same: all images move by the step from one mean to the other, along a direction."""
     orthogonal_to: Names = ()
-    """Correlated attributes to keep: the step leaves their scores unchanged."""
+    """Attributes to keep: the step leaves their scores unchanged."""
+
+    def check(self) -> None:
+        """Raises `UserError` for a transport that is to move all images by the same step."""
+        from jaxvae.errors import UserError
+
+        if self.method == "transport" and self.step != "own":
+            raise UserError(
+                f"--step is {self.step!r}, but a transport moves each image by a step of its own; add --method "
+                "difference, or leave --step out."
+            )
 
 
 def result_name(

@@ -9,8 +9,8 @@ from PIL import Image
 from jaxvae.attribute import attribute
 from jaxvae.inference import decode_to_images, encode_means
 from jaxvae.latents.attributes import edit_success
+from jaxvae.latents.attributes.change import build_change
 from jaxvae.latents.attributes.directions import LabelledCodes
-from jaxvae.latents.attributes.edits import Edit, edit
 from jaxvae.latents.attributes.labels import labelled_split
 from jaxvae.rendering.captions import labelled_grid
 from jaxvae.runs.run import load
@@ -28,10 +28,11 @@ def test_list_names_attributes_classes_and_counts(call, dense_run, disc_set):
     assert f"small: {np.sum(values[:, 2] == 0)}, medium:" in out
 
 
-def test_add_renders_each_image_at_each_degree(call, dense_run, disc_set):
+@pytest.mark.parametrize("method", ["transport", "difference"])
+def test_add_renders_each_image_at_each_degree(call, dense_run, disc_set, method):
     code, out, err = call(
         attribute, "add", dense_run, "red", "--remove", "high", "width=small", "--images", "test:3", "red=0",
-        "--degree", 0, 1.5, -1, "--out", "a.png", "--json",
+        "--degree", 0, 1.5, -1, "--method", method, "--out", "a.png", "--json",
     )  # fmt: skip
     assert code == 0, err
     result = json.loads(out)
@@ -39,18 +40,18 @@ def test_add_renders_each_image_at_each_degree(call, dense_run, disc_set):
     loaded = load(dense_run)
     vae, params, _ = loaded
     learned = LabelledCodes.encode(loaded, labelled_split(disc_set, "train"))
-    edits = [Edit(learned.direction(name), name != "red") for name in ("red", "high", "width=small")]
+    change = build_change(learned, [("red", False), ("high", True), ("width=small", True)], method)
     test = disc_set.split("test")
     originals = test.images[[3, int(np.argmax(test.attributes[:, 0] == 0))]]
     z = encode_means(vae, params, originals)
-    rows = [originals, *(decode_to_images(vae, params, edit(z, edits, degree)) for degree in (0, 1.5, -1))]
+    rows = [originals, *(decode_to_images(vae, params, change(z, degree)) for degree in (0, 1.5, -1))]
     expected = labelled_grid(
         np.stack(rows, axis=1).reshape(-1, *originals.shape[1:]), 4, title=result["changes"],
         over=["original", "degree 0", "degree 1.5", "degree -1"], before=["test:3", "red=0"],
     )  # fmt: skip
     with Image.open("a.png") as sheet:
         np.testing.assert_array_equal(np.asarray(sheet), np.asarray(expected))
-    assert result["scores"][0]["+red"] == pytest.approx(float(edits[0].direction.score(z)[0]), abs=1e-5)
+    assert result["scores"][0]["+red"] == pytest.approx(float(change.scores(z)[0][0]), abs=1e-5)
 
 
 def test_the_run_may_come_first_as_in_other_commands(call, dense_run):
@@ -79,7 +80,8 @@ def test_orthogonal_to_method_and_step_change_the_image_and_its_name(call, dense
     asked = ["add", dense_run, "red", "--degree", 2]
     made = {}
     for name, more in {
-        "plain": [], "kept": ["--orthogonal-to", "high"], "same": ["--step", "same"], "lda": ["--method", "lda"],
+        "plain": [], "kept": ["--orthogonal-to", "high"], "difference": ["--method", "difference"],
+        "same": ["--method", "difference", "--step", "same"], "lda": ["--method", "lda"],
         "logistic": ["--method", "logistic"], "few": ["--n", 30],
     }.items():  # fmt: skip
         code, _, err = call(attribute, *asked, *more, "--out", f"{name}.png")
@@ -183,7 +185,12 @@ def test_bad_requests_print_one_sentence_and_leave_nothing_behind(call, dense_ru
     mistake(call(attribute, "add", *run, *out), "nothing to add or remove")
     mistake(call(attribute, "add", *run, "rad", *out), "discs has no attribute 'rad': did you mean 'red'")
     mistake(call(attribute, "add", *run, "width", *out), "choose one of width=small, width=medium, width=large")
-    mistake(call(attribute, *add, "--remove", "red"), "the attributes are linearly dependent")
+    mistake(call(attribute, *add, "--remove", "red"), "red is named twice")
+    mistake(call(attribute, "add", *run, "width=small", "width=large", *out), "both width=small and width=large")
+    widths = ["width=small", "--remove", "width=medium", "width=large"]
+    mistake(
+        call(attribute, "add", *run, *widths, "--method", "difference", *out), "the attributes are linearly dependent"
+    )
     mistake(call(attribute, *add, "--orthogonal-to", "red"), "cannot be changed orthogonally to itself")
     mistake(call(attribute, *add, "--degree", "nan"), "degrees must be finite")
     mistake(call(attribute, *add, "--images", "test:999"), "test has images 0 to 20")

@@ -7,6 +7,7 @@ import pytest
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.errors import UserError
 from jaxvae.latents.attributes import edit_success
+from jaxvae.latents.attributes.change import build_change
 from jaxvae.latents.attributes.classifier import fit_classifier
 from jaxvae.latents.attributes.directions import Direction, LabelledCodes
 from jaxvae.latents.attributes.edit_quality import Judge, agreement, predict_values
@@ -94,18 +95,19 @@ def judge(pixels, disc_set):
     return Judge.build(pixels, learned, labelled_split(disc_set, "validation"), fit_classifier(disc_set, "validation"))
 
 
-def test_edits_of_a_perfect_model_succeed(judge):
-    red = judge.measure("red")
+@pytest.mark.parametrize("method", ["transport", "difference"])
+def test_edits_of_a_perfect_model_succeed(judge, method):
+    red = judge.measure("red", method=method)
     truth = judge.held_out.values[:, 0]
     assert red["n"] == np.count_nonzero(truth == 0)
     assert (red["took"], red["took_before"], red["seen_in_reconstructions"]) == (1.0, 0.0, 1.0)
-    assert judge.measure("red", remove=True)["took"] == 1.0
-    assert judge.measure("red", degree=-1.0)["took"] == 0.0
-    assert judge.measure("red", most=3)["n"] == 3
+    assert judge.measure("red", remove=True, method=method)["took"] == 1.0
+    assert judge.measure("red", degree=-1.0, method=method)["took"] == 0.0
+    assert judge.measure("red", most=3, method=method)["n"] == 3
 
 
 def test_measurements_are_predictions_of_the_classifier(judge):
-    red, seen_before = judge.measure("red"), judge.before
+    red, seen_before = judge.measure("red", method="difference"), judge.before
     start = np.flatnonzero(judge.held_out.values[:, 0] == 0)
     vector, axis = (np.asarray(each) for each in judge.learned.direction("red")[:2])
     z = np.asarray(judge.codes)[start]
@@ -146,12 +148,13 @@ def test_agreement_ignores_unknown_values(judge):
     assert found["high"] == judge.classifier.accuracy["high"]
 
 
-def test_success_by_degree_is_counted_for_joint_edits(pixels, disc_set, monkeypatch):
+@pytest.mark.parametrize("method", ["transport", "difference"])
+def test_success_by_degree_is_counted_for_joint_edits(pixels, disc_set, monkeypatch, method):
     monkeypatch.setattr(edit_success, "FEWEST", 3)
     learned = LabelledCodes.encode(pixels, labelled_split(disc_set, "train"))
     changes = [("red", False), ("high", True)]
-    edits = [Edit(learned.direction(name), remove) for name, remove in changes]
-    found = edit_success.edit_success(pixels, learned, disc_set, changes, edits, (-1.0, 0.0, 1.0))
+    change = build_change(learned, changes, method)
+    found = edit_success.edit_success(pixels, learned, disc_set, changes, change, (-1.0, 0.0, 1.0))
     test = np.asarray(disc_set.split("test").attributes)
     assert [each.change for each in found] == ["+red", "-high"]
     assert [each.n for each in found] == [np.sum(test[:, 0] == 0), np.sum(test[:, 1] == 1)]
@@ -159,7 +162,7 @@ def test_success_by_degree_is_counted_for_joint_edits(pixels, disc_set, monkeypa
         assert (each.took[-1.0], each.took[1.0]) == (0.0, 1.0)
         assert each.took[0.0] < 0.3
     monkeypatch.setattr(edit_success, "FEWEST", 22)
-    assert edit_success.edit_success(pixels, learned, disc_set, changes, edits) == []
+    assert edit_success.edit_success(pixels, learned, disc_set, changes, change) == []
 
 
 @pytest.mark.parametrize(

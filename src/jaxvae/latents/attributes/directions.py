@@ -96,7 +96,7 @@ def attribute_directions(
     if not prepared.attributes:
         return {}
     labelled = labelled_split(prepared, "train", n)
-    return LabelledCodes.encode(loaded, labelled, method).all()
+    return LabelledCodes.encode(loaded, labelled).all(method)
 
 
 class LabelledCodes(NamedTuple):
@@ -108,11 +108,10 @@ class LabelledCodes(NamedTuple):
 
     codes: Code
     labelled: Labelled
-    method: Method
     over_whole_codes: Callable[[Direction], Direction] = lambda learned: learned
 
     @classmethod
-    def encode(cls, loaded: Loaded, labelled: Labelled, method: Method = "difference") -> "LabelledCodes":
+    def encode(cls, loaded: Loaded, labelled: Labelled) -> "LabelledCodes":
         """Encodes the images to their posterior means; raises UserError if any are not finite."""
         vae, params, _ = loaded
         like = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), code_shape(vae, params))
@@ -124,23 +123,24 @@ class LabelledCodes(NamedTuple):
         def over_whole_codes(learned: Direction) -> Direction:
             return learned._replace(vector=vae.with_top(like, learned.vector), axis=vae.with_top(like, learned.axis))
 
-        return cls(codes, labelled, method, over_whole_codes)
+        return cls(codes, labelled, over_whole_codes)
 
-    def direction(self, name: str, keep: Sequence[str] = ()) -> Direction:
+    def direction(self, name: str, keep: Sequence[str] = (), method: Method = "difference") -> Direction:
         """Learns an attribute's direction, orthogonal to the axes of `keep`; raises as `labels.examples`."""
-        others = [self._with(examples_of(self.labelled, each)) for each in keep]
-        learned = direction(*self._with(examples_of(self.labelled, name)), self.method, others)
+        learned = direction(*self.examples(name), method, [self.examples(each) for each in keep])
         return self.over_whole_codes(learned)
 
-    def all(self) -> dict[str, Direction]:
+    def all(self, method: Method = "difference") -> dict[str, Direction]:
         """Learns the direction of each attribute, omitting those with too few examples."""
         learned = {}
         for name in direction_names(self.labelled):
             with suppress(UserError):
-                learned[name] = self.direction(name)
+                learned[name] = self.direction(name, method=method)
         return learned
 
-    def _with(self, of: Examples) -> tuple[Code, np.ndarray]:
+    def examples(self, name: str) -> tuple[Code, Bool[np.ndarray, " n"]]:
+        """Returns the codes of images that are labelled, and whether each has it; raises as `labels.examples`."""
+        of: Examples = examples_of(self.labelled, name)
         return jax.tree.map(lambda leaf: np.asarray(leaf)[of.indices], self.codes), of.has
 
 

@@ -18,9 +18,10 @@ from jaxvae.codes import Code
 from jaxvae.errors import UserError
 from jaxvae.inference import decode_to_images, encode_means
 from jaxvae.labels import UNKNOWN
+from jaxvae.latents.attributes.change import Method, build_change
 from jaxvae.latents.attributes.classifier import Classifier
 from jaxvae.latents.attributes.directions import LabelledCodes
-from jaxvae.latents.attributes.edits import Edit, Step, edit
+from jaxvae.latents.attributes.edits import Step
 from jaxvae.latents.attributes.exchange import Exchange
 from jaxvae.latents.attributes.labels import Labelled, column_and_value, random_subset
 from jaxvae.runs.run import Loaded
@@ -80,6 +81,7 @@ class Judge(NamedTuple):
         *,
         remove: bool = False,
         degree: float = 1.0,
+        method: Method = "transport",
         step: Step = "own",
         keep: Sequence[str] = (),
         most: int | None = None,
@@ -90,8 +92,9 @@ class Judge(NamedTuple):
             name: The attribute.
             remove: Whether to remove it.
             degree: Strength of the edit.
-            step: As for `edit`.
-            keep: Attributes to which the direction is made orthogonal.
+            method: As for `build_change`, like the next two.
+            step: See there.
+            keep: See there.
             most: Maximum number of images.
 
         Returns:
@@ -103,8 +106,9 @@ class Judge(NamedTuple):
         Raises:
             UserError: If no held-out image can be edited, and as `labels.examples`.
         """
-        direction, (start, _) = self.learned.direction(name, keep), self._split(name, remove, most)
-        z = edit(_select(self.codes, start), [Edit(direction, remove)], degree, step)
+        change = build_change(self.learned, [(name, remove)], method, step, keep)
+        start, _ = self._split(name, remove, most)
+        z = change(_select(self.codes, start), degree)
         images = decode_to_images(self.loaded.vae, self.loaded.params, z)
         return self._compare(name, remove, most, self.before, predict_values(self.classifier, images))
 

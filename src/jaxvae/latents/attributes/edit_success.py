@@ -8,10 +8,10 @@ import numpy as np
 from jaxvae.data.prepared import Prepared, Split
 from jaxvae.errors import UserError
 from jaxvae.inference import decode_to_images, encode_means
+from jaxvae.latents.attributes.change import Change, Request
 from jaxvae.latents.attributes.classifier import fit_to_splits
 from jaxvae.latents.attributes.directions import LabelledCodes
 from jaxvae.latents.attributes.edit_quality import predict_values
-from jaxvae.latents.attributes.edits import Edit, Step, edit
 from jaxvae.latents.attributes.labels import column_and_value, labelled_split
 from jaxvae.runs.run import Loaded
 
@@ -39,28 +39,26 @@ def edit_success(
     loaded: Loaded,
     learned: LabelledCodes,
     prepared: Prepared,
-    changes: Sequence[tuple[str, bool]],
-    edits: Sequence[Edit],
+    requests: Sequence[Request],
+    change: Change,
     degrees: Sequence[float] = DEGREES,
-    step: Step = "own",
 ) -> list[Success]:
-    """Applies edits together to images of the test split that need one of them, and counts where each took.
+    """Applies a change to images of the test split that need a part of it, and counts where each took.
 
     The judge is a classifier of the edited attributes that was trained on real images.
 
     Args:
         loaded: the model.
-        learned: the codes that the directions were learned from.
+        learned: the codes that it was learned from.
         prepared: the data set.
-        changes: name of each attribute, and whether it is removed.
-        edits: the edits, in the order of `changes`.
+        requests: what `change` adds and removes.
+        change: what it does to codes.
         degrees: strengths to try.
-        step: as for `edit`.
 
     Returns:
-        One entry per change; those that fewer than 20 test images need are omitted.
+        One entry per request; those that fewer than 20 test images need are omitted.
     """
-    targets = [(name, remove, *column_and_value(learned.labelled, name)) for name, remove in changes]
+    targets = [(name, remove, *column_and_value(learned.labelled, name)) for name, remove in requests]
     held_out = labelled_split(prepared, "test", MOST)
     columns = sorted({column for _, _, column, _ in targets})
     train, test = (
@@ -72,10 +70,7 @@ def edit_success(
         return []
     vae, params, _ = loaded
     z = encode_means(vae, params, held_out.images)
-    seen = {
-        degree: predict_values(classifier, decode_to_images(vae, params, edit(z, edits, degree, step)))
-        for degree in degrees
-    }
+    seen = {degree: predict_values(classifier, decode_to_images(vae, params, change(z, degree))) for degree in degrees}
     results = []
     for name, remove, column, value in targets:
         attribute, labels = prepared.attributes[column], held_out.values[:, column]

@@ -1,0 +1,118 @@
+"""Changes of attributes: what is added to codes and removed from them at once, along directions or by transport."""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool, Float
+
+from jaxvae.codes import Code, flatten, unflatten
+from jaxvae.errors import UserError
+from jaxvae.latents.attributes.directions import LabelledCodes
+from jaxvae.latents.attributes.edits import Edit, Step, edit
+from jaxvae.latents.attributes.labels import column_and_value
+from jaxvae.latents.attributes.transport import Transport
+
+Request = tuple[str, bool]  # The name of an attribute, and whether it is removed rather than added.
+Method = Literal["transport", "difference", "logistic", "lda"]
+
+
+@runtime_checkable
+class Change(Protocol):
+    """(codes [n, ...], degree) -> codes with the change; degree 0 is no change, and 1 the whole of it."""
+
+    def __call__(self, codes: Code, degree: float) -> Code:
+        """Returns the codes changed."""
+
+    def scores(self, codes: Code) -> list[Float[np.ndarray, " n"]]:
+        """Returns for each attribute: 0 at the mean of the codes without it, 1 at the mean of those with it."""
+
+
+def build_change(
+    learned: LabelledCodes,
+    requests: Sequence[Request],
+    method: Method = "transport",
+    step: Step = "own",
+    keep: Sequence[str] = (),
+) -> Change:
+    """Learns a change of codes.
+
+    Args:
+        learned: codes with labels.
+        requests: what is added and removed.
+        method: "transport", or how directions are learned.
+        step: as for `edit`; along directions only.
+        keep: attributes whose scores stay.
+
+    Raises:
+        UserError: as `labels.examples`, and if an attribute cannot be told apart from others.
+    """
+    _refuse_contradictions(learned, requests)
+    if method != "transport":
+        return AlongDirections([Edit(learned.direction(name, keep, method), remove) for name, remove in requests], step)
+    kept = [_with_rows(*learned.examples(each)) for each in keep]
+    transports = []
+    for name, remove in requests:
+        rows, has = _with_rows(*learned.examples(name))
+        transports.append(Transport.learn(rows, ~has if remove else has, kept))
+    return ByTransport(transports, [remove for _, remove in requests])
+
+
+def _refuse_contradictions(learned: LabelledCodes, requests: Sequence[Request]) -> None:
+    names = [name for name, _ in requests]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UserError(f"{twice[0]} is named twice; name each attribute once, to add it or to remove it.")
+    added = [(column_and_value(learned.labelled, name)[0], name) for name, remove in requests if not remove]
+    for column, name in added:
+        if others := [other for its, other in added if its == column and other != name]:
+            raise UserError(f"no image has both {name} and {others[0]}; add one of them.")
+
+
+class AlongDirections(NamedTuple):
+    """Moves codes along directions, jointly."""
+
+    edits: Sequence[Edit]
+    step: Step = "own"
+
+    def __call__(self, codes: Code, degree: float) -> Code:
+        """Returns the codes changed."""
+        return edit(codes, self.edits, degree, self.step)
+
+    def scores(self, codes: Code) -> list[Float[np.ndarray, " n"]]:
+        """Returns the scores on the axes of the directions."""
+        return [item.direction.score(codes) for item in self.edits]
+
+
+class ByTransport(NamedTuple):
+    """Moves codes by one transport after another; each moves the first units of a code, the coarsest levels."""
+
+    transports: Sequence[Transport]
+    removed: Sequence[bool]
+
+    def __call__(self, codes: Code, degree: float) -> Code:
+        """Returns the codes changed."""
+        rows = moved = _rows(codes)
+        for transport in self.transports:
+            units = len(transport.center)
+            moved = np.concatenate([transport.moved(moved[:, :units]), moved[:, units:]], axis=1)
+        like = jax.tree.map(lambda leaf: leaf[0], codes)
+        return jax.tree.map(
+            lambda leaf, move: np.asarray(leaf) + np.float32(degree) * np.asarray(move),
+            codes, unflatten(jnp.asarray(moved - rows, jnp.float32), like),
+        )  # fmt: skip
+
+    def scores(self, codes: Code) -> list[Float[np.ndarray, " n"]]:
+        """Returns the scores of the discriminants; removing is the transport to the codes without the attribute."""
+        rows = _rows(codes)
+        scores = [transport.score(rows[:, : len(transport.center)]) for transport in self.transports]
+        return [1.0 - score if remove else score for score, remove in zip(scores, self.removed, strict=True)]
+
+
+def _with_rows(codes: Code, has: Bool[np.ndarray, " n"]) -> tuple[Float[np.ndarray, "n d"], Bool[np.ndarray, " n"]]:
+    return _rows(codes), has
+
+
+def _rows(codes: Code) -> Float[np.ndarray, "n d"]:
+    return np.asarray(flatten(codes), np.float64)
