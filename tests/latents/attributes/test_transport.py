@@ -7,6 +7,7 @@ from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 
 from jaxvae.attribute import attribute
 from jaxvae.errors import UserError
+from jaxvae.latents.attributes import transport
 from jaxvae.latents.attributes.change import ByTransport, build_change
 from jaxvae.latents.attributes.directions import LabelledCodes
 from jaxvae.latents.attributes.labels import Labelled
@@ -27,24 +28,24 @@ def two_classes(without, having, gap, seed=0):
     return np.concatenate([rows[0], rows[1] + gap]), np.repeat([False, True], N)
 
 
-def matrix_of(transport):
-    return np.eye(len(transport.center)) + transport.basis @ transport.contraction @ transport.basis.T
+def matrix_of(learned):
+    return np.eye(len(learned.center)) + learned.basis @ learned.contraction @ learned.basis.T
 
 
 def test_independent_units_contract_by_the_ratio_of_deviations_and_never_expand():
     gap = np.asarray([3.0, 0.5, -1.0])
     rows, has = two_classes(np.diag([4.0, 1.0, 1.0]), np.diag([1.0, 9.0, 0.01]), gap)
-    transport = Transport.learn(rows, has)
-    np.testing.assert_allclose(matrix_of(transport), np.diag([0.5, 1.0, 0.1]), atol=1e-3)
-    np.testing.assert_allclose(transport.basis @ transport.gap, gap, atol=1e-9)
+    learned = Transport.learn(rows, has)
+    np.testing.assert_allclose(matrix_of(learned), np.diag([0.5, 1.0, 0.1]), atol=1e-3)
+    np.testing.assert_allclose(learned.basis @ learned.gap, gap, atol=1e-9)
 
 
 def test_the_map_carries_one_covariance_to_the_other_with_the_least_movement():
     random = np.random.default_rng(1)
     factor = random.normal(size=(4, 4))
     without = factor @ factor.T + np.eye(4)
-    shrink = random.normal(size=(4, 4))
-    shrink = np.eye(4) - 0.15 * shrink @ shrink.T / np.linalg.norm(shrink) ** 2 * 4
+    turned = np.linalg.qr(random.normal(size=(4, 4)))[0]
+    shrink = turned @ np.diag([0.2, 0.4, 0.6, 0.8]) @ turned.T
     having = shrink @ without @ shrink  # By a symmetric positive map that contracts: the optimal one (Brenier 1991).
     rows, has = two_classes(without, having, np.ones(4))
     np.testing.assert_allclose(matrix_of(Transport.learn(rows, has)), shrink, atol=1e-3)
@@ -52,16 +53,16 @@ def test_the_map_carries_one_covariance_to_the_other_with_the_least_movement():
 
 def test_codes_without_the_attribute_go_on_until_the_discriminant_is_sure():
     rows, has = two_classes(np.eye(3), np.diag([1.0, 0.04, 1.0]), np.asarray([6.0, 0.0, 0.0]))
-    transport = Transport.learn(rows, has)
-    np.testing.assert_allclose([transport.score(rows[part]).mean() for part in (~has, has)], [0.0, 1.0], atol=1e-9)
-    assert np.mean(transport.score(rows[has]) < transport.target) == pytest.approx(0.8, abs=1e-3)
-    moved = transport.moved(rows)
+    learned = Transport.learn(rows, has)
+    np.testing.assert_allclose([learned.score(rows[part]).mean() for part in (~has, has)], [0.0, 1.0], atol=1e-9)
+    assert np.mean(learned.score(rows[has]) < learned.target) == pytest.approx(0.8, abs=1e-3)
+    moved = learned.moved(rows)
     went = (moved != rows).any(axis=1)
     assert np.mean(went == ~has) > 0.995
     lacking = ~has & went
     # Beyond the whole step, whose score is higher by 1; codes that are sure by then go no further.
-    expected = np.maximum(transport.score(rows[lacking]) + 1, transport.target)
-    np.testing.assert_allclose(transport.score(moved[lacking]), expected, atol=1e-9)
+    expected = np.maximum(learned.score(rows[lacking]) + 1, learned.target)
+    np.testing.assert_allclose(learned.score(moved[lacking]), expected, atol=1e-9)
     assert moved[lacking, 1].std() == pytest.approx(0.2, abs=0.01)
 
 
@@ -70,8 +71,8 @@ def test_the_classes_are_told_apart_as_by_quadratic_discriminant_analysis():
     rows, has = two_classes(without, having, np.asarray([0.0, 0.1, 0.0]))  # A line cannot tell them apart.
     rows, has = rows[: N + N // 4], has[: N + N // 4]
     independent = QuadraticDiscriminantAnalysis().fit(rows, has)
-    transport = Transport.learn(rows, has)
-    stayed = (transport.moved(rows) == rows).all(axis=1)
+    learned = Transport.learn(rows, has)
+    stayed = (learned.moved(rows) == rows).all(axis=1)
     assert np.mean(stayed == independent.predict(rows)) > 0.995
 
 
@@ -89,11 +90,25 @@ def test_attributes_to_keep_score_as_before():
         Transport.learn(rows, has, [(rows, has)])
 
 
-def test_few_codes_contract_little():
+def test_few_codes_contract_nothing():
     random = np.random.default_rng(3)
     rows, has = random.normal(size=(60, 20)), np.arange(60) < 6
     rows[has, 0] += 3.0
-    assert np.abs(np.linalg.eigvalsh(Transport.learn(rows, has).contraction)).max() < 0.2
+    assert not Transport.learn(rows, has).contraction.any()
+
+
+@pytest.mark.parametrize(("units", "having"), [(20, 200), (100, 1000), (100, 300)])
+def test_what_chance_contracts_is_left_alone(units, having):
+    random = np.random.default_rng(4)
+    rows, has = random.normal(size=(2000, units)), np.arange(2000) < having
+    ratios = np.linalg.eigvals(np.linalg.solve(np.cov(rows[~has].T), np.cov(rows[has].T))).real
+    assert transport._by_chance(units, having, 2000 - having) == pytest.approx(np.sqrt(ratios.min()), abs=0.03)
+    made = np.linalg.eigvalsh(Transport.learn(rows, has).contraction)
+    assert np.sum(made < -1e-9) <= 2
+    rows[has, 3] *= 0.2
+    made = np.linalg.eigvalsh(Transport.learn(rows, has).contraction)
+    assert -0.85 < made[0] < -0.6  # Nearer to 0 where few codes have the attribute.
+    assert np.sum(made < -1e-9) <= 3
 
 
 def test_equal_means_have_no_transport():

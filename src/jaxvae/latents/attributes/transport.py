@@ -7,7 +7,8 @@ Both are taken as Gaussians N(m₀, Σ₀) and N(m₁, Σ₁). The map from one 
 
 A direction is the same without A. It leaves a face's own eyes behind the sunglasses that it adds, and its own hair
 colour under the blond one. A contracts what differs less among codes with the attribute than among those without. Where
-A expands it is left out: the code does not say how the attribute is to vary there, and its noise would grow.
+A expands it is left out: the code does not say how the attribute is to vary there, and its noise would grow. So is what
+contracts no more than two samples of the same Gaussian would by chance.
 
 A code that is more probable under N(m₁, Σ₁), weighted by how many codes have the attribute, stays. One that is moved
 goes on along m₁ − m₀ where the step does not make a linear discriminant sure of the attribute. All of it takes place
@@ -38,18 +39,18 @@ class Gaussian(NamedTuple):
     Attributes:
         mean: of the codes.
         covariance: of the codes, shrunk.
-        share: of all codes.
+        size: number of codes.
     """
 
     mean: Float[np.ndarray, " k"]
     covariance: Square
-    share: float
+    size: int
 
     def log_prob(self, inside: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " n"]:
         """Returns the log-probability of the class and the code together, up to a constant that all classes have."""
         white = (inside - self.mean) @ _power(self.covariance, -0.5)
         volume = np.sum(np.log(_floored(np.linalg.eigvalsh(self.covariance))))
-        return np.log(self.share) - 0.5 * (np.square(white).sum(axis=1) + volume)
+        return np.log(self.size) - 0.5 * (np.square(white).sum(axis=1) + volume)
 
 
 class Transport(NamedTuple):
@@ -152,17 +153,30 @@ def _classes(
     covariances = [np.cov(each, rowvar=False, bias=True).reshape(units, units) for each in members]
     within = shrunk(len(inside), np.average(covariances, axis=0, weights=counts), np.diag(variances))
     without, having = (
-        Gaussian(each.mean(axis=0), shrunk(len(each), covariance, within), len(each) / len(inside))
+        Gaussian(each.mean(axis=0), shrunk(len(each), covariance, within), len(each))
         for each, covariance in zip(members, covariances, strict=True)
     )
     return without, having
 
 
 def _contraction(without: Gaussian, having: Gaussian) -> Square:
-    """Returns A − I, without the directions in which A expands."""
+    """Returns A − I, without the directions in which A expands, or contracts no more than chance would have it."""
     root, inverse = (_power(without.covariance, exponent) for exponent in (0.5, -0.5))
     factors, directions = np.linalg.eigh(inverse @ _power(root @ having.covariance @ root, 0.5) @ inverse)
-    return (directions * (np.minimum(factors, 1.0) - 1.0)) @ directions.T
+    counts = having.size, without.size
+    return (directions * np.where(factors < _by_chance(len(factors), *counts), factors - 1.0, 0.0)) @ directions.T
+
+
+def _by_chance(units: int, having: int, without: int) -> float:
+    """Returns the smallest ratio of deviations that two samples of the same Gaussian have in any direction.
+
+    It is the root of the lower edge of the eigenvalues of Σ₀⁻¹ Σ₁ for many units (Wachter 1980); 0 for fewer codes than
+    units, whose covariances show nothing.
+    """
+    first, second = units / having, units / without
+    if max(first, second) >= 1:
+        return 0.0
+    return float((1 - np.sqrt(first + second - first * second)) / (1 - second))
 
 
 def _power(covariance: Square, exponent: float) -> Square:
