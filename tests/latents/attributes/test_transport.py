@@ -111,10 +111,10 @@ def test_what_chance_contracts_is_left_alone(units, having):
     assert np.sum(made < -1e-9) <= 3
 
 
-def test_equal_means_have_no_transport():
-    rows = np.asarray([[1.0, 0.0], [-1.0, 0.0], [1.0, 0.0], [-1.0, 0.0]])
+@pytest.mark.parametrize("rows", [[[1.0, 0.0], [-1.0, 0.0], [1.0, 0.0], [-1.0, 0.0]], [[0.5, 0.5]] * 4])
+def test_equal_means_have_no_transport(rows):
     with pytest.raises(UserError, match="same mean"):
-        Transport.learn(rows, np.asarray([True, True, False, False]))
+        Transport.learn(np.asarray(rows), np.asarray([True, True, False, False]))
 
 
 @pytest.fixture

@@ -93,14 +93,14 @@ class Transport(NamedTuple):
         """
         from sklearn.decomposition import PCA  # Imported here because it takes a second.
 
+        if not _gap(rows, has).any():
+            raise UserError("the codes with and without the attribute have the same mean, so there is no direction.")
         parts = PCA(min(COMPONENTS, len(rows) - 1, rows.shape[1]), random_state=0).fit(rows)
         center, basis = parts.mean_, parts.components_.T
         variances = np.maximum(parts.explained_variance_, SMALLEST * parts.explained_variance_[0])
         inside = (rows - center) @ basis
         gap = _gap(inside, has)
-        if not (height := float(gap / variances @ gap)) > 0:
-            raise UserError("the codes with and without the attribute have the same mean, so there is no direction.")
-        axis = gap / variances / height
+        axis = gap / variances / (gap / variances @ gap)
         classes = _classes(inside, has, variances)
         target = float(np.quantile((inside[has] - classes[0].mean) @ axis, SURE))
         contraction = _contraction(*classes)
