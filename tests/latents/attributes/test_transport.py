@@ -97,7 +97,7 @@ def test_few_codes_contract_nothing():
     assert not Transport.learn(rows, has).contraction.any()
 
 
-@pytest.mark.parametrize(("units", "having"), [(20, 200), (100, 1000), (100, 300)])
+@pytest.mark.parametrize(("units", "having"), [(20, 200), (100, 1000), (100, 600)])
 def test_what_chance_contracts_is_left_alone(units, having):
     random = np.random.default_rng(4)
     rows, has = random.normal(size=(2000, units)), np.arange(2000) < having

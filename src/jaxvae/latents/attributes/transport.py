@@ -11,8 +11,8 @@ A expands it is left out: the code does not say how the attribute is to vary the
 contracts no more than two samples of the same Gaussian would by chance.
 
 A code that is more probable under N(m₁, Σ₁), weighted by how many codes have the attribute, stays. One that is moved
-goes on along m₁ − m₀ where the step does not make a linear discriminant sure of the attribute. All of it takes place
-within the leading principal components of the codes.
+goes on along m₁ − m₀ where the step does not make a linear discriminant sure of the attribute. Scores, densities and A
+are those of the leading principal components of the codes.
 """
 
 from collections.abc import Sequence
@@ -25,6 +25,7 @@ from jaxvae.errors import UserError
 from jaxvae.latents.attributes.sureness import FARTHEST, SURE
 
 COMPONENTS = 300  # At most. A has as many entries as their square.
+CODES_EACH = 5  # Of the smaller class, for each component: of more, few codes show nothing but chance.
 SMALLEST = 1e-9  # Of the variances that are divided by, relative to the largest.
 EQUIVALENT = 1e-6  # Share of the step that is left if it is to be orthogonal to an attribute that means the same.
 
@@ -54,13 +55,14 @@ class Gaussian(NamedTuple):
 
 
 class Transport(NamedTuple):
-    """The step of each code towards the codes with an attribute, within principal components.
+    """The step of each code towards the codes with an attribute.
 
     Attributes:
         center: the mean of all codes.
         basis: the components, as columns.
         classes: the codes without the attribute and those with it.
-        gap: m₁ − m₀.
+        gap: m₁ − m₀ within the components.
+        outside: the rest of m₁ − m₀.
         contraction: A − I; a deviation from m₀ times this is the rest of the step.
         axis: of the score: 0 at m₀ and 1 at m₁.
         target: the score of which the discriminant is sure.
@@ -70,6 +72,7 @@ class Transport(NamedTuple):
     basis: Float[np.ndarray, "d k"]
     classes: tuple[Gaussian, Gaussian]
     gap: Float[np.ndarray, " k"]
+    outside: Float[np.ndarray, " d"]
     contraction: Square
     axis: Float[np.ndarray, " k"]
     target: float
@@ -95,11 +98,13 @@ class Transport(NamedTuple):
 
         if not _gap(rows, has).any():
             raise UserError("the codes with and without the attribute have the same mean, so there is no direction.")
-        parts = PCA(min(COMPONENTS, len(rows) - 1, rows.shape[1]), random_state=0).fit(rows)
+        fewest = int(min(has.sum(), (~has).sum()))
+        parts = PCA(max(1, min(COMPONENTS, fewest // CODES_EACH, rows.shape[1])), random_state=0).fit(rows)
         center, basis = parts.mean_, parts.components_.T
         variances = np.maximum(parts.explained_variance_, SMALLEST * parts.explained_variance_[0])
         inside = (rows - center) @ basis
         gap = _gap(inside, has)
+        outside = _gap(rows, has) - basis @ gap
         axis = gap / variances / (gap / variances @ gap)
         classes = _classes(inside, has, variances)
         target = float(np.quantile((inside[has] - classes[0].mean) @ axis, SURE))
@@ -113,7 +118,7 @@ class Transport(NamedTuple):
                 raise UserError(
                     "an attribute cannot be changed orthogonally to itself or to attributes equivalent to it."
                 )
-        return cls(center, basis, classes, gap, contraction, axis, target)
+        return cls(center, basis, classes, gap, outside, contraction, axis, target)
 
     def score(self, rows: Rows) -> Float[np.ndarray, " n"]:
         """Returns the score of each code."""
@@ -126,8 +131,9 @@ class Transport(NamedTuple):
         deviation = inside - self.classes[0].mean
         step = self.gap + deviation @ self.contraction
         missing, rise = self.target - (deviation + step) @ self.axis, float(self.gap @ self.axis)
-        step = step + np.clip(missing / rise, 0.0, FARTHEST)[:, None] * self.gap
-        return rows + np.where(lacks > has, 1.0, 0.0)[:, None] * step @ self.basis.T
+        further = np.clip(missing / rise, 0.0, FARTHEST)[:, None]
+        moves = (step + further * self.gap) @ self.basis.T + (1.0 + further) * self.outside
+        return rows + np.where(lacks > has, 1.0, 0.0)[:, None] * moves
 
 
 def _gap(rows: Rows, has: Bool[np.ndarray, " n"]) -> Float[np.ndarray, " d"]:
