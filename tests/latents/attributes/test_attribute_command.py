@@ -77,7 +77,7 @@ def test_add_says_how_often_the_edit_takes(call, dense_run, monkeypatch, caplog)
 
 @pytest.mark.slow
 def test_orthogonal_to_method_and_step_change_the_image_and_its_name(call, dense_run, tmp_path):
-    asked = ["add", dense_run, "red", "--degree", 2]
+    asked = ["add", dense_run, "red", "--degree", 2, "--images", "red=0", "test:4"]  # Those that are red stay.
     made = {}
     for name, more in {
         "plain": [], "kept": ["--orthogonal-to", "high"], "difference": ["--method", "difference"],
