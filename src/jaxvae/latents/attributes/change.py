@@ -6,14 +6,14 @@ from typing import Literal, NamedTuple, Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
-from jaxvae.codes import Code, flatten, unflatten
+from jaxvae.codes import Code, unflatten
 from jaxvae.errors import UserError
-from jaxvae.latents.attributes.directions import LabelledCodes
+from jaxvae.latents.attributes.directions import LabelledCodes, rows_of
 from jaxvae.latents.attributes.edits import Edit, Step, edit
 from jaxvae.latents.attributes.labels import column_and_value
-from jaxvae.latents.attributes.transport import Transport
+from jaxvae.latents.attributes.transport import Examples, Transport
 
 Request = tuple[str, bool]  # The name of an attribute, and whether it is removed rather than added.
 Method = Literal["transport", "difference", "logistic", "lda"]
@@ -52,10 +52,15 @@ def build_change(
     _refuse_contradictions(learned, requests)
     if method != "transport":
         return AlongDirections([Edit(learned.direction(name, keep, method), remove) for name, remove in requests], step)
-    kept = [_with_rows(*learned.examples(each)) for each in keep]
+
+    def examples(name: str) -> Examples:
+        codes, has = learned.examples(name)
+        return rows_of(codes), has
+
+    kept = [examples(each) for each in keep]
     transports = []
     for name, remove in requests:
-        rows, has = _with_rows(*learned.examples(name))
+        rows, has = examples(name)
         transports.append(Transport.learn(rows, ~has if remove else has, kept))
     return ByTransport(transports, [remove for _, remove in requests])
 
@@ -93,7 +98,7 @@ class ByTransport(NamedTuple):
 
     def __call__(self, codes: Code, degree: float) -> Code:
         """Returns the codes changed."""
-        rows = moved = _rows(codes)
+        rows = moved = rows_of(codes)
         for transport in self.transports:
             units = len(transport.center)
             moved = np.concatenate([transport.moved(moved[:, :units]), moved[:, units:]], axis=1)
@@ -105,14 +110,6 @@ class ByTransport(NamedTuple):
 
     def scores(self, codes: Code) -> list[Float[np.ndarray, " n"]]:
         """Returns the scores of the discriminants; removing is the transport to the codes without the attribute."""
-        rows = _rows(codes)
+        rows = rows_of(codes)
         scores = [transport.score(rows[:, : len(transport.center)]) for transport in self.transports]
         return [1.0 - score if remove else score for score, remove in zip(scores, self.removed, strict=True)]
-
-
-def _with_rows(codes: Code, has: Bool[np.ndarray, " n"]) -> tuple[Float[np.ndarray, "n d"], Bool[np.ndarray, " n"]]:
-    return _rows(codes), has
-
-
-def _rows(codes: Code) -> Float[np.ndarray, "n d"]:
-    return np.asarray(flatten(codes), np.float64)

@@ -56,7 +56,7 @@ class Direction(NamedTuple):
 
     def score(self, codes: Code) -> Float[np.ndarray, " n"]:
         """Returns the score of each code of [n, ...]."""
-        return _rows(codes) @ _row(self.axis) - self.offset
+        return rows_of(codes) @ _row(self.axis) - self.offset
 
 
 def direction(
@@ -75,7 +75,7 @@ def direction(
         UserError: If both classes have the same mean, or if the attribute is one of those to keep.
     """
     like = jax.tree.map(lambda leaf: leaf[0], codes)
-    every = [(_rows(codes), has), *((_rows(its), its_has) for its, its_has in keep)]
+    every = [(rows_of(codes), has), *((rows_of(its), its_has) for its, its_has in keep)]
     return _direction([_axis(rows, each, method) for rows, each in every], every[0], _metric(every[0][0], method), like)
 
 
@@ -151,7 +151,7 @@ def coarse_levels(code: Code) -> int:
 
 def _direction(axes: list[np.ndarray], of: tuple[Rows, np.ndarray], metric: np.ndarray | None, like: Any) -> Direction:
     rows, has = of
-    without, gap = rows[~has].mean(axis=0), _gap(rows, has)
+    without, gap = rows[~has].mean(axis=0), gap_of(rows, has)
     # Unit axes, so that parallel axes can be distinguished from short ones.
     W = np.stack([_unit(axis) for axis in axes], axis=1)
     P = W if metric is None else metric @ W
@@ -168,7 +168,7 @@ def _direction(axes: list[np.ndarray], of: tuple[Rows, np.ndarray], metric: np.n
 
 def _axis(rows: Rows, has: np.ndarray, method: Method) -> np.ndarray:
     if method == "difference":
-        return _gap(rows, has)
+        return gap_of(rows, has)
     # Imported here because it takes a second.
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.linear_model import LogisticRegression
@@ -185,7 +185,8 @@ def _metric(rows: Rows, method: Method) -> np.ndarray | None:
     return None if method == "difference" else np.cov(rows, rowvar=False, bias=True).reshape(rows.shape[1], -1)
 
 
-def _gap(rows: Rows, has: np.ndarray) -> np.ndarray:
+def gap_of(rows: Rows, has: Bool[np.ndarray, " n"]) -> Float[np.ndarray, " d"]:
+    """Returns the mean of the codes with an attribute less that of those without it."""
     return np.asarray(rows[has].mean(axis=0) - rows[~has].mean(axis=0))
 
 
@@ -196,9 +197,10 @@ def _unit(axis: np.ndarray) -> np.ndarray:
     return np.asarray(axis / length)
 
 
-def _rows(codes: Code) -> Rows:
+def rows_of(codes: Code) -> Rows:
+    """Returns codes [n, ...] as rows, in float64."""
     return np.asarray(flatten(codes), np.float64)
 
 
 def _row(code: Code) -> np.ndarray:
-    return _rows(jax.tree.map(lambda leaf: leaf[None], code))[0]
+    return rows_of(jax.tree.map(lambda leaf: leaf[None], code))[0]

@@ -22,6 +22,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from jaxvae.errors import UserError
+from jaxvae.latents.attributes.directions import Rows, gap_of
 from jaxvae.latents.attributes.sureness import FARTHEST, SURE
 
 COMPONENTS = 300  # At most. A has as many entries as their square.
@@ -29,7 +30,6 @@ CODES_EACH = 5  # Of the smaller class, for each component: of more, few codes s
 SMALLEST = 1e-9  # Of the variances that are divided by, relative to the largest.
 EQUIVALENT = 1e-6  # Share of the step that is left if it is to be orthogonal to an attribute that means the same.
 
-Rows = Float[np.ndarray, "n d"]
 Examples = tuple[Float[np.ndarray, "_ d"], Bool[np.ndarray, " _"]]  # Codes, and whether each has an attribute.
 Square = Float[np.ndarray, "k k"]
 
@@ -96,21 +96,21 @@ class Transport(NamedTuple):
         """
         from sklearn.decomposition import PCA  # Imported here because it takes a second.
 
-        if not _gap(rows, has).any():
+        if not gap_of(rows, has).any():
             raise UserError("the codes with and without the attribute have the same mean, so there is no direction.")
         fewest = int(min(has.sum(), (~has).sum()))
         parts = PCA(max(1, min(COMPONENTS, fewest // CODES_EACH, rows.shape[1])), random_state=0).fit(rows)
         center, basis = parts.mean_, parts.components_.T
         variances = np.maximum(parts.explained_variance_, SMALLEST * parts.explained_variance_[0])
         inside = (rows - center) @ basis
-        gap = _gap(inside, has)
-        outside = _gap(rows, has) - basis @ gap
+        gap = gap_of(inside, has)
+        outside = gap_of(rows, has) - basis @ gap
         axis = gap / variances / (gap / variances @ gap)
         classes = _classes(inside, has, variances)
         target = float(np.quantile((inside[has] - classes[0].mean) @ axis, SURE))
         contraction = _contraction(*classes)
         if keep:
-            gaps = np.stack([_gap((each - center) @ basis, its_has) for each, its_has in keep], axis=1)
+            gaps = np.stack([gap_of((each - center) @ basis, its_has) for each, its_has in keep], axis=1)
             axes = gaps / variances[:, None]
             left = np.eye(len(gap)) - axes @ np.linalg.pinv(gaps.T @ axes) @ gaps.T
             gap, contraction = gap @ left, contraction @ left
@@ -134,10 +134,6 @@ class Transport(NamedTuple):
         further = np.clip(missing / rise, 0.0, FARTHEST)[:, None]
         moves = (step + further * self.gap) @ self.basis.T + (1.0 + further) * self.outside
         return rows + np.where(lacks > has, 1.0, 0.0)[:, None] * moves
-
-
-def _gap(rows: Rows, has: Bool[np.ndarray, " n"]) -> Float[np.ndarray, " d"]:
-    return np.asarray(rows[has].mean(axis=0) - rows[~has].mean(axis=0))
 
 
 def _classes(
