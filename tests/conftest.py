@@ -7,9 +7,10 @@ import tempfile
 # Before JAX is imported anywhere: the suite runs on the CPU, as eight devices.
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
-# Most of the time of a short run is compilation: it is done without the optimizations that `make test-all` has, and
-# what one test has compiled serves the others, in whichever process.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+# Most of the time of a short run is compilation: it is done without the optimizations that `make test-all` has and by
+# the older emitters of fused loops, which take half the time (tests/compiled.py); and what one test has compiled serves
+# the others, in whichever process.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false")
 if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="jaxvae-compiled-")
     atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)

@@ -52,6 +52,7 @@ def test_interpolate_with_one_degree_gives_one_image_and_its_ends_and_a_gif_an_a
         assert animation.n_frames == 80
 
 
+@pytest.mark.slow
 def test_sample_depends_on_seed_prior_and_temperature(call, mlp_run):
     made = {}
     for name, arguments in {

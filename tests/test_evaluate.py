@@ -29,6 +29,7 @@ def everything(folder):
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
 
 
+@pytest.mark.slow
 def test_the_batch_size_does_not_change_the_numbers(call, mlp_run):
     reports, arrays = [], []
     for batch_size in (4, 21):

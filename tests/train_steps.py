@@ -19,15 +19,17 @@ def begin(config):
     return vae, init_state(keys, vae, config.train, critic)
 
 
-def stepped(config, count, devices=DevicesConfig(), on=1):
+def stepped(config, count, devices=DevicesConfig(), on=1, compiler_options=None):
     """The states after each of so many steps, and their metrics."""
     vae, state = begin(config)
     placement = over(jax.devices()[:on], config, devices)
     state = jax.tree.map(lambda leaf, like: jax.device_put(leaf, like.sharding), state, placement.of(state))
     step = compile_step(build_train_step(vae, config, 48, devices, placement.mesh), placement)
+    images = jax.device_put(IMAGES[None], placement.split)
+    step = step.lower(state, images).compile(compiler_options)
     states, metrics = [jax.device_get(one_copy(placement, state._replace(key=())))], []
     for _ in range(count):
-        state, measured = step(state, jax.device_put(IMAGES[None], placement.split))
+        state, measured = step(state, images)
         states.append(jax.device_get(one_copy(placement, state._replace(key=()))))
         metrics.append({name: float(each[0]) for name, each in measured.items() if name != "update"})
     return states, metrics

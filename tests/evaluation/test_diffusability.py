@@ -55,6 +55,7 @@ def numbers(loaded, images):
     return latent_numbers(loaded, posteriors(loaded.vae, loaded.params, images), images)
 
 
+@pytest.mark.slow
 def test_the_latents_of_a_model(loaded, images, numbers):
     assert json.loads(json.dumps(numbers, allow_nan=False)) == numbers
     assert numbers["shape"] == [8, 8, 3]

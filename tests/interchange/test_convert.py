@@ -111,6 +111,7 @@ def test_original_names_count_the_decoders_levels_from_the_finest():
     assert from_original("encoder.mid.attn_1.proj_out.bias", 4) == "encoder.mid_block.attentions.0.to_out.0.bias"
 
 
+@pytest.mark.slow
 def test_a_converted_run_is_opened_by_the_commands(call, tmp_path):
     code, out, err = call(convert, KL_4, "run", "--json")
     assert code == 0, err

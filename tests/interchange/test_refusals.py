@@ -209,6 +209,7 @@ def test_a_target_that_exists_and_a_source_that_does_not_are_refused(call, tmp_p
     assert list(taken.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_model_that_diffusers_does_not_have_stays(call, disc_set, dense_run, tmp_path_factory):
     mistake(
         call(convert, dense_run, "back"),

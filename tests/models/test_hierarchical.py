@@ -210,6 +210,7 @@ def test_blocks_scanned_as_on_accelerators_compute_what_unrolled_ones_do(monkeyp
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-2 * np.abs(one).max())
 
 
+@pytest.mark.slow
 def test_blocks_in_bfloat16_keep_codes_and_bound_in_float32():
     vae, params = built(replace(SMALL_TOP_DOWN, dtype="bfloat16"))
     found, exact = (each.infer(params, jax.random.key(2), images()) for each in (vae, built(SMALL_TOP_DOWN)[0]))

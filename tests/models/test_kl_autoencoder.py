@@ -57,6 +57,7 @@ def test_jitted_and_eager_agree():
     np.testing.assert_allclose(eager.log_variance, posterior.log_variance, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_bfloat16_computes_nearly_the_same_and_keeps_its_heads_in_float32():
     x = images(2, 8, 8, 3)
     _, params, exact = encoded(SMALL, x)

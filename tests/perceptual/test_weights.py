@@ -83,6 +83,7 @@ def test_without_the_package_the_number_is_missing_and_the_features_name_the_ext
             needs()
 
 
+@pytest.mark.slow
 def test_distances_are_those_of_each_pair_in_batches(package, monkeypatch):
     first, second = random_images(5, 32, 33, 3), random_images(5, 32, 33, 3, seed=1)
     expected = squeeze_distance(PARAMS, np.float32(first) / 255, np.float32(second) / 255)
@@ -106,6 +107,7 @@ def test_features_are_means_over_positions_and_say_which_images_they_take(packag
     build_features("pixels").check((1, 1, 7))
 
 
+@pytest.mark.slow
 def test_the_report_has_the_distance_of_reconstructions(package, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     images = random_images(12, 32, 32, 3)

@@ -87,6 +87,7 @@ def two_moons():
         yield fitted, open_flow_matching(fitted, (2,)), arcs, side, lines
 
 
+@pytest.mark.slow
 def test_a_fitted_density_sums_to_one_and_beats_a_gaussian(two_moons):
     _, prior, arcs, _, lines = two_moons
     axis = np.linspace(-3.0, 4.0, 71)

@@ -51,6 +51,7 @@ def test_a_finished_run_continues_with_more_steps_and_other_values(run, disc_set
     assert ended_before(run, more) == 16
 
 
+@pytest.mark.slow
 def test_a_finished_run_gets_another_fitted_prior_without_a_further_step(run, disc_set):
     before = load(run)
     matched = config(flow_matching_steps=10)

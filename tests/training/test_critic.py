@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from compiled import AS_FOR_USERS
 from conftest import interrupt_at, metric_lines, tiny_config, train_config
 from train_steps import IMAGES, begin, equal, stepped
 
@@ -38,7 +39,10 @@ def config(objective=OBJECTIVE, **train):
 
 def test_an_unheard_discriminator_learns_and_leaves_the_model_alone():
     """Bit for bit the model of the same objective without one, so no gradient of its loss reaches the model."""
-    (states, metrics), (alone, _) = stepped(config(), 2), stepped(config(replace(OBJECTIVE, adversarial=0.0)), 2)
+    (states, metrics), (alone, _) = (
+        stepped(each, 2, compiler_options=AS_FOR_USERS)
+        for each in (config(), config(replace(OBJECTIVE, adversarial=0.0)))
+    )
     assert equal(states[2].params, alone[2].params)
     assert not equal(states[1].critic.params, states[2].critic.params)
     assert [row["adversarial_weight"] for row in metrics] == [0.0, 0.0]
@@ -54,6 +58,7 @@ def test_a_discriminator_that_is_heard_moves_the_model_and_is_not_moved_by_what_
     assert equal(loud[2].critic, soft[2].critic)
 
 
+@pytest.mark.slow
 def test_the_discriminator_waits_for_its_own_start():
     states, metrics = stepped(config(replace(OBJECTIVE, discriminator_start=2)), 3)
     assert equal(states[0].critic, states[2].critic)
@@ -128,6 +133,7 @@ def whole_run(disc_set, tmp_path_factory):
     return run
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_continues_bit_for_bit(whole_run, disc_set, tmp_path, monkeypatch):
     interrupt_at(monkeypatch, 5)
     run = tmp_path / "cut"

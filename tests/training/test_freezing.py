@@ -131,6 +131,7 @@ def test_a_frozen_prior_is_not_refitted():
     check_params(vae, config(model=MLP(prior=MixturePrior()), freeze=("decoder",)).train)
 
 
+@pytest.mark.slow
 def test_a_run_tunes_the_decoder_of_another_and_resumes(disc_set, tmp_path):
     source = saved_run(tmp_path / "source", tiny_config(model=MODEL), disc_set)
     model = replace(MODEL, start_from=str(source))

@@ -107,6 +107,7 @@ def test_metrics_are_complete_on_every_device_for_any_number_of_steps(log_every)
     assert log_every < 100 or metrics["update"].layer_norms.size >= 1024
 
 
+@pytest.mark.slow
 def test_rematerialised_networks_make_the_same_steps():
     alike(stepped(2), stepped(2, rematerialize=True))
 

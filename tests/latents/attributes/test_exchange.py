@@ -105,6 +105,7 @@ def test_an_exchange_moves_the_code_between_mean_codes_and_on_until_a_classifier
     assert np.abs(moved.astype(int) - unmoved).max() > 1
 
 
+@pytest.mark.slow
 def test_a_fitted_prior_carries_the_code_to_noise_and_back_under_the_new_attributes(told, disc_set):
     images, labels = first(disc_set)
     still, wanted = replace(told, steps=np.zeros_like(told.steps)), request(told.loaded, "width=large")
@@ -191,6 +192,7 @@ def test_an_unknown_attribute_is_guessed_from_the_code(plain, disc_set):
     assert len(set(nearer[:, 0])) == 2
 
 
+@pytest.mark.slow
 def test_interpolate_exchanges_attributes_of_one_image(run, call):
     code, out, err = call(interpolate, run, "--from", "test:1", "--with", "width=large", "--without", "red", "--json")
     assert code == 0, err
@@ -241,6 +243,7 @@ def test_the_explorer_decodes_draws_under_their_request_and_keeps_codes_that_sho
     np.testing.assert_array_equal(decode_draws(loaded, rows, np.full((3, 3), -1))[1], rows)
 
 
+@pytest.mark.slow
 def test_exchanges_are_measured(run, call):
     code, out, err = call(attribute, "measure", run, "red", "--exchange", "--pictures", 5, "--json")
     assert code == 0, err

@@ -80,6 +80,7 @@ def test_without_guidance_only_what_is_known_without_the_request_counts(run):
     assert not np.allclose(none, flow.requesting(own, 0.0).from_normal(noise), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_library_draws_the_same_on_request(run):
     loaded = load(run)
     drawn = loaded.sample(3, with_=("red",), guidance=1.0)
@@ -107,6 +108,7 @@ def test_what_a_request_leaves_open_is_as_in_images_that_meet_it(run):
     assert (completed(loaded, unmet, 2, 0) == unmet).all()
 
 
+@pytest.mark.slow
 def test_each_draw_is_under_its_own_completed_request(run):
     loaded, seed = load(run), 5
     wanted = parse_request(loaded.info.data, ("red",))
