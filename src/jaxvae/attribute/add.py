@@ -66,7 +66,7 @@ class Add:
         from jaxvae.data.select import expand_folders, select
         from jaxvae.evaluation.unlike import warn_of_unlike_images
         from jaxvae.inference import decode_to_images, encode_means
-        from jaxvae.latents.attributes.change import build_change
+        from jaxvae.latents.attributes.change import build_change, changed
         from jaxvae.latents.attributes.directions import LabelledCodes
         from jaxvae.rendering.captions import labelled_grid
         from jaxvae.rendering.grid import save_png
@@ -85,7 +85,8 @@ class Add:
         requests = [(each, remove) for of, remove in ((self.names, False), (self.remove, True)) for each in of]
         change = build_change(learned, requests, self.learning.method, self.learning.step, keep)
         z = encode_means(vae, params, originals)
-        columns = [decode_to_images(vae, params, change(z, degree)) for degree in self.degree]
+        steps = change.steps(z)
+        columns = [decode_to_images(vae, params, changed(z, steps, degree)) for degree in self.degree]
         rows = np.stack([originals, *columns], axis=1)
         over = ["original", *(f"degree {degree:g}" for degree in self.degree)]
         before = [Path(each).name[-MAX_NAME_LENGTH:] for each in which]

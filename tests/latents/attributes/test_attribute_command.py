@@ -9,7 +9,7 @@ from PIL import Image
 from jaxvae.attribute import attribute
 from jaxvae.inference import decode_to_images, encode_means
 from jaxvae.latents.attributes import edit_success
-from jaxvae.latents.attributes.change import build_change
+from jaxvae.latents.attributes.change import build_change, changed
 from jaxvae.latents.attributes.directions import LabelledCodes
 from jaxvae.latents.attributes.labels import labelled_split
 from jaxvae.rendering.captions import labelled_grid
@@ -44,7 +44,7 @@ def test_add_renders_each_image_at_each_degree(call, dense_run, disc_set, method
     test = disc_set.split("test")
     originals = test.images[[3, int(np.argmax(test.attributes[:, 0] == 0))]]
     z = encode_means(vae, params, originals)
-    rows = [originals, *(decode_to_images(vae, params, change(z, degree)) for degree in (0, 1.5, -1))]
+    rows = [originals, *(decode_to_images(vae, params, changed(z, change.steps(z), degree)) for degree in (0, 1.5, -1))]
     expected = labelled_grid(
         np.stack(rows, axis=1).reshape(-1, *originals.shape[1:]), 4, title=result["changes"],
         over=["original", "degree 0", "degree 1.5", "degree -1"], before=["test:3", "red=0"],

@@ -8,7 +8,7 @@ from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 from jaxvae.attribute import attribute
 from jaxvae.errors import UserError
 from jaxvae.latents.attributes import transport
-from jaxvae.latents.attributes.change import ByTransport, build_change
+from jaxvae.latents.attributes.change import ByTransport, build_change, changed
 from jaxvae.latents.attributes.directions import LabelledCodes
 from jaxvae.latents.attributes.labels import Labelled
 from jaxvae.latents.attributes.transport import Transport
@@ -134,14 +134,17 @@ def test_changes_follow_one_another_by_degree_and_leave_the_levels_below(learned
     below = np.random.default_rng(5).normal(size=(500, 2, 2)).astype(np.float32)
     codes = (*learned.codes, below)
     start = (learned.labelled.values == [0, 1]).all(axis=1)
-    scores = [np.asarray(change.scores(change(codes, degree)))[:, start].mean(axis=1) for degree in (0.0, 0.5, 1.0)]
+    scores = [
+        np.asarray(change.scores(changed(codes, change.steps(codes), degree)))[:, start].mean(axis=1)
+        for degree in (0.0, 0.5, 1.0)
+    ]
     np.testing.assert_allclose(scores[0], [0.0, 1.0], atol=0.15)
     np.testing.assert_allclose(scores[1], (scores[0] + scores[2]) / 2, atol=1e-5)
     assert scores[2][0] > 0.9
     assert scores[2][1] < 0.1
-    whole = change(codes, 1.0)
+    whole = changed(codes, change.steps(codes), 1.0)
     np.testing.assert_array_equal(whole[1], below)
-    np.testing.assert_array_equal(change(codes, 0.0)[0], codes[0])
+    np.testing.assert_array_equal(changed(codes, change.steps(codes), 0.0)[0], codes[0])
     assert whole[0].dtype == np.float32
 
 

@@ -1,5 +1,6 @@
 """Changes of attributes: what is added to codes and removed from them at once, along directions or by transport."""
 
+import operator
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -10,6 +11,7 @@ from jaxtyping import Float
 
 from jaxvae.codes import Code, unflatten
 from jaxvae.errors import UserError
+from jaxvae.latents.attributes.correction import Correction
 from jaxvae.latents.attributes.directions import LabelledCodes, rows_of
 from jaxvae.latents.attributes.edits import Edit, Step, edit
 from jaxvae.latents.attributes.labels import column_and_value
@@ -21,13 +23,18 @@ Method = Literal["transport", "difference", "logistic", "lda"]
 
 @runtime_checkable
 class Change(Protocol):
-    """(codes [n, ...], degree) -> codes with the change; degree 0 is no change, and 1 the whole of it."""
+    """What attributes are added to codes and removed from them."""
 
-    def __call__(self, codes: Code, degree: float) -> Code:
-        """Returns the codes changed."""
+    def steps(self, codes: Code) -> Code:
+        """Returns what to add to each code [n, ...] for the whole of the change."""
 
     def scores(self, codes: Code) -> list[Float[np.ndarray, " n"]]:
         """Returns for each attribute: 0 at the mean of the codes without it, 1 at the mean of those with it."""
+
+
+def changed(codes: Code, steps: Code, degree: float) -> Code:
+    """Returns codes after a change by a degree: 0 is no change, and 1 the whole of it."""
+    return jax.tree.map(lambda leaf, step: np.asarray(leaf) + np.float32(degree) * np.asarray(step), codes, steps)
 
 
 def build_change(
@@ -62,7 +69,15 @@ def build_change(
     for name, remove in requests:
         rows, has = examples(name)
         transports.append(Transport.learn(rows, ~has if remove else has, kept))
-    return ByTransport(transports, [remove for _, remove in requests])
+    return ByTransport(transports, [remove for _, remove in requests], _correction(learned, requests))
+
+
+def _correction(learned: LabelledCodes, requests: Sequence[Request]) -> Correction | None:
+    if learned.see is None:
+        return None
+    labels = learned.labels()
+    added, removed = ([list(labels).index(name) for name, its in requests if its == remove] for remove in (False, True))
+    return Correction.learn(learned.see, rows_of(learned.codes), np.stack(list(labels.values()), 1), added, removed)
 
 
 def _refuse_contradictions(learned: LabelledCodes, requests: Sequence[Request]) -> None:
@@ -81,9 +96,9 @@ class AlongDirections(NamedTuple):
     edits: Sequence[Edit]
     step: Step = "own"
 
-    def __call__(self, codes: Code, degree: float) -> Code:
-        """Returns the codes changed."""
-        return edit(codes, self.edits, degree, self.step)
+    def steps(self, codes: Code) -> Code:
+        """Returns the steps to the scores of degree 1."""
+        return jax.tree.map(operator.sub, edit(codes, self.edits, 1.0, self.step), codes)
 
     def scores(self, codes: Code) -> list[Float[np.ndarray, " n"]]:
         """Returns the scores on the axes of the directions."""
@@ -91,22 +106,28 @@ class AlongDirections(NamedTuple):
 
 
 class ByTransport(NamedTuple):
-    """Moves codes by one transport after another; each moves the first units of a code, the coarsest levels."""
+    """Moves codes by one transport after another; each moves the first units of a code, the coarsest levels.
+
+    A correction looks at the images once.
+    """
 
     transports: Sequence[Transport]
     removed: Sequence[bool]
+    correction: Correction | None = None
 
-    def __call__(self, codes: Code, degree: float) -> Code:
-        """Returns the codes changed."""
-        rows = moved = rows_of(codes)
+    def steps(self, codes: Code) -> Code:
+        """Returns the steps of all transports, and that of the correction."""
+        rows, like = rows_of(codes), jax.tree.map(lambda leaf: leaf[0], codes)
+        moved = rows
         for transport in self.transports:
             units = len(transport.center)
             moved = np.concatenate([transport.moved(moved[:, :units]), moved[:, units:]], axis=1)
-        like = jax.tree.map(lambda leaf: leaf[0], codes)
-        return jax.tree.map(
-            lambda leaf, move: np.asarray(leaf) + np.float32(degree) * np.asarray(move),
-            codes, unflatten(jnp.asarray(moved - rows, jnp.float32), like),
-        )  # fmt: skip
+        steps = unflatten(jnp.asarray(moved - rows, jnp.float32), like)
+        if self.correction is None:
+            return steps
+        more = self.correction.steps(codes, changed(codes, steps, 1.0))
+        moved = np.concatenate([moved[:, : more.shape[1]] + more, moved[:, more.shape[1] :]], axis=1)
+        return unflatten(jnp.asarray(moved - rows, jnp.float32), like)
 
     def scores(self, codes: Code) -> list[Float[np.ndarray, " n"]]:
         """Returns the scores of the discriminants; removing is the transport to the codes without the attribute."""

@@ -27,7 +27,7 @@ from jaxtyping import Bool, Float
 from jaxvae.codes import Code, flatten, unflatten
 from jaxvae.data.prepared import Prepared
 from jaxvae.errors import UserError
-from jaxvae.inference import top_means
+from jaxvae.inference import decode_to_images, top_means
 from jaxvae.latents.attributes.labels import Examples, Labelled, direction_names, labelled_split
 from jaxvae.latents.attributes.labels import examples as examples_of
 from jaxvae.runs.run import Loaded
@@ -109,6 +109,8 @@ class LabelledCodes(NamedTuple):
     codes: Code
     labelled: Labelled
     over_whole_codes: Callable[[Direction], Direction] = lambda learned: learned
+    see: Callable[[Code], Rows] | None = None
+    """Decodes codes and encodes the images, to the same levels; None without a model."""
 
     @classmethod
     def encode(cls, loaded: Loaded, labelled: Labelled) -> "LabelledCodes":
@@ -123,7 +125,10 @@ class LabelledCodes(NamedTuple):
         def over_whole_codes(learned: Direction) -> Direction:
             return learned._replace(vector=vae.with_top(like, learned.vector), axis=vae.with_top(like, learned.axis))
 
-        return cls(codes, labelled, over_whole_codes)
+        def see(codes: Code) -> Rows:
+            return rows_of(top_means(vae, params, decode_to_images(vae, params, codes), levels))
+
+        return cls(codes, labelled, over_whole_codes, see)
 
     def direction(self, name: str, keep: Sequence[str] = (), method: Method = "difference") -> Direction:
         """Learns an attribute's direction, orthogonal to the axes of `keep`; raises as `labels.examples`."""
@@ -137,6 +142,16 @@ class LabelledCodes(NamedTuple):
             with suppress(UserError):
                 learned[name] = self.direction(name, method=method)
         return learned
+
+    def labels(self) -> dict[str, Float[np.ndarray, " n"]]:
+        """Returns for each attribute with enough examples: 1 with it, 0 without it, NaN where that is unknown."""
+        found = {}
+        for name in direction_names(self.labelled):
+            with suppress(UserError):
+                of: Examples = examples_of(self.labelled, name)
+                found[name] = np.full(len(self.labelled.values), np.nan)
+                found[name][of.indices] = of.has
+        return found
 
     def examples(self, name: str) -> tuple[Code, Bool[np.ndarray, " n"]]:
         """Returns the codes of images that are labelled, and whether each has it; raises as `labels.examples`."""

@@ -18,7 +18,7 @@ from jaxvae.codes import Code
 from jaxvae.errors import UserError
 from jaxvae.inference import decode_to_images, encode_means
 from jaxvae.labels import UNKNOWN
-from jaxvae.latents.attributes.change import Method, build_change
+from jaxvae.latents.attributes.change import Method, build_change, changed
 from jaxvae.latents.attributes.classifier import Classifier
 from jaxvae.latents.attributes.directions import LabelledCodes
 from jaxvae.latents.attributes.edits import Step
@@ -108,7 +108,8 @@ class Judge(NamedTuple):
         """
         change = build_change(self.learned, [(name, remove)], method, step, keep)
         start, _ = self._split(name, remove, most)
-        z = change(_select(self.codes, start), degree)
+        codes = _select(self.codes, start)
+        z = changed(codes, change.steps(codes), degree)
         images = decode_to_images(self.loaded.vae, self.loaded.params, z)
         return self._compare(name, remove, most, self.before, predict_values(self.classifier, images))
 

@@ -8,7 +8,7 @@ import numpy as np
 from jaxvae.data.prepared import Prepared, Split
 from jaxvae.errors import UserError
 from jaxvae.inference import decode_to_images, encode_means
-from jaxvae.latents.attributes.change import Change, Request
+from jaxvae.latents.attributes.change import Change, Request, changed
 from jaxvae.latents.attributes.classifier import fit_to_splits
 from jaxvae.latents.attributes.directions import LabelledCodes
 from jaxvae.latents.attributes.edit_quality import predict_values
@@ -70,7 +70,9 @@ def edit_success(
         return []
     vae, params, _ = loaded
     z = encode_means(vae, params, held_out.images)
-    seen = {degree: predict_values(classifier, decode_to_images(vae, params, change(z, degree))) for degree in degrees}
+    steps = change.steps(z)
+    images = {degree: decode_to_images(vae, params, changed(z, steps, degree)) for degree in degrees}
+    seen = {degree: predict_values(classifier, each) for degree, each in images.items()}
     results = []
     for name, remove, column, value in targets:
         attribute, labels = prepared.attributes[column], held_out.values[:, column]

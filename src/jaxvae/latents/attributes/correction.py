@@ -1,0 +1,97 @@
+"""Corrections of changed codes, by what the model sees in the images that it decodes from them.
+
+A step that carries codes to where those with an attribute lie need not carry the images there: the decoder is not
+linear, and the fine levels of a hierarchy may restore what the coarse ones changed. So the changed codes are decoded,
+the images are encoded again, and labels are predicted from the codes before and after. Where the attribute that was to
+change falls short, and where others have changed, the codes move by the effects of those labels on codes.
+
+Labels are predicted by a ridge regression on the leading principal components of the codes. Their effects are those of
+a regression of the codes on all labels at once. Changes of the others are seen with noise, and what cannot be told
+apart from the attribute changes with it, so they count only by the share of variance (R²) that is predicted of them,
+times that of the attribute.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from jaxvae.codes import Code
+from jaxvae.latents.attributes.directions import Rows
+from jaxvae.latents.attributes.sureness import FARTHEST
+from jaxvae.latents.attributes.transport import CODES_EACH, COMPONENTS
+
+RIDGE = 1e-3  # Added to the variance of each component; relative to their mean.
+
+Labels = Float[np.ndarray, "n m"]  # 1 with the attribute, 0 without it, NaN where that is unknown.
+See = Callable[[Code], Rows]  # Decodes codes and encodes the images; of a hierarchy, to the units that changes move.
+
+
+class Correction(NamedTuple):
+    """Moves changed codes on until the model sees the change in their images, and the rest as before.
+
+    Attributes:
+        see: the codes of the images of codes.
+        center: the mean of all codes.
+        weights: a code less the center times these is the prediction of each label less its mean.
+        effects: what each label adds to a code.
+        without: mean prediction over the codes without the attribute.
+        having: the same over those with it.
+        added: whether an attribute is to be added.
+        removed: whether it is to be removed.
+        impossible: whether no code with an added attribute has it.
+    """
+
+    see: See
+    center: Float[np.ndarray, " d"]
+    weights: Float[np.ndarray, "d m"]
+    effects: Float[np.ndarray, "m d"]
+    without: Float[np.ndarray, " m"]
+    having: Float[np.ndarray, " m"]
+    added: Bool[np.ndarray, " m"]
+    removed: Bool[np.ndarray, " m"]
+    impossible: Bool[np.ndarray, " m"]
+
+    @classmethod
+    def learn(cls, see: See, rows: Rows, labels: Labels, added: Sequence[int], removed: Sequence[int]) -> "Correction":
+        """Learns to predict labels from codes, and their effects.
+
+        Args:
+            see: as above.
+            rows: the codes.
+            labels: of each code; of every attribute there are codes with it and without it.
+            added: which attributes are added.
+            removed: which are removed.
+        """
+        from sklearn.decomposition import PCA  # Imported here because it takes a second.
+
+        parts = PCA(max(1, min(COMPONENTS, len(rows) // CODES_EACH, rows.shape[1])), random_state=0).fit(rows)
+        variances, inside = parts.explained_variance_, parts.transform(rows)
+        known = np.isfinite(labels)
+        centered = np.where(known, labels - np.nanmean(labels, axis=0), 0.0)
+        scaled = inside.T @ centered / len(rows) / (variances + RIDGE * variances.mean())[:, None]
+        predicted = inside @ scaled
+        without, having = (np.nanmean(np.where(labels == value, predicted, np.nan), axis=0) for value in (0, 1))
+        effects = np.linalg.lstsq(centered, rows - parts.mean_, rcond=None)[0]
+        add, remove = (np.isin(np.arange(labels.shape[1]), list(each)) for each in (added, removed))
+        together = np.nan_to_num(labels).T @ np.nan_to_num(labels[:, add])
+        impossible = (together == 0).any(axis=1) & ~add & ~remove
+        return cls(see, parts.mean_, parts.components_.T @ scaled, effects, without, having, add, remove, impossible)
+
+    def steps(self, codes: Code, changed: Code) -> Rows:
+        """Returns what to add to changed codes, in the units that changes move.
+
+        Args:
+            codes: before the change.
+            changed: after it.
+        """
+        before, after = ((self.see(each) - self.center) @ self.weights for each in (codes, changed))
+        explained = self.having - self.without  # R², for a regression without a ridge.
+        wanted = np.where(self.impossible, np.minimum(before, self.without), before)
+        targets = self.added | self.removed
+        others = explained[targets].min() * (wanted - after)
+        short = np.where(self.added, self.having - after, after - self.without)
+        further = np.divide(short, explained, out=np.zeros_like(short), where=explained > 0)
+        own = np.where(self.added, 1.0, -1.0) * np.clip(further, 0.0, FARTHEST)
+        return np.asarray(np.where(targets, own, others) @ self.effects)
