@@ -20,20 +20,28 @@ def leaking(codes):
     return np.stack([0.5 * rows[:, 0], rows[:, 1] + 0.3 * rows[:, 0], rows[:, 2]], axis=1)
 
 
-def corrected(see, labels=VALUES, added=(0,), removed=(), step=(1.0, 0.0, 0.0), start=LACKS, rows=ROWS):
-    """The corrections of codes that have been moved by a step."""
-    learned = Correction.learn(see, rows, np.asarray(labels, float), added, removed)
-    return learned.steps((rows[start],), (rows[start] + step,))
+def corrected(see, labels=VALUES, remove=False, step=(1.0, 0.0, 0.0), rows=ROWS, moved=True):
+    """The corrections of codes that have been moved by a step, to add the first attribute to those that lack it."""
+    learned = Correction.learn(see, rows, np.asarray(labels, float), [(0, remove)])
+    start = rows[~LACKS if remove else LACKS]
+    return learned.steps((start,), (start + step,), np.full((len(start), 1), moved))
 
 
 def test_what_falls_short_goes_on_and_what_has_changed_goes_back():
     np.testing.assert_allclose(corrected(leaking).mean(axis=0), [0.5, -0.3, 0.0], atol=0.05)
-    removed = corrected(leaking, added=(), removed=(0,), step=(-0.4, 0.0, 0.0), start=~LACKS)
+    removed = corrected(leaking, remove=True, step=(-0.4, 0.0, 0.0))
     np.testing.assert_allclose(removed.mean(axis=0), [-0.3, 0.12, 0.0], atol=0.05)
 
 
 def test_what_is_seen_enough_stays():
     np.testing.assert_allclose(corrected(rows_of, step=(1.2, 0.0, 0.0)), 0.0, atol=0.02)
+
+
+@pytest.mark.parametrize(("step", "further"), [(0.4, 0.6), (0.6, 0.0)])
+def test_what_was_not_moved_stays_unless_its_image_needs_the_change(step, further):
+    steps = corrected(rows_of, step=(step, 0.0, 0.0), moved=False)
+    np.testing.assert_allclose(steps.mean(axis=0), [further, 0.0, 0.0], atol=0.05)
+    assert steps.any() == bool(further)
 
 
 def test_what_is_never_seen_goes_no_further_than_two_effects():
@@ -48,7 +56,7 @@ def test_what_no_code_with_the_attribute_has_goes():
     np.testing.assert_allclose(steps[second].mean(axis=0), [0.0, -1.0, 0.0], atol=0.1)
     np.testing.assert_allclose(steps[~second].mean(axis=0), 0.0, atol=0.05)
     # Who loses the first may have the second or not.
-    lost = corrected(rows_of, values, (), (0,), (-1.0, 0, 0), ~LACKS, rows)
+    lost = corrected(rows_of, values, True, (-1.0, 0.0, 0.0), rows)
     np.testing.assert_allclose(lost.mean(axis=0), 0.0, atol=0.05)
 
 

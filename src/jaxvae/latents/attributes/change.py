@@ -76,8 +76,8 @@ def _correction(learned: LabelledCodes, requests: Sequence[Request]) -> Correcti
     if learned.see is None:
         return None
     labels = learned.labels()
-    added, removed = ([list(labels).index(name) for name, its in requests if its == remove] for remove in (False, True))
-    return Correction.learn(learned.see, rows_of(learned.codes), np.stack(list(labels.values()), 1), added, removed)
+    numbered = [(list(labels).index(name), remove) for name, remove in requests]
+    return Correction.learn(learned.see, rows_of(learned.codes), np.stack(list(labels.values()), axis=1), numbered)
 
 
 def _refuse_contradictions(learned: LabelledCodes, requests: Sequence[Request]) -> None:
@@ -118,16 +118,18 @@ class ByTransport(NamedTuple):
     def steps(self, codes: Code) -> Code:
         """Returns the steps of all transports, and that of the correction."""
         rows, like = rows_of(codes), jax.tree.map(lambda leaf: leaf[0], codes)
-        moved = rows
+        after, moved = rows.copy(), []
         for transport in self.transports:
-            units = len(transport.center)
-            moved = np.concatenate([transport.moved(moved[:, :units]), moved[:, units:]], axis=1)
-        steps = unflatten(jnp.asarray(moved - rows, jnp.float32), like)
+            part = after[:, : len(transport.center)]
+            goal = transport.moved(part)
+            moved.append((goal != part).any(axis=1))
+            part[:] = goal
+        steps = unflatten(jnp.asarray(after - rows, jnp.float32), like)
         if self.correction is None:
             return steps
-        more = self.correction.steps(codes, changed(codes, steps, 1.0))
-        moved = np.concatenate([moved[:, : more.shape[1]] + more, moved[:, more.shape[1] :]], axis=1)
-        return unflatten(jnp.asarray(moved - rows, jnp.float32), like)
+        more = self.correction.steps(codes, changed(codes, steps, 1.0), np.stack(moved, axis=1))
+        after[:, : more.shape[1]] += more
+        return unflatten(jnp.asarray(after - rows, jnp.float32), like)
 
     def scores(self, codes: Code) -> list[Float[np.ndarray, " n"]]:
         """Returns the scores of the discriminants; removing is the transport to the codes without the attribute."""

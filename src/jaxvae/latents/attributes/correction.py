@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from jaxvae.codes import Code
 from jaxvae.latents.attributes.directions import Rows
@@ -38,8 +38,8 @@ class Correction(NamedTuple):
         effects: what each label adds to a code.
         without: mean prediction over the codes without the attribute.
         having: the same over those with it.
-        added: whether an attribute is to be added.
-        removed: whether it is to be removed.
+        targets: the attributes that are added or removed.
+        signs: 1 for each that is added, −1 for each that is removed.
         impossible: whether no code with an added attribute has it.
     """
 
@@ -49,49 +49,53 @@ class Correction(NamedTuple):
     effects: Float[np.ndarray, "m d"]
     without: Float[np.ndarray, " m"]
     having: Float[np.ndarray, " m"]
-    added: Bool[np.ndarray, " m"]
-    removed: Bool[np.ndarray, " m"]
+    targets: Int[np.ndarray, " r"]
+    signs: Float[np.ndarray, " r"]
     impossible: Bool[np.ndarray, " m"]
 
     @classmethod
-    def learn(cls, see: See, rows: Rows, labels: Labels, added: Sequence[int], removed: Sequence[int]) -> "Correction":
+    def learn(cls, see: See, rows: Rows, labels: Labels, requests: Sequence[tuple[int, bool]]) -> "Correction":
         """Learns to predict labels from codes, and their effects.
 
         Args:
             see: as above.
             rows: the codes.
             labels: of each code; of every attribute there are codes with it and without it.
-            added: which attributes are added.
-            removed: which are removed.
+            requests: which attributes change, and whether each is removed rather than added.
         """
         from sklearn.decomposition import PCA  # Imported here because it takes a second.
 
         parts = PCA(max(1, min(COMPONENTS, len(rows) // CODES_EACH, rows.shape[1])), random_state=0).fit(rows)
         variances, inside = parts.explained_variance_, parts.transform(rows)
-        known = np.isfinite(labels)
-        centered = np.where(known, labels - np.nanmean(labels, axis=0), 0.0)
+        centered = np.where(np.isfinite(labels), labels - np.nanmean(labels, axis=0), 0.0)
         scaled = inside.T @ centered / len(rows) / (variances + RIDGE * variances.mean())[:, None]
         predicted = inside @ scaled
         without, having = (np.nanmean(np.where(labels == value, predicted, np.nan), axis=0) for value in (0, 1))
         effects = np.linalg.lstsq(centered, rows - parts.mean_, rcond=None)[0]
-        add, remove = (np.isin(np.arange(labels.shape[1]), list(each)) for each in (added, removed))
-        together = np.nan_to_num(labels).T @ np.nan_to_num(labels[:, add])
-        impossible = (together == 0).any(axis=1) & ~add & ~remove
-        return cls(see, parts.mean_, parts.components_.T @ scaled, effects, without, having, add, remove, impossible)
+        targets, removed = (np.asarray(each) for each in zip(*requests, strict=True))
+        together = np.nan_to_num(labels).T @ np.nan_to_num(labels[:, targets[~removed]])
+        impossible = (together == 0).any(axis=1) & ~np.isin(np.arange(labels.shape[1]), targets)
+        signs = np.where(removed, -1.0, 1.0)
+        weights = parts.components_.T @ scaled
+        return cls(see, parts.mean_, weights, effects, without, having, targets, signs, impossible)
 
-    def steps(self, codes: Code, changed: Code) -> Rows:
+    def steps(self, codes: Code, changed: Code, moved: Bool[np.ndarray, "n r"]) -> Rows:
         """Returns what to add to changed codes, in the units that changes move.
 
         Args:
             codes: before the change.
             changed: after it.
+            moved: whether each was moved for each request. The others stay if they are seen to need no change.
         """
         before, after = ((self.see(each) - self.center) @ self.weights for each in (codes, changed))
         explained = self.having - self.without  # R², for a regression without a ridge.
+        share, seen = explained[self.targets], after[:, self.targets]
+        half = (self.having + self.without)[self.targets] / 2
+        needed = moved | (self.signs * (seen - half) < 0)
+        goals = np.where(self.signs > 0, self.having[self.targets], self.without[self.targets])
+        short = self.signs * (goals - seen)
+        further = np.divide(short, share, out=np.zeros_like(short), where=share > 0)
         wanted = np.where(self.impossible, np.minimum(before, self.without), before)
-        targets = self.added | self.removed
-        others = explained[targets].min() * (wanted - after)
-        short = np.where(self.added, self.having - after, after - self.without)
-        further = np.divide(short, explained, out=np.zeros_like(short), where=explained > 0)
-        own = np.where(self.added, 1.0, -1.0) * np.clip(further, 0.0, FARTHEST)
-        return np.asarray(np.where(targets, own, others) @ self.effects)
+        amounts = share.min() * (wanted - after)
+        amounts[:, self.targets] = np.where(needed, self.signs * np.clip(further, 0.0, FARTHEST), 0.0)
+        return np.asarray(np.where(needed.any(axis=1, keepdims=True), amounts, 0.0) @ self.effects)
