@@ -91,14 +91,14 @@ class Learning:
 
     method: Literal["transport", "difference", "logistic", "lda"] = "transport"
     """transport: moves codes from where those without the attribute lie to where those with it lie (optimal transport
-    between two Gaussians); the others move them along a direction. difference: the step between the mean codes of the
-    classes; logistic or lda: the shortest step (Mahalanobis) that raises the score of a logistic regression or of
-    Fisher's discriminant."""
+    between two Gaussians), looks at the images once and corrects the step; the others move codes along a direction.
+    difference: the step between the mean codes of the classes; logistic or lda: the shortest step (Mahalanobis) that
+    raises the score of a logistic regression or of Fisher's discriminant."""
     step: Literal["own", "same"] = "own"
     """What happens at degree 1. own: each image moves by a step of its own, until it scores as those with the attribute
     do (without, if it is removed); same: all images move by the step from one mean to the other, along a direction."""
     orthogonal_to: Names = ()
-    """Attributes to keep: the step leaves their scores unchanged."""
+    """Attributes to keep: the step leaves their scores unchanged; that of a transport, before it is corrected."""
 
     def check(self) -> None:
         """Raises `UserError` for a transport that is to move all images by the same step."""
