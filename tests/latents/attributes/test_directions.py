@@ -7,7 +7,8 @@ from jaxvae import Conv
 from jaxvae.codes import flatten
 from jaxvae.errors import UserError
 from jaxvae.inference import encode_means
-from jaxvae.latents.attributes.directions import attribute_directions, direction
+from jaxvae.latents.attributes.directions import LabelledCodes, attribute_directions, direction
+from jaxvae.latents.attributes.labels import Labelled
 
 METHODS = ("difference", "logistic", "lda")
 SHAPES = {"one": (2, 1, 2), "other": (1,)}
@@ -113,3 +114,15 @@ def test_a_dataset_has_a_direction_for_each_attribute_and_class(disc_set, model)
     fewer = attribute_directions(loaded, disc_set, n=40)
     assert list(fewer) == list(found)
     assert np.abs(np.asarray(fewer["red"].vector) - np.asarray(found["red"].vector)).max() > 1e-4
+
+
+def test_labels_are_those_of_attributes_that_can_be_learned_and_may_be_unknown():
+    values = np.stack([np.arange(20) % 3, np.arange(20) % 2, np.ones(20, int), np.full(20, -1)], axis=1)
+    values[0, 1] = -1
+    attributes, classes = ("size", "red", "always", "never"), {"size": ["small", "medium", "large"]}
+    found = LabelledCodes(
+        (), Labelled(np.zeros((20, 1, 1, 1), np.uint8), values, attributes, classes, "train")
+    ).labels()
+    assert list(found) == ["size=small", "size=medium", "size=large", "red"]
+    np.testing.assert_array_equal(found["size=large"], np.arange(20) % 3 == 2)
+    np.testing.assert_array_equal(found["red"], [np.nan, *(np.arange(1, 20) % 2)])
