@@ -48,6 +48,8 @@ def test_the_tour_uses_only_public_names():
 def test_every_cell_of_the_tour_runs(tmp_path, monkeypatch):
     from nbclient import NotebookClient
 
+    for name in ("XLA_FLAGS", "JAX_NUM_CPU_DEVICES"):  # The suite's; here as users run it, and many times as fast.
+        monkeypatch.delenv(name, raising=False)
     data = os.environ.get("JAXVAE_TOUR_DATA")
     monkeypatch.setenv("JAXVAE_TOUR_STEPS", str(STEPS))
     monkeypatch.setenv("JAXVAE_TOUR_DATA", str(Path(data).resolve()) if data else "data")
