@@ -9,7 +9,8 @@ NAME        ?=
 WEIGHTS     ?=
 ONNXRUNTIME_WEB ?=
 CHROMIUM    ?= $(shell command -v chromium chromium-browser google-chrome | head -n 1)
-BENCHMARKS  := conv64 mlp28 iw_likelihood startup pipeline prepare memory
+# Those first that need something: a run, data.
+BENCHMARKS  := startup mlp28 conv64 iw_likelihood pipeline prepare memory
 
 comma := ,
 

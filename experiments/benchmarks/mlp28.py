@@ -19,6 +19,7 @@ from instruction_sets import instruction_sets, limited
 from ours import FOREVER, contestant, start_of
 
 from jaxvae import MLP, TFDS, BernoulliLikelihood, Config, DataConfig, TrainConfig
+from jaxvae.cli import told
 from jaxvae.data.prepare import prepare
 
 QUICK_IMAGES = 10_000  # In steps of either batch a multiple of the hundred that run in one dispatch.
@@ -189,4 +190,4 @@ def mlp28(raw: Path | None = None) -> None:
 
 
 if __name__ == "__main__":
-    tyro.cli(mlp28)
+    told(lambda: tyro.cli(mlp28))

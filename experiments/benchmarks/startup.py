@@ -17,6 +17,7 @@ from pathlib import Path
 import tyro
 from contest import record
 
+from jaxvae.cli import told
 from jaxvae.runs.run import newest_run
 from jaxvae.system.compilation_cache import CHOSEN
 
@@ -77,4 +78,4 @@ def startup(run: Path | None = None, repeats: int = REPEATS) -> None:
 
 
 if __name__ == "__main__":
-    tyro.cli(startup)
+    told(lambda: tyro.cli(startup))

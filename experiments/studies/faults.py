@@ -25,6 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
+from jaxvae.cli import told
 from jaxvae.runs import checkpoint
 
 Inject = Callable[[Path, str, float, random.Random], bool]  # Returns whether the fault hit before the run finished.
@@ -237,4 +238,4 @@ def faults(times: int = 20, seed: int = 0, only: tuple[int, ...] = ()) -> None:
 
 
 if __name__ == "__main__":
-    tyro.cli(faults)
+    told(lambda: tyro.cli(faults))
