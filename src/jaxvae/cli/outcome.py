@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from jaxvae.cli.garbage import postpone_garbage_collection
 from jaxvae.errors import UserError, printable
 
 LONGEST_DEFECT = 300  # Characters of an unexpected exception's message that are shown.
@@ -20,6 +21,7 @@ def told(body: Callable[[], Any]) -> None:
 
     Any other exception is a defect of ours, or memory that ran out: one sentence and code 70. `--debug` shows where.
     """
+    postpone_garbage_collection()
     debug = "--debug" in sys.argv[1:]
     sys.argv = [word for word in sys.argv if word != "--debug"]
     handler = logging.StreamHandler()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from jaxvae.config.kinds import Kind
 
 if TYPE_CHECKING:
+    import numpy as np
     from jax import Array
     from jaxtyping import Float
 
@@ -24,13 +25,13 @@ class LikelihoodHead(NamedTuple):
 
     Attributes:
         outputs: numbers per pixel that the decoder must produce.
-        params: initial values of the likelihood's own parameters, by name.
+        params: initial values of the likelihood's own parameters, by name; NumPy arrays need no program to be made.
         distribution: (params, output) -> p(x|z); the output is float32 [b, h, w, outputs], whatever the networks
             compute in.
     """
 
     outputs: int
-    params: dict[str, Array]
+    params: dict[str, Array | np.ndarray]
     distribution: Callable[[dict[str, Any], Float[Array, "b h w o"]], Distribution]
 
 

@@ -57,7 +57,7 @@ class LocationScaleLikelihood(LikelihoodConfig, abstract=True):
             # changes of a thousandth.
             return make(output, jnp.broadcast_to(START + 5.0 * params["log_variance"], output.shape))
 
-        return LikelihoodHead(colours, {"log_variance": jnp.asarray(np.zeros((), np.float32))}, shared)
+        return LikelihoodHead(colours, {"log_variance": np.zeros((), np.float32)}, shared)
 
 
 @dataclass(frozen=True, kw_only=True)
