@@ -107,11 +107,11 @@ class Judge(NamedTuple):
             UserError: If no held-out image can be edited, and as `labels.examples`.
         """
         change = build_change(self.learned, [(name, remove)], method, step, keep)
-        start, _ = self._split(name, remove, most)
+        start, _ = self.start_and_end(name, remove, most)
         codes = _select(self.codes, start)
         z = changed(codes, change.steps(codes), degree)
         images = decode_to_images(self.loaded.vae, self.loaded.params, z)
-        return self._compare(name, remove, most, self.before, predict_values(self.classifier, images))
+        return self.compare(name, remove, most, self.before, predict_values(self.classifier, images))
 
     def measure_exchange(
         self, learned: Exchange, name: str, *, remove: bool = False, degree: float = 1.0, most: int | None = None
@@ -124,7 +124,7 @@ class Judge(NamedTuple):
             UserError: If no held-out image can be edited.
         """
         column, value = column_and_value(self.learned.labelled, name)
-        start, _ = self._split(name, remove, most)
+        start, _ = self.start_and_end(name, remove, most)
         request = np.full(len(self.held_out.attributes), UNKNOWN)
         request[column] = int(value == 0) if remove else value
         images, labels = np.asarray(self.held_out.images)[start], self.held_out.values[start]
@@ -132,9 +132,9 @@ class Judge(NamedTuple):
         seen = {attribute: np.array(values) for attribute, values in self.before.items()}
         for attribute, values in predict_values(self.classifier, before).items():
             seen[attribute][start] = values
-        return self._compare(name, remove, most, seen, predict_values(self.classifier, after))
+        return self.compare(name, remove, most, seen, predict_values(self.classifier, after))
 
-    def _split(self, name: str, remove: bool, most: int | None) -> tuple[np.ndarray, np.ndarray]:
+    def start_and_end(self, name: str, remove: bool, most: int | None) -> tuple[np.ndarray, np.ndarray]:
         """Returns the held-out images to edit, and those that show already what the edit is to do."""
         column, value = column_and_value(self.learned.labelled, name)
         labels = self.held_out.values[:, column]
@@ -144,12 +144,12 @@ class Judge(NamedTuple):
             raise UserError(f"no held-out image of {self.held_out.origin} {'has' if remove else 'lacks'} {name}.")
         return start[random_subset(len(start), most or len(start), 0)], end
 
-    def _compare(
+    def compare(
         self, name: str, remove: bool, most: int | None, before: Predictions, after: Predictions
     ) -> dict[str, Any]:
         """Compares predictions for the edited images with those for all images before."""
         column, value = column_and_value(self.learned.labelled, name)
-        attribute, (start, end) = self.held_out.attributes[column], self._split(name, remove, most)
+        attribute, (start, end) = self.held_out.attributes[column], self.start_and_end(name, remove, most)
         successes = [(seen == value) != remove for seen in (after[attribute], before[attribute])]
         others = {
             other: _share((after[other] == before[other][start])[self._can_stay(other, column, value, start, remove)])
