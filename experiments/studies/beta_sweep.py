@@ -70,4 +70,4 @@ def beta_sweep(
 
 
 if __name__ == "__main__":
-    run_command(beta_sweep, "beta_sweep")
+    run_command(beta_sweep, "beta_sweep", program="python experiments/studies/beta_sweep.py")

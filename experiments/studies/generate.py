@@ -95,4 +95,4 @@ def interleave(captions: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    run_command(generate, "generate")
+    run_command(generate, "generate", program="python experiments/studies/generate.py")

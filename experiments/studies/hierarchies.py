@@ -50,4 +50,4 @@ def hierarchies(
 
 
 if __name__ == "__main__":
-    run_command(hierarchies, "hierarchies")
+    run_command(hierarchies, "hierarchies", program="python experiments/studies/hierarchies.py")

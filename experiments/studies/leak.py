@@ -53,4 +53,4 @@ def leak(run: Annotated[Path, tyro.conf.Positional], n: int = 5000) -> None:
 
 
 if __name__ == "__main__":
-    run_command(leak, "leak")
+    run_command(leak, "leak", program="python experiments/studies/leak.py")

@@ -127,4 +127,4 @@ def draw_row(axes: Axes, config: Config, row: list[Box]) -> None:
 
 
 if __name__ == "__main__":
-    run_command(network, "network")
+    run_command(network, "network", program="python experiments/studies/network.py")

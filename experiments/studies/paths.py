@@ -131,4 +131,4 @@ def _format_cell(values: np.ndarray) -> str:
 
 
 if __name__ == "__main__":
-    run_command(paths, "paths")
+    run_command(paths, "paths", program="python experiments/studies/paths.py")

@@ -63,4 +63,4 @@ def priors(
 
 
 if __name__ == "__main__":
-    run_command(priors, "priors")
+    run_command(priors, "priors", program="python experiments/studies/priors.py")

@@ -1,10 +1,11 @@
-r"""What an edit could reach: the same faces drawn anew with the attribute, and reconstructed.
+r"""What an edit could reach: the same faces drawn again with the attribute, and reconstructed.
 
     python experiments/studies/redrawn_edits.py runs/avatars
 
-Avatars are drawn from parts, so that a face can be drawn with sunglasses and with nothing else changed. A model that
-encodes and decodes such a face does all that an edit of codes is to do, and is judged in the same way as the edits of
-`python -m jaxvae.attribute measure`: what is missing to 100 % is lost by the model and by the classifier that judges.
+Avatars are drawn from parts, so a face can be drawn again with sunglasses, and nothing else changes but what sunglasses
+rule out. A model that encodes and decodes such a face does all that an edit of codes should do. It is judged in the
+same way as the edits of `python -m jaxvae.attribute measure`: what is missing to 100 % is lost by the model and by the
+classifier.
 """
 
 from collections.abc import Callable
@@ -126,9 +127,10 @@ def redrawn_edits(run: Annotated[Path, tyro.conf.Positional], pictures: int = 50
     vae, params, info = loaded
     if info.data["name"] != "avatars":
         raise UserError(
-            f"{run} is a run on {info.data['name']}, whose images cannot be drawn anew; name one on avatars."
+            f"{run} was trained on {info.data['name']}, but only avatars can be drawn again; give a run on avatars."
         )
-    source, held_out, classifier = LabelSource(run=run).train_and_held_out(loaded)
+    labels = LabelSource(run=run)
+    source, held_out, classifier = labels.train_and_held_out(loaded, labels.labelled_images(loaded))
     judge = Judge.build(loaded, LabelledCodes.encode(loaded, source), held_out, classifier)
     edits = []
     for name in direction_names(source):
@@ -142,4 +144,4 @@ def redrawn_edits(run: Annotated[Path, tyro.conf.Positional], pictures: int = 50
 
 
 if __name__ == "__main__":
-    run_command(redrawn_edits, "redrawn_edits")
+    run_command(redrawn_edits, "redrawn_edits", program="python experiments/studies/redrawn_edits.py")

@@ -91,4 +91,4 @@ def requests(
 
 
 if __name__ == "__main__":
-    run_command(requests, "requests")
+    run_command(requests, "requests", program="python experiments/studies/requests.py")

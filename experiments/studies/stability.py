@@ -136,4 +136,4 @@ def stability(
 
 
 if __name__ == "__main__":
-    run_command(stability, "stability")
+    run_command(stability, "stability", program="python experiments/studies/stability.py")

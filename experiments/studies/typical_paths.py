@@ -62,4 +62,4 @@ def _format_cell(values: list[float | None], digits: int) -> str:
 
 
 if __name__ == "__main__":
-    run_command(typical_paths, "typical_paths")
+    run_command(typical_paths, "typical_paths", program="python experiments/studies/typical_paths.py")

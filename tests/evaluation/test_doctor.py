@@ -5,7 +5,7 @@ import pytest
 from conftest import flat_model, tiny_config
 
 import jaxvae.train
-from jaxvae import ELBO, IWAE, MMD, Adversarial, Autoencoder, BetaTCVAE, Conv, DataConfig
+from jaxvae import ELBO, HVAE, IWAE, MMD, Adversarial, Autoencoder, BetaTCVAE, Conv, DataConfig
 from jaxvae.cli import choose_kinds, parse
 from jaxvae.distributions.gaussian import standard_normal
 from jaxvae.distributions.levels import Levels
@@ -265,6 +265,25 @@ def test_levels_without_a_rate_are_named():
     assert "2x2" in dead["dead_levels"].sentence
     assert "--objective.free-groups level" in dead["dead_levels"].flag
     assert not {"top_ignored", "dead_levels"} & set(findings(level("1x1", 1.0)))
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        ELBO(),
+        ELBO(coarse_first_steps=1000),
+        ELBO(balance_levels=True, warmup_steps=10),
+        ELBO(capacity_nats=5.0),
+        IWAE(),
+    ],
+)
+def test_flags_for_hierarchies_suit_the_objective(objective):
+    hierarchy = dataclasses.replace(config(), model=HVAE(), objective=objective)
+    levels = [{"name": name, "rate_nats": {"mean": rate}} for name, rate in (("z2", 0.0), ("z1", 9.0))]
+    facts = CLEAN._replace(config=hierarchy)
+    for ill in (facts._replace(levels=levels), facts._replace(rate_nats=0.0)):
+        (finding,) = diagnose(ill)
+        assert retrained(hierarchy, finding.flag.split()) != hierarchy
 
 
 @pytest.mark.parametrize(("units", "said"), [(3, "exact divergence"), (200, "estimated with 4 random vectors")])

@@ -17,7 +17,7 @@ Do = Annotated[
 
 
 def attribute(do: Do = List()) -> None:
-    """Adds, removes and measures attributes of images as directions in latent space.
+    """Adds and removes attributes of images by moving their codes, and measures how often that succeeds.
 
     Each subcommand explains itself: python -m jaxvae.attribute add --help.
 

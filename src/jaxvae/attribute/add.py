@@ -68,6 +68,7 @@ class Add:
         from jaxvae.inference import decode_to_images, encode_means
         from jaxvae.latents.attributes.change import build_change, changed
         from jaxvae.latents.attributes.directions import LabelledCodes
+        from jaxvae.latents.attributes.labels import column_and_value
         from jaxvae.rendering.captions import labelled_grid
         from jaxvae.rendering.grid import save_png
         from jaxvae.runs.run import load
@@ -77,10 +78,13 @@ class Add:
         changes = [*(f"+{name}" for name in self.names), *(f"-{name}" for name in self.remove)]
         name = result_name(self.names, self.remove, self.learning, self.source, self.images, self.degree)
         target = self.output.place(info.run / "samples" / f"{name}.png")
+        labelled = self.source.labelled_images(loaded)
+        for each in (*self.names, *self.remove, *self.learning.orthogonal_to):  # Checked before the work.
+            column_and_value(labelled, each)
         which = expand_folders(self.images)
         originals = np.stack([select(each, self.source.data_description(loaded)) for each in which])
         warn_of_unlike_images(loaded, which, originals)
-        learned = LabelledCodes.encode(loaded, self.source.labelled_images(loaded))
+        learned = LabelledCodes.encode(loaded, labelled)
         keep = self.learning.orthogonal_to
         requests = [(each, remove) for of, remove in ((self.names, False), (self.remove, True)) for each in of]
         change = build_change(learned, requests, self.learning.method, self.learning.step, keep)

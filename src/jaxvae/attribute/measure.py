@@ -30,7 +30,7 @@ class Measure:
     degree: float = 1.0
     """Strength of the edit."""
     exchange: bool = False
-    """Exchange attributes as `interpolate --with` does, instead of moving codes along directions."""
+    """Exchange attributes as `interpolate --with` does, instead of moving codes by --method."""
     pictures: int = 500
     """Maximum number of held-out images per edit, sampled at random if there are more."""
     learning: Annotated[Learning, tyro.conf.arg(name="")] = field(default_factory=Learning)
@@ -56,7 +56,7 @@ class Measure:
 
         check_count("--pictures", self.pictures, 2**31 - 1, "no set has more images")
         if self.exchange and self.learning != Learning():
-            raise UserError("--exchange learns no directions; it cannot be combined with --method, --step or others.")
+            raise UserError("--exchange moves codes in its own way; omit --method, --step and --orthogonal-to.")
         if self.exchange and self.source.labels is not None:
             raise UserError("--exchange is about the attributes of the data set; it cannot be used with --labels.")
         if not math.isfinite(self.degree):
@@ -66,7 +66,7 @@ class Measure:
         self.source.check()
 
         from jaxvae.latents.attributes.directions import LabelledCodes
-        from jaxvae.latents.attributes.edit_quality import Judge
+        from jaxvae.latents.attributes.edit_quality import Judge, require_removable
         from jaxvae.latents.attributes.exchange import Exchange
         from jaxvae.latents.attributes.labels import column_and_value, direction_names
         from jaxvae.latents.attributes.tables import edits_table
@@ -74,10 +74,14 @@ class Measure:
 
         loaded = load(self.source.run)
         info, how = loaded.info, self.learning
-        source, held_out, classifier = self.source.train_and_held_out(loaded)
+        labelled = self.source.labelled_images(loaded)
         requested = [*((name, False) for name in self.names), *((name, True) for name in self.remove)]
-        for name, _ in requested:  # Checked before the work.
-            column_and_value(source, name)
+        # Checked before the work.
+        for name in (*self.names, *self.remove, *how.orthogonal_to):
+            column_and_value(labelled, name)
+        for name in self.remove if self.exchange else ():
+            require_removable(labelled, name)
+        source, held_out, classifier = self.source.train_and_held_out(loaded, labelled)
         judge = Judge.build(loaded, LabelledCodes.encode(loaded, source), held_out, classifier)
         exchange = Exchange.learn(loaded, source) if self.exchange else None
         edits = []

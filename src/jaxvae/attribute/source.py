@@ -39,7 +39,7 @@ class LabelSource:
     """Maximum number of images to learn directions from, sampled at random if there are more."""
 
     def check(self) -> None:
-        """Refuses what is wrong whatever the run is, before it is opened, and what is no run."""
+        """Raises `UserError` for flags that are wrong for any run, and if there is no such run."""
         from jaxvae.errors import UserError
         from jaxvae.runs.presence import require_run
 
@@ -52,8 +52,12 @@ class LabelSource:
         """Returns the JSON description of the dataset, with its current path."""
         return {**loaded.info.data, "path": str(self.data)} if self.data else loaded.info.data
 
-    def train_and_held_out(self, loaded: "Loaded") -> "tuple[Labelled, Labelled, Classifier]":
-        """Returns images to learn directions from, held-out images, and a classifier not trained on the latter."""
+    def train_and_held_out(self, loaded: "Loaded", labelled: "Labelled") -> "tuple[Labelled, Labelled, Classifier]":
+        """Divides the images of `labelled_images`.
+
+        Returns:
+            Images to learn a change from, held-out images, and a classifier that was not trained on the latter.
+        """
         from jaxvae.data.prepared import Split
         from jaxvae.data.select import data_set
         from jaxvae.errors import UserError
@@ -61,7 +65,6 @@ class LabelSource:
         from jaxvae.latents.attributes.labels import labelled_split
         from jaxvae.latents.attributes.labels_csv import hold_out
 
-        labelled = self.labelled_images(loaded)
         if self.labels is None:
             prepared = data_set(loaded.info.data, self.data)
             return labelled, labelled_split(prepared, "test", MAX_HELD_OUT), fit_classifier(prepared)

@@ -32,7 +32,10 @@ def told(body: Callable[[], Any]) -> None:
     logging.getLogger("absl").setLevel(logging.CRITICAL)
     before = signal.signal(signal.SIGTERM, _interrupt)  # So that partial results are cleaned up.
     try:
-        body()
+        try:
+            body()
+        finally:
+            sys.stdout.flush()  # Here, so that a reader that is gone is met below, and not by Python at exit.
     except UserError as error:
         print(f"error: {printable(str(error))}", file=sys.stderr)
         sys.exit(MISTAKE)

@@ -33,6 +33,7 @@ def parse(
     arguments: Sequence[str],
     *,
     description: str | None = None,
+    program: str | None = None,
     entries: Sequence[Entry] = (),
     rare: Collection[str] = (),
     **options: Any,
@@ -44,6 +45,7 @@ def parse(
         name: the command, as its help text calls it.
         arguments: the words of the command line.
         description: begins the help text; by default the docstring.
+        program: what starts it, for the help text; by default `python -m jaxvae.NAME`.
         entries: flags that are taken from the arguments before, for the help text.
         rare: flags that only `--help-all` shows.
         options: of `tyro.cli`.
@@ -51,9 +53,10 @@ def parse(
     Raises:
         UserError: arguments are unknown or of the wrong type: what tyro says of them, on one line.
     """
+    program = program or f"python -m jaxvae.{name}"
     if HELP.intersection(arguments):
         hidden = () if "--help-all" in arguments else rare
-        print(format_help(what, f"python -m jaxvae.{name}", arguments, description, entries, hidden, **options))
+        print(format_help(what, program, arguments, description, entries, hidden, **options))
         sys.exit()
     for flag, now in FORMER.get(name, {}).items():
         if any(word == flag or word.startswith(f"{flag}=") for word in arguments):
@@ -61,7 +64,7 @@ def parse(
     complaint = io.StringIO()
     try:
         with redirect_stderr(complaint):
-            return tyro.cli(what, prog=f"python -m jaxvae.{name}", args=list(arguments), config=NAMED, **options)
+            return tyro.cli(what, prog=program, args=list(arguments), config=NAMED, **options)
     except SystemExit as leaving:
         if not leaving.code:
             raise
@@ -75,15 +78,28 @@ def parse(
         raise UserError(" ".join(str(error).split())) from error
 
 
-def run_command(function: Callable[..., None], name: str, start: Callable[[], None] = lambda: None) -> None:
-    """Runs a command's function with its arguments from the command line; `start` is called once they are parsed."""
+def run_command(
+    function: Callable[..., None],
+    name: str,
+    start: Callable[[], None] = lambda: None,
+    *,
+    program: str | None = None,
+) -> None:
+    """Runs a command's function with its arguments from the command line.
+
+    Args:
+        function: takes the arguments.
+        name: the command's name.
+        start: is called once the arguments are parsed.
+        program: as for `parse`.
+    """
 
     @functools.wraps(function)
     def bound(*args: Any, **kwargs: Any) -> Callable[[], None]:
         return functools.partial(function, *args, **kwargs)
 
     def body() -> None:
-        command = parse(bound, name, import_code(sys.argv[1:]))
+        command = parse(bound, name, import_code(sys.argv[1:]), program=program)
         start()
         use_compilation_cache()
         command()

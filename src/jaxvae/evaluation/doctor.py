@@ -142,16 +142,15 @@ def idle_levels(facts: Facts) -> Iterator[Finding]:
     idle = [name for name, rate in rates.items() if rate < COLLAPSED_NATS]
     if not idle or len(idle) == len(rates):
         return
-    free = "--objective.free-nats 1 --objective.free-groups level --objective.warmup-steps " + str(
-        max(1, facts.config.train.steps // 4)
-    )
+    config = facts.config
+    remedy = config.objective.idle_level_remedy(config.model, config.train.steps, config.train.learning_rate)
     top = next(iter(rates))
     if idle[0] == top:
         sentence = f"The hierarchy ignores its top: level {top} has a rate of {rates[top]:.3f} nats."
-        yield Finding("top_ignored", sentence, free)
+        yield Finding("top_ignored", sentence, remedy)
     if dead := [name for name in idle if name != top]:
         sentence = f"Dead levels: {', '.join(dead)}, with rates below {COLLAPSED_NATS} nats."
-        yield Finding("dead_levels", sentence, free)
+        yield Finding("dead_levels", sentence, remedy)
 
 
 def spread(facts: Facts) -> Iterator[Finding]:

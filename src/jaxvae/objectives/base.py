@@ -117,6 +117,10 @@ class ObjectiveConfig(Kind, family="objective"):
         """Returns a command-line flag to try when codes carry no information."""
         return f"--train.learning-rate {learning_rate / 3:.2g}"
 
+    def idle_level_remedy(self, model: ModelConfig, steps: int, learning_rate: float) -> str:
+        """Returns command-line flags to try when a level of a hierarchy carries no information."""
+        return self.collapse_remedy(model, steps, learning_rate)
+
     def won_remedy(self, learning_rate: float) -> str:
         """Returns a command-line flag to try when a discriminator is right about nearly everything."""
         return f"--train.learning-rate {2 * learning_rate:.2g}"

@@ -125,7 +125,21 @@ class ELBO(AnnealedObjective):
         """Returns free bits, or a longer warm-up where there is a capacity."""
         if self.capacity_nats is not None:
             return super().collapse_remedy(model, steps, learning_rate)
-        return "--objective.free-nats " + ("0.1" if model.prior.closed_form else "5 --objective.free-groups code")
+        amount = "0.1" if model.prior.closed_form else "5 --objective.free-groups code"
+        return f"--objective.free-nats {amount}{self._equal_weights}"
+
+    def idle_level_remedy(self, model: ModelConfig, steps: int, learning_rate: float) -> str:
+        """Returns free bits for each level during a warm-up, or a longer warm-up where there is a capacity."""
+        if self.capacity_nats is not None:
+            return super().idle_level_remedy(model, steps, learning_rate)
+        warmup = f"--objective.warmup-steps {max(1, steps // 4)}"
+        return f"--objective.free-nats 1 --objective.free-groups level {warmup}{self._equal_weights}"
+
+    @property
+    def _equal_weights(self) -> str:
+        """Flags that weight all levels alike, as free nats demand."""
+        balanced = " --objective.no-balance-levels" if self.balance_levels else ""
+        return balanced + (" --objective.coarse-first-steps 0" if self.coarse_first_steps else "")
 
     def prior_remedy(self, model: ModelConfig) -> str:
         """Returns a learned prior where the model has none yet, otherwise a larger weight."""

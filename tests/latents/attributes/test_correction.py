@@ -60,6 +60,38 @@ def test_what_no_code_with_the_attribute_has_goes():
     np.testing.assert_allclose(lost.mean(axis=0), 0.0, atol=0.05)
 
 
+def learn_from(labels, rows=None, requests=((0, False),)):
+    rows = RANDOM.normal(size=(len(labels), 40)) if rows is None else rows
+    return Correction.learn(rows_of, rows, np.asarray(labels, float), requests)
+
+
+def test_attributes_exclude_each_other_only_where_some_codes_should_have_both():
+    apart = VALUES[:, 0] * 2 + VALUES[:, 1]
+    labels = np.stack([apart == 1, apart == 2], axis=1).astype(float)  # A quarter of the codes each, and never both.
+    np.testing.assert_array_equal(learn_from(labels).impossible, [False, True])
+    np.testing.assert_array_equal(learn_from(labels[:60]).impossible, [False, False])
+    half = labels.copy()
+    half[300:, 0], half[:300, 1] = np.nan, np.nan  # No code has a label of both.
+    np.testing.assert_array_equal(learn_from(half).impossible, [False, False])
+
+
+def test_predictions_are_those_of_codes_that_were_left_out():
+    """Labels that are chance are predicted of no other code, however well they fit the few that were learned from."""
+    labels = RANDOM.integers(2, size=(120, 1))
+    rows = RANDOM.normal(size=(120, 24))
+    learned, other = learn_from(labels, rows), RANDOM.normal(size=(4000, 24))
+    share = float((learned.having - learned.without)[0])
+    assert share < 0.05
+
+    rows[:, 0] += 2 * labels[:, 0]  # Now one unit tells.
+    other_labels = RANDOM.integers(2, size=4000)
+    other[:, 0] += 2 * other_labels
+    learned = learn_from(labels, rows)
+    predicted = ((other - learned.center) @ learned.weights)[:, 0]
+    unseen = [predicted[other_labels == value].mean() for value in (0, 1)]
+    np.testing.assert_allclose([learned.without[0], learned.having[0]], unseen, atol=0.08)
+
+
 def test_unknown_labels_do_not_count():
     labels = np.where(RANDOM.random(VALUES.shape) < 0.3, np.nan, VALUES)
     np.testing.assert_allclose(corrected(leaking, labels).mean(axis=0), [0.5, -0.3, 0.0], atol=0.2)

@@ -8,7 +8,9 @@ change falls short, and where others have changed, the codes move by the effects
 Labels are predicted by a ridge regression on the leading principal components of the codes. Their effects are those of
 a regression of the codes on all labels at once. Changes of the others are seen with noise, and what cannot be told
 apart from the attribute changes with it, so they count only by the share of variance (R²) that is predicted of them,
-times that of the attribute.
+times that of the attribute. What the regression predicts of codes that it was not fitted to is measured on each code
+left out (Hastie, Tibshirani & Friedman 2009, "The elements of statistical learning", equation 7.64): on its own codes
+a regression on few of them would look better than it is.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,6 +25,7 @@ from jaxvae.latents.attributes.sureness import FARTHEST
 from jaxvae.latents.attributes.transport import CODES_EACH, COMPONENTS
 
 RIDGE = 1e-3  # Added to the variance of each component; relative to their mean.
+EXPECTED = 5.0  # Codes with two attributes, if they were independent: without any, the two exclude each other.
 
 Labels = Float[np.ndarray, "n m"]  # 1 with the attribute, 0 without it, NaN where that is unknown.
 See = Callable[[Code], Rows]  # Decodes codes and encodes the images; of a hierarchy, to the units that changes move.
@@ -32,15 +35,15 @@ class Correction(NamedTuple):
     """Moves changed codes on until the model sees the change in their images, and the rest as before.
 
     Attributes:
-        see: the codes of the images of codes.
+        see: decodes codes and encodes the images again.
         center: the mean of all codes.
         weights: a code less the center times these is the prediction of each label less its mean.
-        effects: what each label adds to a code.
-        without: mean prediction over the codes without the attribute.
-        having: the same over those with it.
+        effects: how far a code moves with each label, the others held fixed (least squares).
+        without: for each label, the mean prediction over the codes without it.
+        having: the same over the codes with it.
         targets: the attributes that are added or removed.
         signs: 1 for each that is added, −1 for each that is removed.
-        impossible: whether no code with an added attribute has it.
+        impossible: labels that exclude an added attribute; they are taken away rather than kept.
     """
 
     see: See
@@ -69,12 +72,16 @@ class Correction(NamedTuple):
         variances, inside = parts.explained_variance_, parts.transform(rows)
         centered = np.where(np.isfinite(labels), labels - np.nanmean(labels, axis=0), 0.0)
         scaled = inside.T @ centered / len(rows) / (variances + RIDGE * variances.mean())[:, None]
-        predicted = inside @ scaled
+        leverage = (inside**2 / (variances + RIDGE * variances.mean())).sum(axis=1, keepdims=True) / len(rows)
+        predicted = (inside @ scaled - leverage * centered) / (1 - leverage)  # Each code left out.
         without, having = (np.nanmean(np.where(labels == value, predicted, np.nan), axis=0) for value in (0, 1))
         effects = np.linalg.lstsq(centered, rows - parts.mean_, rcond=None)[0]
         targets, removed = (np.asarray(each) for each in zip(*requests, strict=True))
-        together = np.nan_to_num(labels).T @ np.nan_to_num(labels[:, targets[~removed]])
-        impossible = (together == 0).any(axis=1) & ~np.isin(np.arange(labels.shape[1]), targets)
+        added = np.nan_to_num(labels[:, targets[~removed]])
+        together = np.nan_to_num(labels).T @ added
+        expected = np.nanmean(labels, axis=0)[:, None] * (np.isfinite(labels).T @ added)
+        exclusive = ((together == 0) & (expected >= EXPECTED)).any(axis=1)
+        impossible = exclusive & ~np.isin(np.arange(labels.shape[1]), targets)
         signs = np.where(removed, -1.0, 1.0)
         weights = parts.components_.T @ scaled
         return cls(see, parts.mean_, weights, effects, without, having, targets, signs, impossible)
@@ -88,7 +95,7 @@ class Correction(NamedTuple):
             moved: whether each was moved for each request. The others stay if they are seen to need no change.
         """
         before, after = ((self.see(each) - self.center) @ self.weights for each in (codes, changed))
-        explained = self.having - self.without  # R², for a regression without a ridge.
+        explained = np.maximum(self.having - self.without, 0.0)  # R², but for the ridge and unknown labels.
         share, seen = explained[self.targets], after[:, self.targets]
         half = (self.having + self.without)[self.targets] / 2
         needed = moved | (self.signs * (seen - half) < 0)

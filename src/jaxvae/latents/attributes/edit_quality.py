@@ -35,6 +35,14 @@ def predict_values(classifier: Classifier, images: UInt8[np.ndarray, "n h w c"])
     return {name: np.asarray(classifier.values[name])[each.argmax(axis=1)] for name, each in probabilities.items()}
 
 
+def require_removable(labelled: Labelled, name: str) -> None:
+    """Raises `UserError` for one of several classes, since an exchange needs to know what takes its place."""
+    if name not in labelled.attributes:
+        raise UserError(
+            f"{name} is one of several classes, so an exchange cannot remove it; add another class instead."
+        )
+
+
 def agreement(predictions: Predictions, labelled: Labelled) -> dict[str, float | None]:
     """Returns the share of images with a known label in which the prediction equals the label, by attribute."""
     shares = {}
@@ -99,9 +107,9 @@ class Judge(NamedTuple):
 
         Returns:
             A JSON object: `n` images; `took`, the success rate, `took_before`, the same without the edit, and
-            `seen_in_reconstructions`, the same in reconstructions of images that are labelled so, which bounds what an
-            edit can achieve; `stayed`, the mean over the other attributes of the shares `stayed_each`, and
-            `stayed_least`, the smallest of them.
+            `seen_in_reconstructions`, the same in reconstructions of images that are labelled so, for comparison: what
+            model and classifier preserve, which an edit that exaggerates can exceed; `stayed`, the mean over the other
+            attributes of the shares `stayed_each`, and `stayed_least`, the smallest of them.
 
         Raises:
             UserError: If no held-out image can be edited, and as `labels.examples`.
@@ -121,9 +129,11 @@ class Judge(NamedTuple):
         Other attributes are compared with the reconstruction under the image's own attributes.
 
         Raises:
-            UserError: If no held-out image can be edited.
+            UserError: If no held-out image can be edited, or one of several classes is to be removed.
         """
         column, value = column_and_value(self.learned.labelled, name)
+        if remove:
+            require_removable(self.held_out, name)
         start, _ = self.start_and_end(name, remove, most)
         request = np.full(len(self.held_out.attributes), UNKNOWN)
         request[column] = int(value == 0) if remove else value
@@ -173,7 +183,8 @@ class Judge(NamedTuple):
     def _can_stay(self, other: str, column: int, value: int, start: np.ndarray, remove: bool) -> np.ndarray:
         """Returns whether the predicted class of `other` is known together with the result of the edit."""
         values, other_column = self.learned.labelled.values, self.learned.labelled.attributes.index(other)
-        possible = np.unique(values[(values[:, column] == value) != remove, other_column])
+        results = (values[:, column] >= 0) & ((values[:, column] == value) != remove)
+        possible = np.unique(values[results, other_column])
         return np.isin(self.before[other][start], possible)
 
 

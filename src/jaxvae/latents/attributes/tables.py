@@ -32,7 +32,9 @@ def edits_table(edits: Sequence[Mapping[str, Any]], classifier: Mapping[str, Map
         for name, scores in classifier.items()
     ]
     return [
-        *text_table([("edit", "n", "success", "unedited", "upper bound", "others stayed", "worst of them"), *measured]),
+        *text_table(
+            [("edit", "n", "success", "unedited", "reconstructed", "others stayed", "worst of them"), *measured]
+        ),
         "",
         *text_table([("classifier", "accuracy on images", "on reconstructions"), *judged]),
     ]
