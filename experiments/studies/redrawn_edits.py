@@ -22,6 +22,7 @@ from jaxvae.cli import run_command, say
 from jaxvae.data.images import crop_and_resize
 from jaxvae.data.sources import avatars
 from jaxvae.data.sources.avatar_drawing import draw
+from jaxvae.data.sources.base import SPLITS
 from jaxvae.inference import decode_to_images, encode_means
 from jaxvae.latents.attributes import LabelledCodes, direction_names
 from jaxvae.latents.attributes.edit_quality import Judge, predict_values
@@ -29,7 +30,7 @@ from jaxvae.latents.attributes.tables import edits_table
 from jaxvae.runs.run import load
 
 Pick = Callable[[tuple[str, ...]], str]
-TEST = avatars.SPLITS.index("test")
+TEST = SPLITS.index("test")
 
 
 def wear(accessories: tuple[str, ...]) -> Callable[[pa.Avatar, Pick], None]:
@@ -111,7 +112,7 @@ CHANGES = {
 def redrawn(number: int, change: Callable[[pa.Avatar, Pick], None], size: int, color: str) -> np.ndarray:
     """Returns a face of the test split, drawn after a change."""
     face, _ = avatars.choose_parts(np.random.default_rng([avatars.SEED, TEST, number]))
-    random = np.random.default_rng([avatars.SEED, len(avatars.SPLITS), number])
+    random = np.random.default_rng([avatars.SEED, len(SPLITS), number])
     change(face, lambda names: names[random.integers(len(names))])
     return crop_and_resize(draw(face, size), crop=None, size=size, color=color)
 

@@ -86,8 +86,9 @@ def interpolate(
         path: linear, a straight line; spherical, a great circle with the norm interpolated; prior, through the
             quantiles of a prior, so that every code is typical of it; geodesic, shortest in decoded pixels, which takes
             longer.
-        prior: Prior of --path prior: the model's own or one fitted to the training codes. Defaults to the fitted flow,
-            or else the fitted mixture, if the run has them. Paths through a mixture of distant Gaussians jump.
+        prior: Prior of --path prior: the model's own or one fitted to the training codes. Defaults to fitted flow
+            matching, flow or mixture, the first of these that the run has, or else the model's own. Paths through a
+            mixture of distant Gaussians jump.
         details: Of a hierarchy, what the levels below the coarsest ones do: interpolate, go along with the rest; start,
             stay those of the first image; mean, stay at the mean of their priors.
         seed: Sample the codes from the posteriors with this seed; defaults to the posterior means.

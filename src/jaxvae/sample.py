@@ -28,7 +28,7 @@ def sample(
 ) -> None:
     """Samples codes from a prior and decodes them into a grid of new images.
 
-    With --like, a hierarchy varies an image: it keeps the image's coarsest levels and draws those below anew.
+    With --like, a hierarchy varies an image: it keeps the image's coarsest levels and draws those below again.
 
     Examples: python -m jaxvae.sample runs/NAME --n 64 --temperature 0.8
     python -m jaxvae.sample runs/NAME --prior model --seed 1

@@ -70,7 +70,7 @@ def test_add_says_how_often_the_edit_takes(call, dense_run, monkeypatch, caplog)
     code, out, _ = call(attribute, *asked, "--json")
     took = json.loads(out)["took"]
     assert (code, list(took), list(took["+red"])) == (0, ["+red"], ["0.5", "1"])
-    assert "+red took in only" in caplog.text  # Nobody has trained this model.
+    assert "+red succeeded in only" in caplog.text  # Nobody has trained this model.
     code, out, _ = call(attribute, *asked, "--overwrite")
     assert f"took: +red {took['+red']['0.5']:.0%} at degree 0.5, {took['+red']['1']:.0%} at degree 1" in out
 

@@ -171,7 +171,7 @@ def test_success_by_degree_is_counted_for_joint_edits(pixels, disc_set, monkeypa
         ({1.0: 0.8}, None),
         (
             {1.0: 0.2, 1.5: 0.5, 2.0: 0.9, 3.0: 0.95},
-            "only 20% of 50 test images at degree 1; at degree 2 it takes in 90%.",
+            "only 20% of 50 test images at degree 1; at degree 2 it succeeds in 90%.",
         ),
         ({0.5: 0.9, 1.0: 0.2, 2.0: 0.6}, "only 20% of 50 test images at degree 1, and in 90% at best, at degree 0.5."),
         ({1.0: 0.2, 2.0: 0.1}, "only 20% of 50 test images at degree 1, and not more often at any degree up to 2."),

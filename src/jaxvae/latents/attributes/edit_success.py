@@ -90,10 +90,10 @@ def advice(success: Success, degree: float) -> str | None:
     share = success.took.get(degree)
     if share is None or share >= GOOD:
         return None
-    sentence = f"{success.change} took in only {share:.0%} of {success.n} test images at degree {degree:g}"
+    sentence = f"{success.change} succeeded in only {share:.0%} of {success.n} test images at degree {degree:g}"
     enough = [other for other, its in success.took.items() if its >= GOOD and other > degree]
     if enough:
-        return f"{sentence}; at degree {enough[0]:g} it takes in {success.took[enough[0]]:.0%}."
+        return f"{sentence}; at degree {enough[0]:g} it succeeds in {success.took[enough[0]]:.0%}."
     best = max(success.took, key=lambda other: success.took[other])
     if success.took[best] > share:
         return f"{sentence}, and in {success.took[best]:.0%} at best, at degree {best:g}."

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 
 from jaxvae.latents.attributes.directions import Direction, direction
 
-SURE = 0.8  # Of the codes with the attribute, this share has a score below that of which the classifier counts as sure.
+SURE = 0.8  # Quantile of the scores of codes with the attribute, from which on the classifier counts as sure.
 FARTHEST = 2.0  # In steps. A classifier that is never sure would move codes to where there are none.
 
 Rows = Float[np.ndarray, "n d"]
@@ -30,7 +30,10 @@ class Sureness(NamedTuple):
         return cls(classifier, float(np.quantile(classifier.score(rows[has]), SURE)))
 
     def steps_to_go(self, rows: Rows, steps: Rows) -> Float[np.ndarray, " n"]:
-        """Returns how many of its step each code has to go: 0 if the classifier is sure of it, at most FARTHEST."""
+        """Returns how many of its step each code has to go, at most FARTHEST.
+
+        It is 0 if the classifier is sure of the code, or the step does not raise its score.
+        """
         rises = np.asarray(steps, np.float64) @ np.asarray(self.classifier.axis, np.float64)
         missing = self.score - self.classifier.score(rows)
         return np.clip(np.divide(missing, rises, out=np.zeros_like(rises), where=rises > 0), 0.0, FARTHEST)

@@ -11,8 +11,8 @@ A expands it is left out: the code does not say how the attribute is to vary the
 contracts no more than two samples of the same Gaussian would by chance.
 
 A code that is more probable under N(m₁, Σ₁), weighted by how many codes have the attribute, stays. One that is moved
-goes on along m₁ − m₀ where the step does not make a linear discriminant sure of the attribute. Scores, densities and A
-are those of the leading principal components of the codes.
+goes on along m₁ − m₀, at most twice that distance, where the step does not make a linear discriminant sure. Scores,
+densities and A are those of the leading principal components of the codes.
 """
 
 from collections.abc import Sequence
