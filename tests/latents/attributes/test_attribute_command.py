@@ -199,6 +199,7 @@ def test_bad_requests_print_one_sentence_and_leave_nothing_behind(call, dense_ru
     mistake(call(attribute, *add, "--folder", folder), "add --labels FILE.csv")
     mistake(call(attribute, *add, "-high"), "-high")
     mistake(call(attribute, "measure", *run, "rad"), "did you mean 'red'")
+    mistake(call(attribute, "measure", *run, "--orthogonal-to", "rad"), "did you mean 'red'")
     mistake(call(attribute, "measure", *run, "red", "--pictures", 0), "--pictures is 0")
     mistake(call(attribute, "measure", *run, "red", "--degree", "inf"), "--degree is inf")
     mistake(call(attribute, "measure", *run, "red", "--out", "x.png"), "must end in .json")

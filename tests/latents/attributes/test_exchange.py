@@ -214,6 +214,8 @@ def test_mistakes_of_an_exchange(run, dense_run, call):
     measure = ("measure", run, "red", "--exchange")
     mistake(call(attribute, *measure, "--step", "same"), "--exchange moves codes in its own way")
     mistake(call(attribute, *measure, "--labels", "mine.csv"), "cannot be used with --labels")
+    removal = call(attribute, "measure", run, "--remove", "width=small", "--exchange")
+    mistake(removal, "width=small is one of several classes", "add another class instead")
 
 
 def test_draws_are_decoded_under_the_request(run):
