@@ -9,7 +9,7 @@ from jaxvae import ELBO, HVAE, IWAE, MMD, Adversarial, Autoencoder, BetaTCVAE, C
 from jaxvae.cli import choose_kinds, parse
 from jaxvae.distributions.gaussian import standard_normal
 from jaxvae.distributions.levels import Levels
-from jaxvae.evaluation.doctor import Facts, density_notes, diagnose
+from jaxvae.evaluation.doctor import Facts, density_notes, diagnose, outlier_notes
 from jaxvae.priors.fit_flow_matching import network_of
 from jaxvae.priors.flow_matching import FlowMatching
 from jaxvae.priors.row_prior import RowPrior
@@ -294,3 +294,14 @@ def test_a_note_names_the_estimator_of_a_flow_matching_density(units, said):
     below = Levels((prior, standard_normal((2,))), 1)
     assert [said in note for note in density_notes(below)] == [True]
     assert not list(density_notes(standard_normal((2,))))
+
+
+def test_a_single_image_that_moves_the_mean_is_named():
+    values = np.random.default_rng(0).normal(-228.0, 77.0, size=10_000)
+    assert not list(outlier_notes(values, "test"))
+    values[1215] = -8535.0
+    (note,) = outlier_notes(values, "test")
+    assert "image test:1215 has an ELBO of -8535 nats, 108 standard deviations below" in note
+    assert "alone lowers the mean by 0.83." in note
+    assert not list(outlier_notes(values[1200:1250], "test"))  # Of few images any may be far off.
+    assert not list(outlier_notes(np.zeros(200), "test"))

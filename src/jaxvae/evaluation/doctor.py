@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from jaxvae.codes import Code
 from jaxvae.data.summary import check_range
@@ -34,6 +35,7 @@ BAD_SAMPLES = 100.0
 # are near 0 and their ratio means nothing.
 SMALL_FRECHET = 0.01
 FEW_IMAGES = 100
+OUTLIER = 20.0  # Standard deviations of all other images that a single one lies below their mean.
 SATURATED = 0.95  # Share of its largest possible value above which the mutual information is taken to have reached it.
 # A discriminator that is right about nearly every patch, and sure: its hinge loss, 1 when untrained, is near 0.
 WON_ACCURACY, WON_LOSS = 0.98, 0.1
@@ -269,6 +271,26 @@ def notes(count: int, codes: dict[str, Any] | None) -> Iterator[str]:
         yield (
             f"mutual_information_nats has reached log n, which is the most that {count} images can show, so that "
             "aggregate_kl_nats is the rate less log n and does not measure how far the codes are from the prior."
+        )
+
+
+def outlier_notes(elbo_nats: Float[np.ndarray, " n"], split: str) -> Iterator[str]:
+    """Yields a note about a single image whose bound lies so far below all others that it moves the mean.
+
+    Args:
+        elbo_nats: of each image, in the order of the split.
+        split: its name.
+    """
+    worst = int(np.argmin(elbo_nats))
+    others = np.delete(elbo_nats, worst)
+    if len(others) < FEW_IMAGES:
+        return
+    below, deviation = float(others.mean() - elbo_nats[worst]), float(others.std())
+    if below > OUTLIER * deviation:
+        yield (
+            f"image {split}:{worst} has an ELBO of {elbo_nats[worst]:.0f} nats, {below / deviation:.0f} standard "
+            f"deviations below the others' mean of {others.mean():.2f}, and alone lowers the mean by "
+            f"{others.mean() - elbo_nats.mean():.2f}."
         )
 
 

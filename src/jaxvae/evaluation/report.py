@@ -17,6 +17,7 @@ from jaxvae.evaluation.doctor import (
     density_notes,
     diagnose,
     notes,
+    outlier_notes,
     posterior_at_bound,
     scale_at_bound,
     widest_variance,
@@ -100,6 +101,8 @@ def evaluate_run(loaded: Loaded, prepared: Prepared, options: Options, features:
     facts = _facts(loaded, prepared, images, measured, trained, report, options)
     report["doctor"] = [finding._asdict() for finding in diagnose(facts)]
     report["notes"] = [*notes(len(images), report.get("codes")), *density_notes(prior)]
+    if has_prior:
+        report["notes"] += outlier_notes(np.asarray(measured.values["elbo_nats"]), options.split)
     return Evaluation(report, per_example)
 
 
