@@ -25,7 +25,7 @@ class LikelihoodHead(NamedTuple):
 
     Attributes:
         outputs: numbers per pixel that the decoder must produce.
-        params: initial values of the likelihood's own parameters, by name; NumPy arrays need no program to be made.
+        params: initial values of the likelihood's own parameters, by name; as NumPy arrays they compile nothing.
         distribution: (params, output) -> p(x|z); the output is float32 [b, h, w, outputs], whatever the networks
             compute in.
     """
