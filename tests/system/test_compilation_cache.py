@@ -9,7 +9,7 @@ import pytest
 from jaxvae.system import compilation_cache
 from jaxvae.system.compilation_cache import CHOSEN, use_compilation_cache
 
-NAMES = (*CHOSEN, "JAX_COMPILATION_CACHE_MAX_SIZE", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS")
+NAMES = (*CHOSEN, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS")
 
 PROGRAM = """
 import json
@@ -128,3 +128,20 @@ def test_another_processor_has_a_folder_of_its_own(home, monkeypatch):
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
     monkeypatch.setattr(compilation_cache, "_processor", lambda: "another")
     assert chosen() not in (None, mine)
+
+
+def test_what_was_used_longest_ago_is_removed_once_a_day(home, monkeypatch):
+    folder = Path(chosen())
+    monkeypatch.setattr(compilation_cache, "MAX_BYTES", 250)
+    for age, name in enumerate(("new", "old", "older", "oldest")):
+        (folder / name).write_bytes(bytes(100))
+        os.utime(folder / name, (1_700_000_000 - age, 1_600_000_000))  # By its last use, not by when it was written.
+    names = {"new", "old", "older", "oldest"}
+    assert names <= {each.name for each in folder.iterdir()}
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
+    assert chosen() == str(folder)
+    assert names <= {each.name for each in folder.iterdir()}  # The last removal is not a day ago.
+    os.utime(folder / ".removed", (0, 0))
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
+    assert chosen() == str(folder)
+    assert names & {each.name for each in folder.iterdir()} == {"new", "old"}

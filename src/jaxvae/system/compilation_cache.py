@@ -4,6 +4,7 @@ import hashlib
 import os
 import stat
 import sys
+import time
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any
 
 from jaxvae.system.processor import described
 
-MAX_BYTES = 2**29  # Of the whole cache; JAX removes what was used longest ago.
-CHOSEN = ("JAX_COMPILATION_CACHE_DIR", "JAX_ENABLE_COMPILATION_CACHE")
+MAX_BYTES = 2**29  # Of the folder, beyond which the entries go that were used longest ago.
+BETWEEN_REMOVALS = 24 * 3600  # Seconds.
+CHOSEN = ("JAX_COMPILATION_CACHE_DIR", "JAX_ENABLE_COMPILATION_CACHE", "JAX_COMPILATION_CACHE_MAX_SIZE")
 
 
 def use_compilation_cache() -> None:
@@ -25,7 +27,6 @@ def use_compilation_cache() -> None:
         return
     settings = {
         "jax_compilation_cache_dir": str(folder),
-        "jax_compilation_cache_max_size": MAX_BYTES,
         # By default programs that compile within a second are not stored: all that a command runs on a CPU.
         "jax_persistent_cache_min_compile_time_secs": 0.0,
     }
@@ -53,8 +54,29 @@ def _own_folder() -> Path | None:
             # Machines that share a home may have different processors, and run no code for another one.
             own = folder / f"compiled-{_processor()}"
             own.mkdir(mode=0o700, exist_ok=True)
-            return own if _is_private(own) and os.access(own, os.R_OK | os.W_OK | os.X_OK) else None
+            if _is_private(own) and os.access(own, os.R_OK | os.W_OK | os.X_OK):
+                _remove_oldest(own)
+                return own
     return None
+
+
+def _remove_oldest(folder: Path) -> None:
+    """Brings a folder below MAX_BYTES, once in BETWEEN_REMOVALS.
+
+    JAX can do this itself (jax_compilation_cache_max_size), but then reads the whole folder for each program that it
+    stores: 1 s where 7000 small programs fill it.
+    """
+    now, last = time.time(), folder / ".removed"
+    if last.exists() and 0 <= now - last.stat().st_mtime < BETWEEN_REMOVALS:
+        return
+    last.touch()
+    files = [(each, each.stat()) for each in os.scandir(folder) if each.is_file(follow_symlinks=False)]
+    excess = sum(status.st_size for _, status in files) - MAX_BYTES
+    for each, status in sorted(files, key=lambda file: max(file[1].st_atime, file[1].st_mtime)):
+        if excess <= 0:
+            break
+        Path(each).unlink(missing_ok=True)  # Another process may be at it too.
+        excess -= status.st_size
 
 
 def _processor() -> str:
