@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import interrupt_at, metric_lines, mistake, saved_run, tiny_config, train_config
@@ -18,6 +19,7 @@ from jaxvae.interpolate import interpolate
 from jaxvae.latents.attributes import directions
 from jaxvae.latents.attributes.directions import coarse_levels
 from jaxvae.latents.code_files import read_codes
+from jaxvae.latents.encoding import encode_split
 from jaxvae.latents.paths.details import set_details
 from jaxvae.map import draw_map
 from jaxvae.neighbours import neighbours
@@ -97,6 +99,11 @@ def _cells_are_equal(row, count):
         (("--like", "test:0", "--keep-levels", 3), "--keep-levels is 3, but must be between 0 and 2"),
         (("--keep-levels", 1), "add --like WHICH"),
         (("--temperature", 1, "nan"), "--temperature is 1 nan"),
+        (
+            ("--like", "test:0", "--keep-levels", 1, "--prior", "fitted_mixture"),
+            "--prior fitted_mixture draws the levels z2, z1 together",
+        ),
+        (("--like", "test:0", "--prior", "fitted_mixture"), "use --prior model, or --keep-levels 0 or at least 2"),
     ],
 )
 def test_levels_that_the_model_lacks_are_refused(call, run, arguments, told):
@@ -105,6 +112,17 @@ def test_levels_that_the_model_lacks_are_refused(call, run, arguments, told):
 
 def test_more_levels_than_there_are_cannot_be_written(call, run):
     mistake(call(encode, run, "--levels", 3), "--levels is 3, but for", "between 1 and 2 (z2, z1)")
+
+
+def test_the_coarsest_levels_are_those_of_whole_codes(run, disc_set):
+    opened = load(run)
+    whole, top = (encode_split(opened, disc_set, "test", levels) for levels in (None, 1))
+    assert (len(whole.mean), len(top.mean), len(top.standard_deviation)) == (2, 1, 1)
+    np.testing.assert_array_equal(top.mean[0], whole.mean[0])
+    np.testing.assert_array_equal(top.standard_deviation[0], whole.standard_deviation[0])
+    images = opened.decode(tuple(jnp.asarray(level[:3]) for level in top.mean))
+    filled = (whole.mean[0][:3], np.zeros_like(whole.mean[1][:3]))
+    np.testing.assert_array_equal(images, opened.decode(tuple(map(jnp.asarray, filled))))
 
 
 def test_a_model_of_one_level_has_none_to_keep(call, dense_run):
@@ -225,6 +243,8 @@ def test_fine_levels_of_a_path_can_be_those_of_the_start_or_their_mean(run):
 def test_a_model_without_fine_levels_has_no_details_to_choose(call, run, dense_run):
     for each in (run, dense_run):  # Both levels of the small hierarchy count as coarse.
         mistake(call(interpolate, each, "--details", "start"), "--details is start", "no fine levels")
+        # Before the images are looked for.
+        mistake(call(interpolate, each, "--details", "start", "--from", "no.png"), "--details is start")
 
 
 @pytest.mark.slow

@@ -9,7 +9,9 @@ from PIL import Image
 
 import jaxvae as jv
 from jaxvae.data.select import from_file
+from jaxvae.distributions.laplace import Laplace
 from jaxvae.errors import UserError
+from jaxvae.latents.paths.build import build_path
 
 RANDOM = np.random.default_rng(0)
 IMAGES = (RANDOM.uniform(size=(120, 1, 1, 1)) * np.ones((120, 12, 12, 1))).astype(np.float32)
@@ -243,3 +245,24 @@ def test_images_of_many_bands_train_reconstruct_and_are_shown(tmp_path):
         assert shown.mode == "RGB"
     with pytest.raises(UserError, match="have 5 bands, which no image file has"):
         from_file(tmp_path / "photo.png", data.data)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"temperature": float("nan")}, "temperature is nan, but must be at least 0 and finite"),
+        ({"temperature": -1.0}, "temperature is -1, but must be at least 0 and finite"),
+        ({"guidance": float("inf")}, "guidance is inf, but must be at least 0 and finite"),
+    ],
+)
+def test_numbers_that_no_sample_can_have_are_refused(fitted, arguments, told):
+    with pytest.raises(UserError, match=told):
+        fitted[1].sample(2, **arguments)
+
+
+def test_an_unknown_path_and_one_through_a_prior_without_a_map_are_refused(fitted):
+    run = fitted[1]
+    with pytest.raises(UserError, match="there is no path 'spherica': did you mean 'spherical'"):
+        run.interpolate(IMAGES[0], IMAGES[1], path="spherica")
+    with pytest.raises(UserError, match="no transport to N\\(0, I\\) is registered for Laplace"):
+        build_path("prior", run.vae, run.params, Laplace(np.zeros(2), np.zeros(2), 1))

@@ -76,7 +76,7 @@ def encode(
 
     import jax
 
-    from jaxvae.codes import flatten
+    from jaxvae.codes import CodeStatistics, flatten
     from jaxvae.data.select import data_set, expand_folders
     from jaxvae.latents.code_files import require_parquet, write_codes
     from jaxvae.latents.encoding import encode_images, encode_split, standardize_codes, training_statistics
@@ -98,12 +98,12 @@ def encode(
     # First, so that missing statistics are reported before the encoding.
     statistics = training_statistics(loaded, about) if standardize else None
     if names:
-        encoded = encode_images(loaded, names, about, optional=set(names) - set(which))
+        encoded = encode_images(loaded, names, about, set(names) - set(which), levels)
     else:
-        encoded = encode_split(loaded, data_set(info.data, data), split or "test")
+        encoded = encode_split(loaded, data_set(info.data, data), split or "test", levels)
     if statistics:
-        encoded = standardize_codes(encoded, statistics)
-    encoded = encoded.coarsest(levels) if levels else encoded
+        kept = statistics if levels is None else CodeStatistics(*(part[:levels] for part in statistics))
+        encoded = standardize_codes(encoded, kept)
     origin = {"run": str(info.run.resolve()), "step": info.step, "data": info.data["name"]}
     write_codes(target, encoded, origin)
     units = flatten(jax.tree.map(lambda leaf: leaf[:1], encoded.mean)).shape[1]

@@ -19,6 +19,7 @@ from jaxvae.system.local_devices import Devices, local_layout
 from jaxvae.vae import VAE, Params, Prior, code_shape
 
 BATCH_SIZE = 64
+DRAWN_AT_ONCE = 1024  # Codes; those of a hierarchy may have hundreds of thousands of units.
 
 # One program to compile or to load instead of ten.
 draw = jax.jit(lambda prior, key, temperature, count: prior.sample(key, (count,), temperature), static_argnums=3)
@@ -47,21 +48,26 @@ def sample_codes(vae: VAE, params: Params, key: PRNGKey, images: np.ndarray) -> 
 
 def decode_means(vae: VAE, params: Params, z: Code) -> np.ndarray:
     """Returns the likelihood mean at each code, float32 [n, h, w, c] clipped to [0, 1]."""
-    decode = jitted(vae)[1]
-    count = len(jax.tree.leaves(z)[0])
-    slices = [slice(start, start + BATCH_SIZE) for start in range(0, count, BATCH_SIZE)]
-    parts = [jax.tree.map(operator.itemgetter(part), z) for part in slices]
-    return np.clip(np.concatenate([np.asarray(decode(params, part), np.float32) for part in parts]), 0.0, 1.0)
+    return np.concatenate(list(_decoded(vae, params, z)))
 
 
 def decode_to_images(vae: VAE, params: Params, z: Code) -> np.ndarray:
     """Decodes codes to uint8 images: the likelihood mean at each code."""
-    return to_bytes(decode_means(vae, params, z))
+    return np.concatenate([to_bytes(part) for part in _decoded(vae, params, z)])
+
+
+def _decoded(vae: VAE, params: Params, z: Code) -> Iterator[np.ndarray]:
+    decode = jitted(vae)[1]
+    for start in range(0, len(jax.tree.leaves(z)[0]), BATCH_SIZE):
+        part = jax.tree.map(operator.itemgetter(slice(start, start + BATCH_SIZE)), z)
+        yield np.clip(np.asarray(decode(params, part), np.float32), 0.0, 1.0)
 
 
 def reconstruct(vae: VAE, params: Params, images: np.ndarray) -> np.ndarray:
-    """Encodes each image to its posterior mean and decodes it."""
-    return decode_to_images(vae, params, encode_means(vae, params, images))
+    """Encodes each image to its posterior mean and decodes it; holds the codes of one batch at a time."""
+    starts = range(0, len(images), BATCH_SIZE)
+    batches = (images[start : start + BATCH_SIZE] for start in starts)
+    return np.concatenate([decode_to_images(vae, params, encode_means(vae, params, batch)) for batch in batches])
 
 
 def stack(codes: Sequence[Code]) -> Code:
@@ -78,7 +84,7 @@ def unstack(z: Code) -> list[Code]:
 def sample_images(
     vae: VAE, params: Params, prior: Prior, key: PRNGKey, count: int, temperature: float | Sequence[float] = 1.0
 ) -> np.ndarray:
-    """Decodes `count` samples from a prior.
+    """Decodes `count` samples from a prior, holding at most DRAWN_AT_ONCE codes.
 
     Args:
         vae: The model.
@@ -88,7 +94,14 @@ def sample_images(
         count: Number of images.
         temperature: Multiplies the standard deviation of the samples; of a hierarchy also one for each level.
     """
-    return decode_to_images(vae, params, draw(prior, key, temperature, count))
+    starts = range(0, count, DRAWN_AT_ONCE)
+    keys = [key] if len(starts) == 1 else jax.random.split(key, len(starts))
+    return np.concatenate(
+        [
+            decode_to_images(vae, params, draw(prior, each, temperature, min(DRAWN_AT_ONCE, count - start)))
+            for each, start in zip(keys, starts, strict=True)
+        ]
+    )
 
 
 def posterior_batches(vae: VAE, params: Params, images: np.ndarray, devices: Devices = None) -> Iterator[Any]:

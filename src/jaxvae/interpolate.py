@@ -141,7 +141,7 @@ def interpolate(
     from jaxvae.keys import key_for
     from jaxvae.latents.code_files import saved_code
     from jaxvae.latents.paths.build import build_path
-    from jaxvae.latents.paths.details import set_details
+    from jaxvae.latents.paths.details import check_details, set_details
     from jaxvae.latents.paths.walk_report import describe_sheet, describe_walk, format_lines, measure_smoothness
     from jaxvae.latents.paths.walks import even_degrees, first_of, segment_rows, sheet, to_arrays, walk
     from jaxvae.priors.fitted import KINDS
@@ -154,6 +154,7 @@ def interpolate(
     vae, params, info = loaded
     if seed is not None and not info.config.objective.variational:
         raise UserError(f"--seed is {seed}, but {info.run} is an autoencoder, which has no posterior to sample from.")
+    check_details(vae, details)
     first, last = walk_ends(info.config.data, info.data)
     if exchanges:
         _exchange(loaded, from_ or first, with_, without, steps, degree, animations, animation, output)

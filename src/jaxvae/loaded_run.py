@@ -1,5 +1,6 @@
 """A trained model that answers in NumPy."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,8 @@ class Run(runs.Loaded):
     def decode(self, codes: Code) -> Images:
         """Returns the mean of p(x|z) at each code, as images.
 
+        The code of a hierarchy may lack its finest levels, which are then at their prior mean.
+
         Raises:
             UserError: a code is not of the model's shape, or not finite.
         """
@@ -96,10 +99,14 @@ class Run(runs.Loaded):
             guidance: how strictly they follow the request; 1 draws from the distribution under it.
 
         Raises:
-            UserError: `n` is below 1, the run has no such prior, or the prior does not know an attribute.
+            UserError: `n` is below 1, the run has no such prior, the prior does not know an attribute, or a number is
+                out of its range.
         """
         if n < 1:
             raise UserError(f"n is {n}, but must be at least 1.")
+        for name, value in (("temperature", temperature), ("guidance", guidance)):
+            if not 0 <= value < math.inf:
+                raise UserError(f"{name} is {value:g}, but must be at least 0 and finite.")
         request = parse_request(self.info.data, with_, without)
         kind = choose_prior(self, prior, request)
         return draw_requested(self, kind, request, guidance, seed, n, temperature)
@@ -292,6 +299,8 @@ class Run(runs.Loaded):
 
     def _codes(self, codes: Code) -> Code:
         like = code_shape(self.vae, self.params)
+        if self.vae.levels and isinstance(codes, tuple) and 1 <= len(codes) < len(like):
+            like = like[: len(codes)]
         if str(jax.tree.structure(codes)) != str(jax.tree.structure(like)):
             raise UserError(f"the codes are not built like those of {self.info.run}, which `encode` returns.")
 

@@ -85,7 +85,7 @@ def sample(
         prior_for,
         request_name,
     )
-    from jaxvae.latents.variations import check_levels, code_of, vary
+    from jaxvae.latents.variations import check_kept, check_levels, code_of, vary
     from jaxvae.rendering.grid import check_size, grid, save_png
     from jaxvae.runs.run import load
     from jaxvae.system.files import file_stem, number_stem
@@ -113,7 +113,9 @@ def sample(
     if like is None:
         images = draw_requested(loaded, kind, request, strength, seed, count, spreads)
     else:
-        p_z, key, code = prior_for(loaded, kind, request), key_for("sample", seed), code_of(loaded, like)
+        p_z, key = prior_for(loaded, kind, request), key_for("sample", seed)
+        check_kept(loaded, p_z, kind, kept)
+        code = code_of(loaded, like)
         rows = [vary(loaded, p_z, jax.random.clone(key), code, keep, count, spreads) for keep in kept]
         images = np.concatenate(rows)
     save_png(grid(images, columns), target)

@@ -49,7 +49,7 @@ class Inference(NamedTuple):
         log_posterior: log q(z|x).
         kl: KL(q(z|x) ‖ p(z)) [b], in closed form where the model has one, otherwise the unbiased
             log q(z|x) − log p(z) at the draws, averaged over them.
-        kl_units: the closed form unit by unit [b, ...]; None where there is none.
+        kl_units: the closed form unit by unit [b, ...]; None where there is none, of a hierarchy level by level.
         posterior: q(z|x) of each image; of a hierarchy along the (first) draw.
         kl_levels: for a hierarchy, the part of `kl` that each level contributes [b], by name; otherwise None.
     """

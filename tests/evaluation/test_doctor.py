@@ -265,6 +265,13 @@ def test_levels_without_a_rate_are_named():
     assert "2x2" in dead["dead_levels"].sentence
     assert "--objective.free-groups level" in dead["dead_levels"].flag
     assert not {"top_ignored", "dead_levels"} & set(findings(level("1x1", 1.0)))
+    # All of them, together above what counts as a collapse.
+    faint = findings(level("1x1", 0.08), level("2x2", 0.09))
+    assert {"top_ignored", "dead_levels"} <= set(faint)
+    # Levels that a fitted prior draws together have no rate; the first one that has is not the top.
+    joint = findings({"name": "1x1"}, {"name": "2x2"}, level("4x4", 0.02), level("8x8", 9.0))
+    assert "top_ignored" not in joint
+    assert "4x4" in joint["dead_levels"].sentence
 
 
 @pytest.mark.parametrize(

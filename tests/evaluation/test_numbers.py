@@ -1,13 +1,15 @@
 import math
 
+import jax
 import numpy as np
 import pytest
 
 from jaxvae.distributions.gaussian import Normal, standard_normal
 from jaxvae.distributions.gaussian_mixture import GaussianMixture
 from jaxvae.evaluation.log_likelihood import Bounds
-from jaxvae.evaluation.numbers import bound_numbers, code_numbers, likelihood_numbers, mean
+from jaxvae.evaluation.numbers import bound_numbers, code_numbers, level_numbers, likelihood_numbers, mean
 from jaxvae.evaluation.per_example import PerExample, UnitStatistics
+from jaxvae.latents.units.names import channel_groups
 from jaxvae.likelihoods import StoredBits
 
 RANDOM = np.random.default_rng(0)
@@ -109,3 +111,28 @@ def test_the_rate_of_a_map_of_codes_is_reported_by_position():
 
 def test_without_a_closed_form_no_rate_per_unit_is_reported():
     assert code_numbers(measured(kl_units=None), standard_normal((3,)))[0]["rate_per_unit_nats"] is None
+
+
+@pytest.mark.parametrize(
+    "shapes", [[(3,), (5,)], [(1, 2, 1, 3), (2, 4, 2, 3)], [(2, 2, 3), (4, 4, 2)], [(4, 3), (4, 4)]]
+)
+@pytest.mark.parametrize("without", [0, 1])
+def test_channels_of_a_level_are_those_of_a_traversal_and_levels_without_a_closed_form_have_none(shapes, without):
+    like = [jax.ShapeDtypeStruct(shape, np.float32) for shape in shapes]
+    units = sum(math.prod(shape) for shape in shapes)
+    rates, names = np.linspace(0.0, 1.0, units), ("top", "below")[: len(shapes)]
+    known = rates[math.prod(shapes[0]) if without else 0 :]
+    statistics = measured()._replace(units=UnitStatistics(np.ones(units), known))
+    levels = level_numbers(statistics, names, like)
+    assert [level["units"] for level in levels] == [math.prod(shape) for shape in shapes]
+    assert ["channels" in level for level in levels] == [not without, True]
+    for level in levels[without:]:
+        groups = [group for group in channel_groups(like, names) if group.level == level["name"]]
+        assert level["channels"] == len(groups)
+        found = np.ravel(level["rate_per_channel_nats"])
+        np.testing.assert_allclose(found, [rates[group.units].sum() for group in groups])
+
+
+def test_rates_of_some_units_are_not_given_as_those_of_all():
+    some = measured()._replace(units=UnitStatistics(np.ones(3), np.ones(2)))
+    assert code_numbers(some, standard_normal((3,)))[0]["rate_per_unit_nats"] is None

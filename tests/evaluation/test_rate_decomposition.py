@@ -3,9 +3,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.special
+import scipy.stats
 
 from jaxvae.distributions.gaussian import Normal, standard_normal
 from jaxvae.distributions.gaussian_mixture import GaussianMixture
+from jaxvae.distributions.laplace import Laplace
 from jaxvae.evaluation.rate_decomposition import CHUNK_ROWS, decompose
 
 LOG_2PI = np.log(2 * np.pi)
@@ -44,6 +46,17 @@ def test_the_two_parts_are_those_of_the_mixture_of_all_posteriors(count):
     assert measured.information.shape == measured.aggregate_kl.shape == (count,)
     np.testing.assert_allclose(measured.information, expected[0], rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(measured.aggregate_kl, expected[1], rtol=1e-4, atol=1e-4)
+
+
+def test_a_posterior_of_another_family_has_its_own_density():
+    random = np.random.default_rng(0)
+    means, log_scales = random.normal(size=(9, 3)), random.uniform(-1.0, 0.5, (9, 3))
+    posterior = Laplace(jnp.asarray(means), jnp.asarray(log_scales), 1)
+    z = posterior.sample(jax.random.key(2))
+    measured = decompose(z, posterior, standard_normal((3,)))
+    each = scipy.stats.laplace.logpdf(np.asarray(z)[:, None], means[None], np.exp(log_scales)[None]).sum(axis=2)
+    information = np.diagonal(each) - scipy.special.logsumexp(each, axis=1) + np.log(9)
+    np.testing.assert_allclose(measured.information, information, rtol=1e-4, atol=1e-4)
 
 
 def test_the_two_parts_sum_to_the_rate_at_each_code_for_any_prior():

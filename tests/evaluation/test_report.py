@@ -9,14 +9,19 @@ import pytest
 from conftest import flat_objective, tiny_config, train_config, untrained
 
 from jaxvae import MLP, Autoencoder, Conv
+from jaxvae.data.pixels import scale
+from jaxvae.distributions.laplace import Laplace
 from jaxvae.evaluation.features import build_features
 from jaxvae.evaluation.log_likelihood import importance_bounds
 from jaxvae.evaluation.per_example import build_measure
 from jaxvae.evaluation.report import Options, evaluate_run
 from jaxvae.keys import key_for
+from jaxvae.latents.encoding import encode_split
+from jaxvae.latents.units.rates import unit_rates
 from jaxvae.runs.run import load, prior_of
 from jaxvae.sharing.numbers import numbers_of
 from jaxvae.training import loop
+from jaxvae.vae import compose
 
 pytestmark = pytest.mark.slow  # Each trains and evaluates a model.
 
@@ -179,3 +184,22 @@ def test_a_map_of_codes_is_evaluated_unit_by_unit(disc_set):
     model = Conv(latent_kind="spatial", channels=(3,), latent=2)
     report, _ = evaluated(untrained(tiny_config(model=model), disc_set), disc_set, k=1, n=4)
     assert report["codes"]["units"] == len(report["codes"]["rate_per_unit_nats"]) == 8 * 8 * 2
+
+
+def test_a_posterior_of_another_family_is_evaluated_and_encoded(disc_set):
+    loaded = untrained(tiny_config(model=MLP), disc_set)
+
+    def encode(params, x):
+        posterior = loaded.vae.encode(params, x)
+        return Laplace(posterior.mean, 0.5 * posterior.log_variance, 1)
+
+    vae = loaded.vae
+    own = loaded._replace(vae=compose(vae.init, encode, vae.decode, vae.prior))
+    report = evaluated(own, disc_set, k=3, n=12).report
+    assert report["rate_nats"]["mean"] > 0
+    assert report["codes"]["rate_per_unit_nats"] is None
+    encoded = encode_split(own, disc_set, "test")
+    spread = np.sqrt(np.asarray(encode(loaded.params, scale(disc_set.split("test").images)).variance))
+    np.testing.assert_allclose(encoded.standard_deviation, spread, rtol=1e-4)
+    rates = unit_rates(own, disc_set.split("test").images)
+    assert np.isfinite(rates.values).all()

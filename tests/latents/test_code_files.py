@@ -11,12 +11,13 @@ from conftest import DENSE, mistake, saved_run, tiny_config, untrained
 from PIL import Image
 
 from jaxvae import Autoencoder, Conv
-from jaxvae.codes import CodeStatistics
+from jaxvae.codes import CodeStatistics, unflatten
 from jaxvae.decode import decode
 from jaxvae.encode import encode
 from jaxvae.errors import UserError
 from jaxvae.inference import code_statistics, decode_to_images, reconstruct
-from jaxvae.latents.code_files import read_codes, source_run, write_codes
+from jaxvae.latents import code_files
+from jaxvae.latents.code_files import read_codes, saved_code, source_run, write_codes
 from jaxvae.latents.encoding import Encoded, encode_images, encode_split, standardize_codes
 from jaxvae.runs.run import load
 from jaxvae.vae import code_shape
@@ -293,3 +294,24 @@ def test_a_deleted_run_is_not_used_for_a_file(tmp_path):
     assert source_run(tmp_path / "x.npz") == tmp_path
     with pytest.raises(UserError, match="does not exist"):
         source_run(tmp_path / "y.npz")
+
+
+def test_one_code_of_a_file_of_top_levels_is_filled_in_alone(tmp_path, monkeypatch):
+    rows, levels = np.arange(12, dtype=np.float32).reshape(4, 3), ("top", "below")
+    np.savez(tmp_path / "top.npz", mean=rows)
+    filled = []
+    monkeypatch.setattr(code_files, "unflatten", lambda rows, like: filled.append(rows.shape) or unflatten(rows, like))
+    like = (np.zeros(3, np.float32), np.zeros((2, 2), np.float32))
+    top, below = saved_code(f"{tmp_path}/top.npz:2", like, levels)
+    np.testing.assert_array_equal(top, rows[2])
+    np.testing.assert_array_equal(below, np.zeros((2, 2)))
+    assert filled == [(1, 7)]
+    with pytest.raises(UserError, match="has codes 0 to 3"):
+        saved_code(f"{tmp_path}/top.npz:4", like, levels)
+
+
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_decoded(call, dense_run):
+    np.savez("codes.npz", mean=np.zeros((2, 3), np.float32))
+    Path("file").write_text("")
+    code, _, err = call(decode, dense_run, "codes.npz", "--out", "file/sheet.png")
+    assert (code, "file is not a folder" in err) == (2, True)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from jaxvae import HVAE, BernoulliLikelihood, FullMixturePrior, TopDown, VampPrior
+from jaxvae import HVAE, IWAE, Adversarial, BernoulliLikelihood, FullMixturePrior, TopDown, VampPrior
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.errors import UserError
 from jaxvae.evaluation.linear_gaussian import exact_hierarchy
@@ -215,6 +215,9 @@ def test_blocks_in_bfloat16_keep_codes_and_bound_in_float32():
     vae, params = built(replace(SMALL_TOP_DOWN, dtype="bfloat16"))
     found, exact = (each.infer(params, jax.random.key(2), images()) for each in (vae, built(SMALL_TOP_DOWN)[0]))
     assert {leaf.dtype for leaf in jax.tree.leaves(found)} == {jnp.dtype("float32")}
+    # Not only their type: few of the numbers are ones that bfloat16 has.
+    for each in (*found.posterior.mean, vae.decode(params, found.z).mean):
+        assert np.mean(np.asarray(each.astype(jnp.bfloat16).astype(jnp.float32) == each)) < 0.1
     np.testing.assert_allclose(found.log_likelihood, exact.log_likelihood, rtol=0.1)
 
 
@@ -231,7 +234,9 @@ def test_convolutions_may_stand_next_to_the_images():
 def test_a_learned_prior_belongs_to_the_top(prior):
     vae, params = built(HVAE(hidden=8, latent=(3, 4), prior=prior, likelihood=BernoulliLikelihood()))
     drawn = vae.infer(params, jax.random.key(2), images(), 2000)
-    assert drawn.kl_units is None
+    assert drawn.kl_units[0] is None
+    assert drawn.kl_units[1].shape == (4, 4)
+    np.testing.assert_allclose(np.sum(drawn.kl_units[1], axis=1), drawn.kl_levels["z1"], rtol=1e-4)
     np.testing.assert_allclose(np.mean(drawn.log_posterior - drawn.log_prior, axis=0), drawn.kl, rtol=0.1)
     log_top = vae.prior(params).top.log_prob(drawn.z[0])
     np.testing.assert_allclose(drawn.log_prior, log_top + vae.prior(params).parts[1].log_prob(drawn.z[1]), rtol=1e-4)
@@ -249,6 +254,9 @@ def test_a_learned_prior_belongs_to_the_top(prior):
             {"blocks": (3, 3, 2, 2)},
             "model.blocks is (3, 3, 2, 2), but must be one number for each level, 1 for the coarsest",
         ),
+        ({"channels": ()}, "model.channels is (), but must be one number for each of the 4 levels"),
+        ({"latent": ()}, "model.latent is (), but must be one number for each of the 4 levels"),
+        ({"encoder_blocks": ()}, "model.encoder_blocks is (), but must be one number for each of the 4 levels"),
         ({"blocks": (1, 0, 1, 1)}, "model.blocks is (1, 0, 1, 1), but must be numbers of at least 1"),
     ],
 )
@@ -256,3 +264,12 @@ def test_levels_that_do_not_fit_are_refused(fields, told):
     with pytest.raises(UserError) as caught:
         TopDown(stem=(), **fields).build((9, 16, 3))
     assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("objective", [IWAE(samples=2), Adversarial()], ids=lambda each: each.kind)
+def test_every_bound_names_the_kl_of_each_level(objective):
+    vae, params = built(SMALL_HVAE)
+    built_objective = objective.build(4)
+    metrics = built_objective.metrics(built_objective.terms(vae, params, jax.random.key(0), images()))
+    levels = metrics["kl_nats/z2"] + metrics["kl_nats/z1"]
+    np.testing.assert_allclose(levels, metrics["kl_nats"], rtol=1e-5)

@@ -132,3 +132,17 @@ def test_the_discrepancy_of_all_units_is_subtracted_from_every_image():
     np.testing.assert_allclose(mmd_value(terms, HALF, 30.0), expected, rtol=1e-4)
     chosen = MMD(beta=0.5, mmd_weight=30.0).build(PICTURES).value
     np.testing.assert_allclose(jax.jit(chosen)(terms, jnp.asarray(0)), expected, rtol=1e-4)
+
+
+def test_each_block_of_a_hierarchy_has_channels_of_its_own():
+    units = jnp.asarray(RANDOM.uniform(size=(BATCH, 3, 2, 2, 2)), jnp.float32)  # Blocks, rows, columns, channels.
+    terms = made()._replace(kl_units=(units,))
+    found = free_value(terms, HALF, 0.9, "channel")
+    channels = np.maximum(0.9, np.asarray(units).mean(axis=0).sum(axis=(1, 2)))
+    assert channels.shape == (3, 2)
+    np.testing.assert_allclose(found, LOG_LIKELIHOOD - 0.5 * channels.sum(), rtol=1e-5)
+
+
+def test_a_level_without_a_closed_form_cannot_have_free_units():
+    with pytest.raises(TypeError, match="need a KL in closed form"):
+        free_value(made()._replace(kl_units=(None, made().kl_units)), HALF, 0.1, "unit")

@@ -2,9 +2,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import tiny_config
 from jax.test_util import check_grads
 from scipy.stats import norm
 
+from jaxvae import HVAE, BetaTCVAE
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.objectives.total_correlation import minibatch_weighted
 
@@ -77,3 +79,8 @@ def test_value_and_gradient_stay_finite_for_posteriors_far_apart(log_variance):
 
     both = jax.jit(jax.value_and_grad(total, argnums=(0, 1)))(mean, np.full((2, 2), log_variance, np.float32))
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(both))
+
+
+def test_a_hierarchy_is_refused():
+    with pytest.raises(ValueError, match="another objective, since model 'hvae' has levels"):
+        tiny_config(model=HVAE(hidden=8, latent=(3, 4)), objective=BetaTCVAE())

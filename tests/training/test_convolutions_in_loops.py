@@ -4,8 +4,9 @@ import jax
 import pytest
 from conftest import tiny_config, train_config
 
-from jaxvae import Adversarial, DevicesConfig, KLAutoencoder, TopDown
+from jaxvae import HVAE, MLP, Adversarial, DevicesConfig, KLAutoencoder, TopDown
 from jaxvae.networks.loops import as_on_accelerators
+from jaxvae.training.input_pipeline import stretch
 from jaxvae.training.planning.program import trace_step
 from jaxvae.training.sharding import over
 
@@ -55,6 +56,13 @@ def test_no_convolution_is_inside_a_loop_or_a_branch(model, objective, devices):
     found = list(inside(traced(model, objective, **devices).jaxpr, "conv_general_dilated"))
     assert len(found) > 10
     assert not any(found)
+
+
+@pytest.mark.parametrize(
+    ("model", "steps"), [(LATENTS, 1), (LEVELS, 1), (HVAE(layers="conv"), 1), (HVAE(), 5), (MLP(), 5)]
+)
+def test_only_models_without_convolutions_make_several_steps_in_one_dispatch(model, steps):
+    assert stretch(tiny_config(model=model), 0, resident=False) == steps
 
 
 def test_a_plan_for_an_accelerator_that_is_not_at_hand_keeps_the_loops():

@@ -133,3 +133,11 @@ def safe_sqrt(variance: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Returns the square root, with a gradient of 0 instead of infinity where a variance has rounded to 0."""
     positive = variance > 0
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, variance, 1.0)), 0.0)
+
+
+def log_variances(distribution: Any) -> Any | None:
+    """Returns the log-variance of each unit, shaped like its mean; None where the distribution has no variance."""
+    if hasattr(distribution, "log_variance"):
+        return distribution.log_variance
+    variance = getattr(distribution, "variance", None)
+    return None if variance is None else jax.tree.map(jnp.log, variance)

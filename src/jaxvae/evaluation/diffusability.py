@@ -10,6 +10,7 @@ from jaxtyping import Float, UInt8
 
 from jaxvae.codes import Moments, diffusion_numbers
 from jaxvae.data.pixels import scale
+from jaxvae.distributions.base import log_variances
 from jaxvae.errors import UserError
 from jaxvae.evaluation.activations import FLOAT16_MAX, largest_activation
 from jaxvae.evaluation.equivariance import Coder, Shape, equivariance
@@ -48,7 +49,7 @@ def latent_numbers(loaded: Loaded, posterior: Any, images: UInt8[np.ndarray, "n 
             "transform": "DCT-II; images as block means of the resolution of the latents",
         },
         "equivariance": {"n": len(moved), **equivariance(coders(loaded), moved)},
-        "channels": channel_numbers(means, posterior.log_variance if variational else None),
+        "channels": channel_numbers(means, log_variances(posterior) if variational else None),
         "scale": {"of": "posterior means", **_scale(means)},
         "largest_activation": largest_activations(loaded, moved, means[: len(moved)]),
     }
@@ -77,7 +78,8 @@ def channel_numbers(
 
     Args:
         means: posterior means.
-        log_variance: of the posteriors; None for a plain autoencoder, whose channels follow the original rule.
+        log_variance: of the posteriors; None for a plain autoencoder, or posteriors without a variance, whose
+            channels follow the original rule.
     """
     shape = means.shape[1:]
     signal = unit_variances(means).reshape(shape).mean(axis=(0, 1))

@@ -11,13 +11,13 @@ from jaxtyping import Float
 
 from jaxvae.codes import Code
 from jaxvae.data.summary import check_range
+from jaxvae.distributions.base import log_variances
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.distributions.levels import Levels
 from jaxvae.evaluation.activations import FLOAT16_MAX
 from jaxvae.evaluation.streaming import unit_means, unit_variances
 from jaxvae.experiment import Config
 from jaxvae.likelihoods.base import LOG_SCALE_RANGE
-from jaxvae.models import GaussianModel
 from jaxvae.priors.flow_matching import FlowMatching
 from jaxvae.priors.row_prior import RowPrior
 from jaxvae.vae import VAE, Params, Prior
@@ -104,10 +104,10 @@ def pixels(facts: Facts) -> Iterator[Finding]:
     low, high = facts.stored_range
     if (sentence := check_range(low, high)) is not None:
         yield Finding("narrow_pixels", sentence, "--data.source with 8-bit images, or arrays of floats in [0, 1]")
-    if likelihood.kind == "bernoulli" and kind == "scaled" and facts.grey_share > 0.0:
+    if not likelihood.density and likelihood.stored_bits(kind) is None and facts.grey_share > 0.0:
         sentence = (
-            f"A Bernoulli likelihood of grey values, which {facts.grey_share:.0%} of the pixels are: the numbers are "
-            "cross-entropies, not log-likelihoods, and cannot be compared with published ones."
+            f"The likelihood is {likelihood.kind}, but {facts.grey_share:.0%} of the pixels are grey: the numbers are "
+            " cross-entropies, not log-likelihoods, and cannot be compared with published ones."
         )
         yield Finding("grey_bernoulli", sentence, "--data.pixels binarized")
     if likelihood.density and kind == "scaled":
@@ -142,11 +142,11 @@ def idle_levels(facts: Facts) -> Iterator[Finding]:
     """Yields findings about levels of a hierarchy that carry nothing."""
     rates = {each["name"]: each["rate_nats"]["mean"] for each in facts.levels if "rate_nats" in each}
     idle = [name for name, rate in rates.items() if rate < COLLAPSED_NATS]
-    if not idle or len(idle) == len(rates):
+    if not idle or next(collapse(facts), None) is not None:
         return
     config = facts.config
     remedy = config.objective.idle_level_remedy(config.model, config.train.steps, config.train.learning_rate)
-    top = next(iter(rates))
+    top = facts.levels[0]["name"]
     if idle[0] == top:
         sentence = f"The hierarchy ignores its top: level {top} has a rate of {rates[top]:.3f} nats."
         yield Finding("top_ignored", sentence, remedy)
@@ -162,7 +162,8 @@ def spread(facts: Facts) -> Iterator[Finding]:
         wide is not None
         and wide > WIDE_VARIANCE
         and not facts.levels
-        and facts.config.model.prior.kind == "standard_normal"
+        and facts.config.model.prior.closed_form
+        and not facts.config.model.prior.learned
     ):
         sentence = f"A unit is over-active: its codes have variance {wide:.1f} where the prior N(0, I) has 1."
         yield Finding("over_active_units", sentence, towards_the_prior(facts.config))
@@ -308,14 +309,19 @@ NEAR = 0.1
 EXAMPLES = 64
 
 
-def widest_variance(posterior: Any) -> float:
-    """Returns the largest variance of one unit over all codes: that of the means, plus the mean of the variances."""
-    return float(np.max(unit_variances(posterior.mean) + unit_means(posterior.log_variance, np.exp)))
+def widest_variance(posterior: Any) -> float | None:
+    """Returns the largest variance of one unit over all codes: that of the means, plus the mean of the variances.
+
+    None where the posterior has no variance.
+    """
+    if (within := log_variances(posterior)) is None:
+        return None
+    return float(np.max(unit_variances(posterior.mean) + unit_means(within, np.exp)))
 
 
-def posterior_at_bound(posterior: Normal, config: GaussianModel) -> float:
+def posterior_at_bound(posterior: Any, bounds: tuple[float, float]) -> float:
     """Returns the share of the log-variances of q(z|x) that are within NEAR of a bound."""
-    low, high = config.log_variance_range
+    low, high = bounds
     near = unit_means(posterior.log_variance, lambda rows: (rows < low + NEAR) | (rows > high - NEAR))
     return float(np.mean(near))
 

@@ -61,14 +61,15 @@ def level_numbers(measured: PerExample, levels: tuple[str, ...], like: Code) -> 
     """Returns rate, active units and channels of each level of a hierarchy, coarsest first; empty for other models.
 
     A channel is the last axis of a level, of each of its blocks. It is active if its mean KL is above
-    ACTIVE_CHANNEL_NATS; the KL has a closed form where the prior is Gaussian.
+    ACTIVE_CHANNEL_NATS; the KL has a closed form where the prior is Gaussian: below the coarsest level always.
 
     Args:
         measured: of all images.
         levels: their names.
         like: a pytree with the shape of one code.
     """
-    numbers, first = [], 0
+    numbers, first, known = [], 0, measured.units.rates
+    without = 0 if known is None else len(measured.units.variances) - len(known)  # Units without a closed form.
     for name, shape in zip(levels, [level.shape for level in like], strict=True):
         units = slice(first, first := first + math.prod(shape))
         each: dict[str, Any] = {
@@ -78,9 +79,10 @@ def level_numbers(measured: PerExample, levels: tuple[str, ...], like: Code) -> 
         }
         if f"kl_nats/{name}" in measured.values:
             each["rate_nats"] = mean(measured.values[f"kl_nats/{name}"])
-        if measured.units.rates is not None:
-            rates = measured.units.rates[units].reshape(shape)
-            channels = rates.reshape(shape[0], -1, shape[-1]).sum(axis=1) if len(shape) > 1 else rates
+        if known is not None and units.start >= without:
+            rates = known[units.start - without : units.stop - without].reshape(shape)
+            # Of a map [h, w, c] the sum over places; those of a hierarchy have an axis of blocks before them.
+            channels = rates.sum(axis=(-3, -2)) if len(shape) > 2 else rates
             each |= {
                 "channels": channels.size,
                 "active_channels": int(np.sum(channels > ACTIVE_CHANNEL_NATS)),
@@ -97,7 +99,7 @@ def code_numbers(measured: PerExample, prior: Prior) -> tuple[dict[str, Any], di
         "units": len(variances),
         "active_units": int(np.sum(variances > ACTIVE_VARIANCE)),
         "active_unit_rule": f"Var_x(E[z|x]) > {ACTIVE_VARIANCE}",
-        "rate_per_unit_nats": None if rates is None else rates.tolist(),
+        "rate_per_unit_nats": None if rates is None or len(rates) < len(variances) else rates.tolist(),
     }
     of = ""
     if isinstance(prior, Levels):

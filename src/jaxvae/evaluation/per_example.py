@@ -26,11 +26,12 @@ class UnitStatistics(NamedTuple):
 
     Attributes:
         variances: of the posterior means.
-        rates: mean KL in nats; None where there is no closed form.
+        rates: mean KL in nats of the last r units; None where there is no closed form. They are all units, or those
+            below the coarsest levels of a hierarchy where only these have one.
     """
 
     variances: Float[np.ndarray, " d"]
-    rates: Float[np.ndarray, " d"] | None
+    rates: Float[np.ndarray, " r"] | None
 
 
 class PerExample(NamedTuple):
@@ -77,15 +78,18 @@ def psnr(x: Float[ArrayLike, "b h w c"], reconstruction: Float[Array, "b h w c"]
     return -10.0 * jnp.log10(jnp.maximum(error, 1e-10))
 
 
-def build_measure(vae: VAE, config: Config, batch_size: int | None = None, devices: Devices = None) -> Measure:
+def build_measure(
+    vae: VAE, config: Config, batch_size: int | None = None, devices: Devices = None, examples: int = 1
+) -> Measure:
     """Returns the function (params, key, images uint8 [n, h, w, c]) -> PerExample of all n, each counted once.
 
     The terms are those of training, with β = 1. The value of the objective itself has its weights of the last step, and
     is missing where it compares the images of a batch. Reconstructions are the likelihood's mean at the posterior mean.
-    Each of the devices (None: all of this process) takes its share of a batch.
+    Each of the devices (None: all of this process) takes its share of a batch. `examples` is the number of training
+    images, which an objective may use.
     """
     last = jnp.asarray(config.train.steps)
-    objective, bits = config.objective.build(1), config.model.likelihood.stored_bits(config.data.pixels)
+    objective, bits = config.objective.build(examples), config.model.likelihood.stored_bits(config.data.pixels)
 
     def one(params: Params, prior: Prior, key: PRNGKey, image: Array) -> Any:
         pixel_key, noise_key = jax.random.split(key)
@@ -97,7 +101,7 @@ def build_measure(vae: VAE, config: Config, batch_size: int | None = None, devic
         values["psnr_db"] = psnr(clean, vae.decode(params, vae.encode(params, clean).mean).mean)
         kept = (terms.posterior.top, terms.z[0]) if vae.levels else (terms.posterior, terms.z)
         kl_units = getattr(terms, "kl_units", None)
-        rows = (flatten(terms.posterior.mean), None if kl_units is None else flatten(kl_units))
+        rows = (flatten(terms.posterior.mean), flatten(kl_units) if jax.tree.leaves(kl_units) else None)
         return jax.tree.map(lambda leaf: leaf[0], ((values, *kept), rows))
 
     batch = jax.jit(jax.vmap(one, (None, None, 0, 0)))

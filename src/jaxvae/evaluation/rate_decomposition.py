@@ -40,13 +40,22 @@ def decompose(z: Code, posterior: Any, prior: Prior) -> Decomposition:
     count = len(jax.tree.leaves(z)[0])
 
     @jax.jit
-    def log_densities(rows: Array, means: Array, log_variances: Array) -> Array:
+    def log_total(z: Code, posterior: Any) -> Array:
         """Returns log Σ_j q(z_i|x_j) over the posteriors given."""
-        mixture = GaussianMixture(jnp.zeros(len(means)), means, log_variances)
-        return mixture.log_prob(rows) + jnp.log(len(means))
+        if isinstance(posterior, Normal):  # By matrix products, instead of each density on its own.
+            means, log_variances = flatten(posterior.mean), flatten(posterior.log_variance)
+            mixture = GaussianMixture(jnp.zeros(len(means)), means, log_variances)
+            return mixture.log_prob(flatten(z)) + jnp.log(len(means))
+
+        def log_prob(z: Code, one: Any) -> Array:
+            density: Array = one.log_prob(z)
+            return density
+
+        each = jax.vmap(jax.vmap(log_prob, (None, 0)), (0, None))
+        return jax.nn.logsumexp(each(z, posterior), axis=1)
 
     @jax.jit
-    def log_own(z: Code, posterior: Normal, prior: Prior) -> tuple[Array, Array]:
+    def log_own(z: Code, posterior: Any, prior: Prior) -> tuple[Array, Array]:
         return posterior.log_prob(z), prior.log_prob(z)
 
     log_posterior, log_prior, joint = (np.empty(count) for _ in range(3))
@@ -54,11 +63,10 @@ def decompose(z: Code, posterior: Any, prior: Prior) -> Decomposition:
         chunk = slice(start, start + CHUNK_ROWS)
         some_z, some_posteriors = _take(z, chunk), _take(posterior, chunk)
         log_posterior[chunk], log_prior[chunk] = log_own(some_z, some_posteriors, prior)
-        rows, total = flatten(some_z), np.full(len(log_prior[chunk]), -np.inf)
+        total = np.full(len(log_prior[chunk]), -np.inf)
         for first in range(0, count, POSTERIORS_AT_ONCE):
             others = _take(posterior, slice(first, first + POSTERIORS_AT_ONCE))
-            densities = log_densities(rows, flatten(others.mean), flatten(others.log_variance))
-            total = np.logaddexp(total, np.asarray(densities, np.float64))
+            total = np.logaddexp(total, np.asarray(log_total(some_z, others), np.float64))
         joint[chunk] = total - np.log(count)
     return Decomposition(log_posterior - joint, joint - log_prior)
 

@@ -30,7 +30,6 @@ from jaxvae.evaluation.per_example import OBJECTIVE, PerExample, build_measure
 from jaxvae.evaluation.training_record import recent_training
 from jaxvae.inference import encode_means
 from jaxvae.keys import key_for
-from jaxvae.models import GaussianModel
 from jaxvae.objectives import ELBO
 from jaxvae.objectives.metrics import ACTIVE_VARIANCE
 from jaxvae.runs.run import Info, Loaded, prior_of, versions
@@ -72,7 +71,8 @@ def evaluate_run(loaded: Loaded, prepared: Prepared, options: Options, features:
     # The bound itself, whatever objective it was trained with.
     config = replace(info.config, objective=ELBO()) if has_prior else info.config
     prior = prior_of(loaded, options.prior)
-    measure = build_measure(with_prior(vae, prior), config, options.batch_size)
+    examples = prepared.info["splits"]["train"]["n"]
+    measure = build_measure(with_prior(vae, prior), config, options.batch_size, examples=examples)
     measured = measure(params, keys[0], images)
     report: dict[str, Any] = {"format_version": FORMAT_VERSION}
     report["protocol"] = protocol(info, prepared, options, len(images))
@@ -94,7 +94,7 @@ def evaluate_run(loaded: Loaded, prepared: Prepared, options: Options, features:
     shown = measure_images(vae, params, prior, keys[1], images, features)
     per_example |= shown.per_example
     report["pictures"] = {"psnr_db": mean(measured.values["psnr_db"]), **shown.numbers}
-    if is_map(measured.posterior.mean):
+    if not vae.levels and is_map(measured.posterior.mean):
         report["latents"] = latent_numbers(loaded, measured.posterior, images)
     training = prepared.split("train").images[: len(images)]
     trained = measure(params, keys[0], training) if has_prior and options.split != "train" else None
@@ -114,7 +114,7 @@ def _facts(
     model = info.config.model
     ranges = [part["range"] for part in prepared.info["splits"].values()]
     shown = report["pictures"]
-    has_prior = "rate_nats" in report
+    has_prior, bounds = "rate_nats" in report, getattr(model, "log_variance_range", None)
     return Facts(
         config=info.config,
         prior=options.prior,
@@ -127,8 +127,9 @@ def _facts(
         active_units=int(np.sum(measured.units.variances > ACTIVE_VARIANCE)),
         rate_nats=report["rate_nats"]["mean"] if has_prior else None,
         widest_variance=widest_variance(measured.posterior) if has_prior else None,
-        posterior_at_bound=posterior_at_bound(measured.posterior, model)
-        if has_prior and isinstance(model, GaussianModel)
+        # A hierarchy's range is of log-variances in other units than those of its codes.
+        posterior_at_bound=posterior_at_bound(measured.posterior, bounds)
+        if has_prior and bounds is not None and not vae.levels and hasattr(measured.posterior, "log_variance")
         else None,
         # Only a density grows without bound as its scale falls; a probability may be as sharp as it likes.
         scale_at_bound=scale_at_bound(vae, params, encode_means(vae, params, images[:EXAMPLES]))

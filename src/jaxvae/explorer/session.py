@@ -33,7 +33,8 @@ from jaxvae.latents.attributes.request import parse_request
 from jaxvae.latents.units.rates import unit_rates
 from jaxvae.runs.run import Loaded
 
-CACHED_ENDS, CACHED_PATHS = 256, 64  # Sizes of the caches.
+CACHED_ENDS, CACHED_PATHS = 256, 64  # Entries of the caches, or fewer:
+CACHED_BYTES = 2**28  # of paths together; a hierarchy may have hundreds of thousands of units.
 RATE_IMAGES = 1000  # Images used to order units.
 DIRECTION_IMAGES = 5000  # Images used to learn attributes, and their exchange.
 
@@ -135,7 +136,9 @@ def open_session(loaded: Loaded, data: Path | None, units: int) -> Session:
             return exchanged(face)
         return End(face, describe(face), moves.decode_rows(loaded, row(face)[None])[0], row(face))
 
-    @lru_cache(maxsize=CACHED_PATHS)
+    bytes_of_path = (moves.PATH_STEPS + 1) * loaded.vae.units(loaded.params) * np.dtype(np.float32).itemsize
+
+    @lru_cache(maxsize=max(1, min(CACHED_PATHS, CACHED_BYTES // bytes_of_path)))
     def path(first: Face, last: Face, name: str) -> Float[np.ndarray, "s d"]:
         return moves.path_rows(loaded, named_path(name), row(first), row(last))
 

@@ -81,23 +81,7 @@ def read_codes(path: Path, like: Code, levels: tuple[str, ...] = ()) -> SavedCod
     Raises:
         UserError: If the file is missing, damaged or not an .npz file, or if its codes have another shape.
     """
-    arrays = _read(path)
-    if "mean" not in arrays:
-        raise UserError(
-            f"{path} has the arrays {', '.join(arrays) or 'none'}; expected codes named 'mean', as python -m "
-            "jaxvae.encode writes them, or a single array."
-        )
-    mean = _to_code(arrays["mean"], like, path, levels)
-    scales = [f"code_{field}" for field in CodeStatistics._fields]
-    present = [name for name in scales if name in arrays]
-    if present and present != scales:
-        raise UserError(f"{path} has only {present[0]}; standardised codes need {' and '.join(scales)}.")
-    if present:
-        scale = (_to_code(arrays[name][None], like, path, levels) for name in scales)
-        mean = CodeStatistics(*(jax.tree.map(lambda leaf: leaf[0], each) for each in scale)).restore(mean)
-    names = arrays.get("names")
-    count = len(arrays["mean"])
-    return SavedCodes(mean, tuple(map(str, range(count) if names is None or names.shape != (count,) else names)))
+    return _codes_of(_read(path), like, path, levels)
 
 
 def saved_code(which: str, like: Code, levels: tuple[str, ...] = ()) -> Code | None:
@@ -114,10 +98,32 @@ def saved_code(which: str, like: Code, levels: tuple[str, ...] = ()) -> Code | N
     name, _, number = which.rpartition(":")
     if Path(name).suffix.lower() not in (".npz", ".npy") or not number.isdecimal():
         return None
-    saved = read_codes(Path(name), like, levels)
-    if int(number) >= len(saved.names):
-        raise UserError(f"{which} does not exist; {name} has codes 0 to {len(saved.names) - 1}.")
-    return jax.tree.map(lambda leaf: leaf[int(number)], saved.mean)
+    arrays, row = _read(Path(name)), int(number)
+    count = len(arrays["mean"]) if "mean" in arrays and arrays["mean"].ndim else 0
+    if count and row >= count:
+        raise UserError(f"{which} does not exist; {name} has codes 0 to {count - 1}.")
+    # Cut first: the levels that a file lacks are filled in.
+    one = {key: array[row : row + 1] if key == "mean" and count else array for key, array in arrays.items()}
+    return jax.tree.map(lambda leaf: leaf[0], _codes_of(one, like, Path(name), levels).mean)
+
+
+def _codes_of(arrays: dict[str, np.ndarray], like: Code, path: Path, levels: tuple[str, ...]) -> SavedCodes:
+    if "mean" not in arrays:
+        raise UserError(
+            f"{path} has the arrays {', '.join(arrays) or 'none'}; expected codes named 'mean', as python -m "
+            "jaxvae.encode writes them, or a single array."
+        )
+    mean = _to_code(arrays["mean"], like, path, levels)
+    scales = [f"code_{field}" for field in CodeStatistics._fields]
+    present = [name for name in scales if name in arrays]
+    if present and present != scales:
+        raise UserError(f"{path} has only {present[0]}; standardised codes need {' and '.join(scales)}.")
+    if present:
+        scale = (_to_code(arrays[name][None], like, path, levels) for name in scales)
+        mean = CodeStatistics(*(jax.tree.map(lambda leaf: leaf[0], each) for each in scale)).restore(mean)
+    names = arrays.get("names")
+    count = len(arrays["mean"])
+    return SavedCodes(mean, tuple(map(str, range(count) if names is None or names.shape != (count,) else names)))
 
 
 def source_run(path: Path) -> Path | None:

@@ -10,8 +10,9 @@ import numpy as np
 from jaxvae.codes import Code, CodeStatistics
 from jaxvae.data.prepared import Prepared
 from jaxvae.data.select import data_set, select
+from jaxvae.distributions.base import log_variances
 from jaxvae.errors import UserError
-from jaxvae.inference import BATCH_SIZE, code_statistics, posterior_batches, posteriors
+from jaxvae.inference import BATCH_SIZE, code_statistics, posterior_batches
 from jaxvae.runs.run import Loaded
 from jaxvae.system.progress import progress
 
@@ -41,31 +42,27 @@ class Encoded(NamedTuple):
     classes: dict[str, list[str]] = {}  # noqa: RUF012
     statistics: CodeStatistics | None = None
 
-    def coarsest(self, levels: int) -> "Encoded":
-        """Returns the coarsest levels of the codes of a hierarchy."""
-        deviation, statistics = self.standard_deviation, self.statistics
-        return self._replace(
-            mean=self.mean[:levels],
-            standard_deviation=None if deviation is None else deviation[:levels],
-            statistics=statistics and CodeStatistics(*(part[:levels] for part in statistics)),
-        )
 
-
-def encode_split(loaded: Loaded, prepared: Prepared, split: str) -> Encoded:
-    """Encodes all images of a split, with their attributes."""
+def encode_split(loaded: Loaded, prepared: Prepared, split: str, levels: int | None = None) -> Encoded:
+    """Encodes all images of a split, with their attributes; `levels` keeps as many of the coarsest of a hierarchy."""
     vae, params, _ = loaded
     images, attributes = prepared.split(split)
     batches = posterior_batches(vae, params, images)
-    parts = list(progress(batches, -(-len(images) // BATCH_SIZE), f"encoding {split}", "batches"))
+    batches = progress(batches, -(-len(images) // BATCH_SIZE), f"encoding {split}", "batches")
+    parts = [_moments(loaded, each, levels) for each in batches]
     names = tuple(f"{split}:{index}" for index in range(len(images)))
     table = np.asarray(attributes) if prepared.attributes else None
-    return _from_posteriors(loaded, names, parts)._replace(
+    return _encoded(names, parts)._replace(
         attributes=table, attribute_names=prepared.attributes, classes=dict(prepared.info["classes"])
     )
 
 
 def encode_images(
-    loaded: Loaded, which: Sequence[str], data: dict[str, Any], optional: Collection[str] = ()
+    loaded: Loaded,
+    which: Sequence[str],
+    data: dict[str, Any],
+    optional: Collection[str] = (),
+    levels: int | None = None,
 ) -> Encoded:
     """Encodes images, resized to the model's input shape.
 
@@ -74,6 +71,7 @@ def encode_images(
         which: The images (see `select`).
         data: The description of the prepared dataset stored in a checkpoint.
         optional: Those that are skipped with a warning if they cannot be read.
+        levels: Keeps as many of the coarsest levels of a hierarchy; None for all.
 
     Raises:
         UserError: If another image cannot be read, or none at all.
@@ -92,12 +90,13 @@ def encode_images(
                     raise
                 unreadable.append(str(error))
         if images:
-            parts.append(posteriors(vae, params, np.stack(images)))
+            batches = posterior_batches(vae, params, np.stack(images))
+            parts += [_moments(loaded, each, levels) for each in batches]
     if unreadable:
         logger.warning("skipped %d of %d images, the first because %s", len(unreadable), len(which), unreadable[0])
     if not names:
         raise UserError(f"none of the {len(which)} images can be read; the first because {unreadable[0]}")
-    return _from_posteriors(loaded, tuple(names), parts)
+    return _encoded(tuple(names), parts)
 
 
 def standardize_codes(encoded: Encoded, statistics: CodeStatistics) -> Encoded:
@@ -128,8 +127,12 @@ def training_statistics(loaded: Loaded, data: dict[str, Any]) -> CodeStatistics:
     return code_statistics(vae, params, images)
 
 
-def _from_posteriors(loaded: Loaded, names: tuple[str, ...], parts: list[Any]) -> Encoded:
-    posterior = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
-    if not loaded.info.config.objective.variational:
-        return Encoded(names, posterior.mean, None)
-    return Encoded(names, posterior.mean, jax.tree.map(lambda each: np.exp(0.5 * each), posterior.log_variance))
+def _moments(loaded: Loaded, posterior: Any, levels: int | None) -> tuple[Code, Code | None]:
+    """Returns mean and standard deviation of the posteriors of a batch; None for the latter where there is none."""
+    spread = log_variances(posterior) if loaded.info.config.objective.variational else None
+    parts = (posterior.mean, jax.tree.map(lambda each: np.exp(0.5 * np.asarray(each)), spread))
+    return parts if levels is None else (parts[0][:levels], None if parts[1] is None else parts[1][:levels])
+
+
+def _encoded(names: tuple[str, ...], parts: list[tuple[Code, Code | None]]) -> Encoded:
+    return Encoded(names, *jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts))

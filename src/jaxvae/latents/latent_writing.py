@@ -13,6 +13,7 @@ import numpy as np
 from jaxvae.codes import Moments, diffusion_numbers
 from jaxvae.data.prepared import Prepared
 from jaxvae.data.sources.base import SPLITS
+from jaxvae.distributions.base import log_variances
 from jaxvae.errors import UserError, suggest
 from jaxvae.inference import BATCH_SIZE, posterior_batches
 from jaxvae.latents.latent_folder import (
@@ -196,9 +197,8 @@ def _merge(first: _Statistics, second: _Statistics) -> _Statistics:
 
 
 def _deviations(posterior: Any, mean: np.ndarray, variational: bool) -> np.ndarray:
-    if not variational:
-        return np.zeros_like(mean)
-    return np.exp(0.5 * np.asarray(jax.tree.leaves(posterior.log_variance)[0], np.float32))
+    spread = log_variances(posterior) if variational else None
+    return np.zeros_like(mean) if spread is None else np.exp(0.5 * np.asarray(jax.tree.leaves(spread)[0], np.float32))
 
 
 def _append(file: IO[bytes], array: np.ndarray, count: int) -> None:

@@ -30,6 +30,17 @@ def check_levels(loaded: Loaded, temperature: Sequence[float], like: str | None,
         )
 
 
+def check_kept(loaded: Loaded, prior: Prior, name: str, kept: Sequence[int]) -> None:
+    """Raises `UserError` where a prior draws levels together, of which some are to be kept."""
+    together = getattr(prior, "joint", 0)
+    if any(0 < keep < together for keep in kept):
+        names = ", ".join(loaded.vae.levels[:together])
+        raise UserError(
+            f"--prior {name} draws the levels {names} together, and cannot draw some of them given the others; use "
+            f"--prior model, or --keep-levels 0 or at least {together}."
+        )
+
+
 def code_of(loaded: Loaded, which: str) -> Code:
     """Returns the code of an image or a saved code by name, as the commands take them."""
     vae, params, info = loaded

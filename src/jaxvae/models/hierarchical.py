@@ -103,7 +103,10 @@ def hierarchical_vae(networks: HierarchyNetworks, head: LikelihoodHead, learned_
         kls = over_draws([top_kl, *(q.kl(p) for q, p in parts)])
         names = ["+".join(networks.levels[:first]), *networks.levels[first:]]
         kl_levels, kl = dict(zip(names, kls, strict=True)), sum(kls[1:], kls[0])
-        kl_units = tuple(q.kl_units(p) for q, p in zip(q_z, p_z.parts, strict=True)) if closed else None
+        # None for levels without a closed form: a tree without leaves there.
+        kl_top = (q_z[0].kl_units(p_z.top),) if closed else (None,) * first
+        below = zip(q_z[first:], p_z.parts[1:], strict=True)
+        kl_units = (*kl_top, *(q.kl_units(p) for q, p in below))
         heads = (way.means, way.log_variances)
         posterior = LevelPosterior(*(jax.tree.map(lambda leaf: leaf[0], heads) if draws else heads))
         return Inference(z, log_likelihood, log_prior, log_posterior, kl, over_draws(kl_units), posterior, kl_levels)

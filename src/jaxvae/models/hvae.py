@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 class HVAE(ModelConfig):
     """Two levels of latents, z2 above z1, with gated layers; `model.prior` is that of z2."""
 
-    convolutional = False
     hierarchical = True
 
     layers: Literal["dense", "conv"] = "dense"
@@ -26,6 +25,11 @@ class HVAE(ModelConfig):
     """Units of z2, the top level, and of z1."""
     log_variance_range: tuple[float, float] = (-6.0, 2.0)
     """Bounds of the log-variances of both levels, approached smoothly."""
+
+    @property
+    def convolutional(self) -> bool:  # type: ignore[override]
+        """Whether convolutions stand next to the images."""
+        return self.layers == "conv"
 
     def check(self) -> None:
         """Refuses levels without units, and bounds that leave the log-variances no room."""

@@ -37,9 +37,11 @@ class TopDown(ModelConfig):
         self.require_at_least(1, "middle")
         for name, least in (("stem", 1), ("channels", 1), ("blocks", 1), ("encoder_blocks", 0), ("latent", 1)):
             value = getattr(self, name)
-            sizes = (value,) * len(self.blocks) if isinstance(value, int) else value or ()
+            if value is None:
+                continue
+            sizes = (value,) * len(self.blocks) if isinstance(value, int) else value
             self.require(all(size >= least for size in sizes), name, f"numbers of at least {least}")
-            if name in ("channels", "encoder_blocks", "latent") and sizes:
+            if name in ("channels", "encoder_blocks", "latent"):
                 wanted = f"one number for each of the {len(self.blocks)} levels of model.blocks"
                 self.require(len(sizes) == len(self.blocks), name, wanted)
         # With a second block q of the coarsest level would depend on a draw of the first, not on the image alone.

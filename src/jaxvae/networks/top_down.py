@@ -48,12 +48,14 @@ class Bottleneck(nn.Module):
     """Activation and convolution four times: to the `middle` channels, twice within them, and to the output's.
 
     The kernels within are 3x3, or 1x1 on maps of at most two pixels a side. `scale` multiplies the last initial kernel.
+    Heads of distributions have a `last` layer of float32: a mean divided by a small scale needs its digits.
     """
 
     middle: int
     channels: int
     dtype: DTypeLike
     scale: float = 1.0
+    last: DTypeLike | None = None
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b h w {self.channels}"]:
@@ -61,7 +63,7 @@ class Bottleneck(nn.Module):
         x = nn.Dense(self.middle, dtype=self.dtype, kernel_init=kernel_init)(nn.silu(x.astype(self.dtype)))
         for _ in range(2):
             x = nn.Conv(self.middle, size, dtype=self.dtype, kernel_init=kernel_init)(nn.silu(x))
-        return Dense(self.channels, self.dtype, self.scale)(nn.silu(x))
+        return Dense(self.channels, self.last or self.dtype, self.scale)(nn.silu(x))
 
 
 class Residual(nn.Module):
@@ -112,13 +114,13 @@ class Block(nn.Module):
             draw: whether `code` is noise.
         """
         channels = y.shape[-1]
-        heads = Bottleneck(self.middle, channels + 2 * self.latent, self.dtype, 0.0)(y).astype(jnp.float32)
+        heads = Bottleneck(self.middle, channels + 2 * self.latent, self.dtype, 0.0, jnp.float32)(y)
         prior_mean, prior_raw, shown = jnp.split(heads, (self.latent, 2 * self.latent), axis=-1)
         prior_log_scale = log_scale(prior_raw)
         mean = log_variance = code
         if features is not None:
             seen = jnp.concatenate([y, features], axis=-1)
-            heads = Bottleneck(self.middle, 2 * self.latent, self.dtype)(seen).astype(jnp.float32)
+            heads = Bottleneck(self.middle, 2 * self.latent, self.dtype, last=jnp.float32)(seen)
             mean, raw = jnp.split(heads, 2, axis=-1)
             # In units of the prior.
             mean = (mean - prior_mean) * jnp.exp(-prior_log_scale)
@@ -155,7 +157,10 @@ class Stem(nn.Module):
 
 
 class Output(nn.Module):
-    """The map at the finest resolution to the output at that of the image, the mirror of `Stem`."""
+    """The map at the finest resolution to the output at that of the image, the mirror of `Stem`.
+
+    The last layer is one of float32: bfloat16 would round the image to steps of half a grey level.
+    """
 
     shape: tuple[int, int, int]
     stem: tuple[int, ...]
@@ -167,11 +172,14 @@ class Output(nn.Module):
         *finer, _ = level_sizes(height, width, len(self.stem))
         y = y.astype(self.dtype)
         if not self.stem:
-            return nn.Conv(outputs, (3, 3), dtype=self.dtype)(nn.silu(y)).astype(jnp.float32)
+            return nn.Conv(outputs, (3, 3), dtype=jnp.float32)(nn.silu(y))
         y = nn.Dense(self.stem[-1], dtype=self.dtype, kernel_init=kernel_init)(nn.silu(y))
-        for (rows, columns), channels in zip(reversed(finer), (*self.stem[-2::-1], outputs), strict=True):
-            y = Deconv(channels, self.dtype)(nn.silu(y))[:, :rows, :columns]
-        return y.astype(jnp.float32)
+        dtypes = (*[self.dtype] * (len(self.stem) - 1), jnp.float32)
+        for (rows, columns), channels, dtype in zip(
+            reversed(finer), (*self.stem[-2::-1], outputs), dtypes, strict=True
+        ):
+            y = Deconv(channels, dtype)(nn.silu(y))[:, :rows, :columns]
+        return y
 
 
 class Smaller(nn.Module):

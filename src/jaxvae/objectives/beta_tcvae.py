@@ -24,7 +24,8 @@ class BetaTCVAE(AnnealedObjective):
     kind = "beta_tcvae"
 
     def check_model(self, model: ModelConfig, batch_size: int) -> None:
-        """Refuses a prior whose units are not independent."""
+        """Refuses a hierarchy, and a prior whose units are not independent."""
+        self.require(not model.hierarchical, "kind", f"another objective, since model {model.kind!r} has levels")
         wanted = "'standard_normal' for objective 'beta_tcvae'"
         require(model.prior.factorized, "model.prior", model.prior.kind, wanted)
 

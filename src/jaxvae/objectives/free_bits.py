@@ -15,8 +15,8 @@ def free_value(terms: Inference, beta: Float[Array, ""], free_nats: float, group
         terms: of the batch.
         beta: the weight.
         free_nats: λ, in nats per group.
-        groups: what a group is: each "unit", each "channel" of a spatial code, each "level" of a hierarchy, or
-            the whole "code".
+        groups: what a group is: each "unit", each "channel" of a map (in each block of a hierarchy), each "level" of a
+            hierarchy, or the whole "code".
     """
     if groups == "code":
         means = jnp.mean(terms.kl)[None]
@@ -25,12 +25,13 @@ def free_value(terms: Inference, beta: Float[Array, ""], free_nats: float, group
             raise TypeError("free nats per level need a hierarchy; the codes of this model have a single level.")
         means = jnp.stack([jnp.mean(kl) for kl in terms.kl_levels.values()])
     else:
-        if terms.kl_units is None:
+        if None in jax.tree.leaves(terms.kl_units, is_leaf=lambda leaf: leaf is None):
             raise TypeError("free nats per unit need a KL in closed form, unit by unit; this model has none.")
         parts = []
         for leaf in jax.tree.leaves(terms.kl_units):
             units = jnp.mean(leaf, axis=0)
-            positions = tuple(range(units.ndim - 1)) if groups == "channel" else ()
+            # Of a map [h, w, c] its places; those of a hierarchy have an axis of blocks before them.
+            positions = (units.ndim - 3, units.ndim - 2) if groups == "channel" and units.ndim > 2 else ()
             parts.append(jnp.sum(units, axis=positions).reshape(-1))
         means = jnp.concatenate(parts)
     return terms.log_likelihood - beta * jnp.sum(jnp.maximum(free_nats, means))

@@ -26,6 +26,7 @@ class ImportanceTerms(NamedTuple):
         kl: KL(q(z|x) ‖ p(z)), in closed form or averaged over the draws.
         posterior: q(z|x).
         z: its means, for statistics over several images.
+        kl_levels: of a hierarchy, the KL of each level [b] by its name, averaged over the draws.
     """
 
     bound: Float[Array, " b"]
@@ -33,6 +34,7 @@ class ImportanceTerms(NamedTuple):
     kl: Float[Array, " b"]
     posterior: Any
     z: Code
+    kl_levels: dict[str, Float[Array, " b"]] | None = None
 
 
 def bound(log_weights: Float[Array, "k b"]) -> Float[Array, " b"]:
@@ -62,7 +64,9 @@ def importance_terms(
     draw = partial(doubly_reparameterized, vae) if doubly else vae.infer
     drawn = draw(params, key, x, samples)
     log_likelihood = jnp.mean(drawn.log_likelihood, axis=0)
-    return ImportanceTerms(bound(drawn.log_weights), log_likelihood, drawn.kl, drawn.posterior, drawn.posterior.mean)
+    return ImportanceTerms(
+        bound(drawn.log_weights), log_likelihood, drawn.kl, drawn.posterior, drawn.posterior.mean, drawn.kl_levels
+    )
 
 
 def bound_of(terms: ImportanceTerms, step: Step) -> Float[Array, " b"]:

@@ -26,6 +26,7 @@ class ReconstructionTerms(NamedTuple):
         z: the codes drawn from it.
         perceptual: a feature distance between x and x̂ [b]; None without one.
         equivariance: the error of the decoded code that was turned, flipped or shrunk [b]; None without it.
+        kl_levels: of a hierarchy, the KL of each level [b] by its name.
     """
 
     reconstruction: Float[Array, "b h w c"]
@@ -37,6 +38,7 @@ class ReconstructionTerms(NamedTuple):
     z: Code
     perceptual: Float[Array, " b"] | None = None
     equivariance: Float[Array, " b"] | None = None
+    kl_levels: dict[str, Float[Array, " b"]] | None = None
 
 
 def reconstruction_terms(
@@ -58,9 +60,11 @@ def reconstruction_terms(
         error: what reconstructions are judged by.
         distance: a feature distance, through which gradients reach the model; None for none.
     """
+    kl_levels = None
     if vae.fused:  # The family's own pass has the KL; what it decoded is computed again.
         inferred = vae.infer(params, key, x)
         posterior, z, kl, kl_units = inferred.posterior, inferred.z, inferred.kl, inferred.kl_units
+        kl_levels = inferred.kl_levels
     else:
         posterior, p_z = vae.encode(params, x), vae.prior(params)
         z = sample(key, posterior)
@@ -69,7 +73,9 @@ def reconstruction_terms(
     judged = error_of(likelihood, x, error)
     perceptual = None if distance is None else distance(x, likelihood.mean)
     log_likelihood = likelihood.log_prob(x)
-    return ReconstructionTerms(likelihood.mean, log_likelihood, judged, kl, kl_units, posterior, z, perceptual)
+    return ReconstructionTerms(
+        likelihood.mean, log_likelihood, judged, kl, kl_units, posterior, z, perceptual, kl_levels=kl_levels
+    )
 
 
 def error_of(likelihood: Distribution, x: Float[ArrayLike, "b h w c"], kind: ErrorKind) -> Float[Array, " b"]:

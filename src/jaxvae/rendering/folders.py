@@ -9,11 +9,11 @@ from PIL import Image
 
 from jaxvae.errors import UserError
 from jaxvae.rendering.grid import save_png, to_pil
-from jaxvae.system.files import file_stem, temp_dir
+from jaxvae.system.files import check_writable, file_stem, temp_dir
 
 
 def refuse_existing(out: Path, overwrite: bool) -> None:
-    """Raises UserError if `out` has the wrong kind, or is a file or non-empty folder and `overwrite` is False.
+    """Raises UserError if `out` cannot be written, has the wrong kind, or exists and `overwrite` is False.
 
     A path ending in .png is a file; anything else is a folder, except paths with another image suffix, which are
     rejected.
@@ -27,6 +27,7 @@ def refuse_existing(out: Path, overwrite: bool) -> None:
         raise UserError(
             f"{out} {'is not empty' if folder else 'exists'}; choose another --out, or pass --overwrite to replace it."
         )
+    check_writable(out)
 
 
 def write_folder(folder: Path, images: np.ndarray, names: Sequence[str]) -> None:

@@ -99,9 +99,10 @@ def set_up(config: Config, prepared: Prepared, run: Path, devices: DevicesConfig
     if is_first():
         write_config(run, config)
     wait_for_all("run begun")
-    measure = build_measure(vae, config, devices=placement.here)
+    examples = prepared.info["splits"]["train"]["n"]
+    measure = build_measure(vae, config, devices=placement.here, examples=examples)
     draw_codes = build_draw_codes(vae, config, placement.here)
-    batch_objective = build_batch_objective(vae, config, prepared.info["splits"]["train"]["n"])
+    batch_objective = build_batch_objective(vae, config, examples)
     trainer = Trainer(
         config, prepared, run, devices, vae, keys, placement, measure, batch_objective, draw_codes, labels
     )

@@ -71,8 +71,9 @@ def start(folder: Path, keys: Keys, vae: VAE, config: Config, prepared: Prepared
 def _begun(keys: Keys, vae: VAE, config: Config, prepared: Prepared, place: Placement) -> TrainState:
     train, needed = prepared.split("train").images, vae.start_images
     if needed > len(train):
+        named = "components" if hasattr(config.model.prior, "components") else "start_images"
         raise UserError(
-            f"model.prior.components is {needed}, but must be at most {len(train)}, the number of training images: "
+            f"model.prior.{named} is {needed}, but must be at most {len(train)}, the number of training images: "
             "the model starts from as many of them."
         )
     first = batch_indices(config.seed, 0, needed, len(train)) if needed else None

@@ -6,6 +6,7 @@ from scipy.stats import norm
 
 from jaxvae.distributions.gaussian import Normal, standard_normal
 from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture, GaussianMixture
+from jaxvae.distributions.levels import Levels
 from jaxvae.distributions.precision_mixture import PrecisionMixture
 from jaxvae.latents.units.marginals import code_marginals, prior_marginals
 from jaxvae.priors.flow import build_flow
@@ -75,6 +76,19 @@ def test_the_marginals_of_a_flow_come_from_its_samples():
     np.testing.assert_allclose(values[:, 0], norm.ppf([0.1, 0.5, 0.9], 5.0, 2.0), atol=0.15)
     np.testing.assert_allclose(values[:, 1], norm.ppf([0.1, 0.5, 0.9], 0.0, 3.0), atol=0.25)
     assert "8192 samples" in marginals.description
+
+
+def test_of_a_hierarchy_only_the_top_is_drawn_where_its_marginals_have_no_closed_form():
+    mixture = GaussianMixture(jnp.zeros(2), jnp.asarray([[3.0, 0.0], [3.0, 9.0]]), jnp.zeros((2, 2)))
+    prior = Levels((mixture, standard_normal((2, 1, 2)), standard_normal((5,))))
+    for units in ([1, 4, 0, 10], [0, 1], [2, 10]):
+        values = prior_marginals(prior, np.asarray(units)).distribution.quantiles(PROBABILITIES)
+        for column, unit in enumerate(units):
+            alone = mixture if unit < 2 else standard_normal((9,))
+            expected = prior_marginals(alone, np.asarray([unit if unit < 2 else 0])).distribution
+            np.testing.assert_allclose(values[:, column], expected.quantiles(PROBABILITIES)[:, 0], rtol=1e-6)
+    described = prior_marginals(prior, np.asarray([0, 2])).description
+    assert described == "the marginal of the prior's 2 Gaussians; below the coarsest levels N(0, 1)"
 
 
 def test_codes_replace_a_missing_prior():

@@ -33,6 +33,10 @@ class Transport(NamedTuple):
     from_normal: Callable[[Rows], Rows]
 
 
+class NoTransportError(TypeError):
+    """No transport is registered for a family of priors."""
+
+
 @singledispatch
 def transport(prior: object) -> Transport:
     """Returns the transport of a prior, over its codes as rows of `jaxvae.codes.flatten`.
@@ -40,9 +44,9 @@ def transport(prior: object) -> Transport:
     Register transports of new families with `transport.register`.
 
     Raises:
-        TypeError: If the prior's family has no transport.
+        NoTransportError: If the prior's family has no transport.
     """
-    raise TypeError(f"no transport to N(0, I) is registered for {type(prior).__name__}.")
+    raise NoTransportError(f"no transport to N(0, I) is registered for {type(prior).__name__}.")
 
 
 @transport.register

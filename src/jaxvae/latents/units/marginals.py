@@ -4,6 +4,8 @@ The marginals of a diagonal Gaussian, and of mixtures of them, have closed forms
 for them. An autoencoder has no prior; the codes of images stand in for it.
 """
 
+import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -17,7 +19,7 @@ from jaxvae.distributions.gaussian import Normal
 from jaxvae.distributions.gaussian_mixture import FullCovarianceMixture, GaussianMixture
 from jaxvae.distributions.levels import Levels
 from jaxvae.distributions.precision_mixture import PrecisionMixture
-from jaxvae.keys import key_for
+from jaxvae.keys import key_for, key_shape
 from jaxvae.priors.row_prior import RowPrior
 from jaxvae.vae import Prior
 
@@ -62,19 +64,32 @@ class Draws(NamedTuple):
         return np.quantile(self.values, probabilities, axis=0)
 
 
+class Parts(NamedTuple):
+    """Marginals of one kind for some columns and of another for the rest: (columns, marginals) of each."""
+
+    parts: tuple[tuple[np.ndarray, Any], ...]
+
+    def quantiles(self, probabilities: Float[np.ndarray, " q"]) -> Float[np.ndarray, "q d"]:
+        """Returns the quantiles of each unit."""
+        values = np.empty((len(probabilities), sum(len(columns) for columns, _ in self.parts)))
+        for columns, marginals in self.parts:
+            values[:, columns] = marginals.quantiles(probabilities)
+        return values
+
+
 class Marginals(NamedTuple):
     """The marginals of some units, and a description for people."""
 
-    distribution: Gaussians | Draws
+    distribution: Gaussians | Draws | Parts
     description: str
 
 
 def prior_marginals(prior: Prior, units: np.ndarray) -> Marginals:
     """Returns a prior's marginals of the given units (column indices of `codes.flatten`)."""
     if isinstance(prior, Levels) and all(isinstance(part, Normal) for part in prior.parts):
-        heads = ([getattr(part, name)[None] for part in prior.parts] for name in ("mean", "log_variance"))
-        of_all_levels = [flatten(head)[0] for head in heads]
-        return prior_marginals(Normal(of_all_levels[0], of_all_levels[1], 1), units)
+        return prior_marginals(_joined(prior.parts), units)
+    if isinstance(prior, Levels) and all(isinstance(part, Normal) for part in prior.parts[1:]):
+        return _of_levels(prior, units)
     if isinstance(prior, Normal):
         mean, log_variance = (_rows(leaf[None])[:, units] for leaf in (prior.mean, prior.log_variance))
         standard = not mean.any() and not log_variance.any()
@@ -96,6 +111,27 @@ def prior_marginals(prior: Prior, units: np.ndarray) -> Marginals:
     keys = jax.random.split(key_for("unit marginals", 0), DRAWS // DRAWS_PER_BATCH)
     values = np.concatenate([np.asarray(draw(key), np.float64) for key in keys])
     return Marginals(Draws(values), f"{DRAWS} samples from the prior, whose marginals have no closed form")
+
+
+def _of_levels(prior: Levels, units: np.ndarray) -> Marginals:
+    """Returns the marginals of levels of which only the coarsest has a prior without closed form."""
+    code = jax.eval_shape(lambda key: prior.sample(key, (1,)), key_shape())
+    in_top = sum(math.prod(level.shape) for level in code[: max(1, prior.joint)])
+    above, below = np.flatnonzero(units < in_top), np.flatnonzero(units >= in_top)
+    if not len(below):
+        return prior_marginals(prior.top, units)
+    of_below = prior_marginals(_joined(prior.parts[1:]), units[below] - in_top)
+    if not len(above):
+        return of_below
+    of_top = prior_marginals(prior.top, units[above])
+    both = tuple((columns, each.distribution) for columns, each in ((above, of_top), (below, of_below)))
+    return Marginals(Parts(both), f"{of_top.description}; below the coarsest levels {of_below.description}")
+
+
+def _joined(parts: Sequence[Normal]) -> Normal:
+    heads = ([getattr(part, name)[None] for part in parts] for name in ("mean", "log_variance"))
+    mean, log_variance = (flatten(head)[0] for head in heads)
+    return Normal(mean, log_variance, 1)
 
 
 def code_marginals(mean: Any, units: np.ndarray) -> Marginals:

@@ -14,10 +14,11 @@ from jaxvae.annotations import Params, PRNGKey
 from jaxvae.codes import Moments, flatten
 from jaxvae.data.batches import epoch_batches, example_keys, gather
 from jaxvae.data.pixels import to_float
-from jaxvae.distributions.base import LOG_2PI
+from jaxvae.distributions.base import LOG_2PI, log_variances
+from jaxvae.errors import UserError
 from jaxvae.inference import BATCH_SIZE
 from jaxvae.keys import key_for
-from jaxvae.latents.units.marginals import Draws, Gaussians, prior_marginals
+from jaxvae.latents.units.marginals import Draws, Gaussians, Parts, prior_marginals
 from jaxvae.runs.run import Loaded
 from jaxvae.vae import Prior
 
@@ -58,7 +59,8 @@ def unit_rates(loaded: Loaded, images: np.ndarray) -> UnitRates:
     For a diagonal Gaussian prior these are the terms of the KL, equal to `rate_per_unit_nats` of `evaluate` (below the
     coarsest level of a hierarchy: up to the draw of the levels above, which here are at their means). For a mixture
     each is the KL to the unit's marginal, by quadrature; for a flow, the KL to a Gaussian with the marginal's mean and
-    variance. In the last two cases they do not sum to the KL.
+    variance. In the last two cases they do not sum to the KL. A posterior of another family counts as the Gaussian with
+    its mean and variance.
     """
     vae, params, info = loaded
     if not info.config.objective.variational:
@@ -76,7 +78,20 @@ def unit_rates(loaded: Loaded, images: np.ndarray) -> UnitRates:
 
 def _rate_function(prior: Prior, units: int) -> tuple[Rate, str]:
     """Returns the function from mean and log-variance of q(z|x) to the rate of each unit, and how it is computed."""
-    marginals = prior_marginals(prior, np.arange(units)).distribution
+    return _rate_from(prior_marginals(prior, np.arange(units)).distribution)
+
+
+def _rate_from(marginals: Gaussians | Draws | Parts) -> tuple[Rate, str]:
+    if isinstance(marginals, Parts):
+        each = [(columns, *_rate_from(part)) for columns, part in marginals.parts]
+
+        def by_part(mean: np.ndarray, log_variance: np.ndarray) -> np.ndarray:
+            values = np.empty(mean.shape)
+            for columns, rate, _ in each:
+                values[:, columns] = rate(mean[:, columns], log_variance[:, columns])
+            return values
+
+        return by_part, "; below the coarsest levels ".join(how for _, _, how in each)
     if isinstance(marginals, Draws):
         how = "KL to a Gaussian with the marginal's mean and variance"
         return partial(_closed_form, prior=_gaussian(marginals)), how
@@ -94,7 +109,13 @@ def _posterior_rows(loaded: Loaded, images: np.ndarray) -> Iterator[tuple[np.nda
 
     def one(params: Params, key: PRNGKey, image: Array) -> tuple[Array, Array]:
         posterior = vae.encode(params, to_float(jax.random.split(key)[0], image[None], info.config.data.pixels))
-        return flatten(posterior.mean)[0], flatten(posterior.log_variance)[0]
+        spread = log_variances(posterior) if info.config.objective.variational else posterior.mean
+        if spread is None:
+            raise UserError(
+                f"the posterior of model {info.config.model.kind!r}, {type(posterior).__name__}, has no `variance`, by "
+                "which the rate of a unit is measured; add one, shaped like its mean."
+            )
+        return flatten(posterior.mean)[0], flatten(spread)[0]
 
     batch, key = jax.jit(jax.vmap(one, (None, 0, 0))), jax.random.split(key_for("evaluate", 0), 2)[0]
     for indices, real in epoch_batches(len(images), min(BATCH_SIZE, len(images))):
