@@ -34,7 +34,7 @@ from jaxvae.latents.attributes.request import (
     parse_request,
 )
 from jaxvae.latents.latent_writing import LatentOptions, ScalingKind, write_latents
-from jaxvae.latents.paths.build import PathName, build_path
+from jaxvae.latents.paths.build import build_path
 from jaxvae.latents.paths.interpolation import codes_along
 from jaxvae.runs import run as runs
 from jaxvae.sharing.images import Kind as CardImages
@@ -111,7 +111,7 @@ class Run(runs.Loaded):
         kind = choose_prior(self, prior, request)
         return draw_requested(self, kind, request, guidance, seed, n, temperature)
 
-    def interpolate(self, first: Any, second: Any, steps: int = 9, *, path: PathName = "linear") -> Images:
+    def interpolate(self, first: Any, second: Any, steps: int = 9, *, path: str = "linear") -> Images:
         """Returns the decoded path between two images, their reconstructions at its ends.
 
         Args:

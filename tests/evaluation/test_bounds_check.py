@@ -35,7 +35,7 @@ def test_the_share_of_posterior_variances_near_a_bound():
     config = Conv(log_variance_range=(-6.0, 2.0))
     log_variances = np.asarray([[-5.95, -5.85], [1.95, 1.85], [0.0, -1.0], [-6.0, 2.0]])
     assert posterior_at_bound(Normal(np.zeros((4, 2)), log_variances, 1), config.log_variance_range) == 0.5
-    assert posterior_at_bound(Normal(np.zeros((4, 2)), log_variances, 1), Conv()) == 0.0
+    assert posterior_at_bound(Normal(np.zeros((4, 2)), log_variances, 1), Conv().log_variance_range) == 0.0
 
 
 def decoding_to(distribution):

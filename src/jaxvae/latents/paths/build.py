@@ -11,7 +11,7 @@ from jaxvae.vae import VAE, Params, Prior
 PathName = Literal["linear", "spherical", "prior", "geodesic"]
 
 
-def build_path(name: PathName, vae: VAE, params: Params, prior: Prior | None = None) -> Path:
+def build_path(name: str, vae: VAE, params: Params, prior: Prior | None = None) -> Path:
     """Builds the path with this name.
 
     Args:
