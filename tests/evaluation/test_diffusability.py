@@ -86,6 +86,7 @@ def test_the_flip_is_that_of_the_model_itself(loaded, images, numbers):
     assert numbers["equivariance"]["flip"]["error"] == pytest.approx(error, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_networks_of_a_fixed_size_take_no_other_and_a_prior_does_not_matter(loaded, disc_set):
     assert coders(loaded)((8, 8, 3)) is not None
     assert coders(loaded)((8, 8, 1)) is None

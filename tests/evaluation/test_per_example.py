@@ -77,6 +77,7 @@ def test_statistics_of_the_units_are_those_of_all_images(images):
     np.testing.assert_allclose(measured.units.rates, kl.mean(axis=0), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_of_a_hierarchy_only_the_coarsest_level_is_kept_image_by_image(images):
     config = tiny_config(model=HVAE(hidden=4, latent=(2, 3)))
     vae = build(config.model, (16, 16, 3))

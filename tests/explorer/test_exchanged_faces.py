@@ -76,6 +76,7 @@ def test_an_exchanged_face_can_be_an_end_of_a_walk(session):
             assert phrase in content.decode()
 
 
+@pytest.mark.slow
 def test_a_conditional_model_is_told_and_its_image_encoded_anew(disc_set, tmp_path):
     model = MLP(hidden=(8,), latent=2, attributes=("red", "width"), attribute_values=3)
     run = saved_run(tmp_path / "run", tiny_config(model=model), disc_set)

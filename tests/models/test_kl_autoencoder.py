@@ -83,6 +83,7 @@ def test_gradients_of_the_bound_reach_every_parameter():
     assert all(bool(jnp.all(jnp.isfinite(leaf))) for _, leaf in gradients)
 
 
+@pytest.mark.slow
 def test_log_variances_are_clipped_to_the_range_of_the_architecture():
     x = images(1, 8, 8, 3)
     model = replace(SMALL, quant_conv=False)

@@ -35,6 +35,7 @@ def test_gradients_pass_through_the_rounding_and_do_not_reach_the_codebook():
     np.testing.assert_array_equal(to_codebook, np.zeros_like(codebook))
 
 
+@pytest.mark.slow
 def test_codes_are_maps_before_rounding_and_decode_alike_after_it():
     vae = build(SMALL, (7, 5, 3))
     params = jax.jit(vae.init)(jax.random.key(0))

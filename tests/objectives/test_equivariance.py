@@ -62,6 +62,7 @@ def test_a_code_that_moves_with_the_image_costs_no_more_than_its_reconstruction(
         np.testing.assert_allclose(errors({}, jax.random.key(seed), vae.encode({}, x).mean, x), 0.0, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_error_is_that_of_one_motion_per_size_and_never_of_the_identity():
     mask = jnp.asarray(np.random.default_rng(2).uniform(size=(4, 4)), jnp.float32)
     vae, z = toy(mask), COARSE

@@ -61,6 +61,7 @@ def test_the_features_are_those_of_numpy():
         np.testing.assert_allclose(tap[0], expected[name], rtol=1e-3, atol=1e-3 * expected[name].max(), err_msg=name)
 
 
+@pytest.mark.slow
 def test_the_distance_by_hand_is_zero_for_equal_images_and_symmetric():
     x, y = images(3, 32, 32, 3), images(3, 32, 32, 3, seed=1)
     found = distance(PARAMS, x, y)

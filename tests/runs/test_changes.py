@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -22,10 +23,15 @@ def config(steps=8, **changes):
     return tiny_config(model=model, train=train_config(steps=steps, **SETTINGS | changes), **rest)
 
 
+@pytest.fixture(scope="module")
+def complete(disc_set, tmp_path_factory):
+    loop.train(config(), disc_set, folder := tmp_path_factory.mktemp("changes") / "run")
+    return folder
+
+
 @pytest.fixture
-def run(disc_set, tmp_path):
-    loop.train(config(), disc_set, tmp_path / "run")
-    return tmp_path / "run"
+def run(complete, tmp_path):
+    return shutil.copytree(complete, tmp_path / "run")
 
 
 def test_a_finished_run_continues_with_more_steps_and_other_values(run, disc_set):

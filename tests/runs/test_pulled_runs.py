@@ -26,6 +26,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning
 NAME = "hub:jane/discs"
 
 
+@pytest.mark.slow
 def test_every_command_takes_the_name_and_writes_into_a_run_of_its_own(call, hub, pushed_files, full_run, disc_set):
     commit = hub.put("jane/discs", pushed_files)
     code, out, err = call(sample, NAME, "--n", 2, "--json")

@@ -51,6 +51,7 @@ def front_matter(card):
     return yaml.safe_load(head), body
 
 
+@pytest.mark.slow
 def test_a_pushed_run_gives_the_same_numbers_bit_for_bit(call, hub, full_run, disc_set):
     code, out, err = call(push, full_run, "jane/discs", "--license", "apache-2.0", "--json")
     assert code == 0, err

@@ -37,6 +37,7 @@ def config(objective=OBJECTIVE, **train):
     return tiny_config(model=MODEL, objective=objective, train=settings)
 
 
+@pytest.mark.slow
 def test_an_unheard_discriminator_learns_and_leaves_the_model_alone():
     """Bit for bit the model of the same objective without one, so no gradient of its loss reaches the model."""
     (states, metrics), (alone, _) = (

@@ -72,6 +72,7 @@ def request_of_red(loaded):
     return parse_request(loaded.info.data, ("red",))
 
 
+@pytest.mark.slow
 def test_without_guidance_only_what_is_known_without_the_request_counts(run):
     flow = prior_of(load(run), "fitted_flow_matching").rows
     noise, own, known = jax.random.normal(jax.random.key(0), (1, 3)), np.asarray([1, 0, 2]), np.asarray([-1, 0, 2])
@@ -134,6 +135,7 @@ def test_mistakes_of_a_request_on_the_command_line(run, disc_run, call):
     mistake(call(sample, run, "--with", "red", "--like", "test:1", "--out", "x.png"), "cannot be combined")
 
 
+@pytest.mark.slow
 def test_a_hierarchy_draws_its_coarsest_level_on_request(disc_set, tmp_path):
     config = tiny_config(model=HVAE(hidden=12, latent=(3, 5)), train=train_config(flow_matching_steps=40))
     opened = untrained(config, disc_set)
