@@ -27,7 +27,7 @@ FILE = re.compile(r"# (\w+\.py)(, continued)?\n")
 LINK = re.compile(r"\[[^\]]*\]\((?!https?:)([^)\s#]+)(?:#[^)\s]*)?\)")
 
 # Trainings in the documentation are long enough to be worth looking at; here they only have to run.
-TRAINING = re.compile(r"steps=\d+, batch_size=\d+")
+TRAINING = re.compile(r"steps=\d+, batch_size=\d+(, learning_rate=[\d.e-]+, warmup_steps=\d+)?")
 BRIEFLY = (
     "steps=4, batch_size=8, warmup_steps=1, log_every=1, validate_every=4, picture_every=4, mixture_components=2, "
     "fitted_flow_steps=2"
