@@ -107,7 +107,7 @@ def pixels(facts: Facts) -> Iterator[Finding]:
     if not likelihood.density and likelihood.stored_bits(kind) is None and facts.grey_share > 0.0:
         sentence = (
             f"The likelihood is {likelihood.kind}, but {facts.grey_share:.0%} of the pixels are grey: the numbers are "
-            " cross-entropies, not log-likelihoods, and cannot be compared with published ones."
+            "cross-entropies, not log-likelihoods, and cannot be compared with published ones."
         )
         yield Finding("grey_bernoulli", sentence, "--data.pixels binarized")
     if likelihood.density and kind == "scaled":

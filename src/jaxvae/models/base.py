@@ -21,12 +21,9 @@ class ModelConfig(Kind, family="model"):
     """Base of the models; a family of your own overrides `networks`, or `build` where it needs more.
 
     Attributes:
-        convolutional: whether a CPU is kept busy best by one device per core and one dispatch per step. Dense networks
-            are too small for that, and several of their steps run in one dispatch.
         hierarchical: whether codes have levels, each with a prior that is learned given the levels above.
     """
 
-    convolutional: ClassVar[bool] = True
     hierarchical: ClassVar[bool] = False
 
     likelihood: LikelihoodConfig = field(default_factory=NormalLikelihood)
@@ -36,6 +33,14 @@ class ModelConfig(Kind, family="model"):
     start_from: str | None = None
     """Run whose parameters a new run starts from; None initialises them at random. `--model.from RUN` sets it and
     takes the model's other fields from that run."""
+
+    @property
+    def convolutional(self) -> bool:
+        """Whether a CPU is kept busy best by one device per core and one dispatch per step.
+
+        Dense networks are too small for that, and several of their steps run in one dispatch.
+        """
+        return True
 
     @property
     def spatial(self) -> bool:

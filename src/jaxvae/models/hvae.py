@@ -27,7 +27,7 @@ class HVAE(ModelConfig):
     """Bounds of the log-variances of both levels, approached smoothly."""
 
     @property
-    def convolutional(self) -> bool:  # type: ignore[override]
+    def convolutional(self) -> bool:
         """Whether convolutions stand next to the images."""
         return self.layers == "conv"
 

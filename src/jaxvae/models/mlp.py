@@ -15,12 +15,15 @@ if TYPE_CHECKING:
 class MLP(ConditionalModel):
     """Dense layers, mirrored in the decoder."""
 
-    convolutional = False
-
     hidden: tuple[int, ...] = (400,)
     """Units of the hidden layers of the encoder; the decoder mirrors them."""
     activation: Literal["relu", "tanh", "gated"] = "relu"
     """What follows each hidden layer; `gated` is h * sigmoid(g), with h and g from a layer each."""
+
+    @property
+    def convolutional(self) -> bool:
+        """False: dense networks are too small for one device per core, and several steps run in one dispatch."""
+        return False
 
     def check(self) -> None:
         """Refuses empty layers, and a code too small for its prior."""
