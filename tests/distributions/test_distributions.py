@@ -6,9 +6,10 @@ import scipy.special
 import scipy.stats
 from jax.test_util import check_grads
 
-from jaxvae.distributions.base import draw_in_rows, draw_noise
+from jaxvae.distributions.base import draw_in_rows, draw_noise, log_variances, require_log_variances
 from jaxvae.distributions.bernoulli import Bernoulli
 from jaxvae.distributions.gaussian import Normal, standard_normal
+from jaxvae.errors import UserError
 
 RANDOM = np.random.default_rng(0)
 MEAN, LOG_VARIANCE = RANDOM.normal(size=(2, 5, 3)).astype(np.float32)
@@ -154,3 +155,12 @@ def test_gradients_agree_with_finite_differences():
     kl = jax.jit(lambda mean, log_variance: Normal(mean, log_variance, 1).kl(standard_normal((3,))))
     for function in (log_prob, kl):
         check_grads(function, (MEAN, LOG_VARIANCE), order=1, modes=["rev"], rtol=1e-2)
+
+
+def test_a_posterior_without_a_variance_is_refused_where_one_is_needed():
+    class Point:
+        mean = jnp.zeros((2, 3))
+
+    assert log_variances(Point()) is None
+    with pytest.raises(UserError, match="the posterior, Point, has no `variance`"):
+        require_log_variances(Point())

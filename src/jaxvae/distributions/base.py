@@ -12,6 +12,7 @@ from jax.tree_util import GetAttrKey, register_pytree_with_keys
 from jaxtyping import Float
 
 from jaxvae.annotations import ArrayLike, Parameter, PRNGKey, PRNGKeys
+from jaxvae.errors import UserError
 
 LOG_2PI = 1.8378770664093453
 
@@ -141,3 +142,10 @@ def log_variances(distribution: Any) -> Any | None:
         return distribution.log_variance
     variance = getattr(distribution, "variance", None)
     return None if variance is None else jax.tree.map(jnp.log, variance)
+
+
+def require_log_variances(posterior: Any) -> Any:
+    """Returns the log-variance of each unit of q(z|x); raises UserError where it has no variance."""
+    if (found := log_variances(posterior)) is None:
+        raise UserError(f"the posterior, {type(posterior).__name__}, has no `variance`; add one, shaped like its mean.")
+    return found

@@ -13,7 +13,7 @@ import numpy as np
 from jaxvae.codes import Moments, diffusion_numbers
 from jaxvae.data.prepared import Prepared
 from jaxvae.data.sources.base import SPLITS
-from jaxvae.distributions.base import log_variances
+from jaxvae.distributions.base import require_log_variances
 from jaxvae.errors import UserError, suggest
 from jaxvae.inference import BATCH_SIZE, posterior_batches
 from jaxvae.latents.latent_folder import (
@@ -197,8 +197,9 @@ def _merge(first: _Statistics, second: _Statistics) -> _Statistics:
 
 
 def _deviations(posterior: Any, mean: np.ndarray, variational: bool) -> np.ndarray:
-    spread = log_variances(posterior) if variational else None
-    return np.zeros_like(mean) if spread is None else np.exp(0.5 * np.asarray(jax.tree.leaves(spread)[0], np.float32))
+    if not variational:
+        return np.zeros_like(mean)
+    return np.exp(0.5 * np.asarray(jax.tree.leaves(require_log_variances(posterior))[0], np.float32))
 
 
 def _append(file: IO[bytes], array: np.ndarray, count: int) -> None:

@@ -14,8 +14,7 @@ from jaxvae.annotations import Params, PRNGKey
 from jaxvae.codes import Moments, flatten
 from jaxvae.data.batches import epoch_batches, example_keys, gather
 from jaxvae.data.pixels import to_float
-from jaxvae.distributions.base import LOG_2PI, log_variances
-from jaxvae.errors import UserError
+from jaxvae.distributions.base import LOG_2PI, require_log_variances
 from jaxvae.inference import BATCH_SIZE
 from jaxvae.keys import key_for
 from jaxvae.latents.units.marginals import Draws, Gaussians, Parts, prior_marginals
@@ -109,12 +108,8 @@ def _posterior_rows(loaded: Loaded, images: np.ndarray) -> Iterator[tuple[np.nda
 
     def one(params: Params, key: PRNGKey, image: Array) -> tuple[Array, Array]:
         posterior = vae.encode(params, to_float(jax.random.split(key)[0], image[None], info.config.data.pixels))
-        spread = log_variances(posterior) if info.config.objective.variational else posterior.mean
-        if spread is None:
-            raise UserError(
-                f"the posterior of model {info.config.model.kind!r}, {type(posterior).__name__}, has no `variance`, by "
-                "which the rate of a unit is measured; add one, shaped like its mean."
-            )
+        variational = info.config.objective.variational
+        spread = require_log_variances(posterior) if variational else posterior.mean
         return flatten(posterior.mean)[0], flatten(spread)[0]
 
     batch, key = jax.jit(jax.vmap(one, (None, 0, 0))), jax.random.split(key_for("evaluate", 0), 2)[0]
