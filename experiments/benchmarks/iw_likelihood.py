@@ -2,7 +2,7 @@
 
     make bench NAME=iw_likelihood
 
-The decoder is 40-300-300-784, gated, Bernoulli. Five turns of 200 images each (QUICK=1: three). Both
+The decoder is 40-300-300-784, gated, Bernoulli. Five turns of 200 images each (QUICK=1: three of 100). Both
 sides are compiled before.
 """
 
@@ -21,7 +21,7 @@ from jaxvae.evaluation.log_likelihood import importance_bounds
 from jaxvae.models import build
 from jaxvae.system.processes import TUNABLES
 
-K, IMAGES, CHUNK = 5000, 200, 500
+K, IMAGES, CHUNK = 5000, 100 if QUICK else 200, 500
 CONFIG = Config(
     data=DataConfig(pixels="binarized"),
     model=MLP(

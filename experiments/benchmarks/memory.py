@@ -13,7 +13,7 @@ from pathlib import Path
 
 import conv64
 import numpy as np
-from contest import Contestant, Side, record, take_turns
+from contest import QUICK, Contestant, Side, record, take_turns
 from ours import side
 
 LARGE, SMALL, STEPS = 82_000, 820, 25
@@ -42,7 +42,7 @@ if __name__ == "__main__":
         images.flush()
         del images
         peaks: dict[str, list[float]] = {"large": [], "small": []}
-        for _ in range(5):
+        for _ in range(1 if QUICK else 5):
             sides = {
                 name: Contestant(partial(train_and_measure, path, count))
                 for name, count in (("large", LARGE), ("small", SMALL))

@@ -16,7 +16,7 @@ import conv64
 import jax
 import mlp28
 import numpy as np
-from contest import Contestant, Side, record, take_turns
+from contest import QUICK, Contestant, Side, record, take_turns
 
 from jaxvae import Config
 from jaxvae.data.prepared import Prepared, write_prepared
@@ -100,7 +100,7 @@ def bare(config: Config, shape: tuple[int, ...], steps: int) -> Side:
 
 if __name__ == "__main__":
     for name, config, shape, steps, target in (
-        ("conv64", conv64.CONFIG, (64, 64, 3), 20, 1 / 1.05),
+        ("conv64", conv64.CONFIG, (64, 64, 3), 10 if QUICK else 20, 1 / 1.05),
         ("mlp28", mlp28.config_of(100), (28, 28, 1), 1000, 1 / 1.25),
     ):
         environment = {"GLIBC_TUNABLES": TUNABLES}
@@ -109,7 +109,7 @@ if __name__ == "__main__":
                 "loop": Contestant(partial(loop, config, shape, steps), environment),
                 "bare": Contestant(partial(bare, config, shape, steps), environment),
             },
-            repeats=5,
+            repeats=2 if QUICK else 5,
         )
         per_step = {side: [1000.0 * turn / steps for turn in seconds] for side, seconds in measured.items()}
         record(

@@ -10,14 +10,14 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from contest import Contestant, Side, record, take_turns
+from contest import QUICK, Contestant, Side, record, take_turns
 from PIL import Image
 
 from jaxvae import DataConfig, Folder
 from jaxvae.data.prepare import prepare
 from jaxvae.system.processes import cpu_count
 
-COUNT, CROP, SIZE = 20_000, 140, 64
+COUNT, CROP, SIZE = 5_000 if QUICK else 20_000, 140, 64
 
 
 def jpegs(folder: Path) -> None:
@@ -69,7 +69,8 @@ if __name__ == "__main__":
         folder = Path(name)
         jpegs(folder)
         measured = take_turns(
-            {"jaxvae": Contestant(partial(ours, folder)), "Pillow": Contestant(partial(plain, folder))}, repeats=5
+            {"jaxvae": Contestant(partial(ours, folder)), "Pillow": Contestant(partial(plain, folder))},
+            repeats=3 if QUICK else 5,
         )
         record(
             "prepare",

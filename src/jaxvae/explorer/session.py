@@ -34,7 +34,7 @@ from jaxvae.latents.units.rates import unit_rates
 from jaxvae.runs.run import Loaded
 
 CACHED_ENDS, CACHED_PATHS = 256, 64  # Entries of the caches, or fewer:
-CACHED_BYTES = 2**28  # of paths together; a hierarchy may have hundreds of thousands of units.
+CACHED_BYTES = 2**28  # of the codes in one cache; a hierarchy may have hundreds of thousands of units.
 RATE_IMAGES = 1000  # Images used to order units.
 DIRECTION_IMAGES = 5000  # Images used to learn attributes, and their exchange.
 
@@ -103,21 +103,23 @@ def open_session(loaded: Loaded, data: Path | None, units: int) -> Session:
     sampler = lru_cache(maxsize=None)(lambda name: moves.build_sampler(loaded, name))
     named_path = lru_cache(maxsize=None)(lambda name: moves.build_named_path(loaded, name))
 
-    @lru_cache(maxsize=CACHED_ENDS)
+    units_of_code = loaded.vae.units(loaded.params)
+
+    @lru_cache(maxsize=_entries(CACHED_ENDS, moves.DRAW_SIZE * units_of_code))
     def draws(request: DrawRequest) -> list[End]:
         rows, labels = sampler(request.prior)(request.seed, request.temperature, request.wanted)
         images, rows = moves.decode_draws(loaded, rows, labels)
         numbered = enumerate(zip(images, rows, strict=True))
         return [End(draw_name(request, index), "sample", image, row) for index, (image, row) in numbered]
 
-    @lru_cache(maxsize=CACHED_ENDS)
+    @lru_cache(maxsize=_entries(CACHED_ENDS, units_of_code))
     def named_end(name: str) -> End:
         if name.startswith("draw:"):
             request, index = parse_draw_name(name)
             return draws(request)[index]
         return find_in_dataset(loaded, name)
 
-    @lru_cache(maxsize=CACHED_ENDS)
+    @lru_cache(maxsize=_entries(CACHED_ENDS, units_of_code))
     def row(face: Face) -> Row:
         match face:
             case Move():
@@ -136,9 +138,7 @@ def open_session(loaded: Loaded, data: Path | None, units: int) -> Session:
             return exchanged(face)
         return End(face, describe(face), moves.decode_rows(loaded, row(face)[None])[0], row(face))
 
-    bytes_of_path = (moves.PATH_STEPS + 1) * loaded.vae.units(loaded.params) * np.dtype(np.float32).itemsize
-
-    @lru_cache(maxsize=max(1, min(CACHED_PATHS, CACHED_BYTES // bytes_of_path)))
+    @lru_cache(maxsize=_entries(CACHED_PATHS, (moves.PATH_STEPS + 1) * units_of_code))
     def path(first: Face, last: Face, name: str) -> Float[np.ndarray, "s d"]:
         return moves.path_rows(loaded, named_path(name), row(first), row(last))
 
@@ -148,7 +148,7 @@ def open_session(loaded: Loaded, data: Path | None, units: int) -> Session:
     def learn_exchange() -> Exchange:
         return Exchange.learn(loaded, labelled_split(require_dataset(prepared), "train", DIRECTION_IMAGES))
 
-    @lru_cache(maxsize=CACHED_ENDS)
+    @lru_cache(maxsize=_entries(CACHED_ENDS, units_of_code))
     def exchanged(face: Exchanged) -> End:
         request = parse_request(info.data, [f"{name}={value}" for name, value in face.wanted])
         start, known = end(face.face), known_attributes(face.face, info.data)
@@ -172,6 +172,11 @@ def open_session(loaded: Loaded, data: Path | None, units: int) -> Session:
     if loaded.vae.levels:
         sliders["levels"] = moves.level_sliders(loaded)
     return Session(loaded, prepared, sliders, uploads, end, path, draws, plane, first, last, notes)
+
+
+def _entries(most: int, floats: int) -> int:
+    """Returns how many entries a cache may hold, each of as many float32 numbers."""
+    return max(1, min(most, CACHED_BYTES // (floats * np.dtype(np.float32).itemsize)))
 
 
 def _move_rows(
