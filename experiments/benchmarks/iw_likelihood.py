@@ -19,6 +19,7 @@ from ours import start_of
 from jaxvae import MLP, BernoulliLikelihood, Config, DataConfig
 from jaxvae.evaluation.log_likelihood import importance_bounds
 from jaxvae.models import build
+from jaxvae.system.local_devices import one_device_per_core
 from jaxvae.system.processes import TUNABLES
 
 K, IMAGES, CHUNK = 5000, 100 if QUICK else 200, 500
@@ -36,6 +37,7 @@ CONFIG = Config(
 
 def jaxvae(start: dict[str, Any], images: np.ndarray) -> Side:
     """Bounds log p(x) as `python -m jaxvae.evaluate` does."""
+    one_device_per_core()
     vae = build(CONFIG.model, (28, 28, 1))
     prior = vae.prior(start["params"])
 

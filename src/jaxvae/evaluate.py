@@ -60,6 +60,10 @@ def evaluate(
     target, arrays = new_file(out, ".json", overwrite), new_file(per_example, ".npz", overwrite)
     require_run(run)
 
+    from jaxvae.system.local_devices import one_device_per_core
+
+    one_device_per_core()
+
     from jaxvae.evaluation.features import build_features
 
     extract = build_features(features)

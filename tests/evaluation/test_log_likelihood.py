@@ -9,7 +9,7 @@ from linear_gaussian import NOISE, W
 from jaxvae.distributions.gaussian import Normal
 from jaxvae.evaluation import log_likelihood as likelihood
 from jaxvae.evaluation.linear_gaussian import exact_vae
-from jaxvae.evaluation.log_likelihood import CHUNK, accumulated, importance_bounds, sizes
+from jaxvae.evaluation.log_likelihood import CHUNK, accumulated, batch_for, importance_bounds, sizes
 from jaxvae.vae import compose
 
 KEY = jax.random.key(3)
@@ -107,6 +107,32 @@ def test_the_batch_size_has_no_effect():
         other = bounds(60, batch_size=batch_size)
         np.testing.assert_allclose(other.log_likelihood_nats, whole.log_likelihood_nats, rtol=1e-5)
         np.testing.assert_allclose(other.effective_samples, whole.effective_samples, rtol=1e-4)
+
+
+def test_every_device_takes_its_share_of_a_batch(monkeypatch):
+    placed, build = [], likelihood.build_chunk
+
+    def watched(*args):
+        chunk_of = build(*args)
+
+        def chunk(params, prior, keys, pictures, number):
+            placed.append([len(each.sharding.device_set) for each in (keys, pictures, prior.mean)])
+            return chunk_of(params, prior, keys, pictures, number)
+
+        return chunk
+
+    one = bounds(60, batch_size=1)
+    monkeypatch.setattr(likelihood, "build_chunk", watched)
+    shared = bounds(60, batch_size=4)
+    count = min(4, len(jax.local_devices()))
+    assert placed == [[count] * 3] * 4  # Two batches of two chunks.
+    np.testing.assert_allclose(shared.log_likelihood_nats, one.log_likelihood_nats, rtol=1e-5)
+
+
+def test_batches_are_multiples_of_the_devices(monkeypatch):
+    monkeypatch.setattr(jax, "local_devices", lambda: [None] * 4)
+    monkeypatch.setattr(likelihood, "NUMBERS_AT_ONCE", 70)
+    assert [batch_for(numbers) for numbers in (1, 5, 10, 17, 18, 70, 71)] == [68, 12, 4, 4, 3, 1, 1]
 
 
 def test_pixels_are_dequantised_once_per_image_and_not_per_sample():

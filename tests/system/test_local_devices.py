@@ -14,6 +14,14 @@ def test_each_device_gets_an_equal_share_of_at_least_eight_images(available, bat
     assert worthwhile(available, batch_size, parts) == expected
 
 
+@pytest.mark.parametrize(
+    ("available", "batch_size", "samples", "expected"),
+    [(2, 2, 50, 2), (8, 3, 50, 3), (8, 6, 2, 1), (4, 6, 3, 2), (8, 64, 1, 8), (1, 3, 50, 1)],
+)
+def test_samples_of_an_image_count_towards_the_share_but_are_not_divided(available, batch_size, samples, expected):
+    assert worthwhile(available, batch_size, samples=samples) == expected
+
+
 def test_a_batch_is_divided_and_what_it_is_computed_with_is_on_each_device():
     layout, count = local_layout(32), min(4, len(jax.local_devices()))
     batch = layout.divided(np.arange(64.0).reshape(32, 2))

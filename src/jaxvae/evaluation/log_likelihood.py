@@ -12,6 +12,7 @@ from jaxtyping import Float
 from jaxvae.annotations import PRNGKey
 from jaxvae.data.batches import epoch_batches, example_keys, gather
 from jaxvae.data.pixels import to_float
+from jaxvae.system.local_devices import local_layout
 from jaxvae.system.progress import progress
 from jaxvae.vae import VAE, Params, Prior
 
@@ -48,15 +49,17 @@ def importance_bounds(
     """Returns the bound of Burda et al. 2016, equation 8, under `prior`, for images uint8 [n, h, w, c].
 
     Samples are drawn CHUNK at a time and only sums are kept: memory does not grow with K. Each picture's noise comes
-    from a key of its own, so neither the batch size nor K changes the draws.
+    from a key of its own, so neither the batch size nor K changes the draws. Each device of this process takes its
+    share of a batch.
     """
     at_once = min(CHUNK, samples)
     chunk_of = build_chunk(vae, pixels, at_once)
-    batch_size = batch_size or max(1, NUMBERS_AT_ONCE // (at_once * images[0].size))
-    batch_size = min(batch_size, len(images))
+    batch_size = min(batch_size or batch_for(at_once * images[0].size), len(images))
+    layout = local_layout(batch_size, samples=at_once)
+    params, prior = layout.replicated((params, prior))
 
     def chunks(indices: np.ndarray) -> Iterator[np.ndarray]:
-        keys, pictures = example_keys(key, indices), gather(images, indices)
+        keys, pictures = layout.divided(example_keys(key, indices)), layout.divided(gather(images, indices))
 
         def dispatched(chunk: int) -> Array:
             return chunk_of(params, prior, jax.random.clone(keys), pictures, np.int32(chunk))
@@ -75,6 +78,13 @@ def importance_bounds(
         parts.append([each[:, :real] for each in accumulated(chunks(indices), counts)])
     bounds, effective = (np.concatenate([part[i] for part in parts], axis=1) for i in (0, 1))
     return Bounds(counts, bounds, effective)
+
+
+def batch_for(numbers: int) -> int:
+    """Returns how many images to bound at a time, of so many decoded numbers each: as many for every device."""
+    count = len(jax.local_devices())
+    at_once = max(1, NUMBERS_AT_ONCE // numbers)
+    return at_once if at_once < count else at_once - at_once % count
 
 
 @lru_cache(maxsize=4)

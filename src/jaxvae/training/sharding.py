@@ -4,8 +4,6 @@ Each device takes its share of every batch. The step is compiled for the whole b
 the numbers equal those of one device to rounding. The state is replicated, or sharded as well (`devices.fsdp`).
 """
 
-import os
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 import jax
@@ -18,11 +16,8 @@ from jaxvae.config import DevicesConfig
 from jaxvae.errors import UserError
 from jaxvae.experiment import Config
 from jaxvae.networks.shares import BATCH
-from jaxvae.system.local_devices import worthwhile
-from jaxvae.system.processes import cpu_count
+from jaxvae.system.local_devices import one_device_per_core, worthwhile
 
-COLLECTIVE_TIMEOUT = 600  # Seconds.
-UNCHOSEN = -1  # JAX's default.
 SMALLEST_SHARED = 2**10  # Numbers in an array that is worth sharding.
 
 
@@ -65,23 +60,9 @@ class Placement(NamedTuple):
 
 
 def share_cores(config: Config) -> None:
-    """Makes one CPU device per core for a convolutional model, unless the user has set the number of devices.
-
-    XLA keeps several cores busier with a share of the batch each than with every operation shared out. Dense
-    networks are too small for that. Must be called before JAX looks for its devices; later it changes nothing.
-    """
-    flags = os.environ.get("XLA_FLAGS", "")
-    by_flag = "xla_force_host_platform_device_count" in flags
-    if not config.model.convolutional or by_flag or jax.config.values["jax_num_cpu_devices"] != UNCHOSEN:
-        return
-    # Devices wait for one another where gradients are added, and XLA aborts the process after 40 seconds, which is not
-    # enough on a busy machine.
-    if "xla_cpu_collective_call_terminate_timeout_seconds" not in flags:
-        os.environ["XLA_FLAGS"] = (
-            f"{flags} --xla_cpu_collective_call_terminate_timeout_seconds={COLLECTIVE_TIMEOUT}".strip()
-        )
-    with suppress(RuntimeError):  # JAX has initialised its devices already.
-        jax.config.update("jax_num_cpu_devices", cpu_count())
+    """Makes one CPU device per core for a convolutional model; the train steps of dense ones are too small for that."""
+    if config.model.convolutional:
+        one_device_per_core()
 
 
 def place(config: Config, devices: DevicesConfig = DevicesConfig()) -> Placement:
