@@ -4,6 +4,9 @@ import pytest
 from conftest import DENSE, tiny_config, untrained
 
 from jaxvae import HVAE, Autoencoder, Conv
+from jaxvae.distributions.gaussian import Normal
+from jaxvae.distributions.laplace import Laplace
+from jaxvae.distributions.levels import Levels
 from jaxvae.errors import UserError
 from jaxvae.explorer import moves
 from jaxvae.inference import decode_to_images, reconstruct
@@ -50,6 +53,17 @@ def test_every_named_path_connects_its_endpoints(fitted_run):
     middle = spherical(jnp.asarray(first), jnp.asarray(last), jnp.asarray([0.5]))[0]
     rows = moves.path_rows(loaded, moves.build_named_path(loaded, "spherical"), first, last)
     np.testing.assert_allclose(rows[50], middle, atol=1e-5)
+
+
+@pytest.mark.parametrize("in_levels", [False, True])
+def test_a_prior_of_another_family_can_be_sampled_but_has_no_path(loaded, in_levels):
+    prior = Laplace(jnp.zeros(3), jnp.zeros(3), 1)
+    prior = Levels((prior, Normal(jnp.zeros(2), jnp.zeros(2), 1))) if in_levels else prior
+    own = loaded._replace(vae=loaded.vae._replace(prior=lambda params: prior))
+    assert moves.prior_names(own) == ["model"]
+    assert moves.path_names(own) == ["linear", "spherical", "geodesic"]
+    with pytest.raises(UserError, match="unknown path 'prior:model'"):
+        moves.build_named_path(own, "prior:model")
 
 
 def test_unit_sliders_move_a_unit_by_the_deviation_of_its_codes(loaded, disc_set):

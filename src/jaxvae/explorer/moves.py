@@ -91,9 +91,15 @@ def prior_names(loaded: Loaded) -> list[str]:
 
 
 def path_names(loaded: Loaded) -> list[str]:
-    """Returns the names `build_named_path` accepts; paths through a prior's quantiles are `prior:NAME`."""
+    """Returns the names `build_named_path` accepts; paths through a prior's quantiles are `prior:NAME`.
+
+    A prior of the user's may have no such path.
+    """
+    # Imported here because it imports SciPy, which takes a third of a second.
+    from jaxvae.latents.paths.transports import has_transport
+
     through_priors = [f"prior:{name}" for name in reversed(loaded.info.fitted.kinds)]
-    own = [f"prior:{name}" for name in prior_names(loaded) if name == "model"]
+    own = ["prior:model"] if "model" in prior_names(loaded) and has_transport(prior_of(loaded, "model")) else []
     return ["linear", "spherical", *through_priors, *own, "geodesic"]
 
 

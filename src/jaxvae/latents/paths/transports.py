@@ -49,6 +49,15 @@ def transport(prior: object) -> Transport:
     raise NoTransportError(f"no transport to N(0, I) is registered for {type(prior).__name__}.")
 
 
+def has_transport(prior: object) -> bool:
+    """Returns whether a transport is registered for the prior's family; of levels, for that of each."""
+    try:
+        transport(prior)
+    except NoTransportError:
+        return False
+    return True
+
+
 @transport.register
 def _(prior: Normal) -> Transport:
     mean, spread = _double(prior.mean).ravel(), np.exp(0.5 * _double(prior.log_variance).ravel())
