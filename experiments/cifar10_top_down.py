@@ -2,9 +2,9 @@
 
     make train DATASET=cifar10_top_down         (downloads; or RAW=/folder/of/cifar-10-binary.tar.gz)
 
-Not run yet. `python -m jaxvae.plan cifar10_top_down --shape 32 32 3`, compiled for a TPU v5e:2x2: 3.16 GB on each device
-and 5.62 TFLOP a step; estimated for one GPU: 4.75 GB (2026-11-30). To be reached: 3.2 bits per dimension or better after
-100 000 steps. Published for a model of this kind: 2.87 after 800 000 steps of 32 images (Hazami et al. 2022,
+Not run yet. `python -m jaxvae.plan cifar10_top_down --shape 32 32 3`, compiled for a TPU v5e:2x2: 3.16 GB on each
+device and 5.62 TFLOP a step; estimated for one GPU: 4.75 GB (2026-11-30). To be reached: 3.2 bits per dimension or
+better after 100 000 steps. Published for a model of this kind: 2.87 after 800 000 steps of 32 images (Hazami et al. 2022,
 "Efficient-VDVAE"). Towards 2.9, with blocks and steps as there:
 
     make train DATASET=cifar10_top_down ARGS="--run runs/long --model.channels 48 96 192 384 384 \\
