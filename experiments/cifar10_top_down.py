@@ -4,13 +4,13 @@
 
 Not run yet. `python -m jaxvae.plan cifar10_top_down --shape 32 32 3`, compiled for a TPU v5e:2x2: 3.16 GB on each
 device and 5.62 TFLOP a step; estimated for one GPU: 4.75 GB (2026-11-30). To be reached: 3.2 bits per dimension or
-better after 100 000 steps. Published for a model of this kind: 2.87 after 800 000 steps of 32 images (Hazami et al. 2022,
-"Efficient-VDVAE"). Towards 2.9, with blocks and steps as there:
+better after 100 000 steps. Published for a model of this kind: 2.87 after 800 000 steps of 32 images (Hazami et al.
+2022, "Efficient-VDVAE"). Towards 2.9, with blocks and steps as there:
 
     make train DATASET=cifar10_top_down ARGS="--run runs/long --model.channels 48 96 192 384 384 \\
         --model.blocks 22 11 7 4 1 --model.middle 48 --train.steps 800000 --train.batch-size 32"
 
-Compiled likewise, that takes 1.27 GB on each device; estimated for one GPU, 0.98 GB and 1.23 TFLOP a step.
+Compiled likewise, that takes 1.58 GB on each device; estimated for one GPU, 0.99 GB and 1.23 TFLOP a step.
 """
 
 from jaxvae import ELBO, TFDS, Config, DataConfig, DiscretizedLogisticMixtureLikelihood, TopDown, TrainConfig
