@@ -10,6 +10,8 @@ from jaxvae.data.prepared import write_prepared
 from jaxvae.data.sources.base import SPLITS, Source
 from jaxvae.evaluate import evaluate
 from jaxvae.evaluation import report as reporting
+from jaxvae.runs import run as runs
+from jaxvae.system import local_devices
 
 QUICK = ("--k", 1, "--n", 4)
 
@@ -140,6 +142,14 @@ def test_an_interruption_leaves_no_file(call, mlp_run, monkeypatch, step):
     assert (code, err) == (130, "interrupted\n")
     assert list(Path.cwd().iterdir()) == []
     assert everything(mlp_run) == before
+
+
+def test_the_cores_are_made_devices_before_the_model_is_loaded(call, mlp_run, monkeypatch):
+    order, load = [], runs.load
+    monkeypatch.setattr(local_devices, "one_device_per_core", lambda: order.append("devices"))
+    monkeypatch.setattr(runs, "load", lambda *arguments: order.append("load") or load(*arguments))
+    assert call(evaluate, mlp_run, *QUICK, "--out", "x.json")[0] == 0
+    assert order == ["devices", "load"]
 
 
 def test_user_defined_features_are_named_next_to_the_distance(call, mlp_run):
