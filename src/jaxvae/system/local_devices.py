@@ -41,7 +41,11 @@ def one_device_per_core() -> None:
 def worthwhile(available: int, batch_size: int, parts: int = 1, samples: int = 1) -> int:
     """Returns how many of the available devices to divide a batch among, in equal shares of as many parts each.
 
-    Each image of the batch is decoded from as many `samples`.
+    Args:
+        available: number of devices.
+        batch_size: images in the batch.
+        parts: into how many each share is divided again.
+        samples: codes that are decoded for each image. They make a smaller share worth a device.
     """
     most = min(available, batch_size, batch_size * samples // SMALLEST_SHARE)
     return next((count for count in range(most, 1, -1) if batch_size % (count * parts) == 0), 1)
