@@ -81,7 +81,7 @@ def importance_bounds(
 
 
 def batch_for(numbers: int) -> int:
-    """Returns how many images of so many decoded numbers to bound at a time; a multiple of the devices, if it can be."""
+    """Returns how many images of so many decoded numbers to bound at a time; if it can be, a multiple of devices."""
     count = len(jax.local_devices())
     at_once = max(1, NUMBERS_AT_ONCE // numbers)
     return at_once if at_once < count else at_once - at_once % count
