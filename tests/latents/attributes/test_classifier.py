@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from conftest import discs
 
-from jaxvae.data.prepared import write_prepared
+from jaxvae.data.prepared import Split, write_prepared
 from jaxvae.data.sources.base import SPLITS, Example, Source
 from jaxvae.errors import UserError
-from jaxvae.latents.attributes.classifier import _reduce, class_names, fit_classifier
+from jaxvae.latents.attributes.classifier import _reduce, class_names, fit_classifier, fit_to_splits
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +44,25 @@ def test_the_accuracy_is_that_of_the_held_out_split(tmp_path):
     assert fit_classifier(prepared_of(tmp_path, examples)).accuracy["hat"] < 0.1
 
 
+def test_it_does_not_rely_on_faint_detail_that_decoded_images_lack():
+    def patches(n, seed, faint):
+        """A patch that is brighter with the attribute, and a faint checkerboard that says the same."""
+        random = np.random.default_rng(seed)
+        has = random.integers(0, 2, n)
+        images = random.normal(128, 4, (n, 32, 32, 1))
+        images[:, 18:26, 18:26] += (30 * has + random.normal(0, 8, n))[:, None, None, None]
+        images[:, 4:12, 4:12] += random.normal(0, 40, (n, 1, 1, 1))  # What else varies.
+        board = 2 * ((np.indices((32, 32)) // 4).sum(axis=0) % 2) - 1
+        images += faint * ((2 * has - 1)[:, None, None] * board)[..., None]
+        return Split(images.clip(0, 255).astype(np.uint8), has[:, None])
+
+    classifier = fit_to_splits(("bright",), patches(1000, 0, 3), patches(300, 1, 3))
+    assert classifier.accuracy["bright"] > 0.95
+    decoded = patches(300, 2, 0)
+    seen = classifier.probabilities(decoded.images)["bright"].argmax(axis=1)
+    assert np.mean(seen == decoded.attributes[:, 0]) > 0.9
+
+
 def test_constant_attributes_and_identical_images_are_handled(tmp_path):
     grey = np.full((8, 8, 1), 7, np.uint8)
     made = prepared_of(tmp_path, lambda split: [Example(grey, (3, i % 2)) for i in range(6)], ("hat", "beard"))
@@ -64,9 +83,9 @@ def test_what_cannot_be_learned_is_reported(tmp_path):
 
 
 def test_images_are_reduced_by_block_means_even_when_sizes_do_not_divide():
-    image = np.random.default_rng(0).integers(0, 256, (1, 37, 20, 3), dtype=np.uint8)
-    reduced = _reduce(image).reshape(13, 10, 3)
+    image = np.random.default_rng(0).integers(0, 256, (1, 73, 40, 3), dtype=np.uint8)
+    reduced = _reduce(image).reshape(25, 20, 3)
     np.testing.assert_allclose(reduced[2, 4], image[0, 6:9, 8:10].mean(axis=(0, 1)) / 255, rtol=1e-5)
-    np.testing.assert_allclose(reduced[12, 9], image[0, 36:, 18:].mean(axis=(0, 1)) / 255, rtol=1e-5)
+    np.testing.assert_allclose(reduced[24, 19], image[0, 72:, 38:].mean(axis=(0, 1)) / 255, rtol=1e-5)
     small = np.arange(12, dtype=np.uint8).reshape(1, 3, 4, 1)
     np.testing.assert_allclose(_reduce(small), small.reshape(1, 12) / 255.0, rtol=1e-6)

@@ -1,21 +1,30 @@
 """A small attribute classifier, used to judge what decoded images show.
 
-It is trained only on real images of the training split, so it is independent of the model under test: logistic
-regression on the leading principal components of downscaled images (scikit-learn). Deterministic.
+It is trained only on real images of the training split, so it is independent of the model under test: for each
+attribute a network with one hidden layer, on the leading principal components of downscaled images (scikit-learn).
+Deterministic.
+
+Decoded images are smoother than those it is trained on, so accuracy on real images does not say enough about a judge:
+it has to read as much in reconstructions. A logistic regression of 200 components of 16x16 pixels is right on 99.6 % of
+the avatars' labels, and on 93.3 % in reconstructions of the same images; this one on 99.8 and 98.0 %. More components,
+or scaling each to the same variance, lets it rely on detail that decoded images lack.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 
 from jaxvae.data.prepared import Prepared, Split
 from jaxvae.errors import UserError
 
-REDUCED_SIDE, MAX_COMPONENTS, MAX_IMAGES = 16, 200, 10_000
+REDUCED_SIDE, MAX_COMPONENTS, MAX_IMAGES = 32, 100, 10_000
 IMAGES_PER_COMPONENT = 10  # With fewer, the last components are noise that the models would overfit.
+HIDDEN_UNITS, WEIGHT_DECAY, LEARNING_RATE, TRAIN_BATCH_SIZE = 50, 0.1, 2e-3, 200
+UPDATES = 1000
 BATCH_SIZE = 1000
 
 
@@ -33,17 +42,13 @@ class Classifier:
     accuracy: Mapping[str, float]
     most_frequent: Mapping[str, float]
     _features: Any
+    _scale: float
     _models: Mapping[str, Any]
 
     def probabilities(self, images: UInt8[np.ndarray, "n h w c"]) -> dict[str, Float[np.ndarray, "n k"]]:
         """Returns the probability of each value of each attribute, in the order of `values`, per image."""
-        rows = self._features.transform(_reduce(images))
-        return {name: self._of(name, rows) for name in self.values}
-
-    def _of(self, name: str, rows: np.ndarray) -> np.ndarray:
-        # An attribute that is constant in training needs no model.
-        model = self._models[name]
-        return np.ones((len(rows), 1)) if model is None else np.asarray(model.predict_proba(rows))
+        rows = self._features.transform(_reduce(images)) / self._scale
+        return {name: np.asarray(model.predict_proba(rows)) for name, model in self._models.items()}
 
 
 def fit_classifier(prepared: Prepared, held_out: str = "test") -> Classifier:
@@ -75,17 +80,15 @@ def fit_to_splits(names: Sequence[str], train: Split, test: Split) -> Classifier
         test: Other images with the same attributes.
     """
     from sklearn.decomposition import PCA
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
     spacing = -(-len(train.images) // MAX_IMAGES)
     images, attributes = _reduce(train.images[::spacing]), np.asarray(train.attributes[::spacing])
     components = max(1, min(MAX_COMPONENTS, len(images) // IMAGES_PER_COMPONENT, images.shape[1]))
-    pca = PCA(components, svd_solver="covariance_eigh")
-    # Scaled rather than whitened: if all images are alike, components have no variance.
-    features = make_pipeline(pca, StandardScaler()).fit(images)
+    with np.errstate(invalid="ignore"):  # Shares of a variance that is 0 if all images are alike.
+        features = PCA(components, random_state=0).fit(images)
     rows, held_out_rows = features.transform(images), features.transform(_reduce(test.images))
+    scale = float(rows.std()) or 1.0  # One for all components: the small ones matter less.
+    alike = not np.ptp(images, axis=0).any()
     values, models, accuracy, most_frequent = {}, {}, {}, {}
     for column, name in enumerate(names):
         labels, truth = attributes[:, column], test.attributes[:, column]
@@ -93,12 +96,13 @@ def fit_to_splits(names: Sequence[str], train: Split, test: Split) -> Classifier
         if not labelled.any() or not checked.any():
             continue
         known, counts = np.unique(labels[labelled], return_counts=True)
-        model = LogisticRegression(max_iter=1000).fit(rows[labelled], labels[labelled]) if len(known) > 1 else None
-        predicted = known[:1] if model is None else model.predict(held_out_rows[checked])
-        values[name], models[name] = tuple(int(value) for value in known), model
+        fit = _fit_frequencies if alike or len(known) == 1 else _fit_network
+        models[name] = fit(rows[labelled] / scale, labels[labelled])
+        values[name] = tuple(int(value) for value in known)
+        predicted = models[name].predict(held_out_rows[checked] / scale)
         accuracy[name] = float(np.mean(predicted == truth[checked]))
         most_frequent[name] = float(np.mean(truth[checked] == known[np.argmax(counts)]))
-    return Classifier(values, accuracy, most_frequent, features, models)
+    return Classifier(values, accuracy, most_frequent, features, scale, models)
 
 
 def class_names(classifier: Classifier, classes: Mapping[str, list[str]]) -> dict[str, list[str]]:
@@ -107,6 +111,32 @@ def class_names(classifier: Classifier, classes: Mapping[str, list[str]]) -> dic
         name: [classes[name][value] if name in classes else str(value) for value in values]
         for name, values in classifier.values.items()
     }
+
+
+def _fit_network(rows: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]) -> Any:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.neural_network import MLPClassifier
+
+    batch_size = min(TRAIN_BATCH_SIZE, len(rows))
+    model = MLPClassifier(
+        HIDDEN_UNITS,
+        alpha=WEIGHT_DECAY,
+        learning_rate_init=LEARNING_RATE,
+        batch_size=batch_size,
+        tol=0.0,
+        max_iter=-(-UPDATES * batch_size // len(rows)),
+        random_state=0,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # That is for the held-out accuracy to say.
+        return model.fit(rows, labels)
+
+
+def _fit_frequencies(rows: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]) -> Any:
+    """Fits a model that knows only how frequent each value is, where there is nothing else to learn."""
+    from sklearn.dummy import DummyClassifier
+
+    return DummyClassifier(strategy="prior").fit(rows, labels)
 
 
 def _reduce(images: UInt8[np.ndarray, "n h w c"]) -> Float[np.ndarray, "n d"]:
