@@ -37,6 +37,15 @@ def test_what_is_seen_enough_stays():
     np.testing.assert_allclose(corrected(rows_of, step=(1.2, 0.0, 0.0)), 0.0, atol=0.02)
 
 
+@pytest.mark.parametrize("remove", [False, True])
+def test_what_changes_goes_on_until_it_is_as_sure_as_in_the_surest_fifth(remove):
+    """Codes scatter by 0.2 about 1, so the fifth begins at 1.17; the mean of max(0, 0.17 − scatter) is 0.19."""
+    rows = np.concatenate([VALUES + RANDOM.normal(scale=(0.2, 0.01), size=(600, 2)), ROWS[:, 2:]], axis=1)
+    sign = -1.0 if remove else 1.0
+    steps = corrected(rows_of, remove=remove, step=(sign, 0.0, 0.0), rows=rows)
+    np.testing.assert_allclose(steps.mean(axis=0), [sign * 0.19, 0.0, 0.0], atol=0.04)
+
+
 @pytest.mark.parametrize(("step", "further"), [(0.4, 0.6), (0.6, 0.0)])
 def test_what_was_not_moved_stays_unless_its_image_needs_the_change(step, further):
     steps = corrected(rows_of, step=(step, 0.0, 0.0), moved=False)

@@ -3,7 +3,8 @@
 A step that carries codes to where those with an attribute lie need not carry the images there: the decoder is not
 linear, and the fine levels of a hierarchy may restore what the coarse ones changed. So the changed codes are decoded,
 the images are encoded again, and labels are predicted from the codes before and after. Where the attribute that was to
-change falls short, and where others have changed, the codes move by the effects of those labels on codes.
+change is seen less surely than in the surest fifth of the codes that have it (of those that lack it, if it is removed),
+and where others have changed, the codes move by the effects of those labels on codes.
 
 Labels are predicted by a ridge regression on the leading principal components of the codes. Their effects are those of
 a regression of the codes on all labels at once. Changes of the others are seen with noise, and what cannot be told
@@ -21,7 +22,7 @@ from jaxtyping import Bool, Float, Int
 
 from jaxvae.codes import Code
 from jaxvae.latents.attributes.directions import Rows
-from jaxvae.latents.attributes.sureness import FARTHEST
+from jaxvae.latents.attributes.sureness import FARTHEST, SURE
 from jaxvae.latents.attributes.transport import CODES_EACH, COMPONENTS
 
 RIDGE = 1e-3  # Added to the variance of each component; relative to their mean.
@@ -43,6 +44,7 @@ class Correction(NamedTuple):
         having: the same over the codes with it.
         targets: the attributes that are added or removed.
         signs: 1 for each that is added, −1 for each that is removed.
+        goals: the prediction from which on each of them is sure.
         impossible: labels that exclude an added attribute; they are taken away rather than kept.
     """
 
@@ -54,6 +56,7 @@ class Correction(NamedTuple):
     having: Float[np.ndarray, " m"]
     targets: Int[np.ndarray, " r"]
     signs: Float[np.ndarray, " r"]
+    goals: Float[np.ndarray, " r"]
     impossible: Bool[np.ndarray, " m"]
 
     @classmethod
@@ -83,8 +86,14 @@ class Correction(NamedTuple):
         exclusive = ((together == 0) & (expected >= EXPECTED)).any(axis=1)
         impossible = exclusive & ~np.isin(np.arange(labels.shape[1]), targets)
         signs = np.where(removed, -1.0, 1.0)
+        goals = np.asarray(
+            [
+                np.quantile(predicted[labels[:, target] == (not remove), target], 1.0 - SURE if remove else SURE)
+                for target, remove in requests
+            ]
+        )
         weights = parts.components_.T @ scaled
-        return cls(see, parts.mean_, weights, effects, without, having, targets, signs, impossible)
+        return cls(see, parts.mean_, weights, effects, without, having, targets, signs, goals, impossible)
 
     def steps(self, codes: Code, changed: Code, moved: Bool[np.ndarray, "n r"]) -> Rows:
         """Returns what to add to changed codes, in the units that changes move.
@@ -99,8 +108,7 @@ class Correction(NamedTuple):
         share, seen = explained[self.targets], after[:, self.targets]
         half = (self.having + self.without)[self.targets] / 2
         needed = moved | (self.signs * (seen - half) < 0)
-        goals = np.where(self.signs > 0, self.having[self.targets], self.without[self.targets])
-        short = self.signs * (goals - seen)
+        short = self.signs * (self.goals - seen)
         further = np.divide(short, share, out=np.zeros_like(short), where=share > 0)
         wanted = np.where(self.impossible, np.minimum(before, self.without), before)
         amounts = share.min() * (wanted - after)
