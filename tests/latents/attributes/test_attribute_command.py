@@ -66,13 +66,13 @@ def test_the_run_may_come_first_as_in_other_commands(call, dense_run):
 
 def test_add_says_how_often_the_edit_takes(call, dense_run, monkeypatch, caplog):
     monkeypatch.setattr(edit_success, "FEWEST", 3)
-    asked = ["add", dense_run, "red", "--degree", 0.5, 1, "--out", "a.png"]
+    asked = ["add", dense_run, "high", "--degree", 0.5, 1, "--out", "a.png"]
     code, out, _ = call(attribute, *asked, "--json")
     took = json.loads(out)["took"]
-    assert (code, list(took), list(took["+red"])) == (0, ["+red"], ["0.5", "1"])
-    assert "+red succeeded in only" in caplog.text  # Nobody has trained this model.
+    assert (code, list(took), list(took["+high"])) == (0, ["+high"], ["0.5", "1"])
+    assert "+high succeeded in only" in caplog.text  # Nobody has trained this model.
     code, out, _ = call(attribute, *asked, "--overwrite")
-    assert f"took: +red {took['+red']['0.5']:.0%} at degree 0.5, {took['+red']['1']:.0%} at degree 1" in out
+    assert f"took: +high {took['+high']['0.5']:.0%} at degree 0.5, {took['+high']['1']:.0%} at degree 1" in out
 
 
 @pytest.mark.slow
