@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import tyro
-from contest import record
+from contest import QUICK, record
 
 from jaxvae.cli import told
 from jaxvae.runs.run import newest_run
@@ -23,7 +23,7 @@ from jaxvae.system.compilation_cache import CHOSEN
 
 # Seconds: of a command beyond `import jax`, of a mistake, of a help text.
 ABOVE, MISTAKE, HELP = 1.5, 0.6, 0.5
-REPEATS = 5
+REPEATS = 3 if QUICK else 5
 
 
 def seconds(arguments: list[str], caches: str, code: int = 0, result: Path | None = None) -> float:
