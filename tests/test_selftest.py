@@ -26,6 +26,11 @@ def test_no_other_parameters_exceed_the_largest_log_likelihood():
         assert float(jnp.mean(log_likelihood(x, other, jnp.asarray(random.uniform(0.05, 2.0))))) < best
 
 
+@pytest.mark.parametrize("checks", [proofs.bounds, proofs.hierarchy, proofs.kl_divergence, proofs.gradients])
+def test_the_checks_that_train_nothing_pass(checks):
+    assert [check for check in checks(jax.random.key(7)) if not check.passed] == []
+
+
 @pytest.mark.slow
 def test_every_check_passes():
     failed = [check for check in proofs.run_checks(jax.random.key(7)) if not check.passed]

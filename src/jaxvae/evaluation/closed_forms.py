@@ -88,7 +88,8 @@ def hierarchy(key: PRNGKey) -> Iterator[Check]:
     exact = float(jnp.mean(log_likelihood(x, jnp.linalg.cholesky(covariance), jnp.asarray(NOISE))))
     images = x.reshape(-1, 1, 1, x.shape[1])
     params: Params = {"likelihood": {}, "prior": {}}
-    right, shifted = (exact_hierarchy(LOADING, TOP, BETWEEN, NOISE, shift) for shift in (0.0, 0.5))
+    # Both levels are shifted. By 0.5 the weights would vary so much that IWAE-1000 is up to 0.07 nats below log p(x).
+    right, shifted = (exact_hierarchy(LOADING, TOP, BETWEEN, NOISE, shift) for shift in (0.0, 0.25))
     tight = jnp.mean(bound(right.infer(params, keys[0], images, 10).log_weights))
     yield check_close("two levels: IWAE-10 with the exact posterior equals log p(x)", tight, exact, 1e-3)
     drawn = shifted.infer(params, keys[1], images, 1000)
