@@ -7,7 +7,7 @@ Deterministic.
 Decoded images are smoother than those it is trained on, so accuracy on real images does not say enough about a judge:
 it has to read as much in reconstructions. A logistic regression of 200 components of 16x16 pixels is right on 99.6 % of
 the avatars' labels, and on 93.3 % in reconstructions of the same images; this one on 99.8 and 98.0 %. More components,
-or scaling each to the same variance, lets it rely on detail that decoded images lack.
+scaled to the same variance each, would let it rely on detail that decoded images lack.
 """
 
 import warnings
@@ -25,7 +25,7 @@ REDUCED_SIDE, MAX_COMPONENTS, MAX_IMAGES = 32, 100, 10_000
 IMAGES_PER_COMPONENT = 10  # With fewer, the last components are noise that the models would overfit.
 HIDDEN_UNITS, WEIGHT_DECAY, LEARNING_RATE, TRAIN_BATCH_SIZE = 50, 0.1, 2e-3, 200
 UPDATES = 1000
-BATCH_SIZE = 1000
+BATCH_SIZE = 1000  # Of images that are downscaled at once.
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,7 @@ def fit_to_splits(names: Sequence[str], train: Split, test: Split) -> Classifier
         features = PCA(components, random_state=0).fit(images)
     rows, held_out_rows = features.transform(images), features.transform(_reduce(test.images))
     scale = float(rows.std()) or 1.0  # One for all components: the small ones matter less.
+    rows, held_out_rows = rows / scale, held_out_rows / scale
     alike = not np.ptp(images, axis=0).any()
     values, models, accuracy, most_frequent = {}, {}, {}, {}
     for column, name in enumerate(names):
@@ -97,9 +98,9 @@ def fit_to_splits(names: Sequence[str], train: Split, test: Split) -> Classifier
             continue
         known, counts = np.unique(labels[labelled], return_counts=True)
         fit = _fit_frequencies if alike or len(known) == 1 else _fit_network
-        models[name] = fit(rows[labelled] / scale, labels[labelled])
+        models[name] = fit(rows[labelled], labels[labelled])
         values[name] = tuple(int(value) for value in known)
-        predicted = models[name].predict(held_out_rows[checked] / scale)
+        predicted = models[name].predict(held_out_rows[checked])
         accuracy[name] = float(np.mean(predicted == truth[checked]))
         most_frequent[name] = float(np.mean(truth[checked] == known[np.argmax(counts)]))
     return Classifier(values, accuracy, most_frequent, features, scale, models)
@@ -114,6 +115,7 @@ def class_names(classifier: Classifier, classes: Mapping[str, list[str]]) -> dic
 
 
 def _fit_network(rows: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]) -> Any:
+    """Fits a network by UPDATES steps of Adam, however few images there are."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
 

@@ -44,7 +44,7 @@ class Correction(NamedTuple):
         having: the same over the codes with it.
         targets: the attributes that are added or removed.
         signs: 1 for each that is added, −1 for each that is removed.
-        goals: the prediction from which on each of them is sure.
+        goals: the prediction at which each of them counts as sure.
         impossible: labels that exclude an added attribute; they are taken away rather than kept.
     """
 
