@@ -150,7 +150,7 @@ check: $(READY)  ## check format, lint, types and import layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY)  ## benchmark against PyTorch; NAME=conv64 runs one, QUICK=1 takes a quarter of an hour (installs [bench])
+bench: $(READY)  ## benchmark against PyTorch; NAME=conv64 runs one, QUICK=1 takes ten minutes (installs [bench])
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@set -e; for name in $(or $(NAME),$(BENCHMARKS)); do $(BIN)/python experiments/benchmarks/$$name.py $(ARGS) \
 	    $$(test $$name != mlp28 || echo $(if $(RAW),--raw $(RAW))); done

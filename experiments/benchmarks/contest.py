@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -43,10 +44,17 @@ class Side(NamedTuple):
 
 
 class Contestant(NamedTuple):
-    """A contestant to be started: `make` builds its side in a new process with these extra environment variables."""
+    """A contestant to be started: `make` builds its side in a new process.
+
+    Attributes:
+        make: builds the side.
+        environment: environment variables of the process, besides those of this one.
+        imports: modules that `make` will import.
+    """
 
     make: Callable[[], Side]
     environment: Mapping[str, str] = {}
+    imports: tuple[str, ...] = ()
 
 
 def take_turns(contestants: dict[str, Contestant], repeats: int = 7, tolerance: float = 1e-4) -> dict[str, list[float]]:
@@ -84,11 +92,11 @@ def _warmed_up(contestants: dict[str, Contestant], tolerance: float, stack: Exit
 
     One whose loss is not finite is left out, with a line that says so.
     """
-    pipes, losses = {}, {}
-    for name, contestant in contestants.items():
-        pipes[name] = stack.enter_context(_start(contestant))
-        # Start them one by one: nothing is measured while another side compiles.
-        losses[name] = pipes[name].recv()
+    pipes = {name: stack.enter_context(_start(contestant)) for name, contestant in contestants.items()}
+    losses = {}
+    for name, pipe in pipes.items():  # They import at the same time, but are warmed up one by one.
+        pipe.send("build")
+        losses[name] = pipe.recv()
     for name in [name for name, loss in losses.items() if loss is not None and not math.isfinite(loss)]:
         print(f"{name} is left out: its loss of the first step is {losses.pop(name)}", flush=True)
         pipes.pop(name).close()
@@ -120,17 +128,20 @@ def _start(contestant: Contestant) -> Connection:
     before = dict(os.environ)
     os.environ.update(contestant.environment)
     parent, child = context.Pipe()
-    context.Process(target=_serve, args=(contestant.make, child)).start()
+    context.Process(target=_serve, args=(contestant, child)).start()
     child.close()  # Otherwise a contestant that crashes would block us instead of ending the contest.
     os.environ.clear()
     os.environ.update(before)
     return parent
 
 
-def _serve(make: Callable[[], Side], pipe: Connection) -> None:
-    side = make()
-    pipe.send(side.loss)
-    with suppress(EOFError):
+def _serve(contestant: Contestant, pipe: Connection) -> None:
+    for module in contestant.imports:
+        import_module(module)
+    with suppress(EOFError):  # The contest is over.
+        pipe.recv()
+        side = contestant.make()
+        pipe.send(side.loss)
         while pipe.recv():
             pipe.send(side.turn())
 

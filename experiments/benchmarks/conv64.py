@@ -67,13 +67,19 @@ def conv64(instructions: str, environment: Mapping[str, str], start: dict[str, A
     steps, device, tolerance = (200, "cuda", 2e-3) if on_accelerator() else (4 if QUICK else 20, "cpu", 1e-4)
     side = partial(pytorch, start, images, steps, device)
     peers = {
-        "PyTorch eager, channels last": Contestant(partial(side, channels_last=True, compiled=False)),
-        "torch.compile, channels last": Contestant(partial(side, channels_last=True, compiled=True)),
+        "PyTorch eager, channels last": Contestant(
+            partial(side, channels_last=True, compiled=False), imports=("peers",)
+        ),
+        "torch.compile, channels last": Contestant(
+            partial(side, channels_last=True, compiled=True), imports=("peers",)
+        ),
     }
     if not QUICK:  # Never the fastest so far.
-        peers["PyTorch eager, contiguous"] = Contestant(partial(side, channels_last=False, compiled=False))
+        peers["PyTorch eager, contiguous"] = Contestant(
+            partial(side, channels_last=False, compiled=False), imports=("peers",)
+        )
     tuned = {
-        f"{name}, tuned allocator": Contestant(peers[name].make, {"GLIBC_TUNABLES": TUNABLES})
+        f"{name}, tuned allocator": peers[name]._replace(environment={"GLIBC_TUNABLES": TUNABLES})
         for name in ("torch.compile, channels last",)
     }
     sides = limited({"jaxvae": contestant(CONFIG, images, steps)} | peers | tuned, environment)

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Mapping
 
-from contest import Contestant, Side, on_accelerator, take_turns
+from contest import QUICK, Contestant, Side, on_accelerator, take_turns
 
 from jaxvae.system.processor import described
 
@@ -36,13 +36,13 @@ def instruction_sets() -> dict[str, Mapping[str, str]]:
     found = described().split()
     if "avx512f" not in found:
         return {"AVX2" if "avx2" in found else platform.machine(): {}}
-    sides = {"JAX": _jax_products, "PyTorch": _pytorch_products}
+    sides = {"JAX": (_jax_products, "jax"), "PyTorch": (_pytorch_products, "torch")}
     contestants = {
-        f"{side}, {name}": Contestant(make, environment)
-        for side, make in sides.items()
+        f"{side}, {name}": Contestant(make, environment, (module,))
+        for side, (make, module) in sides.items()
         for name, environment in (("AVX-512", {}), ("AVX2", AVX2_ALONE))
     }
-    seconds = {name: min(turns) for name, turns in take_turns(contestants, repeats=7).items()}
+    seconds = {name: min(turns) for name, turns in take_turns(contestants, repeats=3 if QUICK else 7).items()}
     speeds = {name: 2 * CHAIN * SIDE**3 / taken / 1e9 for name, taken in seconds.items()}
     print("matrix products on one core, GFLOP/s:", {name: round(speed) for name, speed in speeds.items()}, flush=True)
     for side in sides:
@@ -54,7 +54,7 @@ def instruction_sets() -> dict[str, Mapping[str, str]]:
 def limited(contestants: Mapping[str, Contestant], environment: Mapping[str, str]) -> dict[str, Contestant]:
     """Returns the contestants with these environment variables as well."""
     return {
-        name: Contestant(contestant.make, {**contestant.environment, **environment})
+        name: contestant._replace(environment={**contestant.environment, **environment})
         for name, contestant in contestants.items()
     }
 

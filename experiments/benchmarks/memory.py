@@ -16,7 +16,7 @@ import numpy as np
 from contest import QUICK, Contestant, Side, record, take_turns
 from ours import side
 
-LARGE, SMALL, STEPS = 82_000, 820, 25
+LARGE, SMALL, STEPS = 82_000, 820, 10 if QUICK else 25
 LIMIT_MB = LARGE * 64 * 64 * 3 / 10 / 1e6
 
 

@@ -176,8 +176,12 @@ def mlp28(raw: Path | None = None) -> None:
             start = start_of(config, images)
             sides = {
                 "jaxvae": contestant(config, images, steps),
-                "plain PyTorch": Contestant(partial(plain_pytorch, start, images, batch_size, device)),
-                "Pythae": Contestant(partial(pythae, start, images, batch_size, device)),
+                "plain PyTorch": Contestant(
+                    partial(plain_pytorch, start, images, batch_size, device), imports=("peers",)
+                ),
+                "Pythae": Contestant(
+                    partial(pythae, start, images, batch_size, device), imports=("peers", "pythae.trainers")
+                ),
                 "products": Contestant(partial(products_alone, steps, batch_size)),
             }
             measured = take_turns(limited(sides, environment), repeats=3 if QUICK else 5, tolerance=tolerance)

@@ -13,6 +13,7 @@ from jaxvae import Config
 from jaxvae.data.batches import batch_indices
 from jaxvae.data.pixels import to_float
 from jaxvae.models import GaussianModel, build
+from jaxvae.system.compilation_cache import use_compilation_cache
 from jaxvae.system.processes import TUNABLES
 from jaxvae.training.input_pipeline import feeding, fits_on_device
 from jaxvae.training.sharding import place, share_cores
@@ -44,6 +45,7 @@ def contestant(config: Config, images: np.ndarray, steps: int) -> Contestant:
 
 def side(config: Config, images: np.ndarray, steps: int) -> Side:
     """Builds and warms up jaxvae in this process; a turn is `steps` steps, measured in seconds."""
+    use_compilation_cache()
     share_cores(config)
     vae, placement = build(config.model, images.shape[1:]), place(config)
     state = jax.device_put(init_state(split_root(config.seed), vae, config.train), placement.whole)
