@@ -36,10 +36,10 @@ def instruction_sets() -> dict[str, Mapping[str, str]]:
     found = described().split()
     if "avx512f" not in found:
         return {"AVX2" if "avx2" in found else platform.machine(): {}}
-    sides = {"JAX": (_jax_products, "jax"), "PyTorch": (_pytorch_products, "torch")}
+    sides = {"JAX": _jax_products, "PyTorch": _pytorch_products}
     contestants = {
-        f"{side}, {name}": Contestant(make, environment, (module,))
-        for side, (make, module) in sides.items()
+        f"{side}, {name}": Contestant(make, environment)
+        for side, make in sides.items()
         for name, environment in (("AVX-512", {}), ("AVX2", AVX2_ALONE))
     }
     seconds = {name: min(turns) for name, turns in take_turns(contestants, repeats=3 if QUICK else 7).items()}
@@ -60,7 +60,8 @@ def limited(contestants: Mapping[str, Contestant], environment: Mapping[str, str
 
 
 def _stay_on_one_core() -> None:
-    # All cores together may be held back by the power that they share, most of all with AVX-512.
+    # All cores together may be held back by the power that they share, most of all with AVX-512. Before the libraries
+    # are imported, which start a thread for each core that they find.
     if sys.platform == "linux":
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 

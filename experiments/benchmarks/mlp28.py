@@ -184,7 +184,7 @@ def mlp28(raw: Path | None = None) -> None:
                 ),
                 "products": Contestant(partial(products_alone, steps, batch_size)),
             }
-            measured = take_turns(limited(sides, environment), repeats=3 if QUICK else 5, tolerance=tolerance)
+            measured = take_turns(limited(sides, environment), repeats=5, tolerance=tolerance)
             ours = measured["jaxvae"]
             limit = {"matrix products alone": measured["products"]}
             row = partial(record, unit=unit, instructions=instructions)
