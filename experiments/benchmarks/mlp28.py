@@ -22,7 +22,8 @@ from jaxvae import MLP, TFDS, BernoulliLikelihood, Config, DataConfig, TrainConf
 from jaxvae.cli import told
 from jaxvae.data.prepare import prepare
 
-QUICK_IMAGES = 10_000  # In steps of either batch a multiple of the hundred that run in one dispatch.
+# Batch sizes, and the images that QUICK=1 takes: so many that the steps are a multiple of the hundred of one dispatch.
+BATCHES = {100: 10_000, 20: 4_000}
 UNITS = ((784, 400), (400, 40), (20, 400), (400, 784))
 
 
@@ -167,11 +168,11 @@ def mlp28(raw: Path | None = None) -> None:
         raw: Folder with the four files of Fashion-MNIST; downloaded if not set.
     """
     prepared = prepare(DataConfig(source=TFDS(name="fashion_mnist", raw=None if raw is None else str(raw)), size=None))
-    images = np.concatenate([prepared.split(name).images for name in ("train", "validation")])
-    images, unit = (images[:QUICK_IMAGES], "s for 10,000 images") if QUICK else (images, "s an epoch")
+    all_images = np.concatenate([prepared.split(name).images for name in ("train", "validation")])
     device, tolerance = ("cuda", 2e-3) if on_accelerator() else ("cpu", 1e-4)
     for instructions, environment in instruction_sets().items():
-        for batch_size in (100, 20):
+        for batch_size, some in BATCHES.items():
+            images, unit = (all_images[:some], f"s for {some:,} images") if QUICK else (all_images, "s an epoch")
             config, steps = config_of(batch_size), len(images) // batch_size
             start = start_of(config, images)
             sides = {

@@ -57,6 +57,24 @@ def test_draws_have_the_moments_of_the_codes():
     np.testing.assert_allclose(np.cov(draws.T), np.cov(codes.T), rtol=0.05, atol=0.3)
 
 
+@pytest.mark.parametrize(("size", "offset"), [(1e3, 0.0), (1.0, 1e4), (1e6, -1e9)])
+def test_codes_of_any_size_and_offset_are_fitted_alike(size, offset):
+    codes = two_clusters().astype(np.float64)
+    mixture, moved = clustered(), fit_mixture(size * codes + offset, 2, seed=0)
+    np.testing.assert_allclose(moved.weights, mixture.weights, atol=1e-4)
+    np.testing.assert_allclose(moved.means, size * mixture.means + offset, rtol=1e-4, atol=1e-4 * size)
+    np.testing.assert_allclose(moved.factors, size * mixture.factors, rtol=1e-3, atol=1e-3 * size)
+
+
+def test_codes_along_one_line_can_be_fitted():
+    # Every other direction has the variance that keeps covariances invertible, a thousandth of a typical one.
+    codes = np.random.default_rng(0).normal(size=(600, 1)) * np.ones((1, 250))
+    mixture = fit_mixture(codes, 1, seed=0)
+    assert np.isfinite(log_prob(mixture, codes[:5])).all()
+    covariance = mixture.factors[0] @ mixture.factors[0].T
+    np.testing.assert_allclose(covariance, np.var(codes[:, 0]) * (np.ones((250, 250)) + 1e-3 * np.eye(250)), atol=5e-3)
+
+
 def test_temperature_zero_samples_the_means_and_others_multiply_the_spread():
     means, half, full = (np.asarray(draw(clustered(), jax.random.key(0), (50,), each)) for each in (0.0, 0.5, 1.0))
     assert {tuple(row) for row in means} == {tuple(row) for row in np.asarray(clustered().means)}

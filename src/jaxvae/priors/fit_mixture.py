@@ -1,5 +1,6 @@
 """Fits a mixture of Gaussians with full covariances to codes, by expectation maximisation."""
 
+import math
 import warnings
 from dataclasses import fields
 from typing import Any
@@ -16,6 +17,10 @@ MAX_FULL_UNITS = 1024  # Codes of more units are fitted within their leading pri
 MAX_PRINCIPAL_COMPONENTS = 256  # Kept for such codes.
 MAX_CODES = 20_000  # More add seconds, not accuracy.
 ROUNDS, ROUNDS_FROM_START = 50, 10  # Of expectation maximisation, at most.
+# Added to each variance, as a share of a typical one: it keeps collapsed units invertible.
+RIDGE = 1e-3
+SMALLEST_VARIANCE = 1e-3  # That counts as a typical one.
+FEW_UNITS = 128  # Threads for each of the small products over fewer would make rounds take twice as long on two cores.
 SMALLEST_SHARE = 0.1  # Of an equal share of the codes: with fewer a component counts as empty.
 
 
@@ -44,40 +49,52 @@ def fit_mixture(
     from sklearn.decomposition import PCA
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
+    from threadpoolctl import threadpool_limits
 
     codes = codes[:: -(-len(codes) // MAX_CODES)].astype(np.float64) if len(codes) else codes
     count, units = codes.shape
     if count < 2:
         return None
-    center, basis = np.zeros(units), np.eye(units)
+    center, basis = codes.mean(axis=0), np.eye(units)
     if units > MAX_FULL_UNITS:
         reduced = PCA(min(MAX_PRINCIPAL_COMPONENTS, count - 1), random_state=seed).fit(codes)
         center, basis = reduced.mean_, reduced.components_
-        codes = reduced.transform(codes)
-    components = max(1, min(components, count // (2 * codes.shape[1])))
-    # scikit-learn adds reg_covar to each variance: a thousandth of a typical one keeps collapsed units invertible.
-    ridge = 1e-3 * float(np.mean(np.var(codes, axis=0))) + 1e-6
-    model = GaussianMixture(components, covariance_type="full", reg_covar=ridge, random_state=seed, max_iter=ROUNDS)
-    if start is not None and len(start.weights) == components and codes.shape[1] == units:
-        begin_at(model, start, codes)
-    with warnings.catch_warnings():
+    components = max(1, min(components, count // (2 * len(basis))))
+    rows = codes - center if units == len(basis) else (codes - center) @ basis.T
+    # Rounds take a third of the time in float32, for which rows of any size and offset are brought to that of 1.
+    scale = math.sqrt(np.mean(np.square(rows)) + SMALLEST_VARIANCE)
+    rows = (rows / scale).astype(np.float32)
+    model = GaussianMixture(components, covariance_type="full", reg_covar=RIDGE, random_state=seed, max_iter=ROUNDS)
+    with threadpool_limits(1 if len(basis) < FEW_UNITS else None, "blas"), warnings.catch_warnings():
         # A mixture that has not quite converged, or has a component too many, is good enough to sample.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(codes)
-    means, factors = center + model.means_ @ basis, basis.T @ np.linalg.cholesky(model.covariances_)
+        if start is not None and len(start.weights) == components and len(basis) == units:
+            weights, means, factors = (
+                np.asarray(part, np.float64) for part in (start.weights, start.means, start.factors)
+            )
+            begin_at(model, weights / weights.sum(), (means - center) / scale, factors / scale, rows)
+        model.fit(rows)
+    means = center + scale * model.means_.astype(np.float64) @ basis
+    factors = scale * basis.T @ np.linalg.cholesky(model.covariances_.astype(np.float64))
     return FullCovarianceMixture(*(jnp.asarray(array, jnp.float32) for array in (model.weights_, means, factors)))
 
 
-def begin_at(model: Any, start: FullCovarianceMixture, codes: Float[np.ndarray, "n d"]) -> None:
-    """Has scikit-learn's mixture begin at this one, unless one of its components has almost no codes."""
-    weights, means, factors = (np.asarray(part, np.float64) for part in (start.weights, start.means, start.factors))
-    model.weights_, model.means_ = weights / weights.sum(), means
+def begin_at(
+    model: Any,
+    weights: Float[np.ndarray, " m"],
+    means: Float[np.ndarray, "m d"],
+    factors: Float[np.ndarray, "m d d"],
+    rows: Float[np.ndarray, "n d"],
+) -> None:
+    """Has scikit-learn's mixture begin at this one, unless one of its components has almost no rows."""
     # Whose product with its transpose is the precision: the transposed inverse of a factor of the covariance.
-    model.precisions_cholesky_ = roots = np.linalg.inv(factors).transpose(0, 2, 1)
-    held = np.bincount(model.predict(codes), minlength=len(weights))
-    if held.min() >= SMALLEST_SHARE * len(codes) / len(weights):
-        model.weights_init, model.means_init = model.weights_, model.means_
-        model.precisions_init, model.max_iter = roots @ roots.transpose(0, 2, 1), ROUNDS_FROM_START
+    roots = np.linalg.inv(factors).transpose(0, 2, 1)
+    parts = weights, means, roots, roots @ roots.transpose(0, 2, 1)
+    model.weights_, model.means_, model.precisions_cholesky_, precisions = (part.astype(rows.dtype) for part in parts)
+    held = np.bincount(model.predict(rows), minlength=len(weights))
+    if held.min() >= SMALLEST_SHARE * len(rows) / len(weights):
+        model.weights_init, model.means_init, model.precisions_init = model.weights_, model.means_, precisions
+        model.max_iter = ROUNDS_FROM_START
 
 
 def is_mixture(arrays: Params, units: int) -> bool:
