@@ -64,7 +64,7 @@ def pytorch(
 
 def conv64(instructions: str, environment: Mapping[str, str], start: dict[str, Any], images: np.ndarray) -> None:
     """Measures the rows with one instruction set: alone, and beside a process that keeps one core busy."""
-    steps, device, tolerance = (200, "cuda", 2e-3) if on_accelerator() else (4 if QUICK else 20, "cpu", 1e-4)
+    steps, device, tolerance = (200, "cuda", 2e-3) if on_accelerator() else (3 if QUICK else 20, "cpu", 1e-4)
     side = partial(pytorch, start, images, steps, device)
     peers = {
         "PyTorch eager, channels last": Contestant(

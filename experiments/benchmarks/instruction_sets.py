@@ -22,6 +22,7 @@ AVX2_ALONE = {
     "MKL_ENABLE_INSTRUCTIONS": "AVX2",
     "ATEN_CPU_CAPABILITY": "avx2",
 }
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # JAX looks at the cores it may use.
 SIDE, CHAIN = 512, 40  # Of the matrices, which fit in the cache, and how many are multiplied in a turn.
 WITHOUT_EFFECT = 0.85  # AVX2 multiplies half as many numbers at a time.
 
@@ -36,13 +37,13 @@ def instruction_sets() -> dict[str, Mapping[str, str]]:
     found = described().split()
     if "avx512f" not in found:
         return {"AVX2" if "avx2" in found else platform.machine(): {}}
-    sides = {"JAX": _jax_products, "PyTorch": _pytorch_products}
+    sides = {"JAX": (_jax_products, "jax"), "PyTorch": (_pytorch_products, "torch")}
     contestants = {
-        f"{side}, {name}": Contestant(make, environment)
-        for side, make in sides.items()
+        f"{side}, {name}": Contestant(make, ONE_THREAD | environment, imports=(library,))
+        for side, (make, library) in sides.items()
         for name, environment in (("AVX-512", {}), ("AVX2", AVX2_ALONE))
     }
-    seconds = {name: min(turns) for name, turns in take_turns(contestants, repeats=3 if QUICK else 7).items()}
+    seconds = {name: min(turns) for name, turns in take_turns(contestants, repeats=2 if QUICK else 7).items()}
     speeds = {name: 2 * CHAIN * SIDE**3 / taken / 1e9 for name, taken in seconds.items()}
     print("matrix products on one core, GFLOP/s:", {name: round(speed) for name, speed in speeds.items()}, flush=True)
     for side in sides:
@@ -60,8 +61,7 @@ def limited(contestants: Mapping[str, Contestant], environment: Mapping[str, str
 
 
 def _stay_on_one_core() -> None:
-    # All cores together may be held back by the power that they share, most of all with AVX-512. Before the libraries
-    # are imported, which start a thread for each core that they find.
+    # All cores together may be held back by the power that they share, most of all with AVX-512.
     if sys.platform == "linux":
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 

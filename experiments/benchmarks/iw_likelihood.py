@@ -2,7 +2,7 @@
 
     make bench NAME=iw_likelihood
 
-The decoder is 40-300-300-784, gated, Bernoulli. Five turns of 200 images each (QUICK=1: three of 100). Both
+The decoder is 40-300-300-784, gated, Bernoulli. Five turns of 200 images each (QUICK=1: three of 40). Both
 sides are compiled before.
 """
 
@@ -22,7 +22,7 @@ from jaxvae.models import build
 from jaxvae.system.local_devices import one_device_per_core
 from jaxvae.system.processes import TUNABLES
 
-K, IMAGES, CHUNK = 5000, 50 if QUICK else 200, 500
+K, IMAGES, CHUNK = 5000, 40 if QUICK else 200, 500
 CONFIG = Config(
     data=DataConfig(pixels="binarized"),
     model=MLP(

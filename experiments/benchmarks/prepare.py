@@ -17,7 +17,7 @@ from jaxvae import DataConfig, Folder
 from jaxvae.data.prepare import prepare
 from jaxvae.system.processes import cpu_count
 
-COUNT, CROP, SIZE = 5_000 if QUICK else 20_000, 140, 64
+COUNT, CROP, SIZE = 3_000 if QUICK else 20_000, 140, 64
 
 
 def jpegs(folder: Path) -> None:
