@@ -26,7 +26,7 @@ from jaxvae.system.processes import cpu_count
 
 RESULTS = Path(__file__).with_name("results.json")
 QUICK = bool(os.environ.get("QUICK"))  # Fewer and shorter turns.
-PAUSE = 0.5 if QUICK else 1.0  # Seconds between turns: OpenMP threads keep spinning for a while after their last work.
+PAUSE = 0.25 if QUICK else 1.0  # Seconds between turns: OpenMP threads keep spinning for a while after their last work.
 # Several processes share a GPU, and JAX would preallocate three quarters of it in each.
 os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.15")
 PACKAGES = ("jaxvae", "jax", "flax", "optax", "torch", "pythae", "pillow")
