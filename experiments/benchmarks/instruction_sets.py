@@ -10,7 +10,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from contest import QUICK, Contestant, Side, on_accelerator, take_turns
 
@@ -22,7 +22,7 @@ AVX2_ALONE = {
     "MKL_ENABLE_INSTRUCTIONS": "AVX2",
     "ATEN_CPU_CAPABILITY": "avx2",
 }
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # JAX looks at the cores it may use.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # Of PyTorch; JAX looks at the cores it may use.
 SIDE, CHAIN = 512, 40  # Of the matrices, which fit in the cache, and how many are multiplied in a turn.
 WITHOUT_EFFECT = 0.85  # AVX2 multiplies half as many numbers at a time.
 
@@ -37,10 +37,13 @@ def instruction_sets() -> dict[str, Mapping[str, str]]:
     found = described().split()
     if "avx512f" not in found:
         return {"AVX2" if "avx2" in found else platform.machine(): {}}
-    sides = {"JAX": (_jax_products, "jax"), "PyTorch": (_pytorch_products, "torch")}
+    sides: dict[str, tuple[Callable[[], Side], tuple[str, ...]]] = {
+        "JAX": (_jax_products, ()),  # Imported by the contest.
+        "PyTorch": (_pytorch_products, ("torch",)),
+    }
     contestants = {
-        f"{side}, {name}": Contestant(make, ONE_THREAD | environment, imports=(library,))
-        for side, (make, library) in sides.items()
+        f"{side}, {name}": Contestant(make, ONE_THREAD | environment, imports=imports)
+        for side, (make, imports) in sides.items()
         for name, environment in (("AVX-512", {}), ("AVX2", AVX2_ALONE))
     }
     seconds = {name: min(turns) for name, turns in take_turns(contestants, repeats=2 if QUICK else 7).items()}
