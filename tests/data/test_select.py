@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -60,6 +62,15 @@ def test_missing_or_changed_images_are_detected(data, tmp_path):
         select("test:0", {**data, "path": str(tmp_path / "gone")})
     with pytest.raises(UserError, match="does not contain the images"):
         select("test:0", {**data, "splits": {}})
+
+
+def test_images_that_moved_with_their_run_are_found(data, disc_set, tmp_path, monkeypatch):
+    gone = {**data, "path": str(tmp_path / "before" / "discs-16")}
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(disc_set.path, tmp_path / "data" / "discs-16")
+    np.testing.assert_array_equal(select("test:3", gone), disc_set.split("test").images[3])
+    with pytest.raises(UserError, match=r"data/discs-16 does not contain the images"):
+        select("test:0", {**gone, "splits": {}})
 
 
 def test_a_model_without_its_images_opens_any_of_its_shape(disc_set, tmp_path):

@@ -13,11 +13,12 @@ from conftest import mistake, tiny_config
 
 import jaxvae as jv
 from jaxvae.compare import compare
+from jaxvae.data.select import images_here
 from jaxvae.errors import UserError
 from jaxvae.hub.names import HubName
 from jaxvae.reconstruct import reconstruct
 from jaxvae.runs.hub_files import DESCRIPTION, LARGEST_DESCRIPTION, METRICS, WEIGHTS
-from jaxvae.runs.pulled import fetch, images_here
+from jaxvae.runs.pulled import fetch
 from jaxvae.sample import sample
 
 pytest_plugins = ["hub.hub_fixtures"]

@@ -18,6 +18,8 @@ from jaxvae.data.sources.folder_files import find_images
 from jaxvae.errors import UserError, suggest
 from jaxvae.labels import UNKNOWN
 
+LONGEST_NAME = 120  # Of a folder of images.
+
 
 def select(which: str, data: dict[str, Any]) -> np.ndarray:
     """Returns the image selected by a query, as uint8 [h, w, c].
@@ -136,6 +138,8 @@ def data_set(data: dict[str, Any], where: Path | None = None) -> Prepared:
         data: the description of the dataset stored in the checkpoint.
         where: its current folder, if it has moved since training.
 
+    A run that was copied or moved together with its images finds them in `data/` of the current folder.
+
     Raises:
         UserError: if the dataset is missing or is a different one; for a model without its images, has another shape.
     """
@@ -143,10 +147,12 @@ def data_set(data: dict[str, Any], where: Path | None = None) -> Prepared:
     if lacks_images(data):
         return _any_data_set(path, data)
     if where is None and not os.path.exists(path):
-        raise UserError(
-            f"the images of this run are no longer in {path}; prepare them again with "
-            f"{_command(data)}, or pass an existing folder or image files."
-        )
+        before, path = path, images_here(data["path"])
+        if not os.path.exists(path):
+            raise UserError(
+                f"the images of this run are no longer in {before}, nor are they in {path}; prepare them again with "
+                f"{_command(data)}, or pass an existing folder or image files."
+            )
     prepared = open_prepared(path)
     if prepared.info["splits"] != data["splits"]:
         found, expected = prepared.info["recipe"], data["recipe"]
@@ -158,6 +164,12 @@ def data_set(data: dict[str, Any], where: Path | None = None) -> Prepared:
         how = f" (prepared with {', '.join(differing)})" if differing else ""
         raise UserError(f"{path} does not contain the images that this run was trained on{how}.")
     return prepared
+
+
+def images_here(path: str) -> Path:
+    """Returns where `prepare` puts a data set of this name here; whoever trained the run may have had it elsewhere."""
+    name = re.sub(r"[^\w.=+-]+", "-", Path(path).name)[:LONGEST_NAME].strip(".")
+    return (Path(DataConfig().root) / (name or "images")).absolute()
 
 
 def _any_data_set(path: Path, data: dict[str, Any]) -> Prepared:

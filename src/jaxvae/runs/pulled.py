@@ -1,11 +1,10 @@
 """Runs from a hub: fetched, checked, and written as ordinary run folders, which every command opens."""
 
 import os
-import re
 import shutil
 from pathlib import Path
 
-from jaxvae.data.config import DataConfig
+from jaxvae.data.select import images_here
 from jaxvae.errors import UserError
 from jaxvae.hub.client import require_hub
 from jaxvae.hub.download import Download, download
@@ -19,7 +18,6 @@ from jaxvae.system.files import check_writable, temp_dir
 
 FOLDER = "hub"  # Below the folder of runs, so that none of them is the newest run by accident.
 COMMIT_DIGITS = 12
-LONGEST_NAME = 120  # Of a folder of images.
 
 
 def fetch(name: HubName, root: Path = RUNS) -> Path:
@@ -67,9 +65,3 @@ def _write_run(run: Path, name: str, found: Download) -> None:
         except OSError as error:
             if not os.path.isdir(run):  # Otherwise another process wrote the same one first.
                 raise UserError(f"{run} cannot be written: {error.strerror}.") from error
-
-
-def images_here(path: str) -> Path:
-    """Returns where `prepare` puts a data set of this name here; whoever pushed the run had it somewhere else."""
-    name = re.sub(r"[^\w.=+-]+", "-", Path(path).name)[:LONGEST_NAME].strip(".")
-    return (Path(DataConfig().root) / (name or "images")).absolute()
