@@ -134,11 +134,11 @@ def _value_range(data: dict[str, Any]) -> tuple[float, float] | None:
 def data_set(data: dict[str, Any], where: Path | None = None) -> Prepared:
     """Opens the prepared dataset that a checkpoint was trained on.
 
+    A run that was moved or copied together with its images finds them in `data/` of the current folder.
+
     Args:
         data: the description of the dataset stored in the checkpoint.
-        where: its current folder, if it has moved since training.
-
-    A run that was copied or moved together with its images finds them in `data/` of the current folder.
+        where: its current folder; None: where it was in training, or else `data/` of the current folder.
 
     Raises:
         UserError: if the dataset is missing or is a different one; for a model without its images, has another shape.
