@@ -51,7 +51,8 @@ $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is missing or older than Python 3.11; choose another, as in make PYTHON=python3.12."; exit 2; }
 	@echo "creating .venv with JAX for: $(JAX_FOR); about 2 GB, which takes one to five minutes"
 	$(PYTHON) -m venv --clear .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev$(if $(filter-out cpu,$(JAX_FOR)),$(comma)$(JAX_FOR))]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[dev$(if $(filter-out cpu,$(JAX_FOR)),$(comma)$(JAX_FOR))]'
+	@$(BIN)/python -m compileall -qq -j 0 .venv/lib || true  # by all cores, where pip takes one; a file may be for another Python
 	@touch $@
 
 train: experiment $(READY)  ## prepare the data, train, show the result

@@ -9,14 +9,18 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
 # Most of the time of a short run is compilation: it is done without the optimizations that `make test-all` has and by
 # the older emitters of fused loops, which take half the time (tests/compiled.py); and what one test has compiled serves
-# the others, in whichever process.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false")
+# the others, in whichever process. Programs are small: to divide them among threads takes longer than it saves.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",
+)
 if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="jaxvae-compiled-")
     atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
 import dataclasses
+import gc
 import signal
 import sys
 from collections import Counter
@@ -209,6 +213,12 @@ def mistake(result: tuple[int, str, str], *phrases: str) -> None:
     assert list(Path.cwd().iterdir()) == []
 
 
+def stirred(params: Any, size: float) -> Any:
+    """Parameters with noise of this size: at the start some have no effect yet. NumPy's, which compiles nothing."""
+    random = np.random.default_rng(1)
+    return jax.tree.map(lambda leaf: leaf + np.float32(size * random.normal(size=leaf.shape)), jax.device_get(params))
+
+
 def metric_lines(run, kind="train"):
     """The lines of a run's metrics.jsonl of this kind, without the time of the day."""
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
@@ -227,6 +237,12 @@ def flat_objective(**options):
 
 def plain(options):
     return {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()}
+
+
+def pytest_collection_finish() -> None:
+    """Spares the garbage collector the modules, which stay until the end: a twentieth of the time of the suite."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import stirred
 
 from jaxvae import MLP, Conv, FullMixturePrior, build
 from jaxvae.told import hide_some, tell, untold, weights_of
@@ -13,13 +14,9 @@ MODELS = {
 }
 
 
-def stirred(vae):
+def told_params(vae):
     """Parameters under which what is told has an effect; at first it has none."""
-    params = jax.jit(vae.init)(jax.random.key(0))
-    leaves, structure = jax.tree.flatten(params)
-    keys = jax.random.split(jax.random.key(1), len(leaves))
-    stir = [leaf + 0.3 * jax.random.normal(key, leaf.shape) for leaf, key in zip(leaves, keys, strict=True)]
-    return jax.tree.unflatten(structure, stir)
+    return stirred(jax.jit(vae.init)(jax.random.key(0)), 0.3)
 
 
 def test_weights_are_one_hot_over_unknown_and_the_values():
@@ -44,7 +41,7 @@ def test_a_part_of_the_labels_is_hidden_from_none_to_all():
 def test_every_function_follows_what_is_told(name):
     vae, x = build(MODELS[name], (16, 16, 3)), jnp.full((2, 16, 16, 3), 0.4)
     vae = vae._replace(encode=jax.jit(vae.encode), decode=jax.jit(vae.decode))
-    params, count = stirred(vae), len(vae.attributes)
+    params, count = told_params(vae), len(vae.attributes)
     one, other = (tell(params, weights_of(np.full((1, count), value), vae.attribute_values)) for value in (0, 1))
     z = jnp.ones((2, 4))
     assert not np.allclose(vae.decode(one, z).mean, vae.decode(other, z).mean)
@@ -56,7 +53,7 @@ def test_every_function_follows_what_is_told(name):
 
 def test_each_image_is_told_its_own():
     vae, x = build(MODELS["mlp"], (16, 16, 3)), jax.random.uniform(jax.random.key(2), (3, 16, 16, 3))
-    params, labels = stirred(vae), np.asarray([[0, 2], [1, -1], [-1, 0]])
+    params, labels = told_params(vae), np.asarray([[0, 2], [1, -1], [-1, 0]])
     infer = jax.jit(lambda told, keys, x: vae.infer(told, keys, x, 5))
     together = infer(tell(params, weights_of(labels, 3)), jax.random.split(jax.random.key(3), 3), x)
     for row in range(3):
@@ -74,7 +71,7 @@ def test_untrained_it_ignores_what_it_is_told():
 
 def test_a_learned_prior_is_that_of_images_of_which_nothing_is_known():
     vae = build(MLP(hidden=(8,), latent=4, attributes=("red",), prior=FullMixturePrior(components=2)), (16, 16, 3))
-    params = stirred(vae)
+    params = told_params(vae)
     told = tell(params, weights_of(np.ones((5, 1), int), 2))
     z = jnp.ones((3, 4))
     np.testing.assert_array_equal(vae.prior(told).log_prob(z), vae.prior(params).log_prob(z))

@@ -43,11 +43,16 @@ def test_every_likelihood_has_log_prob_mean_sample_and_finite_gradients(kind, co
     params = vae.init(jax.random.key(0))
     x = to_float(jax.random.key(1), BYTES[..., :colors], "scaled")
     z = jnp.ones((2, 3))
-    likelihood = vae.decode(params, z)
-    assert likelihood.log_prob(x).shape == (2,)
+    likelihood = jax.jit(vae.decode)(params, z)
     assert likelihood.mean.shape == x.shape
-    assert likelihood.sample(jax.random.key(2)).shape == x.shape
-    gradients = jax.grad(lambda params: vae.decode(params, z).log_prob(x).sum())(params)
+    assert jax.jit(likelihood.sample)(jax.random.key(2)).shape == x.shape
+
+    def total(params):
+        values = vae.decode(params, z).log_prob(x)
+        assert values.shape == (2,)
+        return values.sum()
+
+    gradients = jax.jit(jax.grad(total))(params)
     for path, leaf in jax.tree.leaves_with_path(gradients["decoder"] | gradients["likelihood"]):
         assert np.isfinite(leaf).all(), jax.tree_util.keystr(path)
 
@@ -56,11 +61,12 @@ def test_every_likelihood_has_log_prob_mean_sample_and_finite_gradients(kind, co
 def test_extreme_outputs_of_the_decoder_stay_finite(kind):
     likelihood = model(kind).likelihood.build(3)
     x = to_float(jax.random.key(1), BYTES, "scaled")
+    value_and_grad = jax.jit(
+        jax.value_and_grad(lambda each: likelihood.distribution(likelihood.params, each).log_prob(x).sum())
+    )
     for size in (-1e3, 1e3):
         output = jnp.full((2, 4, 5, likelihood.outputs), size)
-        value, gradient = jax.value_and_grad(
-            lambda each: likelihood.distribution(likelihood.params, each).log_prob(x).sum()
-        )(output)
+        value, gradient = value_and_grad(output)
         assert np.isfinite(value)
         assert np.isfinite(gradient).all()
 
@@ -72,7 +78,8 @@ def test_log_prob_is_float32_when_the_networks_compute_in_bfloat16(kind):
     values = []
     for dtype in ("float32", "bfloat16"):
         vae = build(model(kind, dtype=dtype), (4, 5, 3))
-        values.append(vae.decode(vae.init(jax.random.key(0)), z).log_prob(x))
+        log_prob = jax.jit(lambda params, vae=vae: vae.decode(params, z).log_prob(x))
+        values.append(log_prob(vae.init(jax.random.key(0))))
     assert values[1].dtype == jnp.float32
     np.testing.assert_allclose(values[0], values[1], rtol=0.05, atol=2.0)
 

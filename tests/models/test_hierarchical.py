@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
+from conftest import stirred
 
 from jaxvae import HVAE, IWAE, Adversarial, BernoulliLikelihood, FullMixturePrior, TopDown, VampPrior
 from jaxvae.distributions.gaussian import Normal
@@ -33,7 +34,8 @@ SHAPE = (9, 7, 3)
 
 
 def linear(shift=0.0):
-    return exact_hierarchy(BOTTOM, TOP, BETWEEN, NOISE, shift)
+    vae = exact_hierarchy(BOTTOM, TOP, BETWEEN, NOISE, shift)
+    return vae._replace(infer=jax.jit(vae.infer, static_argnums=3))
 
 
 def exact():
@@ -47,12 +49,8 @@ def built(config, shape=SHAPE):
     vae = config.build(shape)
     infer = jax.jit(vae.infer, static_argnums=3)
     vae = vae._replace(encode=jax.jit(vae.encode), decode=jax.jit(vae.decode), infer=infer)
-    params = vae.init(jax.random.key(0))
     # Away from the start, where the last layers of the priors are zero.
-    leaves, tree = jax.tree.flatten(params)
-    keys = jax.random.split(jax.random.key(1), len(leaves))
-    moved = [leaf + 0.1 * jax.random.normal(key, leaf.shape) for leaf, key in zip(leaves, keys, strict=True)]
-    return vae, jax.tree.unflatten(tree, moved)
+    return vae, stirred(vae.init(jax.random.key(0)), 0.1)
 
 
 def images(count=4, shape=SHAPE):

@@ -69,11 +69,11 @@ def bounds(key: PRNGKey) -> Iterator[Check]:
     exact = float(jnp.mean(log_likelihood(x, LOADING, jnp.asarray(NOISE))))
     right, shifted = exact_vae(LOADING, NOISE), exact_vae(LOADING, NOISE, shift=0.5)
     keys = jax.random.split(key, 5)
-    tight = jnp.mean(bound(right.infer({}, keys[0], x, 10).log_weights))
+    tight = _mean_bound(right, keys[:1], x, 10)
     yield check_close("IWAE-10 with the exact posterior equals log p(x)", tight, exact, 1e-3)
     upper, previous = exact + 0.02, -jnp.inf
     for samples, samples_key in zip((1, 10, 100, 1000), keys[1:], strict=True):
-        value = _mean_bound(shifted, samples_key, x, samples)
+        value = float(_mean_bound(shifted, jax.random.split(samples_key, 200), x, samples))
         claim = f"IWAE-{samples} with a wrong posterior: above the previous bound, below log p(x)"
         yield Check(claim, value, previous, upper)
         previous = value
@@ -90,9 +90,9 @@ def hierarchy(key: PRNGKey) -> Iterator[Check]:
     params: Params = {"likelihood": {}, "prior": {}}
     # Both levels are shifted. By 0.5 the weights would vary so much that IWAE-1000 is up to 0.07 nats below log p(x).
     right, shifted = (exact_hierarchy(LOADING, TOP, BETWEEN, NOISE, shift) for shift in (0.0, 0.25))
-    tight = jnp.mean(bound(right.infer(params, keys[0], images, 10).log_weights))
+    tight = jnp.mean(bound(_infer(right, params, keys[0], images, 10).log_weights))
     yield check_close("two levels: IWAE-10 with the exact posterior equals log p(x)", tight, exact, 1e-3)
-    drawn = shifted.infer(params, keys[1], images, 1000)
+    drawn = _infer(shifted, params, keys[1], images, 1000)
     yield Check("two levels, a wrong posterior: the ELBO is below log p(x)", float(_mean_elbo(drawn)), -jnp.inf, exact)
     converged = jnp.mean(bound(drawn.log_weights))
     yield check_close("… and IWAE-1000 converges to it", converged, exact, 0.02)
@@ -161,7 +161,7 @@ def gradients(key: PRNGKey) -> Iterator[Check]:
     elbo_key, usual_key, doubly_key = (jax.random.split(subkey, 20_000) for subkey in jax.random.split(key, 3))
 
     def per_key(value: Any, keys: Array) -> Array:
-        derivatives: Array = jax.vmap(jax.grad(lambda m, key: value({"m": m}, key)), (None, 0))(m, keys)
+        derivatives: Array = jax.jit(jax.vmap(jax.grad(lambda m, key: value({"m": m}, key)), (None, 0)))(m, keys)
         return derivatives
 
     sampled = per_key(lambda params, key: elbo(variational_terms(vae, params, key, x))[0], elbo_key)
@@ -189,6 +189,10 @@ def _best(x: Array) -> Array:
     return largest_log_likelihood(x, LOADING.shape[1])
 
 
-def _mean_bound(vae: VAE, key: PRNGKey, x: Array, samples: int) -> float:
-    values = jax.vmap(lambda key: bound(vae.infer({}, key, x, samples).log_weights))(jax.random.split(key, 200))
-    return float(jnp.mean(values))
+# Compiled whole: one by one, the operations of all draws would take several times as long.
+_infer = jax.jit(lambda vae, params, key, x, samples: vae.infer(params, key, x, samples), static_argnums=(0, 4))
+
+
+@partial(jax.jit, static_argnums=(0, 3))
+def _mean_bound(vae: VAE, keys: Array, x: Array, samples: int) -> Array:
+    return jnp.mean(jax.vmap(lambda key: bound(vae.infer({}, key, x, samples).log_weights))(keys))

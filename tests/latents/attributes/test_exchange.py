@@ -2,10 +2,9 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
-from conftest import DENSE, flow_matching_arrays, mistake, saved_run, tiny_config, train_config, untrained
+from conftest import DENSE, flow_matching_arrays, mistake, saved_run, stirred, tiny_config, train_config, untrained
 
 from jaxvae import load
 from jaxvae.attribute import attribute
@@ -28,12 +27,10 @@ CONDITIONAL = replace(DENSE, attributes=("width", "red"), attribute_values=3)
 def run(disc_set, tmp_path_factory):
     """A conditional model that listens to what it is told, with a prior as if fitted."""
     config = tiny_config(model=CONDITIONAL, train=train_config(flow_matching_steps=40))
-    leaves, structure = jax.tree.flatten(untrained(config, disc_set).params)
-    keys = jax.random.split(jax.random.key(1), len(leaves))
-    stirred = [leaf + 0.3 * jax.random.normal(key, leaf.shape) for leaf, key in zip(leaves, keys, strict=True)]
+    params = stirred(untrained(config, disc_set).params, 0.3)
     arrays = flow_matching_arrays(disc_set, 3)
-    trees = {"params": jax.tree.unflatten(structure, stirred), "fitted_flow_matching": arrays}
-    return saved_run(tmp_path_factory.mktemp("runs") / "conditional", config, disc_set, **trees)
+    where = tmp_path_factory.mktemp("runs") / "conditional"
+    return saved_run(where, config, disc_set, params=params, fitted_flow_matching=arrays)
 
 
 def request(run, *wanted):
