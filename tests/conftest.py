@@ -216,7 +216,11 @@ def mistake(result: tuple[int, str, str], *phrases: str) -> None:
 def stirred(params: Any, size: float) -> Any:
     """Parameters with noise of this size: at the start some have no effect yet. NumPy's, which compiles nothing."""
     random = np.random.default_rng(1)
-    return jax.tree.map(lambda leaf: leaf + np.float32(size * random.normal(size=leaf.shape)), jax.device_get(params))
+
+    def stir(leaf: Any) -> np.ndarray:
+        return np.asarray(leaf + size * random.normal(size=leaf.shape), np.float32)
+
+    return jax.tree.map(stir, jax.device_get(params))
 
 
 def metric_lines(run, kind="train"):
